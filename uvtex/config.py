@@ -1,0 +1,192 @@
+"""Settings of one training run: frozen, validated, and the one place where defaults stand."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from uvtex.errors import ConfigError
+from uvtex.margin import Threshold
+
+TERMS = ("cycle", "uv", "direct", "cross")
+"""The four loss terms that a schedule weighs, in the order they are always listed."""
+
+
+class Settings(BaseModel):
+    """Base of every settings value: immutable, unknown keys refused, no NaN and no infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Ramp(Settings):
+    """A weight's start and end value; without an end it stays. YAML may give a bare number."""
+
+    start: float = Field(ge=0)
+    end: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"start": value} if isinstance(value, (int, float)) else value
+
+
+class Schedule(Settings):
+    """What is searched: the four weights over the epochs, and the learning rate's T_max."""
+
+    cycle: Ramp = Ramp(start=0.30)
+    uv: Ramp = Ramp(start=0.25)
+    direct: Ramp = Ramp(start=0.30)
+    cross: Ramp = Ramp(start=0.15)
+    lr_scheduler: Literal["none", "cosine"] = "none"
+    lr_scheduler_tmax: int | None = Field(default=None, ge=1)
+    """Epochs to the learning rate's lowest point; None means the run's epochs."""
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Schedule:
+        ramps = [getattr(self, term) for term in TERMS]
+        for which in ("start", "end"):
+            values = [r.start if which == "start" or r.end is None else r.end for r in ramps]
+            if sum(values) <= 0:
+                raise ValueError(f"every weight is 0 at the {which}: nothing would be trained")
+        return self
+
+
+DEFAULT_THRESHOLDS = (
+    Threshold(metric="ssim_uv", at_least=0.245),
+    Threshold(metric="lpips_view", at_most=0.52),
+)
+"""The promotion threshold of the record this project starts from."""
+
+
+class TrainConfig(Settings):
+    """Everything that decides a run's figures, but for the data set itself."""
+
+    preset: Literal["poc05", "bank"] = "poc05"
+    width: float = Field(default=1.0, gt=0, le=4)
+    """Scales every hidden layer's channels."""
+    image_size: int = Field(default=256, ge=32, le=2048, multiple_of=16)
+    epochs: int = Field(default=40, ge=1)
+    batch_size: int = Field(default=6, ge=1)
+    lr: float = Field(default=2e-4, gt=0)
+    schedule: Schedule = Schedule()
+    w_flow: float = Field(default=0.0, ge=0)
+    """Weight of the flow supervision by the plates' UV maps; constant over the epochs."""
+    val_split: float = Field(default=0.1, gt=0, lt=1)
+    split_by: Literal["livery", "sample"] = "livery"
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    checkpoint_name: str = Field(default="best", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    checkpoint_every: int = Field(default=0, ge=0)
+    """Keep ``NAME_epochNNN`` every so many epochs; 0 keeps none but the best and the last."""
+    thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
+    """The best checkpoint is the one with the best margin over these."""
+    lpips_backbone: str | None = None
+    """File with torchvision's AlexNet ImageNet weights; None: torch's hub cache or a download."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "poc05": {},
+    "bank": {"w_flow": 1.0},
+}
+"""What each preset changes of the defaults above."""
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
+    """Defaults, then the preset's, then each of ``layers``: the later wins, mappings are merged.
+
+    Raises:
+        ConfigError: listing every problem.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = merge(merged, layer)
+    preset = PRESETS.get(str(merged.get("preset", "poc05")), {})
+    return validate(TrainConfig, merge(preset, merged), where="settings")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` overlaid with ``over``, mapping by mapping; neither is changed."""
+    out = dict(base)
+    for key, value in over.items():
+        old = out.get(key)
+        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
+        out[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+    return out
+
+
+def validate(model: type[S], values: Any, where: str) -> S:
+    """``values`` as a ``model``.
+
+    Raises:
+        ConfigError: every problem, each with its key's path, the value found and, for an unknown
+            key, the nearest known one.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(model, dict(p)) for p in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{where}: {p}" for p in problems)) from None
+
+
+def _problem(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    path = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), _keys(model), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{path}: unknown key{hint}"
+    if problem["type"] == "missing":
+        return f"{path}: is required and missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}, got {problem['input']!r}"
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    """Every key that ``model`` or a model inside it knows."""
+    keys: set[str] = set()
+    pending: list[Any] = [model]
+    seen: set[Any] = set()
+    while pending:
+        item = pending.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            keys.update(item.model_fields)
+            pending.extend(field.annotation for field in item.model_fields.values())
+        else:
+            pending.extend(getattr(item, "__args__", ()))
+    return keys
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML, or holds no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give the path of a YAML settings file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold keys and values, got a {type(values).__name__}")
+    return values
+
+
+def dump_yaml(settings: BaseModel) -> str:
+    """Settings as YAML that :func:`validate` reads back to an equal value."""
+    return yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False)

@@ -1,0 +1,108 @@
+"""``manifest.json``: the records of a data set, and the checks that make them safe to follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uvtex.errors import DataError
+from uvtex.files import write_atomic
+
+VERSION = 1
+FILE_FIELDS = ("view", "texture", "mask", "uv_map")
+
+
+class Record(BaseModel):
+    """One view. Paths are relative to the manifest's folder and stay inside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    view: str
+    """Picture of the car, sRGB."""
+    livery: str = Field(min_length=1)
+    """The unit by which data is split."""
+    texture: str
+    """The livery's UV texture, square, sRGB; row 0 is v = 1 (the picture's top)."""
+    mask: str | None = None
+    """8-bit grey picture of the view's size: 255 where paint is seen."""
+    uv_map: str | None = None
+    """``.npz``: ``uv`` float [h, w, 2] in [0, 1] (u right, v up) at pixel centres, NaN where no
+    paint is seen. Its size may differ from the view's (a finer grid is welcome)."""
+    camera: str | None = None
+    """Name of the camera; records of one camera share their mask and UV map."""
+
+
+class Manifest(BaseModel):
+    """The folder's records, in a fixed order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = VERSION
+    records: tuple[Record, ...] = Field(min_length=1)
+
+
+def write(folder: Path, records: Sequence[Record]) -> Path:
+    """Writes ``manifest.json`` into ``folder``, last and atomically; returns its path."""
+    path = folder / "manifest.json"
+    manifest = Manifest(records=tuple(records))
+    write_atomic(path, manifest.model_dump_json(exclude_none=True, indent=1).encode())
+    return path
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a data set's folder, with every path checked.
+
+    Raises:
+        DataError: no manifest, no JSON, an unknown key, a path outside the folder, a missing file,
+            or one livery with two textures.
+    """
+    path = folder / "manifest.json"
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder}: no manifest.json there; `uvtex showroom build {folder}` makes a data set"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from None
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}: {where}: {first['msg']}") from None
+    if manifest.version != VERSION:
+        raise DataError(f"{path}: version {manifest.version}; this uvtex reads version {VERSION}")
+    _check_paths(folder, manifest)
+    return manifest
+
+
+def _check_paths(folder: Path, manifest: Manifest) -> None:
+    root = folder.resolve()
+    checked: set[str] = set()
+    textures: dict[str, str] = {}
+    for number, record in enumerate(manifest.records):
+        first = textures.setdefault(record.livery, record.texture)
+        if first != record.texture:
+            raise DataError(
+                f"{folder}/manifest.json: livery {record.livery!r} has two textures, "
+                f"{first} and {record.texture}; give each texture a livery of its own"
+            )
+        for field in FILE_FIELDS:
+            relative = getattr(record, field)
+            if relative is None or relative in checked:
+                continue
+            target = (root / relative).resolve()
+            if not target.is_relative_to(root):
+                raise DataError(
+                    f"{folder}/manifest.json: record {number}: {field} {relative!r} leaves the "
+                    "data set's folder; paths must stay inside it"
+                )
+            if not target.is_file():
+                raise DataError(f"{folder}/manifest.json: record {number}: {field} {relative} "
+                                "is missing")
+            checked.add(relative)

@@ -1,0 +1,59 @@
+"""Thresholds and the margin by which metrics pass them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Threshold(BaseModel):
+    """One promotion threshold: a metric and the least or the most it may be.
+
+    ``scale`` makes slacks of different metrics comparable; by default it is the size of the
+    threshold itself (1 where that is zero), so a slack of 0.1 reads "ten percent beyond".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+    scale: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Threshold:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"threshold on {self.metric} needs exactly one of at_least, at_most")
+        return self
+
+    @property
+    def value(self) -> float:
+        """The bound, in the metric's own units."""
+        bound = self.at_least if self.at_least is not None else self.at_most
+        assert bound is not None  # the validator saw to it
+        return bound
+
+    def slack(self, measured: float) -> float:
+        """Signed distance to the bound divided by the scale; >= 0 passes, NaN is -inf."""
+        if math.isnan(measured):
+            return -math.inf
+        raw = measured - self.value if self.at_least is not None else self.value - measured
+        return raw / (self.scale or abs(self.value) or 1.0)
+
+    def __str__(self) -> str:
+        return f"{self.metric} {'>=' if self.at_least is not None else '<='} {self.value:g}"
+
+
+def margin(metrics: Mapping[str, Any], thresholds: Sequence[Threshold]) -> float:
+    """The smallest signed slack over ``thresholds``; >= 0 passes all of them.
+
+    Raises:
+        KeyError: a threshold's metric is not among ``metrics``.
+        ValueError: there is no threshold, so that "passes" would mean nothing.
+    """
+    if not thresholds:
+        raise ValueError("margin needs at least one threshold")
+    return min(threshold.slack(float(metrics[threshold.metric])) for threshold in thresholds)
