@@ -78,6 +78,8 @@ class TrainConfig(Settings):
     """Weight of the flow supervision by the plates' UV maps; constant over the epochs."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
     split_by: Literal["livery", "sample"] = "livery"
+    split_seed: int = Field(default=0, ge=0)
+    """Apart from ``seed``: all seeds of a schedule are judged on the same liveries."""
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"

@@ -103,6 +103,7 @@ def _check_paths(folder: Path, manifest: Manifest) -> None:
                     "data set's folder; paths must stay inside it"
                 )
             if not target.is_file():
-                raise DataError(f"{folder}/manifest.json: record {number}: {field} {relative} "
-                                "is missing")
+                raise DataError(
+                    f"{folder}/manifest.json: record {number}: {field} {relative} is missing"
+                )
             checked.add(relative)

@@ -1,0 +1,83 @@
+"""Small data sets made in code: flat panels seen by a few cameras, no path tracer needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from uvtex.data import manifest
+
+
+def make_set(
+    folder: Path, liveries: int = 6, cameras: int = 3, size: int = 32, seed: int = 0
+) -> Path:
+    """A data set with masks and exact UV maps: each camera sees a turned part of the atlas."""
+    rng = np.random.default_rng(seed)
+    for name in ("views", "textures", "masks", "uv_maps"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    maps = [uv_map(camera, cameras, size) for camera in range(cameras)]
+    for camera, uv in enumerate(maps):
+        np.savez(folder / f"uv_maps/{camera}.npz", uv=uv.astype(np.float32))
+        mask = np.isfinite(uv[..., 0])
+        Image.fromarray((mask * 255).astype(np.uint8)).save(folder / f"masks/{camera}.png")
+    records = []
+    for livery in range(liveries):
+        texture = paint(rng, size)
+        Image.fromarray(texture).save(folder / f"textures/{livery}.png")
+        for camera, uv in enumerate(maps):
+            view = f"views/{livery}_{camera}.png"
+            Image.fromarray(shoot(texture, uv)).save(folder / view)
+            records.append(
+                manifest.Record(
+                    view=view,
+                    livery=f"livery{livery}",
+                    texture=f"textures/{livery}.png",
+                    mask=f"masks/{camera}.png",
+                    uv_map=f"uv_maps/{camera}.npz",
+                    camera=f"camera{camera}",
+                )
+            )
+    manifest.write(folder, records)
+    return folder
+
+
+def uv_map(camera: int, cameras: int, size: int) -> np.ndarray:
+    """[size, size, 2]: a turned, shifted plane inside a disc, NaN outside."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
+    angle = 2 * np.pi * camera / cameras
+    u = 0.5 + 0.45 * (np.cos(angle) * x - np.sin(angle) * y)
+    v = 0.5 + 0.45 * (np.sin(angle) * x + np.cos(angle) * y)
+    uv = np.stack([u, v], axis=2)
+    uv[(x**2 + y**2 > 0.8) | (np.minimum(u, v) < 0) | (np.maximum(u, v) > 1)] = np.nan
+    return uv
+
+
+def paint(rng: np.random.Generator, size: int) -> np.ndarray:
+    """uint8 [size, size, 3]: a base colour with a stripe and a block."""
+    texture = np.empty((size, size, 3), np.uint8)
+    texture[:] = rng.integers(30, 226, 3)
+    at, wide = rng.integers(0, size // 2), rng.integers(3, size // 4)
+    texture[:, at : at + wide] = rng.integers(0, 256, 3)
+    row, column = rng.integers(0, size // 2, 2)
+    texture[row : row + size // 3, column : column + size // 3] = rng.integers(0, 256, 3)
+    return texture
+
+
+def shoot(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """The texture through a UV map, on mid-grey; uint8 [h, w, 3]."""
+    size = len(texture)
+    seen = np.isfinite(uv[..., 0])
+    u, v = np.nan_to_num(uv[..., 0]), np.nan_to_num(uv[..., 1])
+    at = [(1 - v) * size - 0.5, u * size - 0.5]
+    view = np.stack(
+        [
+            ndimage.map_coordinates(texture[..., c].astype(float), at, order=1, mode="nearest")
+            for c in range(3)
+        ],
+        axis=2,
+    )
+    view[~seen] = 110
+    return view.round().astype(np.uint8)

@@ -1,0 +1,140 @@
+"""Checkpoints: one safetensors file, settings and metrics in its header, written atomically."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from uvtex.config import TrainConfig, validate
+from uvtex.errors import CheckpointError, ConfigError
+from uvtex.files import write_atomic
+from uvtex.models import build
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Networks in evaluation mode, and where they come from."""
+
+    path: Path
+    config: TrainConfig
+    predictor: nn.Module
+    renderer: nn.Module
+    epoch: int
+    metrics: dict[str, float]
+    data_fingerprint: str
+
+
+def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Writes ``tensors`` and the JSON ``header`` to ``path``; see :func:`uvtex.files.write_atomic`.
+
+    Raises:
+        UvtexError: the disk is full or the folder cannot be written.
+    """
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": "pt", "uvtex": json.dumps({"version": FORMAT, **header})}
+    write_atomic(path, safetensors.torch.save(whole, metadata=metadata))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and header of a checkpoint.
+
+    Raises:
+        CheckpointError: missing, truncated, not ours, or from a newer version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file ({error}); it may be half-copied, take another"
+        ) from None
+    try:
+        header = json.loads(metadata["uvtex"])
+    except (KeyError, json.JSONDecodeError):
+        raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of uvtex") from None
+    if header.get("version", 0) > FORMAT:
+        raise CheckpointError(
+            f"{path}: written by a newer uvtex (format {header['version']}, this one reads "
+            f"{FORMAT}); upgrade uvtex"
+        )
+    return tensors, header
+
+
+def load(path: Path) -> Checkpoint:
+    """The networks of a checkpoint, on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: see :func:`read`; or the weights do not fit the preset in the header.
+    """
+    tensors, header = read(path)
+    config = _config(path, header)
+    flows = tensors.get("predictor.flows")
+    bank = None if flows is None else (flows, tensors["predictor.seen"])
+    predictor, renderer = build(config, bank)
+    for name, network in (("predictor", predictor), ("renderer", renderer)):
+        try:
+            network.load_state_dict(subset(tensors, name))
+        except RuntimeError as error:
+            first = str(error).splitlines()[-1].strip()
+            raise CheckpointError(
+                f"{path}: weights do not fit preset {config.preset!r}: {first}"
+            ) from None
+        network.eval().requires_grad_(False)
+    return Checkpoint(
+        path,
+        config,
+        predictor,
+        renderer,
+        header["epoch"],
+        header["metrics"],
+        header["data_fingerprint"],
+    )
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The settings that a checkpoint was trained by; raises as :func:`read` does."""
+    return _config(path, read(path)[1])
+
+
+def _config(path: Path, header: dict[str, Any]) -> TrainConfig:
+    try:
+        return validate(TrainConfig, header["config"], where=str(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: settings in its header cannot be used: {error}") from None
+
+
+def subset(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors below ``prefix.``, without it."""
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
+
+
+def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as tensors named ``optimizer.NAME.INDEX.KEY``."""
+    return {
+        f"optimizer.{name}.{index}.{key}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]
+) -> None:
+    """Puts back what :func:`optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in subset(tensors, f"optimizer.{name}").items():
+        index, field = key.split(".", 1)
+        state.setdefault(int(index), {})[field] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

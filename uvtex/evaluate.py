@@ -1,0 +1,138 @@
+"""A predictor and a renderer measured on the validation side of a data set."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from uvtex import checkpoint, metrics
+from uvtex.config import TrainConfig
+from uvtex.data.store import Batch, PairStore
+from uvtex.device import autocast
+from uvtex.losses import Outputs, Pair, masked_l1, terms
+
+BATCH = 32
+
+
+def forward(
+    predictor: Callable[[Tensor], Tensor], renderer: Callable[[Tensor], Tensor], pair: Pair
+) -> Outputs:
+    """Both networks over a batch, as the original runs them: U(a), U(b), then U(R(t)).
+
+    The renderer normalises nothing over a batch, so its three passes are one. The predictor does
+    (BatchNorm), so its passes stay apart.
+    """
+    texture_a, texture_b = predictor(pair.a), predictor(pair.b)
+    views = renderer(torch.cat([texture_a, texture_b, pair.texture]))
+    view_a, view_b, view_true = views.chunk(3)
+    return Outputs(texture_a, texture_b, view_a, view_b, view_true, predictor(view_true))
+
+
+@torch.no_grad()
+def measure(
+    predictor: nn.Module,
+    renderer: nn.Module,
+    data: PairStore,
+    config: TrainConfig,
+    lpips: metrics.LPIPS | None,
+) -> dict[str, float]:
+    """Every metric and loss term over the validation side: means over its samples.
+
+    Both networks are left in evaluation mode.
+    """
+    predictor.eval()
+    renderer.eval()
+    # The noise is the same at every epoch and for every run.
+    noise = torch.Generator(data.device).manual_seed(0)
+    columns: dict[str, list[Tensor]] = defaultdict(list)
+    for batch in data.val_batches(BATCH):
+        with autocast(data.device, config.precision):
+            out = forward(predictor, renderer, batch.pair)
+            shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
+            noisy = renderer((out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1))
+        out = Outputs(*(getattr(out, name).float() for name in Outputs.__dataclass_fields__))
+        for name, column in _columns(batch, out, noisy.float(), lpips).items():
+            columns[name].append(column)
+    means = {name: torch.cat(parts).nanmean() for name, parts in columns.items()}
+    values = torch.stack(list(means.values())).tolist()  # the one sync
+    return dict(zip(means, values, strict=True))
+
+
+def _columns(
+    batch: Batch, out: Outputs, noisy: Tensor, lpips: metrics.LPIPS | None
+) -> dict[str, Tensor]:
+    pair = batch.pair
+    columns = {name: value.expand(len(pair.a)) for name, value in terms(pair, out).items()}
+    columns |= texture_columns(batch, out.texture_a)
+    # Nobody trains the renderer to paint the background: what it makes of it is not judged.
+    view_a, view_b = (
+        _over(view, v, m)
+        for view, v, m in ((out.view_a, pair.a, pair.mask_a), (out.view_b, pair.b, pair.mask_b))
+    )
+    true_a, true_b = (
+        _over(out.view_true, v, m) for v, m in ((pair.a, pair.mask_a), (pair.b, pair.mask_b))
+    )
+    noisy_a = _over(noisy, pair.a, pair.mask_a)
+    compare = {"ssim": metrics.ssim, "haarpsi": metrics.haarpsi}
+    if lpips is not None:
+        compare["lpips"] = lpips
+    for name, metric in compare.items():
+        columns[f"{name}_view"] = (metric(view_a, pair.a) + metric(view_b, pair.b)) / 2
+        columns[f"{name}_view_true"] = (metric(true_a, pair.a) + metric(true_b, pair.b)) / 2
+    columns["ssim_view_noisy"] = metrics.ssim(noisy_a, pair.a)
+    return columns
+
+
+def texture_columns(batch: Batch, texture: Tensor) -> dict[str, Tensor]:
+    """Metrics of a predicted texture [B, 3, S, S] against the true one: name -> [B]."""
+    true = batch.pair.texture
+    columns = {
+        "ssim_uv": metrics.ssim(texture, true),
+        "l1_uv": (texture - true).abs().mean(dim=(1, 2, 3)),
+    }
+    if batch.seen_a is not None:
+        columns["ssim_uv_visible"] = metrics.ssim_within(texture, true, batch.seen_a)
+        columns["l1_uv_visible"] = torch.stack(
+            [
+                masked_l1(x[None], y[None], m[None])
+                for x, y, m in zip(texture, true, batch.seen_a, strict=True)
+            ]
+        )
+    return columns
+
+
+def _over(view: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+    return background + (view - background) * mask
+
+
+def evaluate(path: Path, folder: Path, device: str = "auto") -> dict[str, float]:
+    """A checkpoint's metrics on a data set, split as its own settings say.
+
+    Raises:
+        CheckpointError, DataError: one of them cannot be used.
+    """
+    loaded = checkpoint.load(path)
+    config = loaded.config.model_copy(update={"device": device})
+    data = PairStore.open(folder, config)
+    lpips = metrics.load_lpips(config.lpips_backbone, data.device)
+    networks = [network.to(data.device) for network in (loaded.predictor, loaded.renderer)]
+    return measure(networks[0], networks[1], data, config, lpips)
+
+
+def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
+    """The baseline that whole-atlas figures must be held against: each true texture's own mean
+    colour, everywhere. It has no reprojection, so no view metric."""
+    data = PairStore.open(folder, config)
+    columns: dict[str, list[Tensor]] = defaultdict(list)
+    for batch in data.val_batches(BATCH):
+        true = batch.pair.texture
+        flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
+        for name, column in texture_columns(batch, flat).items():
+            columns[name].append(column)
+    out = {name: float(torch.cat(parts).nanmean()) for name, parts in columns.items()}
+    return {name: value for name, value in out.items() if not math.isnan(value)}

@@ -1,0 +1,64 @@
+"""The four loss terms, and the flow term; all L1, on images in [-1, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A batch: two views of each livery, the livery's true texture, the car's masks."""
+
+    a: Tensor  # [B, 3, S, S] in [-1, 1]
+    b: Tensor  # [B, 3, S, S] in [-1, 1]
+    texture: Tensor  # [B, 3, S, S] in [-1, 1]
+    mask_a: Tensor  # [B, 1, S, S] in [0, 1]
+    mask_b: Tensor  # [B, 1, S, S] in [0, 1]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the networks made of a :class:`Pair`; U is the predictor, R the renderer."""
+
+    texture_a: Tensor  # U(a)           [B, 3, S, S]
+    texture_b: Tensor  # U(b)           [B, 3, S, S]
+    view_a: Tensor  # R(U(a))           [B, 3, S, S]
+    view_b: Tensor  # R(U(b))           [B, 3, S, S]
+    view_true: Tensor  # R(t)           [B, 3, S, S]
+    texture_true: Tensor  # U(R(t))     [B, 3, S, S]
+
+
+def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+    """``sum(|x - y| * mask) / (sum(mask) * channels)``, a scalar; 0 where nothing is masked in.
+
+    Args:
+        x, y: [B, C, H, W].
+        mask: [B, 1, H, W] in [0, 1].
+    """
+    area = mask.sum() * x.shape[1]
+    return ((x - y).abs() * mask).sum() / area.clamp_min(1e-6)
+
+
+def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
+    """The four terms as scalars, by name."""
+    return {
+        "cycle": (
+            masked_l1(out.view_a, pair.a, pair.mask_a) + masked_l1(out.view_b, pair.b, pair.mask_b)
+        )
+        / 2,
+        "uv": (out.texture_true - pair.texture).abs().mean(),
+        "direct": (
+            (out.texture_a - pair.texture).abs().mean()
+            + (out.texture_b - pair.texture).abs().mean()
+        )
+        / 2,
+        "cross": (out.texture_a - out.texture_b).abs().mean(),
+    }
+
+
+def total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """The weighted sum of those ``values`` that have a weight."""
+    parts = [weights[name] * value for name, value in values.items() if name in weights]
+    return sum(parts[1:], start=parts[0])

@@ -1,0 +1,183 @@
+"""SSIM, HaarPSI and LPIPS: images in [-1, 1] in, one number an image out."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from uvtex.errors import BackboneMissing
+from uvtex.torchvision_ops import import_torchvision
+
+VERSIONS = {
+    "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
+    "haarpsi": "piq HaarPSI on [0, 1], three scales, c 30, alpha 4.2",
+    "lpips": "lpips 0.1 AlexNet on [-1, 1]",
+}
+"""What each family of metrics is; stored beside every figure."""
+
+
+def ssim_map(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM at every pixel (Wang et al. 2004, equation 13), averaged over channels.
+
+    Args:
+        x, y: [B, C, H, W] in [-1, 1], H and W at least 11.
+
+    Returns:
+        [B, H, W] in [-1, 1]; the five border pixels see reflected padding.
+    """
+    import_torchvision()
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    # The images of a whole sweep are compared by this: no autocast, whatever the caller runs in.
+    with torch.autocast(x.device.type, enabled=False):
+        result = structural_similarity_index_measure(
+            x.float(),
+            y.float(),
+            gaussian_kernel=True,
+            sigma=1.5,
+            kernel_size=11,
+            data_range=2.0,
+            k1=0.01,
+            k2=0.03,
+            reduction="none",
+            return_full_image=True,
+        )
+    full: Tensor = result[1]
+    return full.mean(dim=1)
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Mean of :func:`ssim_map` less its border of five, as in the paper: [B]."""
+    return ssim_map(x, y)[:, 5:-5, 5:-5].mean(dim=(1, 2))
+
+
+def ssim_within(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+    """Mean of :func:`ssim_map` over ``mask`` [B, 1, H, W]: [B]; NaN for an empty mask."""
+    weight = mask[:, 0].float()
+    return (ssim_map(x, y) * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))
+
+
+def haarpsi(x: Tensor, y: Tensor) -> Tensor:
+    """Haar perceptual similarity index (Reisenhofer et al. 2018): [B] in [0, 1], 1 is equal.
+
+    Args:
+        x, y: [B, 3, H, W] in [-1, 1], H and W at least 32.
+    """
+    import_torchvision()
+    import piq
+
+    with torch.autocast(x.device.type, enabled=False):
+        pictures = [((z.float() + 1) / 2).clamp(0, 1) for z in (x, y)]
+        value: Tensor = piq.haarpsi(*pictures, data_range=1.0, reduction="none")
+    return value
+
+
+class LPIPS:
+    """The ``lpips`` package's distance, on a given ImageNet backbone: [B], 0 is equal."""
+
+    def __init__(self, backbone: Path, device: torch.device) -> None:
+        self.version = f"{VERSIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
+        self._net = _lpips_network(backbone).to(device)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            value: Tensor = self._net(x.float(), y.float())
+        return value.flatten()
+
+
+@functools.cache
+def find_backbone(given: str | None) -> Path:
+    """The file with AlexNet's ImageNet weights: ``given``, torch's hub cache, or a download.
+
+    Raises:
+        BackboneMissing: none of them can be had; says where the file goes.
+    """
+    if given is not None:
+        if Path(given).is_file():
+            return Path(given)
+        raise BackboneMissing(
+            f"LPIPS backbone {given}: no such file; give torchvision's AlexNet ImageNet weights"
+        )
+    import_torchvision()
+    from torchvision.models import AlexNet_Weights
+
+    url = AlexNet_Weights.IMAGENET1K_V1.url
+    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if not cached.is_file():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(
+                url, str(cached), hash_prefix=cached.stem.rsplit("-", 1)[-1], progress=False
+            )
+        except (OSError, RuntimeError) as error:
+            raise BackboneMissing(
+                f"LPIPS needs AlexNet's ImageNet weights ({cached.name}) and they could not be "
+                f"downloaded ({error}); put that file at {cached}, or give --lpips-backbone FILE"
+            ) from None
+    return cached
+
+
+def require_lpips(given: str | None) -> Path:
+    """Checks that LPIPS can be computed: the backbone is there and loads; returns its file.
+
+    Raises:
+        BackboneMissing: it is not there, or it is not AlexNet's weights.
+    """
+    backbone = find_backbone(given)
+    _lpips_network(backbone)
+    return backbone
+
+
+def load_lpips(given: str | None, device: torch.device) -> LPIPS | None:
+    """LPIPS, or None where its backbone cannot be had; a file that was given must be good.
+
+    Raises:
+        BackboneMissing: ``given`` is missing or is not AlexNet's weights.
+    """
+    try:
+        return LPIPS(find_backbone(given), device)
+    except BackboneMissing:
+        if given is not None:
+            raise
+        return None
+
+
+def _lpips_network(backbone: Path) -> torch.nn.Module:
+    import_torchvision()
+    import lpips
+
+    with warnings.catch_warnings():
+        # lpips asks torchvision for AlexNet by arguments that torchvision renamed in 0.13.
+        warnings.filterwarnings("ignore", "The parameter 'pretrained'", UserWarning)
+        warnings.filterwarnings("ignore", "Arguments other than a weight enum", UserWarning)
+        # pnet_rand builds the architecture without a download; its weights are replaced below.
+        network: torch.nn.Module = lpips.LPIPS(
+            net="alex", version="0.1", pnet_rand=True, verbose=False
+        )
+    try:
+        state = torch.load(backbone, map_location="cpu", weights_only=True)
+        slices: torch.nn.Module = network.get_submodule("net")
+        layers = {key.split(".", 1)[1]: key for key in slices.state_dict()}
+        chosen = {
+            layers[k.removeprefix("features.")]: v
+            for k, v in state.items()
+            if k.startswith("features.")
+        }
+        slices.load_state_dict(chosen, strict=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BackboneMissing(
+            f"LPIPS backbone {backbone}: not torchvision's AlexNet weights: {reason}"
+        ) from None
+    return network.eval().requires_grad_(False)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

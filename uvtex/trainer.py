@@ -1,0 +1,260 @@
+"""Training of a predictor and a renderer, one epoch at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from uvtex import checkpoint, losses, metrics
+from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
+from uvtex.data.store import Batch, PairStore
+from uvtex.device import autocast
+from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
+from uvtex.evaluate import forward, measure
+from uvtex.files import write_atomic
+from uvtex.margin import margin
+from uvtex.models import BankPredictor, build
+from uvtex.report import EpochReport, read_epochs, write_epochs
+from uvtex.schedule import learning_rate, weights
+
+__all__ = ["EpochReport", "Trainer", "read_epochs"]
+
+REFERENCE = weights(Schedule(), 1, 1)
+"""The default weights: ``total_ref`` is by these, so it compares across schedules."""
+
+
+class Trainer:
+    """Trains one run into ``run_dir``; to stop it, stop iterating.
+
+    Everything random derives from (seed, epoch, step), so a trainer resumed from its last
+    checkpoint continues as if it had never stopped.
+
+    Raises (on construction):
+        UvtexError: ``run_dir`` holds a run already and ``resume`` is False.
+        CheckpointError: the checkpoint to resume from is broken or of other settings.
+        BackboneMissing: a threshold is on LPIPS, which cannot be had; or ``lpips_backbone`` is bad.
+        DataError: the preset needs what the data set does not have.
+    """
+
+    def __init__(
+        self, config: TrainConfig, data: PairStore, run_dir: Path, resume: bool = False
+    ) -> None:
+        self.config, self.data, self.run_dir = config, data, run_dir
+        self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
+        self._check_thresholds()
+        self._fingerprint = data.fingerprint()
+        torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
+        on_device = {"device": data.device}
+        if data.device.type == "cuda":
+            on_device["memory_format"] = torch.channels_last  # type: ignore[assignment]
+        self.predictor, self.renderer = (
+            network.to(**on_device)  # type: ignore[call-overload]
+            for network in build(config, _as_floats(data.bank))
+        )
+        self._optimizers = {
+            name: torch.optim.Adam(
+                network.parameters(),
+                lr=config.lr,
+                betas=(0.5, 0.999),
+                fused=data.device.type == "cuda",
+            )
+            for name, network in self._networks().items()
+        }
+        self._reports: list[EpochReport] = []
+        self._begin(resume)
+
+    def epochs(self) -> Iterator[EpochReport]:
+        """Trains, yielding after each epoch once its checkpoint and report are on disk.
+
+        Raises:
+            DivergenceError: a loss is NaN or infinite; the last good checkpoint stays.
+            UvtexError: something cannot be written.
+        """
+        for epoch in range(len(self._reports) + 1, self.config.epochs + 1):
+            report = self._epoch(epoch)
+            self._reports.append(report)
+            self._save(report)
+            write_epochs(self.run_dir, self._reports)
+            yield report
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """Where the best epoch's weights are, once there was an epoch."""
+        return self._checkpoint("")
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"predictor": self.predictor, "renderer": self.renderer}
+
+    def _checkpoint(self, suffix: str) -> Path:
+        name = f"{self.config.checkpoint_name}{suffix}.safetensors"
+        return self.run_dir / "checkpoints" / name
+
+    def _check_thresholds(self) -> None:
+        if self._lpips is None and any("lpips" in t.metric for t in self.config.thresholds):
+            metrics.find_backbone(self.config.lpips_backbone)  # says what is missing, and where
+            raise BackboneMissing("LPIPS is asked for and absent")
+
+    # -- starting
+
+    def _begin(self, resume: bool) -> None:
+        (self.run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+        last = self._checkpoint("_last")
+        if resume and last.is_file():
+            self._restore(last)
+        elif not resume and (last.is_file() or (self.run_dir / "epochs.jsonl").is_file()):
+            raise UvtexError(
+                f"{self.run_dir}: holds a run already; continue it with --resume, or give another "
+                "--checkpoint-name"
+            )
+        write_atomic(self.run_dir / "config.yaml", dump_yaml(self.config).encode())
+
+    def _restore(self, last: Path) -> None:
+        tensors, header = checkpoint.read(last)
+        theirs = TrainConfig.model_validate(header["config"])
+        if _identity(theirs) != _identity(self.config):
+            changed = sorted(
+                k for k, v in _identity(self.config).items() if _identity(theirs).get(k) != v
+            )
+            raise CheckpointError(
+                f"{last}: was trained with another {', '.join(changed)}; resume with the settings "
+                f"of {self.run_dir / 'config.yaml'}, or start under another name"
+            )
+        if header["data_fingerprint"] != self._fingerprint:
+            raise CheckpointError(f"{last}: the data set has changed since; start anew")
+        for name, network in self._networks().items():
+            network.load_state_dict(checkpoint.subset(tensors, name))
+            checkpoint.restore_optimizer(self._optimizers[name], name, tensors)
+        epoch = header["epoch"]
+        self._reports = [r for r in read_epochs(self.run_dir) if r.epoch < epoch]
+        self._reports.append(EpochReport.from_json(header["report"]))
+        write_epochs(self.run_dir, self._reports)
+
+    # -- one epoch
+
+    def _epoch(self, epoch: int) -> EpochReport:
+        started = time.perf_counter()
+        config = self.config
+        now = weights(config.schedule, epoch, config.epochs)
+        lr = learning_rate(config.lr, config.schedule, epoch, config.epochs)
+        train = self._train(epoch, now, lr)
+        val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
+        val["total"] = sum(now[term] * val[term] for term in TERMS)
+        val["total_ref"] = sum(REFERENCE[term] * val[term] for term in TERMS)
+        val["margin"] = margin(val, config.thresholds)
+        best = max((r.val["margin"] for r in self._reports), default=-math.inf)
+        return EpochReport(
+            epoch=epoch,
+            weights=now,
+            lr=lr,
+            train=train,
+            val=val,
+            seconds=time.perf_counter() - started,
+            images=len(self.data.train),
+            best=val["margin"] > best or not self._reports,
+        )
+
+    def _train(self, epoch: int, now: dict[str, float], lr: float) -> dict[str, float]:
+        for name, network in self._networks().items():
+            network.train()
+            for group in self._optimizers[name].param_groups:
+                group["lr"] = lr
+        coefficients = {**now, "flow": self.config.w_flow}
+        batches = self.data.train_batches(self.config.batch_size, self.config.seed, epoch)
+        # Kept on the device: reading a loss each step would stall the queue.
+        history = [self._step(batch, coefficients) for batch in batches]
+        names = list(history[0])
+        table = torch.stack([torch.stack([row[n] for n in names]) for row in history]).cpu()
+        for step, row in enumerate(table.tolist(), 1):
+            for name, value in zip(names, row, strict=True):
+                if not math.isfinite(value):
+                    raise DivergenceError(
+                        f"{self.run_dir}: epoch {epoch}, step {step}: loss term {name!r} is "
+                        f"{value}; lower --lr or the weights. The last good checkpoint is "
+                        f"{self._checkpoint('_last')}"
+                    )
+        return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
+
+    def _step(self, batch: Batch, coefficients: dict[str, float]) -> dict[str, Tensor]:
+        with autocast(self.data.device, self.config.precision):
+            values = self._losses(batch)
+        total = losses.total(values, coefficients)
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+        return {name: value.detach() for name, value in {**values, "total": total}.items()}
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        found: list[Tensor] = []
+        predict: Callable[[Tensor], Tensor] | nn.Module = self.predictor
+        supervised = self.config.w_flow > 0 and isinstance(self.predictor, BankPredictor)
+        if isinstance(self.predictor, BankPredictor):
+            network = self.predictor
+
+            def predict(view: Tensor) -> Tensor:
+                texture, flow = network.predict(view)
+                found.append(flow)
+                return texture
+
+        values = losses.terms(batch.pair, forward(predict, self.renderer, batch.pair))
+        if supervised and batch.flow_a is not None and batch.seen_a is not None:
+            assert batch.flow_b is not None
+            assert batch.seen_b is not None
+            values["flow"] = (
+                losses.masked_l1(found[0], batch.flow_a, batch.seen_a)
+                + losses.masked_l1(found[1], batch.flow_b, batch.seen_b)
+            ) / 2
+        return values
+
+    # -- saving
+
+    def _save(self, report: EpochReport) -> None:
+        header = {
+            "config": self.config.model_dump(mode="json"),
+            "epoch": report.epoch,
+            "metrics": report.val,
+            "metric_versions": self.metric_versions(),
+            "data_fingerprint": self._fingerprint,
+        }
+        weights_only = {
+            f"{name}.{key}": value
+            for name, network in self._networks().items()
+            for key, value in network.state_dict().items()
+        }
+        if report.best:
+            checkpoint.save(self._checkpoint(""), weights_only, header)
+        every = self.config.checkpoint_every
+        if every and report.epoch % every == 0:
+            checkpoint.save(self._checkpoint(f"_epoch{report.epoch:03d}"), weights_only, header)
+        optimizers = {
+            key: value
+            for name, optimizer in self._optimizers.items()
+            for key, value in checkpoint.optimizer_tensors(name, optimizer).items()
+        }
+        # Last, and with its report: a run killed before the next line resumes from here.
+        checkpoint.save(
+            self._checkpoint("_last"),
+            {**weights_only, **optimizers},
+            {**header, "report": report.to_json()},
+        )
+
+    def metric_versions(self) -> dict[str, str]:
+        """The definition of every metric that this run computes."""
+        versions = {k: v for k, v in metrics.VERSIONS.items() if k != "lpips"}
+        return versions if self._lpips is None else {**versions, "lpips": self._lpips.version}
+
+
+def _identity(config: TrainConfig) -> dict[str, object]:
+    """The settings that decide a run's figures."""
+    free = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
+    return config.model_dump(mode="json", exclude=free)
+
+
+def _as_floats(bank: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
+    return None if bank is None else (bank[0].float(), bank[1].float())
