@@ -1,0 +1,143 @@
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from uvtex import metrics
+from uvtex.errors import BackboneMissing
+
+
+def pictures(seed: int = 0, size: int = 48) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(2, 3, size, size, generator=generator) * 2 - 1
+    return x, (x + 0.3 * torch.randn(x.shape, generator=generator)).clamp(-1, 1)
+
+
+def ssim_reference(x: np.ndarray, y: np.ndarray) -> float:
+    """Equation 13 of Wang et al. 2004 on one channel, data range 2, five border pixels off."""
+
+    def blur(z: np.ndarray) -> np.ndarray:
+        return gaussian_filter(z, 1.5, truncate=5 / 1.5, mode="reflect")
+
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    mx, my = blur(x), blur(y)
+    vx, vy, vxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+    full = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    return float(full[5:-5, 5:-5].mean())
+
+
+def test_ssim_is_the_papers() -> None:
+    x, y = pictures()
+    expected = [
+        np.mean(
+            [
+                ssim_reference(a.double().numpy(), b.double().numpy())
+                for a, b in zip(p, q, strict=True)
+            ]
+        )
+        for p, q in zip(x, y, strict=True)
+    ]
+    assert metrics.ssim(x, y).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_every_metric_calls_equal_pictures_equal() -> None:
+    x, _ = pictures()
+    assert metrics.ssim(x, x).tolist() == pytest.approx([1, 1])
+    assert metrics.haarpsi(x, x).tolist() == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_more_noise_is_worse() -> None:
+    x, y = pictures()
+    worse = (y + 0.5 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1))).clamp(
+        -1, 1
+    )
+    assert (metrics.ssim(x, worse) < metrics.ssim(x, y)).all()
+    assert (metrics.haarpsi(x, worse) < metrics.haarpsi(x, y)).all()
+
+
+def test_ssim_within_looks_at_the_mask_alone() -> None:
+    x, y = pictures()
+    mixed, mask = x.clone(), torch.zeros(2, 1, 48, 48)
+    mixed[..., 24:] = y[..., 24:]
+    mask[..., :16] = 1  # eleven-pixel windows of these columns end before column 24
+    assert metrics.ssim_within(x, mixed, mask).tolist() == pytest.approx([1, 1])
+    assert metrics.ssim_within(x, mixed, 1 - mask).max() < 0.95
+    assert metrics.ssim_within(x, y, torch.zeros(2, 1, 48, 48)).isnan().all()
+
+
+@pytest.fixture
+def backbone(tmp_path: Path) -> Path:
+    """A file of AlexNet's shape with weights the test draws: for the loading path, not a metric."""
+    metrics.import_torchvision()
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    path = tmp_path / "alexnet.pth"
+    torch.save(alexnet(weights=None).state_dict(), path)
+    return path
+
+
+def test_lpips_uses_the_backbone_it_is_given(backbone: Path) -> None:
+    import lpips
+    from torchvision.models import alexnet
+
+    ours = metrics.load_lpips(str(backbone), torch.device("cpu"))
+    assert ours is not None
+    x, y = pictures(size=64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # lpips' own use of torchvision
+        package = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+    network = alexnet(weights=None)
+    network.load_state_dict(torch.load(backbone, weights_only=True))
+    for number in range(1, 6):  # the package slices AlexNet's features in order
+        for name, layer in getattr(package.net, f"slice{number}").named_children():
+            layer.load_state_dict(network.features[int(name)].state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x, y), package.eval()(x, y).flatten())
+    assert ours(x, x).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert "sha256" in ours.version
+
+
+def test_lpips_finds_the_backbone_in_torchs_hub_cache(backbone: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "torch_home" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    target = cache / "alexnet-owt-7be5be79.pth"
+    backbone.rename(target)
+    assert metrics.find_backbone(None) == target
+
+
+def test_lpips_is_absent_and_says_where_its_file_goes(tmp_path: Path) -> None:
+    assert metrics.load_lpips(None, torch.device("cpu")) is None
+    with pytest.raises(BackboneMissing, match=r"alexnet-owt-7be5be79\.pth") as caught:
+        metrics.require_lpips(None)
+    assert str(tmp_path / "torch_home") in str(caught.value)
+    assert "--lpips-backbone" in str(caught.value)
+
+
+def test_a_bad_backbone_is_refused_not_imitated(tmp_path: Path) -> None:
+    path = tmp_path / "alexnet.pth"
+    with pytest.raises(BackboneMissing, match="no such file"):
+        metrics.load_lpips(str(path), torch.device("cpu"))
+    path.write_bytes(b"not weights")
+    with pytest.raises(BackboneMissing, match="not torchvision's AlexNet"):
+        metrics.load_lpips(str(path), torch.device("cpu"))
+    torch.save({"features.0.weight": torch.zeros(1)}, path)
+    with pytest.raises(BackboneMissing, match="not torchvision's AlexNet"):
+        metrics.load_lpips(str(path), torch.device("cpu"))
+
+
+def test_torchvision_can_be_imported_and_used_for_models_whatever_torch_it_meets() -> None:
+    code = (
+        "from uvtex.torchvision_ops import import_torchvision; import_torchvision();"
+        "import torchvision, torch;"
+        "print(torchvision.models.alexnet(weights=None)(torch.zeros(1, 3, 64, 64)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[1, 1000]" in done.stdout

@@ -1,0 +1,225 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.sets import make_set
+from uvtex import checkpoint, files
+from uvtex.config import TrainConfig, resolve
+from uvtex.data.store import PairStore
+from uvtex.errors import BackboneMissing, CheckpointError, DataError, DivergenceError, UvtexError
+from uvtex.margin import Threshold
+from uvtex.report import read_epochs
+from uvtex.trainer import Trainer
+
+BASE = {
+    "image_size": 32,
+    "width": 0.1,
+    "batch_size": 4,
+    "epochs": 3,
+    "val_split": 0.34,
+    "device": "cpu",
+    "lr": 1e-3,
+    "thresholds": [{"metric": "ssim_uv", "at_least": 0.2}],
+}
+
+
+def settings(**changes: Any) -> TrainConfig:
+    return resolve(BASE, changes)
+
+
+def run(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> list[dict[str, Any]]:
+    trainer = Trainer(config, PairStore.open(data, config), out, resume)
+    for _ in trainer.epochs():
+        pass
+    reports = [report.to_json() for report in read_epochs(out)]
+    for report in reports:
+        report.pop("seconds")
+    return reports
+
+
+@pytest.mark.parametrize("preset", ["poc05", "bank"])
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    tiny_set: Path, tmp_path: Path, preset: str
+) -> None:
+    one = run(settings(preset=preset), tiny_set, tmp_path / "1")
+    assert one == run(settings(preset=preset), tiny_set, tmp_path / "2")
+    assert one != run(settings(preset=preset, seed=1), tiny_set, tmp_path / "3")
+    assert [r["epoch"] for r in one] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("preset", ["poc05", "bank"])
+def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
+    tiny_set: Path, tmp_path: Path, preset: str
+) -> None:
+    config = settings(preset=preset, schedule={"uv": {"start": 0.4, "end": 0.1}})
+    whole = run(config, tiny_set, tmp_path / "whole")
+    for _ in Trainer(config, PairStore.open(tiny_set, config), tmp_path / "cut").epochs():
+        break
+    assert run(config, tiny_set, tmp_path / "cut", resume=True) == whole
+    weights = [
+        checkpoint.read(tmp_path / name / "checkpoints/best_last.safetensors")[0]
+        for name in ("whole", "cut")
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_a_run_killed_between_checkpoint_and_report_keeps_the_epoch(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    config = settings()
+    whole = run(config, tiny_set, tmp_path)
+    lines = (tmp_path / "epochs.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "epochs.jsonl").write_text("".join(lines[:-1]) + lines[-1][:20])
+    assert run(config, tiny_set, tmp_path, resume=True) == whole
+
+
+def test_the_best_checkpoint_is_that_of_the_best_margin(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings(epochs=4, checkpoint_every=2)
+    reports = run(config, tiny_set, tmp_path)
+    best = max(reports, key=lambda r: r["val"]["margin"])
+    loaded = checkpoint.load(tmp_path / "checkpoints/best.safetensors")
+    assert (loaded.epoch, loaded.metrics) == (best["epoch"], best["val"])
+    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {
+        "best.safetensors",
+        "best_last.safetensors",
+        "best_epoch002.safetensors",
+        "best_epoch004.safetensors",
+    }
+
+
+def test_total_is_by_the_epochs_weights_and_total_ref_by_the_default_ones(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    weights = {"cycle": 0.1, "uv": 0.2, "direct": 0.9, "cross": 0.0}
+    config = settings(epochs=1, schedule=weights)
+    val = run(config, tiny_set, tmp_path)[0]["val"]
+    assert val["total"] == pytest.approx(sum(w * val[k] for k, w in weights.items()))
+    default = {"cycle": 0.3, "uv": 0.25, "direct": 0.3, "cross": 0.15}
+    assert val["total_ref"] == pytest.approx(sum(w * val[k] for k, w in default.items()))
+
+
+def test_the_trainer_learns(tmp_path: Path) -> None:
+    """Two liveries of which the trained one comes back at SSIM(UV) 0.9 or better."""
+    from uvtex.evaluate import measure
+
+    data = make_set(tmp_path / "set", liveries=2, cameras=2)
+    config = settings(
+        epochs=150,
+        width=0.5,
+        batch_size=2,
+        val_split=0.5,
+        lr=2e-3,
+        schedule={"cycle": 0.1, "uv": 0.1, "direct": 1.0, "cross": 0.0},
+    )
+    store = PairStore.open(data, config)
+    trainer = Trainer(config, store, tmp_path / "run")
+    for _ in trainer.epochs():
+        pass
+    store.val = store.train  # the figure wanted is that of the samples it was fitted to
+    fitted = measure(trainer.predictor, trainer.renderer, store, config, None)
+    assert fitted["ssim_uv"] >= 0.9
+
+
+def test_the_bank_finds_texels_of_liveries_it_has_never_seen(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "set", liveries=12, cameras=3)
+    config = settings(preset="bank", width=0.2, epochs=12, val_split=0.25, lr=2e-3)
+    reports = run(config, data, tmp_path / "run")
+    first, last = reports[0], reports[-1]
+    assert last["train"]["flow"] < 0.2 * first["train"]["flow"]
+    assert last["val"]["ssim_uv_visible"] > first["val"]["ssim_uv_visible"] + 0.1
+
+
+def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings(epochs=1)
+    run(config, tiny_set, tmp_path)
+    with pytest.raises(UvtexError, match="holds a run already"):
+        run(config, tiny_set, tmp_path)
+
+
+def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_path: Path) -> None:
+    run(settings(epochs=1), tiny_set, tmp_path / "run")
+    with pytest.raises(CheckpointError, match="another lr"):
+        run(settings(epochs=1, lr=0.5), tiny_set, tmp_path / "run", resume=True)
+    other = make_set(tmp_path / "other", seed=9)
+    with pytest.raises(CheckpointError, match="data set has changed"):
+        run(settings(epochs=1), other, tmp_path / "run", resume=True)
+
+
+def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings()
+    store = PairStore.open(tiny_set, config)
+    trainer = Trainer(config, store, tmp_path)
+    epochs = trainer.epochs()
+    next(epochs)
+    before = (tmp_path / "checkpoints/best_last.safetensors").read_bytes()
+    with torch.no_grad():
+        next(trainer.renderer.parameters()).fill_(float("nan"))
+    with pytest.raises(DivergenceError, match=r"epoch 2, step 1: loss term 'cycle' is nan"):
+        next(epochs)
+    assert (tmp_path / "checkpoints/best_last.safetensors").read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings()
+    epochs = Trainer(config, PairStore.open(tiny_set, config), tmp_path).epochs()
+    next(epochs)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoints").iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(UvtexError, match="No space left on device"):
+        next(epochs)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoints").iterdir()} == before
+
+
+def test_thresholds_on_an_absent_lpips_stop_at_once(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings(thresholds=[Threshold(metric="lpips_view", at_most=0.5).model_dump()])
+    with pytest.raises(BackboneMissing, match="alexnet"):
+        Trainer(config, PairStore.open(tiny_set, config), tmp_path)
+
+
+def test_the_bank_needs_uv_maps(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "set")
+    path = data / "manifest.json"
+    values = json.loads(path.read_text())
+    for record in values["records"]:
+        del record["uv_map"]
+    path.write_text(json.dumps(values))
+    config = settings(preset="bank")
+    with pytest.raises(DataError, match="preset 'bank' needs `uv_map`"):
+        Trainer(config, PairStore.open(data, config), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda b: b[: len(b) // 2], "not a whole safetensors file"),
+        (lambda b: b"", "not a whole safetensors file"),
+        (
+            lambda b: b.replace(b'\\"version\\":1', b'\\"version\\":9').replace(
+                b'\\"version\\": 1', b'\\"version\\": 9'
+            ),
+            "newer uvtex",
+        ),
+        (lambda b: b.replace(b'\\"preset\\": \\"poc05\\"', b'\\"preset\\": \\"bankk\\"'), "preset"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(
+    tiny_set: Path, tmp_path: Path, damage: Any, says: str
+) -> None:
+    run(settings(epochs=1), tiny_set, tmp_path)
+    path = tmp_path / "checkpoints/best.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert path.read_bytes() != whole
+    with pytest.raises(CheckpointError, match=says) as caught:
+        checkpoint.load(path)
+    assert str(path) in str(caught.value)
