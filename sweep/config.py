@@ -29,8 +29,11 @@ METRICS = (
     "ssim_view_true",
     "ssim_view_noisy",
     "haarpsi_view",
+    "haarpsi_view_true",
     "lpips_view",
     "lpips_view_true",
+    "l1_uv",
+    "l1_uv_visible",
 )
 """What a threshold may be on; all of them but LPIPS are measured in every run."""
 
@@ -59,7 +62,7 @@ class DataSettings(Settings):
     path: Path
     """Relative to where the command is run, as is ``store``."""
     showroom: dict[str, Any] | None = None
-    """Settings of :class:`uvtex.showroom.settings.ShowroomSettings`, checked by :mod:`sweep.study_file`."""
+    """Settings of :class:`uvtex.showroom.settings.ShowroomSettings`, all of them."""
 
 
 class Stages(Settings):

@@ -1,0 +1,256 @@
+"""The ``sweep`` command line. Imports what is heavy only where a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from uvtex.console import CONTEXT, Group
+
+STORE = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("mlruns"),
+    help="Folder of the studies.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+@click.version_option(package_name="uvtex-sweep")
+def main() -> None:
+    """Search for the training schedule that passes the promotion threshold.
+
+    \b
+    Example: sweep run configs/quickstart.yaml
+    """
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--trials", type=int, help="Probes in total, earlier ones counted.")
+@click.option("--hours", type=float, help="Start no run that would not end within so many hours.")
+@click.option("--workers", type=int, help="Worker processes (default: one a GPU, else one).")
+@click.option("--dry-run", is_flag=True, help="Check and print the resolved settings, no more.")
+@JSON
+def run(
+    config: Path,
+    trials: int | None,
+    hours: float | None,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run the study of the file CONFIG, or go on with it where it was left.
+
+    Ctrl-C ends it after the epochs in progress, a second one at once; the same command goes on.
+
+    \b
+    Example: sweep run configs/quickstart.yaml --workers 2
+    """
+    from sweep import session
+    from sweep.study_file import load
+    from uvtex.config import dump_yaml
+
+    flags = {"trials": trials, "hours": hours, "workers": workers}
+    study = load(config, flags)
+    if dry_run:
+        session.rehearse(study)
+        text = json.dumps(study.model_dump(mode="json"), indent=1) if as_json else dump_yaml(study)
+        click.echo(text)
+        return
+    out = sys.stderr if as_json else sys.stdout
+    click.echo(dump_yaml(study), file=out)
+    outcome, summary = session.run(study, out)
+    if as_json:
+        click.echo(json.dumps(summary, indent=1))
+    else:
+        _print_summary(summary)
+        _print_where(study, summary)
+    if outcome == "out of time":
+        click.echo(f"Time is up; to go on: sweep run {config}", file=out)
+    if outcome == "interrupted":
+        click.echo(f"Stopped. To go on: sweep run {config}", file=out)
+        sys.exit(130)
+
+
+@main.command()
+@click.argument("study", required=False)
+@STORE
+@JSON
+def status(study: str | None, store: Path, as_json: bool) -> None:
+    """Show how far STUDY is, or list the studies there are.
+
+    \b
+    Example: sweep status quickstart
+    """
+    from sweep import session
+
+    if study is None:
+        _print_studies(session.names(store), as_json)
+        return
+    found = session.saved(store, study)
+    view = _status(found)
+    if as_json:
+        click.echo(json.dumps(view, indent=1))
+        return
+    click.echo(f"study {study}: {view['driver']}")
+    header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
+    _print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
+    _print_summary(view["summary"])
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True)
+@STORE
+@click.option("--uri", help="MLflow's tracking URI (default: the store's).")
+@JSON
+def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) -> None:
+    """Compare RUNs: schedules, metrics, and how they differ.
+
+    A RUN is a trial directory or an MLflow run id.
+
+    \b
+    Example: sweep compare mlruns/studies/quickstart/trials/000{0,7}/probe
+    """
+    from sweep.compare import compare as compare_runs
+
+    result: Any = compare_runs(list(runs), uri or _uri(store))
+    click.echo(json.dumps(result, indent=1) if as_json else str(result))
+
+
+@main.command()
+@click.argument("study")
+@STORE
+@JSON
+def report(study: str, store: Path, as_json: bool) -> None:
+    """Write STUDY's report: one HTML file that needs nothing beside it.
+
+    \b
+    Example: sweep report quickstart
+    """
+    from sweep import session
+    from sweep.report import write_report
+
+    path = write_report(session.saved(store, study).paths.folder)
+    click.echo(json.dumps({"report": str(path)}) if as_json else str(path))
+
+
+@main.command()
+@click.argument("study")
+@STORE
+@click.option("--uri", help="MLflow's tracking URI (default: the study's).")
+@JSON
+def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
+    """Make MLflow agree with STUDY's directories, whatever it missed.
+
+    \b
+    Example: sweep sync quickstart
+    """
+    from sweep import session
+    from sweep.tracking import sync as sync_study
+
+    found = session.saved(store, study)
+    changed = sync_study(found.paths.folder, uri or found.tracking_uri)
+    click.echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
+
+
+@main.command()
+@STORE
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, help="Port on loopback.")
+@click.option("--uri", help="MLflow's tracking URI (default: the store's).")
+def ui(store: Path, port: int, uri: str | None) -> None:
+    """Open MLflow's pages on the store, on this machine only; Ctrl-C ends it.
+
+    \b
+    Example: sweep ui --port 5001
+    """
+    from sweep.tracking import serve_ui
+
+    serve_ui(uri or _uri(store), port)
+
+
+def _uri(store: Path) -> str:
+    return f"sqlite:///{store.as_posix()}/mlflow.db"
+
+
+def _status(study: Any) -> dict[str, Any]:
+    from sweep import summary
+    from sweep.lease import holder, is_driven
+    from sweep.record import best_line, epoch_lines, records
+
+    driven = is_driven(study.paths)
+    note = holder(study.paths)
+    runs = []
+    for record in records(study.paths.folder):
+        run_dir = study.paths.run_dir(record.trial, record.stage)
+        line = best_line(run_dir)
+        waiting = record.state == "running" and not driven
+        runs.append(
+            {
+                "trial": f"{record.trial:04d}/{record.stage}",
+                "schedule": record.schedule,
+                "state": "interrupted" if waiting else record.state,
+                "epochs": f"{len(epoch_lines(run_dir))}/{record.epochs}",
+                "best margin": "-" if line is None else f"{line['val']['margin']:+.4f}",
+                "reason": record.reason or "",
+            }
+        )
+    who = f"process {note['pid']} on {note['host']} since {note['since']}" if note else ""
+    return {
+        "driver": f"driven by {who}" if driven else "no driver at work",
+        "runs": runs,
+        "summary": summary.summarise(study),
+    }
+
+
+def _print_studies(names: list[str], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(names))
+    elif names:
+        click.echo("\n".join(names))
+    else:
+        click.echo("no study yet; start one: sweep run configs/quickstart.yaml")
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    from sweep.summary import table, verdict
+
+    for key in ("probes", "full_runs"):
+        counts = ", ".join(f"{count} {state}" for state, count in summary[key].items())
+        click.echo(f"{key.replace('_', ' ')}: {counts or 'none'}")
+    _print_table(*table(summary))
+    click.echo(verdict(summary))
+
+
+def _print_where(study: Any, summary: dict[str, Any]) -> None:
+    if summary["report"]:
+        click.echo(f"report: {summary['report']}")
+    local = study.tracking_uri.startswith("sqlite")
+    flag = "" if study.tracking_uri == _uri(Path("mlruns")) else f" --uri {study.tracking_uri}"
+    click.echo(f"MLflow: {f'sweep ui{flag}' if local else study.tracking_uri}")
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    grid = Table(box=box.SIMPLE)
+    for name in header:
+        grid.add_column(name)
+    for row in rows:
+        grid.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    # A pipe has no width; a table cut to 80 columns would be of no use in it.
+    console.print(grid, width=None if console.is_terminal else 200)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Pass or not: the one decision behind pruning, promotion and the registry's gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.config import OBJECTIVE
+from uvtex.margin import Threshold, margin
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether metrics pass the thresholds, and why in a clause."""
+
+    passed: bool
+    margin: float
+    """>= 0 passes; -inf where a metric is NaN."""
+    reason: str
+
+
+def decide(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> Decision:
+    """The decision on metrics, be they forecast or measured.
+
+    Raises:
+        KeyError: a threshold's metric is not among ``metrics``.
+        ValueError: there is no threshold.
+    """
+    value = margin(metrics, thresholds)
+    if value >= 0:
+        met = ", ".join(f"{t.metric} {metrics[t.metric]:.4g}" for t in thresholds)
+        return Decision(True, value, f"passes with {met}")
+    worst = min(thresholds, key=lambda t: t.slack(metrics[t.metric]))
+    return Decision(
+        False, value, f"{worst.metric} {metrics[worst.metric]:.4g} misses {worst} by the most"
+    )
+
+
+def best(epochs: Sequence[Mapping[str, float]], thresholds: Sequence[Threshold]) -> int:
+    """Index of the epoch with the best margin, the earliest of equals.
+
+    Raises:
+        ValueError: there is no epoch.
+    """
+    return max(range(len(epochs)), key=lambda index: (margin(epochs[index], thresholds), -index))
+
+
+def not_numbers(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> list[str]:
+    """The thresholds' metrics that are NaN or infinite: such a run has failed, not missed."""
+    return [t.metric for t in thresholds if not math.isfinite(metrics[t.metric])]
+
+
+def constraints(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> dict[str, float]:
+    """Constraint name -> value for every threshold but the objective's; <= 0 is feasible."""
+    return {str(t): -t.slack(metrics[t.metric]) for t in thresholds if t.metric != OBJECTIVE}

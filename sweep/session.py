@@ -1,0 +1,153 @@
+"""One ``sweep run``: from the study file to the summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TextIO
+
+from sweep import live, summary
+from sweep.config import StudyConfig
+from sweep.lease import is_driven, lease
+from sweep.record import records
+from sweep.study_file import changes, parse
+from uvtex.config import dump_yaml, load_yaml
+from uvtex.errors import ConfigError, UvtexError
+from uvtex.files import write_atomic
+
+
+def saved(store: Path, name: str) -> StudyConfig:
+    """The settings that a study was last run with.
+
+    Raises:
+        UvtexError: there is no such study in ``store``; says which there are.
+    """
+    path = store / "studies" / name / "study.yaml"
+    if not path.is_file():
+        there = ", ".join(names(store)) or "none"
+        raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
+    study = parse(load_yaml(path), str(path))
+    return study.model_copy(update={"store": store})
+
+
+def names(store: Path) -> list[str]:
+    """The studies in a store."""
+    return sorted(path.parent.name for path in store.glob("studies/*/study.yaml"))
+
+
+def prepare(study: StudyConfig) -> None:
+    """Checks ``study`` against what is there under its name, and saves its settings.
+
+    Raises:
+        ConfigError: the study has trials already, made with other settings; names each.
+    """
+    path = study.paths.settings
+    if path.is_file() and records(study.paths.folder):
+        before = parse(load_yaml(path), str(path))
+        if differing := changes(before, study):
+            listed = "\n  ".join(differing)
+            raise ConfigError(
+                f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
+                "go back to those, or give the study another name"
+            )
+    study.paths.folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, dump_yaml(study).encode())
+
+
+def rehearse(study: StudyConfig) -> None:
+    """What ``--dry-run`` does: all of :func:`prepare`, unless a driver is at work."""
+    if not is_driven(study.paths):
+        prepare(study)
+
+
+def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:
+    """Runs the study under its lease; progress goes to ``out``.
+
+    Returns:
+        How it ended (``done``, ``interrupted``, ``out of time``), and the summary.
+
+    Raises:
+        UvtexError: another driver owns it, or it cannot go on.
+        BackboneMissing: a threshold is on LPIPS, and its backbone cannot be had.
+    """
+    from sweep.driver import Driver
+    from sweep.launchers.local import LocalLauncher, places
+    from sweep.projection import Projection
+
+    with lease(study.paths):
+        prepare(study)
+        _check_lpips(study)
+        build_data(study, out)
+        device = str(study.train["device"])
+        launcher = LocalLauncher(places(device, study.workers), study.paths.folder)
+        view = live.view(study.name, study.thresholds, out)
+        projection = Projection(study, view.note)
+        try:
+            outcome = Driver(study, launcher, projection, view).run()
+            result = _conclude(study, projection, view, outcome)
+        finally:
+            view.close()
+            projection.close()
+    return outcome, result
+
+
+def build_data(study: StudyConfig, out: TextIO) -> None:
+    """Renders the study's showroom set if its folder holds no data set.
+
+    Raises:
+        ConfigError: there is none, and the study does not say how to render it.
+    """
+    folder = study.data.path
+    if (folder / "manifest.json").is_file():
+        return
+    if study.data.showroom is None:
+        raise ConfigError(
+            f"data.path: {folder} holds no manifest.json; give the path of a data set, or a "
+            "`showroom` beside it to have one rendered"
+        )
+    from uvtex.config import validate
+    from uvtex.showroom import build
+    from uvtex.showroom.settings import ShowroomSettings
+
+    print(f"rendering a showroom set into {folder}", file=out, flush=True)
+    build(validate(ShowroomSettings, study.data.showroom, "data.showroom"), folder)
+
+
+def _check_lpips(study: StudyConfig) -> None:
+    if study.wants_lpips:
+        from uvtex.metrics import require_lpips
+
+        require_lpips(study.train.get("lpips_backbone"))
+
+
+def _conclude(study: StudyConfig, projection: Any, view: live.View, outcome: str) -> dict[str, Any]:
+    """Summary, report and MLflow's last word; none of them may undo what was found."""
+    result = summary.summarise(study)
+    result["outcome"] = outcome
+    result["report"] = None
+    if outcome != "interrupted" and result["mean_colour"] is None:
+        result["mean_colour"] = _mean_colour(study, view)
+    summary.save(study, result)
+    try:
+        from sweep.report import write_report
+
+        result["report"] = str(write_report(study.paths.folder))
+        summary.save(study, result)
+    except UvtexError as error:
+        view.note(f"no report: {error}")
+    state = "running" if outcome == "interrupted" else "complete"
+    report = Path(result["report"]) if result["report"] else None
+    projection.study_ended(result, report, state)
+    if projection.behind:
+        view.note(f"MLflow misses something; `sweep sync {study.name}` makes it up")
+    return result
+
+
+def _mean_colour(study: StudyConfig, view: live.View) -> dict[str, float] | None:
+    from uvtex.config import resolve
+    from uvtex.evaluate import mean_colour
+
+    try:
+        return mean_colour(study.data.path, resolve(study.train))
+    except UvtexError as error:
+        view.note(f"no mean-colour figures: {error}")
+        return None
