@@ -140,11 +140,16 @@ def train(data: Path, file: Path | None, resume: bool, as_json: bool, **given: A
         click.echo(dump_yaml(config))
     run_dir = RUNS / config.checkpoint_name
     trainer = Trainer(config, PairStore.open(data, config), run_dir, resume)
-    best = None
-    for report in trainer.epochs():
-        best = report if report.best or best is None else best
-        if not as_json:
-            click.echo(_line(report, config))
+    try:
+        for report in trainer.epochs():
+            if not as_json:
+                click.echo(_line(report, config))
+    except KeyboardInterrupt:
+        click.echo(
+            f"stopped; finished epochs are in {run_dir}. The same command with --resume goes on.",
+            err=True,
+        )
+        sys.exit(130)
     _finish(run_dir, trainer.best_checkpoint, as_json)
 
 

@@ -9,11 +9,19 @@ specific reconstruction (CMR, Kanazawa et al. 2018) cut down to a fixed mesh and
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.models.poc05 import scaled
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Statistics of one image alone: a batch of views and one of reprojections differ too much for
+    BatchNorm's running averages to fit either (docs/log.md, 2026-11-23)."""
+    return nn.GroupNorm(math.gcd(channels, 4), channels)
 
 
 class PoseClassifier(nn.Module):
@@ -28,7 +36,7 @@ class PoseClassifier(nn.Module):
                 for i in range(3)
                 for layer in (
                     nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1),
-                    nn.BatchNorm2d(c[i + 1]),
+                    _norm(c[i + 1]),
                     nn.ReLU(),
                 )
             )
@@ -60,7 +68,7 @@ class Mender(nn.Module):
     def _block(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation),
-            nn.BatchNorm2d(outputs),
+            _norm(outputs),
             nn.ReLU(),
         )
 
