@@ -1,0 +1,32 @@
+"""Liveries from seeds: no two alike, the same at every call, at any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtex.showroom import decals, patterns
+from uvtex.showroom.canvas import Canvas, texels_a_side
+
+
+def paint(seed: int, size: int) -> NDArray[np.uint8]:
+    """The livery of ``seed`` as a texture [size, size, 3], sRGB, row 0 is v = 1.
+
+    Gutters and openings repeat the nearest paint.
+    """
+    rng = np.random.default_rng([0x11BE4, seed])
+    canvas = Canvas.blank(size * texels_a_side(size))
+    colours = patterns.palette(rng)
+    _base(rng)(canvas, rng, colours)
+    for accent, probability in patterns.ACCENTS:
+        if rng.random() < probability:
+            accent(canvas, rng, colours)
+    decals.word_marks(canvas, rng, colours)
+    decals.number(canvas, rng, colours)
+    return canvas.picture(size)
+
+
+def _base(rng: np.random.Generator) -> patterns.Pattern:
+    kinds, parts = zip(*patterns.BASES, strict=True)
+    share = np.array(parts) / sum(parts)
+    return kinds[int(rng.choice(len(kinds), p=share))]
