@@ -71,6 +71,7 @@ def fake(job: Job) -> Iterator[dict[str, Any]]:
     run_dir = Path(job.run_dir)
     faults = _faults(run_dir)
     key = f"{run_dir.parent.name}/{run_dir.name}"
+    run_dir.mkdir(parents=True, exist_ok=True)
     reports = read_epochs(run_dir) if job.resume else []
     for epoch in range(len(reports) + 1, config.epochs + 1):
         time.sleep(faults.get("sleep", 0))

@@ -37,7 +37,14 @@ def places(device: str, workers: int | None) -> list[Place]:
             for i in range(count)
         ]
     threads = str(max(1, _cores() // count))
-    share = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "UVTEX_THREADS": threads}
+    share = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "UVTEX_THREADS": threads,
+        # Waiting threads sleep. On a machine with other work, spinning ones made an epoch of a
+        # small network ten times longer.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
     return [Place(f"cpu-{i}", share) for i in range(count)]
 
 
