@@ -36,10 +36,16 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
         DataError: ``out`` holds something else, or a set of other settings.
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
+    from uvtex.showroom.plates import tracer
+
     tell = progress or (lambda line: None)
-    if _claim(settings, out):
+    if _is_complete(settings, out):
         tell(f"{out}: complete already")
         return out / "manifest.json"
+    tracer()  # before anything is written
+    _folder(out)
+    if not (out / SETTINGS).is_file():
+        write_atomic(out / SETTINGS, dump_yaml(settings).encode())
     textures = _paint(settings, out, tell)
     records: list[manifest.Record] = []
     stands = _cameras(settings)
@@ -56,23 +62,19 @@ def livery_seed(settings: ShowroomSettings, number: int) -> int:
     return settings.seed * 100_000 + number
 
 
-def _claim(settings: ShowroomSettings, out: Path) -> bool:
-    """Makes ``out`` this set's folder; true if the set is complete already."""
-    path = out / SETTINGS
-    if path.is_file():
-        _check_same(settings, path)
+def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
+    """Whether ``out`` holds all of this set; refuses a folder that is not this set's."""
+    if (out / SETTINGS).is_file():
+        _check_same(settings, out / SETTINGS)
         return (out / "manifest.json").is_file()
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; give a folder to build the data set in")
     try:
-        if out.is_dir() and any(p.suffix != ".part" for p in out.iterdir()):
-            raise DataError(
-                f"{out}: holds files of something else; give a new or an empty folder"
-            )
+        foreign = out.is_dir() and any(path.suffix != ".part" for path in out.iterdir())
     except OSError as error:
         raise UvtexError(f"{out}: cannot be read: {error.strerror}; choose another") from error
-    _folder(out)
-    write_atomic(path, dump_yaml(settings).encode())
+    if foreign:
+        raise DataError(f"{out}: holds files of something else; give a new or an empty folder")
     return False
 
 

@@ -57,7 +57,7 @@ class Canvas:
     def on(self, *panels: str) -> NDArray[np.bool_]:
         """Samples [n] that lie on one of ``panels``."""
         names = list(PANELS)
-        return np.isin(self.panel, [names.index(p) for p in panels])
+        return np.asarray(np.isin(self.panel, [names.index(p) for p in panels]))
 
     def fill(self, where: NDArray[np.bool_], colour: Colour) -> None:
         """Paints ``where`` [n] in one colour."""
@@ -72,7 +72,7 @@ class Canvas:
         """The texture [size, size, 3], sRGB."""
         k = self.side // size
         mean = self.colour.reshape(size, k, size, k, 3).mean((1, 3))
-        return np.round(np.clip(mean, 0, 1) * 255).astype(np.uint8)
+        return np.asarray(np.round(np.clip(mean, 0, 1) * 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def stamp(canvas: Canvas, decal: Image.Image, frame: Frame, height: float) -> No
     decal = decal.resize((max(2, round(pixels * width / height)), pixels), Image.Resampling.BOX)
     index = np.flatnonzero(canvas.on(*frame.panels))
     offset = canvas.position[index] - np.asarray(frame.origin, dtype=np.float32)
-    a, b = offset @ np.float32(frame.right), offset @ np.float32(frame.up)
+    a, b = (offset @ np.asarray(axis, dtype=np.float32) for axis in (frame.right, frame.up))
     cos, sin = np.cos(np.radians(frame.turn)), np.sin(np.radians(frame.turn))
     column = ((a * cos + b * sin) / width + 0.5) * decal.width
     row = (0.5 - (b * cos - a * sin) / height) * decal.height

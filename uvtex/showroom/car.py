@@ -173,7 +173,7 @@ def _body_panel(panel: str) -> tuple[Mesh, Floats]:
         uv = place("top", along[None, :], up[:, None])
         mesh = _outward(grid(np.concatenate([left, right]), uv))
         t = np.abs(2 * up - 1)  # 0 at the centre line, 1 at the shoulder
-        return mesh, _windows(np.broadcast_to(x, (len(t), len(x))), t[:, None] + 0 * x).ravel()
+        return mesh, _windows(*np.broadcast_arrays(x[None, :], t[:, None])).ravel()
     s, up = _section_parameter(28, 0.0, SIDE_SHARE)
     surface, across = _surface(x, s), along
     if panel == "right":
@@ -194,7 +194,7 @@ def _arches(position: Floats) -> Floats:
     distances = [
         np.hypot(position[:, 0] - x, position[:, 2] - parts.WHEEL_RADIUS) for x in AXLES
     ]
-    return np.minimum(*distances) - parts.ARCH_RADIUS
+    return np.asarray(np.minimum(*distances) - parts.ARCH_RADIUS)
 
 
 def _rounded(p: Floats, q: Floats, corners: list[tuple[float, float]], radius: float) -> Floats:
@@ -221,7 +221,7 @@ def _windows(x: Floats, t: Floats) -> Floats:
         ([(1.36, 0.16), (1.40, 0.16), (1.36, 0.40), (1.32, 0.40)], 0.006),
         ([(1.26, 0.16), (1.30, 0.16), (1.26, 0.40), (1.22, 0.40)], 0.006),
     ]
-    return np.minimum.reduce([_either_way(x, t, corners, r) for corners, r in shapes])
+    return np.asarray(np.minimum.reduce([_either_way(x, t, c, r) for c, r in shapes]))
 
 
 def _either_way(x: Floats, t: Floats, corners: list[tuple[float, float]], r: float) -> Floats:

@@ -31,20 +31,22 @@ def word(rng: Rng) -> str:
     return text if rng.random() < 0.25 else text.upper()
 
 
-def number(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """The race number: on both doors, and on bonnet, roof or rear as well."""
+def number(canvas: Canvas, rng: Rng, colours: Palette, beside: bool) -> None:
+    """The race number: on both doors, or ``beside`` the word there; often on the top as well."""
     text = str(int(rng.integers(1, 1000 if rng.random() < 0.5 else 100)))
     plate = Plaque.drawn(rng, colours)
     decal = plate.draw(text)
     x, z = rng.uniform(-0.75, 0.45), rng.uniform(0.45, 0.53)
     height, turn = rng.uniform(0.34, 0.56), rng.choice([0.0, 0.0, 6.0, -6.0])
+    if beside:
+        x, height = 0.56, 0.62 * height
     stamp(canvas, decal, side("left", x, z, turn), height)
     stamp(canvas, decal, side("right", x, z, turn), height)
     if rng.random() < 0.65:
         across = rng.choice([0.0, 0.0, 0.34, -0.34])
         stamp(canvas, decal, top(rng.uniform(1.25, 1.75), across), rng.uniform(0.28, 0.5))
     if rng.random() < 0.35:
-        stamp(canvas, decal, top(-0.35, 0.0, turn=90 * rng.integers(4)), rng.uniform(0.35, 0.6))
+        stamp(canvas, decal, top(-0.35, 0.0, turn=90.0 * int(rng.integers(4))), rng.uniform(0.35, 0.6))
     if rng.random() < 0.3:
         stamp(canvas, decal, tail(rng.uniform(-0.5, 0.5), 0.58), 0.2)
 
@@ -101,9 +103,11 @@ def lettering(text: str, ink: Colour, outline: Colour | None, slant: float) -> I
     return canvas.crop(canvas.getbbox())
 
 
-def word_marks(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Several made-up sponsors, the same on both sides, in places where sponsors stand."""
+def word_marks(canvas: Canvas, rng: Rng, colours: Palette, large: bool) -> None:
+    """Several made-up sponsors, the same on both sides; ``large``: one across the doors."""
     sponsors = [Sponsor.drawn(rng, colours) for _ in range(int(rng.integers(2, 7)))]
+    if large:
+        _put(canvas, rng, sponsors[0], _DOORS)
     for places, probability in ((_SIDE_PLACES, 0.6), (_OTHER_PLACES, 0.5)):
         for place in places:
             if rng.random() < probability:
@@ -137,6 +141,7 @@ class Sponsor:
 Place = tuple[tuple[str, ...], float, float, float, float, tuple[float, ...]]
 """(surfaces, first coordinate, second, greatest height, greatest width, turns), in metres."""
 
+_DOORS: Place = (("left", "right"), -0.38, 0.47, 0.34, 1.15, (0.0, 5.0, -5.0, 10.0))
 _SIDE_PLACES: tuple[Place, ...] = (
     (("left", "right"), 0.72, 0.30, 0.10, 0.42, (0.0,)),
     (("left", "right"), -0.15, 0.22, 0.10, 1.30, (0.0,)),
@@ -144,7 +149,6 @@ _SIDE_PLACES: tuple[Place, ...] = (
     (("left", "right"), 1.85, 0.45, 0.12, 0.36, (0.0, 12.0, -12.0)),
     (("left", "right"), -2.02, 0.62, 0.13, 0.42, (0.0, 0.0, 90.0)),
     (("left", "right"), -1.95, 0.36, 0.09, 0.40, (0.0,)),
-    (("left", "right"), -0.20, 0.48, 0.34, 1.70, (0.0, 5.0, -5.0, 12.0)),
     (("left", "right"), 1.38, 0.79, 0.06, 0.50, (0.0,)),
     (("plates",), -2.18, 1.20, 0.14, 0.40, (0.0,)),
 )
@@ -183,7 +187,8 @@ def _frames(surface: str, a: float, b: float, turn: float) -> list[Frame]:
         return [Frame(("front",), (2.3, a, b), (0, 1, 0), (0, 0, 1), turn)]
     if surface == "tail":
         return [tail(a, b, turn)]
-    return [Frame(("wing" if surface == "wing" else "top",), (a, b, 1), (0, -1, 0), (1, 0, 0), turn)]
+    panel = "wing" if surface == "wing" else "top"
+    return [Frame((panel,), (a, b, 1), (0, -1, 0), (1, 0, 0), turn)]
 
 
 def side(panel: str, x: float, z: float, turn: float = 0.0, on: str | None = None) -> Frame:

@@ -21,12 +21,12 @@ def paint(seed: int, size: int) -> NDArray[np.uint8]:
     for accent, probability in patterns.ACCENTS:
         if rng.random() < probability:
             accent(canvas, rng, colours)
-    decals.word_marks(canvas, rng, colours)
-    decals.number(canvas, rng, colours)
+    large_word = rng.random() < 0.4
+    decals.word_marks(canvas, rng, colours, large=large_word)
+    decals.number(canvas, rng, colours, beside=large_word)
     return canvas.picture(size)
 
 
 def _base(rng: np.random.Generator) -> patterns.Pattern:
-    kinds, parts = zip(*patterns.BASES, strict=True)
-    share = np.array(parts) / sum(parts)
-    return kinds[int(rng.choice(len(kinds), p=share))]
+    parts = np.array([part for _, part in patterns.BASES])
+    return patterns.BASES[int(rng.choice(len(parts), p=parts / parts.sum()))][0]

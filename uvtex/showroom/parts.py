@@ -65,7 +65,8 @@ def arch_liner(x: float) -> Mesh:
     """The dark inside of the left arch: nothing is seen through it."""
     radius = ARCH_RADIUS + 0.003
     profile = np.array([(0.0, 0.70), (radius, 0.70), (radius, 0.92)])
-    return moved(lathe(profile, 40), x=x, z=WHEEL_RADIUS)
+    dip = np.arcsin(0.95 * WHEEL_RADIUS / radius)  # an arc that ends just above the floor
+    return moved(lathe(profile, 40, -dip, np.pi + dip), x=x, z=WHEEL_RADIUS)
 
 
 def underbody(sill: float) -> Mesh:

@@ -38,15 +38,16 @@ def palette(rng: Rng) -> Palette:
 def _colour(rng: Rng) -> Colour:
     if rng.random() < 0.32:
         base = np.array(NEUTRALS[rng.integers(len(NEUTRALS))])
-        return np.clip(base + rng.normal(0, 0.025, 3), 0.02, 0.98)
+        return np.asarray(np.clip(base + rng.normal(0, 0.025, 3), 0.02, 0.98))
     hue, saturation = rng.random(), rng.beta(4, 1.4)
-    return np.clip(np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.3, 1.0))), 0.02, 1)
+    rgb = np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.3, 1.0)))
+    return np.asarray(np.clip(rgb, 0.02, 1))
 
 
 def _slanted(canvas: Canvas, rng: Rng, steep: float = 1.0) -> NDArray[np.floating]:
     """A coordinate along the car that leans with height, and runs to a V on top or straight on."""
     lean, sweep = rng.normal(0, steep), rng.choice([-0.5, 0.0, 0.5]) * rng.random()
-    return canvas.x + lean * (canvas.z - 0.6) + sweep * np.abs(canvas.y)
+    return np.asarray(canvas.x + lean * (canvas.z - 0.6) + sweep * np.abs(canvas.y))
 
 
 def solid(canvas: Canvas, rng: Rng, colours: Palette) -> None:
