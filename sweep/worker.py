@@ -39,7 +39,10 @@ def train(job: Job) -> Iterator[dict[str, Any]]:
         yield report.to_json()
     if job.grids:
         best = run_dir / "checkpoints" / f"{config.checkpoint_name}.safetensors"
-        write_grids(best, store, run_dir / "grids", job.grids)
+        try:
+            write_grids(best, Path(job.data), run_dir / "grids", job.grids)
+        except Exception:  # the run's figures stand without its pictures; the log says why
+            traceback.print_exc()
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run commands in, where ``mlruns`` goes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return tmp_path
 
 
@@ -128,7 +128,7 @@ def test_unknown_study_is_named_with_those_there_are(here: Path, tiny_set: Path)
 
 
 def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) -> None:
-    path = tiny_study(here, tiny_set)
+    path = tiny_study(here, tiny_set, trials=1)
     result = call("run", str(path))
     assert result.exit_code == 0, result.output
     assert "passed: " in result.output
@@ -138,8 +138,8 @@ def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) 
     folder = here / "mlruns/studies/tiny"
     found = records(folder)
     assert [(r.trial, r.stage, r.state) for r in found] == [
-        (0, "probe", "promoted"), (0, "full", "complete"),
-        (1, "probe", "promoted"), (1, "full", "complete"),
+        (0, "probe", "promoted"),
+        (0, "full", "complete"),
     ]  # fmt: skip
     assert all(r.gate and r.gate.registered for r in found if r.stage == "full")
     assert [line["epoch"] for line in epoch_lines(folder / "trials/0000/full")] == [1, 2, 3]
@@ -153,12 +153,12 @@ def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) 
     assert records(folder) == found
 
     status = json.loads(call("status", "tiny", "--json").stdout)
-    assert [run["state"] for run in status["runs"]] == ["promoted", "complete"] * 2
+    assert [run["state"] for run in status["runs"]] == ["promoted", "complete"]
     assert call("status").output == "tiny\n"
     assert call("sync", "tiny").exit_code == 0
     assert call("report", "tiny").exit_code == 0
 
-    changed = call("run", str(tiny_study(here, tiny_set, grids=2)))
+    changed = call("run", str(tiny_study(here, tiny_set, trials=1, grids=2)))
     assert changed.exit_code == 2
     assert "grids: 1 -> 2" in changed.output
 
@@ -192,7 +192,7 @@ def test_study_goes_on_without_mlflow_and_says_so_once(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set: Path) -> None:
-    path = tiny_study(here, tiny_set, stages={"probe": 40, "full": 2}, trials=1, grids=0)
+    path = tiny_study(here, tiny_set, stages={"probe": 15, "full": 1}, trials=1, grids=0)
     command = [sys.executable, "-m", "sweep.cli", "run", path.name]
     first = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
@@ -209,10 +209,10 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set:
     assert "Stopped. To go on: sweep run tiny.yaml" in output
     assert "Traceback" not in output
     done = len(epoch_lines(run_dir))
-    assert done < 40
+    assert done < 15
     status = json.loads(call("status", "tiny", "--json").stdout)
     assert status["runs"][0]["state"] == "interrupted"
     result = call("run", str(path))
     assert result.exit_code == 0
     assert f"goes on after epoch {done}" in result.output
-    assert len(epoch_lines(run_dir)) == 40
+    assert len(epoch_lines(run_dir)) == 15
