@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import mlflow_seam as seam
 from sweep.mlflow_seam import TrackingError
 from sweep.record import TrialRecord, best_line, epoch_lines, records
+from sweep.ui import serve_ui
 from uvtex.config import TERMS, TrainConfig, validate
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from sweep.config import StudyConfig
 
-__all__ = ["Tracker", "TrackingError", "project", "run_name", "sync"]
+__all__ = ["Tracker", "TrackingError", "project", "run_name", "serve_ui", "sync"]
 
 STATUS = {
     "running": "RUNNING",

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from sweep.config import StudyConfig
 from sweep.record import Stage, State, TrialRecord, write_record
-from uvtex.config import Ramp, Schedule, dump_yaml
+from uvtex.config import TERMS, Ramp, Schedule, dump_yaml
 from uvtex.margin import Threshold, margin
 from uvtex.schedule import learning_rate, weights
 
@@ -97,10 +97,9 @@ def add_trial(
         state=state,
         schedule=schedule,
         params={
-            "direct": direct,
-            "direct_end": 1 - direct / 2,
-            "cycle": 0.4,
+            **{f"{t}_{end}": _end(shape, t, end) for t in TERMS for end in ("start", "end")},
             "lr_scheduler": "cosine" if number % 2 else "none",
+            "tmax": 0.6 + 0.1 * (number % 9),
         },
         epochs=config.epochs,
         reason=None if state == "running" else f"made to end {state}",
@@ -188,6 +187,11 @@ def _lines(epochs: int, reach: float, config: Any, number: int) -> list[dict[str
             }
         )
     return lines
+
+
+def _end(schedule: Schedule, term: str, end: str) -> float:
+    ramp: Ramp = getattr(schedule, term)
+    return ramp.start if end == "start" or ramp.end is None else ramp.end
 
 
 def _grid(path: Path, ssim: float) -> None:

@@ -1,0 +1,117 @@
+"""What a report tells: the runs of a study with their curves, read from its directories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.config import StudyConfig
+from sweep.record import TrialRecord, best_line, epoch_lines, records
+from uvtex.config import load_yaml, validate
+from uvtex.margin import Threshold
+
+TITLES = {
+    "ssim_uv": "SSIM(UV)",
+    "ssim_uv_visible": "SSIM(UV), visible texels",
+    "ssim_view": "SSIM(View)",
+    "ssim_view_true": "SSIM(View) of the true texture",
+    "ssim_view_noisy": "SSIM(View) after noise",
+    "haarpsi_view": "HaarPSI(View)",
+    "lpips_view": "LPIPS(View)",
+    "lpips_view_true": "LPIPS(View) of the true texture",
+    "margin": "margin",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial and stage: its record, its epochs, and the best of them."""
+
+    record: TrialRecord
+    folder: Path
+    lines: list[dict[str, Any]]
+    best: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """``7 uv-heavy``, with ``full`` where it is one."""
+        stage = " full" if self.record.stage == "full" else ""
+        return f"{self.record.trial} {self.record.schedule}{stage}"
+
+    @property
+    def margin(self) -> float:
+        """Of the best epoch; -inf before the first."""
+        return float("-inf") if self.best is None else float(self.best["val"]["margin"])
+
+    @property
+    def passed(self) -> bool:
+        """A full run at or beyond every threshold."""
+        return self.record.stage == "full" and self.record.state == "complete" and self.margin >= 0
+
+    def curve(self, metric: str) -> tuple[list[int], list[float]]:
+        """Epochs, and the metric's value at each; empty where it was not measured."""
+        points = [
+            (line["epoch"], line["val"][metric]) for line in self.lines if metric in line["val"]
+        ]
+        return [epoch for epoch, _ in points], [value for _, value in points]
+
+    def at_best(self, metric: str) -> float | None:
+        """The metric at the best epoch."""
+        return None if self.best is None else self.best["val"].get(metric)
+
+
+@dataclass(frozen=True)
+class Story:
+    """A study's settings and runs, by trial, probe before full."""
+
+    study: StudyConfig
+    runs: list[Run]
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        return self.study.thresholds
+
+    @property
+    def winner(self) -> Run | None:
+        """The full run that passed by most, or None."""
+        passed = [run for run in self.runs if run.passed]
+        return max(passed, key=lambda run: run.margin, default=None)
+
+    @property
+    def baseline(self) -> Run | None:
+        """The schedule this project started from, its full run if there is one."""
+        runs = [run for run in self.runs if run.record.schedule == "baseline" and run.best]
+        return max(runs, key=lambda run: run.record.stage == "full", default=None)
+
+    @property
+    def other(self) -> str:
+        """The metric that SSIM(UV) is drawn against: the second threshold's, if there is one."""
+        names = [t.metric for t in self.thresholds if t.metric != "ssim_uv"]
+        return names[0] if names else "haarpsi_view"
+
+    def threshold(self, metric: str) -> Threshold | None:
+        """The threshold on ``metric``, if there is one."""
+        return next((t for t in self.thresholds if t.metric == metric), None)
+
+
+def read(study_dir: Path) -> Story:
+    """The story of the study in ``study_dir``.
+
+    Raises:
+        UvtexError: its settings or a trial directory are damaged.
+    """
+    path = study_dir / "study.yaml"
+    study = validate(StudyConfig, load_yaml(path), str(path))
+    # The folder may have been moved or be read from elsewhere: what was given is what counts.
+    study = study.model_copy(update={"store": study_dir.parent.parent})
+    runs = []
+    for record in records(study_dir):
+        folder = study_dir / "trials" / f"{record.trial:04d}" / record.stage
+        runs.append(Run(record, folder, epoch_lines(folder), best_line(folder)))
+    return Story(study, runs)
+
+
+def title(metric: str) -> str:
+    """A metric's name for people."""
+    return TITLES.get(metric, metric)
