@@ -46,7 +46,8 @@ def number(canvas: Canvas, rng: Rng, colours: Palette, beside: bool) -> None:
         across = rng.choice([0.0, 0.0, 0.34, -0.34])
         stamp(canvas, decal, top(rng.uniform(1.25, 1.75), across), rng.uniform(0.28, 0.5))
     if rng.random() < 0.35:
-        stamp(canvas, decal, top(-0.35, 0.0, turn=90.0 * int(rng.integers(4))), rng.uniform(0.35, 0.6))
+        turn = 90.0 * int(rng.integers(4))
+        stamp(canvas, decal, top(-0.35, 0.0, turn), rng.uniform(0.35, 0.6))
     if rng.random() < 0.3:
         stamp(canvas, decal, tail(rng.uniform(-0.5, 0.5), 0.58), 0.2)
 

@@ -95,7 +95,7 @@ def render(
     """
     mi = tracer()
     base = _textured(paint) if isinstance(paint, np.ndarray) else _flat(paint)
-    scene = mi.load_dict({**_studio(base), "sensor": _sensor(camera, size, SAMPLER)})
+    scene = _scene(base, _sensor(camera, size, SAMPLER))
     path = {"type": "path", "max_depth": MAX_DEPTH, "block_size": BLOCK}
     image = mi.render(scene, integrator=mi.load_dict(path), spp=samples, seed=seed)
     return np.asarray(image, dtype=np.float32)[..., :3]
@@ -109,7 +109,7 @@ def _textured(linear: Floats32) -> dict[str, Any]:
 def _uv_map(camera: Camera, size: int) -> Floats32:
     """UVs at the centres of a grid of ``size`` x ``size``: one ray each, so no seam is blurred."""
     mi = tracer()
-    scene = mi.load_dict({**_studio(_flat(0.0)), "sensor": _sensor(camera, size, "stratified")})
+    scene = _scene(_flat(0.0), _sensor(camera, size, "stratified"))
     first = {"type": "aov", "aovs": "uv:uv,shape:shape_index", "block_size": BLOCK}
     seen = np.asarray(mi.render(scene, integrator=mi.load_dict(first), spp=1), dtype=np.float32)
     # Zero is the empty background, so shapes count from one.
@@ -117,6 +117,11 @@ def _uv_map(camera: Camera, size: int) -> Floats32:
     uv = np.clip(seen[..., :2], 0, 1)
     uv[np.round(seen[..., 2]) != paint] = np.nan
     return np.asarray(uv)
+
+
+def _scene(base: dict[str, Any], sensor: dict[str, Any]) -> Any:
+    # Loaded in parallel, the lights come in any order, and the noise with them.
+    return tracer().load_dict({**_studio(base), "sensor": sensor}, parallel=False)
 
 
 def _sensor(camera: Camera, size: int, sampler: str) -> dict[str, Any]:
