@@ -11,6 +11,10 @@ from scipy import ndimage
 from uvtex.data import manifest
 
 
+GROUND = 60
+"""Grey of the first camera's background; the next is 40 lighter, so that a pose can be told."""
+
+
 def make_set(
     folder: Path, liveries: int = 6, cameras: int = 3, size: int = 32, seed: int = 0
 ) -> Path:
@@ -29,7 +33,7 @@ def make_set(
         Image.fromarray(texture).save(folder / f"textures/{livery}.png")
         for camera, uv in enumerate(maps):
             view = f"views/{livery}_{camera}.png"
-            Image.fromarray(shoot(texture, uv)).save(folder / view)
+            Image.fromarray(shoot(texture, uv, GROUND + 40 * camera)).save(folder / view)
             records.append(
                 manifest.Record(
                     view=view,
@@ -66,8 +70,8 @@ def paint(rng: np.random.Generator, size: int) -> np.ndarray:
     return texture
 
 
-def shoot(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """The texture through a UV map, on mid-grey; uint8 [h, w, 3]."""
+def shoot(texture: np.ndarray, uv: np.ndarray, ground: int = 110) -> np.ndarray:
+    """The texture through a UV map, on a grey ground; uint8 [h, w, 3]."""
     size = len(texture)
     seen = np.isfinite(uv[..., 0])
     u, v = np.nan_to_num(uv[..., 0]), np.nan_to_num(uv[..., 1])
@@ -79,5 +83,5 @@ def shoot(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
         ],
         axis=2,
     )
-    view[~seen] = 110
+    view[~seen] = ground
     return view.round().astype(np.uint8)

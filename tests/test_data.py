@@ -92,9 +92,8 @@ def test_a_pair_carries_its_own_mask_flow_and_texture(tiny_set: Path) -> None:
         back = torch.nn.functional.grid_sample(batch.pair.a, grid, align_corners=False)
         error = ((back - batch.pair.texture).abs() * batch.seen_a).sum() / batch.seen_a.sum() / 3
         assert error < 0.12
-        grey = 110 / 127.5 - 1
         outside = batch.pair.a[(batch.pair.mask_a == 0).expand_as(batch.pair.a)]
-        assert outside.tolist() == pytest.approx([grey] * len(outside), abs=1e-3)
+        assert outside.unique().numel() == 1  # one camera's grey, nothing of the car
 
 
 def edit(change: Callable[[dict], None]) -> Callable[[Path], None]:
