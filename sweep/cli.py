@@ -112,15 +112,16 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
 def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) -> None:
     """Compare RUNs: schedules, metrics, and how they differ.
 
-    A RUN is a trial directory or an MLflow run id.
+    A RUN is STUDY/7 (its full run if there is one, else its probe), STUDY/7/probe, a trial
+    directory, or an MLflow run id.
 
     \b
-    Example: sweep compare mlruns/studies/quickstart/trials/000{0,7}/probe
+    Example: sweep compare quickstart/0 quickstart/7
     """
     from sweep.compare import compare as compare_runs
 
-    result: Any = compare_runs(list(runs), uri or _uri(store))
-    click.echo(json.dumps(result, indent=1) if as_json else str(result))
+    result = compare_runs(runs, uri or _uri(store), store)
+    click.echo(json.dumps(result.to_json(), indent=1) if as_json else str(result))
 
 
 @main.command()
@@ -169,7 +170,7 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     \b
     Example: sweep ui --port 5001
     """
-    from sweep.tracking import serve_ui
+    from sweep.ui import serve_ui
 
     serve_ui(uri or _uri(store), port)
 
@@ -247,9 +248,9 @@ def _print_table(header: list[str], rows: list[list[str]]) -> None:
         grid.add_column(name)
     for row in rows:
         grid.add_row(*row)
-    console = Console(markup=False, highlight=False)
     # A pipe has no width; a table cut to 80 columns would be of no use in it.
-    console.print(grid, width=None if console.is_terminal else 200)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, markup=False, highlight=False).print(grid)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
@@ -114,16 +115,32 @@ class RichView(View):
     def close(self) -> None:
         self._live.stop()
 
+    def lines(self, width: int) -> list[str]:
+        """The table as it stands, as plain text."""
+        from rich.console import Console
+
+        console = Console(width=width, color_system=None, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(self._draw())
+        return capture.get().splitlines()
+
     def _draw(self) -> Table:
+        from rich import box
         from rich.table import Table
 
-        table = Table(title=f"study {self._name}", caption=self._caption, expand=False)
+        # Two thresholds fit into 80 columns.
+        table = Table(
+            title=f"study {self._name}",
+            caption=self._caption,
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=0,
+        )
         for column in ("trial", "schedule", "state", "epoch"):
             table.add_column(column, no_wrap=True)
-        for threshold in self._thresholds:
-            table.add_column(str(threshold), justify="right")
-        for column in ("margin", "forecast"):
-            table.add_column(column, justify="right")
+        bounds = [str(threshold).replace(" ", "\n", 1) for threshold in self._thresholds]
+        for column in (*bounds, "margin", "fore-\ncast"):
+            table.add_column(column, justify="right", no_wrap=True)
         for row in list(self._rows.values())[-ROWS:]:
             table.add_row(*self._cells(row), style=STYLES[row.record.state])
         return table
@@ -144,7 +161,7 @@ class RichView(View):
             good = value is not None and threshold.slack(value) >= 0
             cells.append(Text(_figure(value), style="green" if good else ""))
         expected = (record.forecast or {}).get("margin")
-        return [*cells, _figure(best.get("margin"), "+"), _figure(expected, "+")]
+        return [*cells, _figure(best.get("margin"), "+.3f"), _figure(expected, "+.3f")]
 
 
 STYLES = {
@@ -165,8 +182,8 @@ def _key(record: TrialRecord) -> tuple[int, str]:
     return record.trial, record.stage
 
 
-def _figure(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.4f}"
+def _figure(value: float | None, form: str = ".4f") -> str:
+    return "-" if value is None else f"{value:{form}}"
 
 
 def _duration(seconds: float) -> str:

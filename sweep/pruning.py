@@ -46,7 +46,9 @@ def judge(
     so_far = decide(epochs[best(epochs, thresholds)], thresholds)
     if so_far.passed or optimistic.passed:
         return Verdict(False, so_far.reason if so_far.passed else "may still pass", figures)
-    return Verdict(True, f"pruned after epoch {len(epochs)}: at best, {optimistic.reason}", figures)
+    return Verdict(
+        True, f"stopped after epoch {len(epochs)}: even at best, {optimistic.reason}", figures
+    )
 
 
 def _hoped(

@@ -74,7 +74,7 @@ def table(summary: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     rows = []
     for title, entry in ((name, first), ("baseline schedule", summary["baseline"])):
         if entry is not None:
-            run = f"{entry['label']}, {entry['epochs']} of {entry['of']} epochs"
+            run = f"{entry['label']}, epoch {entry['best_epoch']} of {entry['of']}"
             rows.append([title, run, *_cells(entry["metrics"], columns)])
     if summary["mean_colour"]:
         rows.append(["mean colour", "", *_cells(summary["mean_colour"], columns)])
