@@ -120,8 +120,15 @@ def _uv_map(camera: Camera, size: int) -> Floats32:
 
 
 def _scene(base: dict[str, Any], sensor: dict[str, Any]) -> Any:
-    # Loaded in parallel, the lights come in any order, and the noise with them.
-    return tracer().load_dict({**_studio(base), "sensor": sensor}, parallel=False)
+    # Parts that the scene loads itself come in any order, and lights in another order are other
+    # noise; so it gets them loaded.
+    mi = tracer()
+    parts = {name: _loaded(mi, part) for name, part in _studio(base).items()}
+    return mi.load_dict({"type": "scene", **parts, "sensor": sensor})
+
+
+def _loaded(mi: Any, part: Any) -> Any:
+    return mi.load_dict(part) if isinstance(part, dict) else part
 
 
 def _sensor(camera: Camera, size: int, sampler: str) -> dict[str, Any]:
@@ -145,7 +152,7 @@ def _studio(base: dict[str, Any]) -> dict[str, Any]:
     """The scene: the car, a floor, softboxes, and a little light from all around."""
     mi = tracer()
     transform = mi.ScalarTransform4f()
-    scene: dict[str, Any] = {"type": "scene"}
+    scene: dict[str, Any] = {}
     materials = _materials(base)
     for name, mesh in car().meshes().items():
         scene[name] = _shape(mi, name, mesh, materials[name])
