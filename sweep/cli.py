@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -65,7 +65,10 @@ def run(
         return
     out = sys.stderr if as_json else sys.stdout
     click.echo(dump_yaml(study), file=out)
-    outcome, summary = session.run(study, out)
+    try:
+        outcome, summary = session.run(study, out)
+    except KeyboardInterrupt:  # before the first run, or after the last
+        _stopped(config, out)
     if as_json:
         click.echo(json.dumps(summary, indent=1))
     else:
@@ -74,8 +77,7 @@ def run(
     if outcome == "out of time":
         click.echo(f"Time is up; to go on: sweep run {config}", file=out)
     if outcome == "interrupted":
-        click.echo(f"Stopped. To go on: sweep run {config}", file=out)
-        sys.exit(130)
+        _stopped(config, out)
 
 
 @main.command()
@@ -173,6 +175,11 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     from sweep.ui import serve_ui
 
     serve_ui(uri or _uri(store), port)
+
+
+def _stopped(config: Path, out: TextIO) -> NoReturn:
+    click.echo(f"Stopped. To go on: sweep run {config}", file=out)
+    sys.exit(130)
 
 
 def _uri(store: Path) -> str:

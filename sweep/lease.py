@@ -67,7 +67,12 @@ def is_driven(paths: StudyPaths) -> bool:
         return True
     import psutil  # type: ignore[import-untyped]
 
-    return bool(psutil.pid_exists(note["pid"]))
+    try:
+        created = psutil.Process(note["pid"]).create_time()
+    except psutil.Error:
+        return False
+    # Created after the note was written, it is another process by the number of one that died.
+    return bool(created <= datetime.fromisoformat(note["since"]).timestamp() + 1)
 
 
 def _who(note: dict[str, Any] | None) -> str:

@@ -120,6 +120,18 @@ def test_lpips_threshold_without_a_backbone_stops_at_once(here: Path, tiny_set: 
     assert not (here / "mlruns/optuna.db").exists()
 
 
+def test_ctrl_c_outside_of_a_run_says_how_to_go_on_too(
+    here: Path, tiny_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweep.session.build_data", interrupted)
+    result = call("run", str(tiny_study(here, tiny_set)))
+    assert result.exit_code == 130
+    assert "To go on: sweep run " in result.output
+
+
 def test_unknown_study_is_named_with_those_there_are(here: Path, tiny_set: Path) -> None:
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
     result = call("status", "tinny")

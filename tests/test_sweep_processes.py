@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from sweep.config import StudyConfig
 from sweep.driver import Driver
 from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
 from sweep.launchers.local import LocalLauncher, places
-from sweep.lease import StudyTaken, holder, lease
+from sweep.lease import StudyTaken, holder, is_driven, lease
 from sweep.live import View
 from sweep.record import epoch_lines, read_record, records
 from tests.sweep_fakes import RUNNER, InlineLauncher, NoProjection, break_things, study, study_file
@@ -192,6 +193,17 @@ def test_second_driver_is_refused_and_told_who_is_first(slow: StudyConfig, tmp_p
     assert second.returncode == 1
     assert f"is being driven by process {os.getpid()} on " in output
     assert holder(slow.paths) is None
+
+
+def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path) -> None:
+    paths = study(tmp_path).paths
+    assert not is_driven(paths)
+    with lease(paths):
+        assert is_driven(paths)
+        note = json.loads((paths.folder / "driver.json").read_text())
+    note["since"] = "2020-01-01T00:00:00+00:00"  # this process is younger than that
+    (paths.folder / "driver.json").write_text(json.dumps(note))
+    assert not is_driven(paths)
 
 
 @posix
