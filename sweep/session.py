@@ -91,15 +91,16 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:
 
 
 def build_data(study: StudyConfig, out: TextIO) -> None:
-    """Renders the study's showroom set if its folder holds no data set.
+    """Renders the study's showroom set, unless its folder holds just that already.
 
     Raises:
-        ConfigError: there is none, and the study does not say how to render it.
+        ConfigError: there is no data set, and the study does not say how to render one.
+        DataError: the folder holds another set than the study says.
     """
     folder = study.data.path
-    if (folder / "manifest.json").is_file():
-        return
     if study.data.showroom is None:
+        if (folder / "manifest.json").is_file():
+            return
         raise ConfigError(
             f"data.path: {folder} holds no manifest.json; give the path of a data set, or a "
             "`showroom` beside it to have one rendered"
@@ -108,8 +109,9 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
     from uvtex.showroom import build
     from uvtex.showroom.settings import ShowroomSettings
 
-    print(f"rendering a showroom set into {folder}", file=out, flush=True)
-    build(validate(ShowroomSettings, study.data.showroom, "data.showroom"), folder)
+    settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")
+    print(f"showroom set: {folder}", file=out, flush=True)
+    build(settings, folder, progress=lambda line: print(f"  {line}", file=out, flush=True))
 
 
 def _check_lpips(study: StudyConfig) -> None:
