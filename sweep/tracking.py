@@ -187,7 +187,11 @@ class Tracker:
         if found is None:
             local = seam.is_local(self.uri) and artifact_root is not None
             place = (artifact_root / self.study).resolve().as_uri() if local else None  # type: ignore[operator]
-            return str(self._client.create_experiment(self.study, artifact_location=place))
+            # MLflow shows its pages for language models unless told that models are trained here.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(
+                self._client.create_experiment(self.study, artifact_location=place, tags=kind)
+            )
         if found.lifecycle_stage == "deleted":
             raise TrackingError(
                 f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "

@@ -63,12 +63,18 @@ def running_ui(uri: str, port: int) -> Iterator[tuple[str, subprocess.Popen[byte
 
 def _command(uri: str, port: int) -> list[str]:
     where = ["--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
-    return [sys.executable, "-m", "mlflow", "server", *where, "--workers", "1"]
+    quiet = ["--uvicorn-opts", "--log-level warning"]
+    return [sys.executable, "-m", "mlflow", "server", *where, "--workers", "1", *quiet]
 
 
 def _environment() -> dict[str, str]:
-    """Without the job queue, which starts more processes and serves no page of ours."""
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    """Without the job queue, which starts more processes and serves no page of ours, and without
+    the server's warning to its own authors."""
+    ours = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
+    }
+    return ours | os.environ
 
 
 def _free(port: int) -> int:

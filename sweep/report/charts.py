@@ -17,6 +17,9 @@ from uvtex.margin import Threshold
 PANELS = 6
 """Schedules that are drawn; more would be too small to read."""
 
+PARAMETERS = {"lr_scheduler": "learning rate", "tmax": "T_max"}
+"""Names for people, of the parameters that are not a term's start or end."""
+
 
 def history(story: Story) -> go.Figure:
     """What each trial reached, in the order in which they were tried."""
@@ -47,13 +50,15 @@ def curves(story: Story) -> go.Figure:
             figure.add_scatter(
                 x=epochs, y=values, mode="lines+markers", name=group, legendgroup=group,
                 showlegend=group not in drawn, line=style, marker={"size": 4},
-                opacity=0.55 if group == "pruned" else 0.95, row=1, col=column,
+                opacity=0.7 if group == "pruned" else 0.95, row=1, col=column,
                 hovertemplate=f"<b>{run.name}</b><br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
             drawn.add(group)
     for column, threshold in enumerate(story.thresholds, start=1):
         _line(figure, threshold, across="x", row=1, col=column)
-        figure.update_xaxes(theme.axis("epoch"), row=1, col=column)
+        figure.update_xaxes(
+            theme.axis("epoch", dtick=_step(_longest(story.runs))), row=1, col=column
+        )
         figure.update_yaxes(theme.axis(title(threshold.metric)), row=1, col=column)
     return figure
 
@@ -81,10 +86,13 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
     """How much each part of the schedule decides SSIM(UV)."""
     names = list(shares)[::-1]
     figure = go.Figure(
-        layout=theme.layout(60 + 30 * len(names), margin={"l": 130, "r": 60, "t": 8, "b": 48})
+        layout=theme.layout(
+            60 + 30 * len(names), showlegend=False, margin={"l": 130, "r": 60, "t": 8, "b": 48}
+        )
     )
     figure.add_bar(
-        x=[shares[name] for name in names], y=[name.replace("_", ", ") for name in names],
+        x=[shares[name] for name in names],
+        y=[PARAMETERS.get(name, name.replace("_", ", ")) for name in names],
         orientation="h", marker={"color": theme.STATES["complete"]}, width=0.62,
         text=[f"{shares[name]:.0%}" for name in names], textposition="outside", cliponaxis=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
@@ -114,7 +122,10 @@ def schedules(runs: Sequence[Run]) -> go.Figure:
                 name=name, legendgroup=name, showlegend=index == 0, row=row, col=column,
                 hovertemplate=f"{name}: %{{y:.3f}}<extra>epoch %{{x}}</extra>",
             )  # fmt: skip
-        figure.update_xaxes(theme.axis("epoch" if row == rows else None), row=row, col=column)
+        ticks = _step(len(run.lines), most=6)
+        figure.update_xaxes(
+            theme.axis("epoch" if row == rows else None, dtick=ticks), row=row, col=column
+        )
         figure.update_yaxes(
             theme.axis("weight" if column == 1 else None, rangemode="tozero"), row=row, col=column
         )
@@ -180,10 +191,10 @@ def _line(figure: go.Figure, threshold: Threshold | None, across: str, **place: 
     draw(
         threshold.value, line={"color": theme.THRESHOLD, "width": 1.5, "dash": "dash"},
         annotation={
-            "text": str(threshold).split(" ", 1)[1],
+            "text": f"{'≥' if threshold.at_least is not None else '≤'} {threshold.value:g}",
             "font": {"size": 12, "color": theme.THRESHOLD},
         },
-        annotation_position="top left" if across == "x" else "top", **place,
+        annotation_position="top left" if across == "x" else "bottom right", **place,
     )  # fmt: skip
 
 
@@ -269,5 +280,10 @@ def _panel_title(run: Run) -> str:
     return f"<b>{run.name}</b>  <span style='color:{theme.QUIET}'>margin {run.margin:+.3f}</span>"
 
 
-def _step(count: int) -> int:
-    return max(1, count // 15)
+def _longest(runs: Sequence[Run]) -> int:
+    return max((len(run.lines) for run in runs), default=0)
+
+
+def _step(count: int, most: int = 15) -> int:
+    """Between ticks, so that there are whole numbers and not too many."""
+    return max(1, -(-count // most))

@@ -45,8 +45,9 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; white-space
 tr:last-child td {{ border-bottom: 0; }}
 tr.win td {{ background: {theme.PASS_FILL}; }}
 td.why {{ color: #52606d; min-width: 18em; overflow-wrap: anywhere; }}
-.pill {{ display: inline-block; border-radius: 999px; padding: 1px 10px; font-size: 12.5px;
-  border: 1px solid currentColor; white-space: nowrap; }}
+.pill {{ display: inline-flex; align-items: center; gap: 7px; white-space: nowrap; }}
+.pill i {{ width: 9px; height: 9px; border-radius: 50%; }}
+td:first-child, th:first-child {{ padding-left: 10px; }}
 figure {{ margin: 0 0 14px; }}
 figure img {{ width: 100%; display: block; border: 1px solid var(--line); border-radius: 6px;
   image-rendering: auto; }}
@@ -98,7 +99,7 @@ def page(title: str, verdict: str, passed: bool, sections: list[Section], plotly
 </header>
 {bodies}
 <footer>Made from the study's trial directories by <code>sweep report</code>; nothing on this page
-is fetched from elsewhere.</footer>
+is fetched from elsewhere. Drag in a chart to zoom, double-click to see all of it again.</footer>
 </main>
 </body>
 </html>
@@ -121,7 +122,8 @@ def cards(facts: dict[str, str]) -> str:
 
 def pill(state: str) -> str:
     """A state, in its colour."""
-    return f'<span class="pill" style="color:{theme.STATES[state]}">{state}</span>'
+    dot = f'<i style="background:{theme.STATES[state]}"></i>'
+    return f'<span class="pill">{dot}{state}</span>'
 
 
 def table(header: list[str], rows: list[list[str]], classes: list[str], win: set[int]) -> str:

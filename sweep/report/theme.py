@@ -16,7 +16,7 @@ THRESHOLD = "#b3541e"
 STATES = {
     "complete": "#0072b2",
     "promoted": "#cc79a7",
-    "pruned": "#9aa5b1",
+    "pruned": "#7b8794",
     "failed": "#d55e00",
     "running": "#56b4e9",
 }
@@ -30,11 +30,8 @@ SYMBOLS = {
 TERMS = {"cycle": "#0072b2", "uv": "#e69f00", "direct": "#009e73", "cross": "#cc79a7"}
 
 FONT = "Inter, 'Segoe UI', system-ui, -apple-system, 'Helvetica Neue', Arial, sans-serif"
-CONFIG = {
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
-}
+CONFIG = {"displayModeBar": False, "responsive": True}
+"""Zooming is by dragging; the bar of buttons would lie over the legends."""
 
 
 def layout(height: int, **over: Any) -> dict[str, Any]:
@@ -46,6 +43,7 @@ def layout(height: int, **over: Any) -> dict[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": INK},
         "hoverlabel": {"font": {"family": FONT, "size": 12}, "bgcolor": "white"},
+        "showlegend": True,
         "legend": {
             "orientation": "h",
             "y": 1.02,
