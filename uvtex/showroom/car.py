@@ -191,9 +191,7 @@ def _outward(mesh: Mesh) -> Mesh:
 
 
 def _arches(position: Floats) -> Floats:
-    distances = [
-        np.hypot(position[:, 0] - x, position[:, 2] - parts.WHEEL_RADIUS) for x in AXLES
-    ]
+    distances = [np.hypot(position[:, 0] - x, position[:, 2] - parts.WHEEL_RADIUS) for x in AXLES]
     return np.asarray(np.minimum(*distances) - parts.ARCH_RADIUS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -116,10 +117,9 @@ def lathe(profile: Floats, segments: int, begin: float = 0.0, end: float = 2 * n
 
 def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Mesh:
     """An axis-aligned box, six flat faces."""
-    return hexahedron(np.array([[low, high][i][a] for *_, i, a in _CORNERS]).reshape(8, 3))
+    return hexahedron(np.array(list(itertools.product(*zip(low, high, strict=True)))))
 
 
-_CORNERS = [(k, (k >> 2 - a) & 1, a) for k in range(8) for a in range(3)]
 _SIDES = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
 
 

@@ -75,7 +75,9 @@ def underbody(sill: float) -> Mesh:
         (1.9, -0.95), (2.15, -0.93), (2.40, -0.72), (2.53, -0.35), (2.55, 0.0),
         (2.53, 0.35), (2.40, 0.72), (2.15, 0.93), (1.9, 0.95),
     ])  # fmt: skip
-    fins = [box((-2.42, y - 0.008, 0.08), (-1.95, y + 0.008, 0.27)) for y in (-0.45, -0.15, 0.15, 0.45)]  # noqa: E501
+    fins = [
+        box((-2.42, y - 0.008, 0.08), (-1.95, y + 0.008, 0.27)) for y in (-0.45, -0.15, 0.15, 0.45)
+    ]
     skirt = box((-0.90, 0.80, 0.07), (0.93, 0.945, 0.105))
     return merge([
         box((-2.25, -0.62, 0.09), (2.1, 0.62, sill + 0.01)),
@@ -124,7 +126,9 @@ def wing() -> tuple[Mesh, Mesh]:
     across = (WING_HALF - span) / (2 * WING_HALF)
     top = grid(upper, place("wing", across[None, :], 1 - chord[:, None]))
     plates = [_end_plate("plate_left", 1.0), _end_plate("plate_right", -1.0)]
-    inner = [box((-2.42, y - 0.004, 1.06), (-1.94, y + 0.004, 1.30)) for y in (WING_HALF, -WING_HALF)]  # noqa: E501
+    inner = [
+        box((-2.42, y - 0.004, 1.06), (-1.94, y + 0.004, 1.30)) for y in (WING_HALF, -WING_HALF)
+    ]
     stays = []
     for y in (-0.35, 0.35):
         stays.append(box((-2.20, y - 0.012, 0.86), (-2.08, y + 0.012, 1.24)))

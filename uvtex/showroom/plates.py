@@ -55,8 +55,7 @@ def tracer() -> Any:
         mitsuba: Any = importlib.import_module("mitsuba")
     except ImportError as error:
         raise UvtexError(
-            f"showroom pictures need the path tracer: {error}; "
-            "pip install 'uvtex-sweep[showroom]'"
+            f"showroom pictures need the path tracer: {error}; pip install 'uvtex-sweep[showroom]'"
         ) from error
     if mitsuba.variant() != "scalar_rgb":
         mitsuba.set_variant("scalar_rgb")
@@ -85,9 +84,7 @@ def trace(camera: Camera, size: int, samples: int, supersample: int, seed: int) 
     )
 
 
-def render(
-    camera: Camera, size: int, samples: int, seed: int, paint: float | Floats32
-) -> Floats32:
+def render(camera: Camera, size: int, samples: int, seed: int, paint: float | Floats32) -> Floats32:
     """Path traced radiance [size, size, 3], linear.
 
     Args:
