@@ -1,0 +1,281 @@
+"""Bringing somebody's pictures into a data set of our own: all of it, or nothing.
+
+The set is built in a hidden folder beside its final place and renamed when it is whole, so that a
+full disk, a broken picture or Ctrl-C leaves nothing behind. The source is only read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from uvtex.data import flow, manifest, pictures, sources
+from uvtex.data.drawing import Method, draw, of_camera
+from uvtex.data.folders import refuse_existing, whole_folder
+from uvtex.data.sources import Candidate, StandIn, Unusable
+from uvtex.errors import DataError
+from uvtex.files import write_atomic
+
+LEAST_SIDE = 16
+"""Pixels; what is smaller holds no car that could be recognised."""
+WITHOUT = "the record is used without it"
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class ImportReport:
+    """What became of a source."""
+
+    kind: sources.Kind
+    source: str
+    out: str
+    views: int = 0
+    liveries: int = 0
+    linked: int = 0
+    copied: int = 0
+    masks: dict[str, int] = field(default_factory=dict)
+    """Records by where their mask is from: ``given``, ``variation``, ``backdrop``, ``colour``, or
+    ``everything`` where no car was found and the whole picture counts as one."""
+    stand_ins: list[StandIn] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        values = asdict(self)
+        for stand_in in values["stand_ins"]:
+            stand_in["texture"] = str(stand_in["texture"])
+        return values
+
+
+def import_set(
+    source: Path,
+    out: Path,
+    link: bool = False,
+    method: Method = "auto",
+    progress: Progress = lambda done, total: None,
+) -> ImportReport:
+    """Imports ``source`` into the new folder ``out``.
+
+    Args:
+        source: see :func:`uvtex.data.sources.read`.
+        out: must not exist; missing folders above it are made.
+        link: hard links instead of copies, where the file system can.
+        method: of masks for records without one; ``auto`` compares the liveries that one camera
+            took, or takes the backdrop away where that can't be.
+        progress: called with the records done and their number.
+
+    Raises:
+        DataError: ``out`` exists or cannot be written, or nothing in ``source`` can be used.
+    """
+    refuse_existing(out)
+    found = sources.read(source)
+    report = ImportReport(found.kind, str(found.path), str(out), unusable=list(found.unusable))
+    report.notes = list(found.notes)
+    usable = _usable(found.candidates, report)
+    if not usable:
+        raise DataError(_nothing(found.path, report.unusable))
+    present = {candidate.livery for candidate in usable}
+    report.stand_ins = [s for s in found.stand_ins if s.livery in present]
+    report.views, report.liveries = len(usable), len(present)
+    with whole_folder(out) as folder:
+        _Builder(folder, link, method, report, progress).build(usable)
+    return report
+
+
+def _nothing(path: Path, unusable: list[Unusable]) -> str:
+    listed = "".join(f"\n  {item.where}: {item.reason}" for item in unusable[:10])
+    more = f"\n  and {len(unusable) - 10} more" if len(unusable) > 10 else ""
+    return f"{path}: nothing in it can be used{':' if unusable else '; it has no records'}" + (
+        listed + more
+    )
+
+
+def _usable(candidates: list[Candidate], report: ImportReport) -> list[Candidate]:
+    """The candidates whose files can be read; a mask or UV map that cannot is left off."""
+    check = _Checker()
+    usable = []
+    for candidate in candidates:
+        problem = check.picture("view", candidate.view)
+        problem = problem or check.picture("texture", candidate.texture)
+        if problem:
+            report.unusable.append(Unusable(candidate.where, problem))
+            continue
+        if candidate.mask and (problem := check.mask(candidate.mask)):
+            report.unusable.append(Unusable(candidate.where, f"{problem}; {WITHOUT}"))
+            candidate = replace(candidate, mask=None)
+        if candidate.uv_map and (problem := check.uv_map(candidate.uv_map)):
+            report.unusable.append(Unusable(candidate.where, f"{problem}; {WITHOUT}"))
+            candidate = replace(candidate, uv_map=None)
+        usable.append(candidate)
+    return usable
+
+
+class _Checker:
+    """Decodes each file once and remembers what was wrong with it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str | None] = {}
+
+    def picture(self, name: str, path: Path) -> str | None:
+        """What is wrong with a view or texture, or None."""
+        return self._once(path, lambda: _too_small(pictures.read_rgb(path), path), name)
+
+    def mask(self, path: Path) -> str | None:
+        """What is wrong with a mask, or None."""
+        return self._once(path, lambda: _marks_nothing(pictures.read_grey(path), path), "mask")
+
+    def uv_map(self, path: Path) -> str | None:
+        """What is wrong with a UV map, or None."""
+
+        def look() -> None:
+            flow.read_uv_map(path)
+
+        return self._once(path, look, "uv_map")
+
+    def _once(self, path: Path, look: Callable[[], None], name: str) -> str | None:
+        if path not in self._known:
+            try:
+                look()
+                self._known[path] = None
+            except DataError as error:
+                self._known[path] = f"{name} {error}"
+        return self._known[path]
+
+
+def _too_small(rgb: np.ndarray, path: Path) -> None:
+    height, width = rgb.shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise DataError(f"{path}: {width}x{height} pixels; at least {LEAST_SIDE} a side are needed")
+
+
+def _marks_nothing(mask: np.ndarray, path: Path) -> None:
+    if not (mask > 127).any():
+        raise DataError(f"{path}: marks no pixel as paint (255)")
+
+
+class _Builder:
+    """Fills a new folder with a set."""
+
+    def __init__(
+        self,
+        folder: Path,
+        link: bool,
+        method: Method,
+        report: ImportReport,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._link, self._method = folder, link, method
+        self._report, self._progress = report, progress
+        self._placed: dict[tuple[str, Path], str] = {}
+        self._taken: set[str] = set()
+        self._drawn: dict[str, str] = {}
+
+    def build(self, usable: list[Candidate]) -> None:
+        """Files first, the manifest last."""
+        varied = self._by_variation(usable) if self._method == "auto" else {}
+        records = []
+        for number, candidate in enumerate(usable):
+            records.append(self._record(candidate, varied.get(candidate.camera or "")))
+            self._progress(number + 1, len(usable))
+        values = self._report.to_json()
+        write_atomic(self._folder / "import.json", _dump(values))
+        manifest.write(self._folder, records)
+
+    def _record(self, candidate: Candidate, varied: np.ndarray | None) -> manifest.Record:
+        view = self._place("views", candidate.view, candidate.livery)
+        return manifest.Record(
+            view=view,
+            livery=candidate.livery,
+            texture=self._place("textures", candidate.texture, name=candidate.livery),
+            mask=self._mask(candidate, view, varied),
+            uv_map=candidate.uv_map and self._place("uv_maps", candidate.uv_map),
+            camera=candidate.camera,
+        )
+
+    def _mask(self, candidate: Candidate, view: str, varied: np.ndarray | None) -> str:
+        if candidate.mask:
+            self._count("given")
+            return self._place("masks", candidate.mask)
+        if varied is not None:
+            self._count("variation")
+            camera = str(candidate.camera)
+            if camera not in self._drawn:
+                self._drawn[camera] = self._write_mask(f"masks/{_safe(camera)}", varied)
+            return self._drawn[camera]
+        name, mask = draw(pictures.read_rgb(candidate.view), self._method)
+        self._count(name)
+        if name == "everything":
+            self._report.notes.append(
+                f"{candidate.where}: no car was found in {candidate.view.name}; its mask is the "
+                "whole picture"
+            )
+        return self._write_mask(f"masks/{Path(view).relative_to('views').with_suffix('')}", mask)
+
+    def _by_variation(self, usable: list[Candidate]) -> dict[str, np.ndarray]:
+        cameras: dict[str, dict[str, Path]] = {}
+        for candidate in usable:
+            if candidate.camera and not candidate.mask:
+                views = cameras.setdefault(candidate.camera, {})
+                views.setdefault(candidate.livery, candidate.view)
+        found = {camera: of_camera(list(views.values())) for camera, views in cameras.items()}
+        return {camera: mask for camera, mask in found.items() if mask is not None}
+
+    def _count(self, name: str) -> None:
+        self._report.masks[name] = self._report.masks.get(name, 0) + 1
+
+    def _write_mask(self, stem: str, mask: np.ndarray) -> str:
+        relative = self._free(stem, ".png")
+        target = self._folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((mask * np.uint8(255)).astype(np.uint8)).save(target)
+        return relative
+
+    def _place(self, kind: str, path: Path, livery: str | None = None, name: str = "") -> str:
+        """Copies or links a file into the set, once; returns its place there."""
+        if (kind, path) not in self._placed:
+            parts = [kind, *([_safe(livery)] if livery else []), _safe(name or path.stem)]
+            relative = self._free("/".join(parts), path.suffix.lower())
+            target = self._folder / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._bring(path, target)
+            self._placed[kind, path] = relative
+        return self._placed[kind, path]
+
+    def _bring(self, path: Path, target: Path) -> None:
+        if self._link:
+            try:
+                os.link(path.resolve(), target)
+                self._report.linked += 1
+                return
+            except OSError:  # another file system, or one that has no links: copied instead
+                pass
+        shutil.copyfile(path, target)
+        self._report.copied += 1
+
+    def _free(self, stem: str, suffix: str) -> str:
+        """A name in the set that no file has, nor would have where case does not count."""
+        name, number = f"{stem}{suffix}", 1
+        while name.lower() in self._taken:
+            name, number = f"{stem}-{number}{suffix}", number + 1
+        self._taken.add(name.lower())
+        return name
+
+
+def _safe(name: str) -> str:
+    """A name as one that every file system takes, and that leads nowhere else."""
+    cleaned = re.sub(r"[^\w.+=@-]+", "_", name).strip("._ ")[:80]
+    return cleaned or "unnamed"
+
+
+def _dump(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", "replace")

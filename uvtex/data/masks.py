@@ -1,0 +1,113 @@
+"""Masks for pictures that come without one: where is the car?
+
+Three answers, from the least that can be known to the most:
+
+- :func:`by_colour`, the reference: the car is what is saturated or dark. Needs nothing but the
+  picture, and misses white and grey paint.
+- :func:`by_backdrop`: the car is what differs from the backdrop that its row shows at the picture's
+  left and right edge. Holds for showrooms, walls and floors; takes hard shadows for car.
+- :func:`by_variation`: where one camera took several liveries, the paint is what changes between
+  them. Windows, tyres and shadows do not, so that this is close to an exact mask of the paint.
+
+How close each comes to exact masks: ``python benchmarks/masks.py DATA``, figures in docs/log.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+ENOUGH_LIVERIES = 3
+"""From so many liveries of one camera on, :func:`by_variation` is to be preferred."""
+
+
+def by_colour(rgb: np.ndarray, saturation: float = 0.25, value: float = 0.3) -> np.ndarray:
+    """Pixels more saturated than ``saturation`` or darker than ``value``, tidied.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        saturation: HSV's, in [0, 1].
+        value: HSV's, in [0, 1].
+
+    Returns:
+        bool [H, W], true where there is car.
+    """
+    hsv = np.asarray(Image.fromarray(rgb).convert("HSV"), np.float32) / 255
+    return tidy((hsv[..., 1] > saturation) | (hsv[..., 2] < value))
+
+
+def by_backdrop(rgb: np.ndarray, threshold: float = 16.0) -> np.ndarray:
+    """Pixels that differ from their row's edges, tidied.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        threshold: least difference, of 255, where one level of colour weighs as three and one
+            of brightness as a third: light falls off across a backdrop, its colour stays.
+
+    Returns:
+        bool [H, W], true where there is car.
+    """
+    picture = np.asarray(Image.fromarray(rgb).convert("YCbCr"), np.float32)
+    edge = max(2, rgb.shape[1] // 20)
+    left, right = (np.median(part, axis=1) for part in (picture[:, :edge], picture[:, -edge:]))
+    across = np.linspace(0, 1, rgb.shape[1], dtype=np.float32)[None, :, None]
+    backdrop = left[:, None] * (1 - across) + right[:, None] * across
+    difference = (picture - backdrop) * np.array([1 / 3, 3, 3], np.float32)
+    return tidy(np.sqrt((difference**2).sum(axis=2)) > threshold)
+
+
+def by_variation(views: Sequence[np.ndarray], threshold: float = 12.0) -> np.ndarray:
+    """Pixels that change from livery to livery under one camera.
+
+    Args:
+        views: uint8 [H, W, 3] each, all of one size, of different liveries.
+        threshold: least standard deviation over the views, of 255, in the channel where it is
+            largest. Noise and the paint's glow on the floor stay below.
+
+    Returns:
+        bool [H, W], true where there is paint.
+
+    Raises:
+        ValueError: fewer than two views, or of several sizes.
+    """
+    if len(views) < 2 or len({view.shape for view in views}) > 1:
+        raise ValueError("variation needs at least two views of one size")
+    deviation = np.stack(views).astype(np.float32).std(axis=0).max(axis=2)
+    # Two by two removes single pixels of noise and keeps what is two pixels thin, as wings are.
+    rough = np.pad(deviation > threshold, 1, mode="edge")
+    opened: np.ndarray = ndimage.binary_opening(rough, np.ones((2, 2)))
+    return opened[1:-1, 1:-1]
+
+
+def tidy(rough: np.ndarray) -> np.ndarray:
+    """A rough mask, bool [H, W], without specks and holes.
+
+    Opened and closed by a disc of a 64th of the picture's height; a car cut by the picture's edge
+    keeps its edge.
+    """
+    radius = max(1, round(rough.shape[0] / 64))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disc = x**2 + y**2 <= radius**2
+    padded = np.pad(rough, 2 * radius, mode="edge")
+    padded = ndimage.binary_opening(padded, disc)
+    padded = ndimage.binary_closing(padded, disc)
+    inside = padded[2 * radius : -2 * radius, 2 * radius : -2 * radius]
+    filled: np.ndarray = ndimage.binary_fill_holes(inside)
+    return filled
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two bool masks of one shape; 1 for two empty ones."""
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 1.0
+
+
+def overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The picture, uint8 [H, W, 3], dimmed where ``mask``, bool [H, W], is false, its rim drawn."""
+    out = np.where(mask[..., None], rgb, rgb // 4 + 24)
+    rim = mask & ~ndimage.binary_erosion(mask, border_value=1)
+    out[rim] = (255, 0, 160)
+    return out.astype(np.uint8)
