@@ -137,6 +137,17 @@ def test_the_bank_finds_texels_of_liveries_it_has_never_seen(tmp_path: Path) -> 
     assert reports[-1]["val"]["l1_uv_visible"] < 0.6 * flat["l1_uv_visible"]
 
 
+@pytest.mark.parametrize("preset", ["poc05", "bank"])
+def test_bf16_trains_close_to_float32(tiny_set: Path, tmp_path: Path, preset: str) -> None:
+    losses = [
+        run(settings(preset=preset, precision=p, epochs=1), tiny_set, tmp_path / p)[0]["train"]
+        for p in ("float32", "bf16")
+    ]
+    assert losses[0] != losses[1]
+    for term, value in losses[0].items():
+        assert losses[1][term] == pytest.approx(value, rel=0.05)
+
+
 def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     config = settings(epochs=1)
     run(config, tiny_set, tmp_path)

@@ -49,11 +49,8 @@ class Trainer:
         self._check_thresholds()
         self._fingerprint = data.fingerprint()
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
-        on_device = {"device": data.device}
-        if data.device.type == "cuda":
-            on_device["memory_format"] = torch.channels_last  # type: ignore[assignment]
         self.predictor, self.renderer = (
-            network.to(**on_device)  # type: ignore[call-overload]
+            network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for network in build(config, _as_floats(data.bank))
         )
         self._optimizers = {

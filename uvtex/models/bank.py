@@ -45,7 +45,7 @@ class PoseClassifier(nn.Module):
 
     def forward(self, view: Tensor) -> Tensor:
         # Poses are told apart by the silhouette; 32 pixels show it at any picture size.
-        small = F.interpolate(view, size=(32, 32), mode="bilinear", antialias=True)
+        small = F.interpolate(view.float(), size=(32, 32), mode="bilinear", antialias=True)
         logits: Tensor = self.head(self.features(small).flatten(1))
         return logits
 
@@ -121,7 +121,7 @@ class BankPredictor(nn.Module):
         )
         area = seen.sum(dim=(2, 3), keepdim=True).clamp_min(1.0)
         mean = (sampled * seen).sum(dim=(2, 3), keepdim=True) / area
-        place = self.place.expand(len(view), -1, -1, -1)
+        place = self.place.expand(view.shape[0], -1, -1, -1)
         mended = self.mend(torch.cat([sampled * seen, seen, mean.expand_as(sampled), place], 1))
         gain, paint, trust = mended.split([3, 3, 1], dim=1)
         lit = (sampled + 1) * (1 + torch.tanh(gain)) - 1
