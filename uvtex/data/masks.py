@@ -77,7 +77,7 @@ def by_variation(views: Sequence[np.ndarray], threshold: float = 12.0) -> np.nda
         raise ValueError("variation needs at least two views of one size")
     deviation = np.stack(views).astype(np.float32).std(axis=0).max(axis=2)
     # Two by two removes single pixels of noise and keeps what is two pixels thin, as wings are.
-    rough = np.pad(deviation > threshold, 1, mode="edge")
+    rough = np.pad(deviation > threshold, 1)
     opened: np.ndarray = ndimage.binary_opening(rough, np.ones((2, 2)))
     return opened[1:-1, 1:-1]
 
@@ -85,13 +85,12 @@ def by_variation(views: Sequence[np.ndarray], threshold: float = 12.0) -> np.nda
 def tidy(rough: np.ndarray) -> np.ndarray:
     """A rough mask, bool [H, W], without specks and holes.
 
-    Opened and closed by a disc of a 64th of the picture's height; a car cut by the picture's edge
-    keeps its edge.
+    Opened and closed by a disc of a 64th of the picture's height, then filled.
     """
     radius = max(1, round(rough.shape[0] / 64))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disc = x**2 + y**2 <= radius**2
-    padded = np.pad(rough, 2 * radius, mode="edge")
+    padded = np.pad(rough, 2 * radius)  # or closing would eat at the picture's edge
     padded = ndimage.binary_opening(padded, disc)
     padded = ndimage.binary_closing(padded, disc)
     inside = padded[2 * radius : -2 * radius, 2 * radius : -2 * radius]

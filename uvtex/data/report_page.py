@@ -34,7 +34,7 @@ h1 { font-size: 32px; letter-spacing: -.02em; line-height: 1.15; margin: 0 0 8px
 .verdict.bad { border-color: var(--bad); }
 .kicker { color: var(--quiet); font-size: 12px; letter-spacing: .09em; text-transform: uppercase;
   margin: 0 0 4px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(134px, 1fr)); gap: 12px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 16px; }
 .card b { display: block; font-size: 25px; line-height: 1.25; letter-spacing: -.01em;
@@ -182,11 +182,11 @@ def _verdict(report: Report) -> str:
 
 def _cards(report: Report) -> str:
     odd = sum(problem.kind == "odd" for problem in report.problems)
-    sizes = list(report.sizes.items())
-    size = f"{sizes[0][0]}{f' and {len(sizes) - 1} more' if len(sizes) > 1 else ''}"
+    sizes = list(report.sizes)
+    size = f"{', '.join(sizes[:2])}{' ...' if sizes[2:] else ''} px"
     facts = [
         (f"{len(report.liveries):,}", "liveries"),
-        (f"{report.views:,}", f"views, {size} px" if sizes else "views"),
+        (f"{report.views:,}", f"views, {size}" if sizes else "views"),
         (f"{len(report.cameras):,}" if report.cameras else "-", _known(report)),
         (f"{report.masks:,} / {report.views:,}", "views with a mask"),
         (f"{report.uv_maps:,} / {report.views:,}", "views with a UV map"),
