@@ -5,7 +5,8 @@
 
 The exact masks show paint alone: neither windows nor wheels. The colour and backdrop masks show
 the whole car, so their IoU is given against the exact mask with its holes filled as well. With
---grabcut, OpenCV's GrabCut refines the backdrop mask, where cv2 is installed.
+--grabcut, OpenCV's GrabCut refines the backdrop mask, where cv2 is installed. With --turned, each
+picture is turned by up to 6 degrees and noisy, its corners black, as an earlier script left them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from uvtex.data import manifest, masks, pictures
@@ -28,7 +30,8 @@ Method = Callable[[np.ndarray, manifest.Record], np.ndarray]
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--views", type=int, default=120, help="Drawn at random from the set.")
 @click.option("--grabcut", is_flag=True, help="OpenCV's, started from the backdrop's mask.")
-def main(folder: Path, views: int, grabcut: bool) -> None:
+@click.option("--turned", is_flag=True, help="Turn the pictures and add noise.")
+def main(folder: Path, views: int, grabcut: bool, turned: bool) -> None:
     """Mean and tenth percentile of the IoU, and the time a view, of every method."""
     records = [r for r in manifest.read(folder).records if r.mask]
     chosen = random.Random(0).sample(records, min(views, len(records)))
@@ -39,11 +42,11 @@ def main(folder: Path, views: int, grabcut: bool) -> None:
     }
     if grabcut:
         methods["backdrop + GrabCut"] = lambda rgb, _: refine(rgb, masks.by_backdrop(rgb))
-    for count in (3, 6, 24):
+    for count in () if turned else (3, 6, 24):
         methods[f"variation, {count} liveries"] = variation(folder, records, count)
     print(f"{len(chosen)} views\nmethod                   paint    p10  filled  ms a view")
     for name, method in methods.items():
-        print(f"{name:22s} {measure(folder, chosen, method)}")
+        print(f"{name:22s} {measure(folder, chosen, method, turned)}")
 
 
 def variation(folder: Path, records: list[manifest.Record], count: int) -> Method:
@@ -56,12 +59,15 @@ def variation(folder: Path, records: list[manifest.Record], count: int) -> Metho
     return method
 
 
-def measure(folder: Path, records: list[manifest.Record], method: Method) -> str:
+def measure(folder: Path, records: list[manifest.Record], method: Method, turned: bool) -> str:
     """A row of the table."""
     paint, filled, seconds = [], [], 0.0
+    rng = np.random.default_rng(0)
     for record in records:
         rgb = pictures.read_rgb(folder / record.view)
         exact = pictures.read_grey(folder / str(record.mask)) > 127
+        if turned:
+            rgb, exact = turn(rgb, exact, rng)
         start = time.perf_counter()
         found = method(rgb, record)
         seconds += time.perf_counter() - start
@@ -70,6 +76,17 @@ def measure(folder: Path, records: list[manifest.Record], method: Method) -> str
     low = np.percentile(paint, 10)
     time_each = seconds / len(records) * 1e3
     return f"{np.mean(paint):7.3f}{low:7.3f}{np.mean(filled):8.3f}{time_each:11.1f}"
+
+
+def turn(
+    rgb: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Picture and mask turned by up to 6 degrees with black corners, noise of 4 levels on top."""
+    angle = rng.uniform(-6, 6)
+    picture = Image.fromarray(rgb).rotate(angle, Image.Resampling.BICUBIC)
+    noisy = np.asarray(picture) + rng.normal(0, 4, rgb.shape)
+    marked = np.asarray(Image.fromarray(mask.astype(np.uint8)).rotate(angle))
+    return np.clip(noisy, 0, 255).astype(np.uint8), marked > 0
 
 
 def refine(rgb: np.ndarray, rough: np.ndarray) -> np.ndarray:

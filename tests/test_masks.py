@@ -54,6 +54,23 @@ def test_the_backdrop_may_darken_and_specks_do_not_count(
     assert masks.iou(masks.by_backdrop(picture), mask) > 0.95
 
 
+@pytest.mark.parametrize("colour", [RED, WHITE])
+@pytest.mark.parametrize("angle", [-8, 5])
+def test_black_corners_of_a_turned_picture_are_not_car(
+    colour: tuple[int, int, int], angle: int
+) -> None:
+    picture, mask = scene(colour, 96)
+    turned = np.asarray(Image.fromarray(picture).rotate(angle, Image.Resampling.BICUBIC))
+    exact = np.asarray(Image.fromarray(mask.astype(np.uint8)).rotate(angle)) > 0
+    assert masks.iou(masks.by_backdrop(turned), exact) > 0.9
+
+
+def test_a_car_in_a_black_studio_is_found() -> None:
+    picture, mask = scene(RED)
+    picture[~mask] = 4
+    assert masks.iou(masks.by_backdrop(picture), mask) > 0.97
+
+
 def test_what_changes_between_liveries_is_the_paint() -> None:
     views, mask = zip(*(scene(colour) for colour in (RED, WHITE, BLACK)), strict=True)
     paint = mask[0].copy()

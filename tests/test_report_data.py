@@ -350,4 +350,4 @@ def test_views_of_unknown_cameras_are_counted(messy: Path) -> None:
     manifest.write(messy, records)
     report = measure(messy)
     assert (report.unnamed, report.cameras, report.masks) == (18, [], 0)
-    assert "18 views without a mask" in render(report)
+    assert "18 views have no mask" in render(report)

@@ -39,24 +39,54 @@ def by_colour(rgb: np.ndarray, saturation: float = 0.25, value: float = 0.3) -> 
     return tidy((hsv[..., 1] > saturation) | (hsv[..., 2] < value))
 
 
-def by_backdrop(rgb: np.ndarray, threshold: float = 16.0) -> np.ndarray:
-    """Pixels that differ from their row's edges, tidied.
+def by_backdrop(rgb: np.ndarray, threshold: float = 13.0) -> np.ndarray:
+    """Pixels that lie between neither of their row's edges' colours, tidied.
+
+    A pixel is backdrop if its colour is near any mixture of its row's left and right edge: so may
+    light fall off across a floor, and a horizon be tilted. Black corners, as turning a picture
+    leaves them, count neither as edge nor as car.
 
     Args:
         rgb: uint8 [H, W, 3].
         threshold: least difference, of 255, where one level of colour weighs as three and one
-            of brightness as a third: light falls off across a backdrop, its colour stays.
+            of brightness as a quarter: light varies across a backdrop, its colour does not.
 
     Returns:
         bool [H, W], true where there is car.
     """
-    picture = np.asarray(Image.fromarray(rgb).convert("YCbCr"), np.float32)
-    edge = max(2, rgb.shape[1] // 20)
-    left, right = (np.median(part, axis=1) for part in (picture[:, :edge], picture[:, -edge:]))
-    across = np.linspace(0, 1, rgb.shape[1], dtype=np.float32)[None, :, None]
-    backdrop = left[:, None] * (1 - across) + right[:, None] * across
-    difference = (picture - backdrop) * np.array([1 / 3, 3, 3], np.float32)
-    return tidy(np.sqrt((difference**2).sum(axis=2)) > threshold)
+    ycc = np.asarray(Image.fromarray(rgb).convert("YCbCr"), np.float32)
+    picture = ycc * np.array([1 / 4, 3, 3], np.float32)
+    inside = ~_corners(rgb)
+    left, right = _edges(picture, inside)
+    span = (right - left)[:, None]  # [H, 1, 3]
+    along = ((picture - left[:, None]) * span).sum(axis=2) / np.maximum((span**2).sum(axis=2), 1e-6)
+    backdrop = left[:, None] + np.clip(along, 0, 1)[..., None] * span
+    difference = np.sqrt(((picture - backdrop) ** 2).sum(axis=2))
+    return tidy((difference > threshold) & inside)
+
+
+def _corners(rgb: np.ndarray) -> np.ndarray:
+    """Black that reaches the picture's edge, and its blurred rim; bool [H, W].
+
+    None where that is much of the picture: then it is a black studio.
+    """
+    black = np.pad(rgb.max(axis=2) < 24, 1, constant_values=True)
+    parts, _ = ndimage.label(black)
+    outer: np.ndarray = (parts == parts[0, 0])[1:-1, 1:-1]
+    if not outer.any() or outer.mean() > 0.35:
+        return np.zeros_like(outer)
+    grown: np.ndarray = ndimage.binary_dilation(outer, iterations=max(1, round(len(rgb) / 64)))
+    return grown
+
+
+def _edges(picture: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median of the first and of the last twentieth of each row's ``inside``, [H, 3] each."""
+    width = max(2, picture.shape[1] // 20)
+    left, right = np.zeros((2, len(picture), 3), np.float32)
+    for row, (pixels, valid) in enumerate(zip(picture, inside, strict=True)):
+        good = pixels[valid] if valid.any() else pixels
+        left[row], right[row] = np.median(good[:width], axis=0), np.median(good[-width:], axis=0)
+    return left, right
 
 
 def by_variation(views: Sequence[np.ndarray], threshold: float = 12.0) -> np.ndarray:

@@ -53,6 +53,7 @@ tr:last-child td { border-bottom: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .file { font-family: ui-monospace, 'Cascadia Mono', Menlo, monospace; font-size: 12.5px;
   overflow-wrap: anywhere; }
+td.file { min-width: 20em; } td.what { min-width: 14em; }
 img { display: block; border-radius: 5px; background: #d8dce1; }
 .pill { display: inline-block; border-radius: 99px; padding: 1px 9px; font-size: 12px;
   font-weight: 600; color: #fff; background: var(--quiet); }
@@ -65,7 +66,7 @@ img { display: block; border-radius: 5px; background: #d8dce1; }
 .bar .leak { background: repeating-linear-gradient(45deg, var(--bad) 0 6px, #d9534a 6px 12px); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--quiet); font-size: 13px; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
-  margin-right: 6px; }
+  margin: 0 6px 0 0; }
 .meter { height: 8px; border-radius: 4px; background: var(--line); min-width: 120px; }
 .meter i { display: block; height: 100%; border-radius: 4px; background: var(--train); }
 .atlas { display: grid; grid-template-columns: minmax(180px, 256px) 1fr; gap: 28px; }
@@ -175,7 +176,8 @@ def _verdict(report: Report) -> str:
     if broken:
         faults.append(f"{_count(broken, 'file or record', 'files or records')} cannot be used.")
     if report.masks < report.views:
-        faults.append(f"{_count(report.views - report.masks, 'view')} without a mask.")
+        bare = _count(report.views - report.masks, "view has", "views have")
+        faults.append(f"{bare} no mask; importing the set draws them.")
     said = " ".join(faults) or "Ready to train on: every file reads, and the split does not leak."
     return f'<p class="verdict{" bad" if faults else ""}">{escape(said)}</p>'
 
@@ -188,8 +190,8 @@ def _cards(report: Report) -> str:
         (f"{len(report.liveries):,}", "liveries"),
         (f"{report.views:,}", f"views, {size}" if sizes else "views"),
         (f"{len(report.cameras):,}" if report.cameras else "-", _known(report)),
-        (f"{report.masks:,} / {report.views:,}", "views with a mask"),
-        (f"{report.uv_maps:,} / {report.views:,}", "views with a UV map"),
+        (f"{report.masks:,}", f"of {report.views:,} views have a mask"),
+        (f"{report.uv_maps:,}", f"of {report.views:,} views have a UV map"),
         ("-" if report.unseen is None else _percent(report.unseen), "of the atlas seen by none"),
         (f"{len(report.problems) - odd:,} / {odd:,}", "broken / odd findings"),
     ]
@@ -269,7 +271,7 @@ def _problems(problems: Sequence[Problem]) -> str:
         return ""
     rows = "".join(
         f'<tr><td><span class="pill {p.kind}">{p.kind}</span></td>'
-        f'<td class="file">{escape(p.file)}</td><td>{escape(p.what)}</td></tr>'
+        f'<td class="file">{escape(p.file)}</td><td class="what">{escape(p.what)}</td></tr>'
         for p in problems[:MOST_ROWS]
     )
     more = (

@@ -462,7 +462,8 @@ def _names(value: Any) -> Iterator[str]:
 
 
 def _note_transforms(source: Source, records: Sequence[_Augmented]) -> None:
-    """Says per livery how many views were altered by what: their textures were not."""
+    """Says per livery how many views were altered by what: a jittered view is not its texture's
+    colour, and nobody else would notice."""
     counts: dict[str, Counter[str]] = {}
     for record in records:
         counter = counts.setdefault(livery_of(record.source_uv), Counter())
@@ -472,7 +473,9 @@ def _note_transforms(source: Source, records: Sequence[_Augmented]) -> None:
         views = counter.pop("views")
         altered = ", ".join(f"{name} {count}" for name, count in sorted(counter.items()))
         if altered:
-            source.notes.append(f"livery {livery!r}: of {views} views, transformed by {altered}")
+            source.notes.append(
+                f"livery {livery!r}: one texture for {views} views, transformed by {altered}"
+            )
 
 
 _READERS: dict[Kind, Callable[[Source], None]] = {
