@@ -144,6 +144,18 @@ def test_a_picture_without_a_car_is_masked_whole_and_noted(tmp_path: Path) -> No
     assert any("no car was found in 0_0.png" in note for note in report.notes)
 
 
+def test_a_cut_out_pictures_transparency_is_its_mask(tmp_path: Path) -> None:
+    picture, mask = scene(RED)
+    cut = np.dstack([picture, (mask * 255).astype(np.uint8)])
+    Image.fromarray(cut).save(tmp_path / "x.png")
+    name, found = drawing.draw_file(tmp_path / "x.png", "auto")
+    assert (name, np.array_equal(found, mask)) == ("alpha", True)
+    assert drawing.draw_file(tmp_path / "x.png", "backdrop")[0] == "backdrop"
+    cut[..., 3] = 255
+    Image.fromarray(cut).save(tmp_path / "opaque.png")
+    assert drawing.draw_file(tmp_path / "opaque.png", "auto")[0] == "backdrop"
+
+
 def test_a_camera_that_moved_is_not_compared(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     paths = []

@@ -107,6 +107,21 @@ def test_a_texture_under_two_names_leaks(messy: Path) -> None:
     assert leak.share == 1
 
 
+def test_one_texture_file_for_two_liveries_leaks(messy: Path) -> None:
+    sides = {v.name: v.side for v in measure(messy, fraction=0.2).liveries}
+    held, other = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
+
+    def share(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if record["livery"] == other:
+                record["texture"] = f"textures/{held[6:]}.png"
+
+    change(messy, share)
+    leak = measure(messy, fraction=0.2).leakage
+    assert [(m.val == m.train, m.same_livery) for m in leak.texture_matches] == [(True, False)]
+    assert leak.share == 1
+
+
 def test_a_view_saved_twice_leaks_and_is_shown(messy: Path) -> None:
     report = measure(messy, fraction=0.2)
     val = next(

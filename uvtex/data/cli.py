@@ -88,8 +88,9 @@ def _imported(report: ImportReport) -> Iterator[str]:
 def masks_(folder: Path, out: Path, method: Any, as_json: bool) -> None:
     """Draw a mask of every view in DATA into OUT, to be looked at.
 
-    auto compares the liveries that one camera took and so finds the paint; where that cannot be,
-    backdrop finds what differs from the picture's left and right edge. colour takes what is
+    auto compares the liveries that one camera took and so finds the paint; where that cannot be, it
+    takes a cut-out picture's transparency, or else backdrop: what differs from the picture's left
+    and right edge. colour takes what is
     saturated or dark. OUT/sheet.png is the overview; DATA stays as it is. Where DATA has masks,
     each method's agreement with them is printed (IoU: 1 is the same).
 

@@ -28,7 +28,8 @@ class Drawn:
     view: str
     mask: str
     method: str
-    """``variation``, ``backdrop``, ``colour``, or ``everything`` where no car was found."""
+    """``variation``, ``alpha``, ``backdrop``, ``colour``, or ``everything`` where no car was
+    found."""
     share: float
     """Of the picture that is car, in [0, 1]."""
     iou: float | None
@@ -46,6 +47,21 @@ def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
     else:
         name, mask = "backdrop", masks.by_backdrop(rgb)
     return (name, mask) if mask.any() else ("everything", np.ones_like(mask))
+
+
+def draw_file(path: Path, method: Method) -> tuple[str, np.ndarray]:
+    """:func:`draw` for a picture's file. To ``auto`` its transparency, where it has some, is the
+    mask that somebody has drawn already, named ``alpha``.
+
+    Raises:
+        DataError: the picture cannot be read.
+    """
+    alpha = pictures.read_alpha(path) if method == "auto" else None
+    if alpha is not None:
+        opaque = alpha > 127
+        if opaque.any() and not opaque.all():
+            return "alpha", opaque
+    return draw(pictures.read_rgb(path), method)
 
 
 def of_camera(views: Sequence[Path]) -> np.ndarray | None:
@@ -87,7 +103,9 @@ def write_masks(
         for number, record in enumerate(records):
             rgb = pictures.read_rgb(folder / record.view)
             known = varied.get(record.camera or "")
-            name, mask = draw(rgb, method) if known is None else ("variation", known)
+            name, mask = "variation", known
+            if mask is None:
+                name, mask = draw_file(folder / record.view, method)
             place = Path(record.view if record.view.endswith(".png") else f"{record.view}.png")
             _save(target / "masks" / place, (mask * 255).astype(np.uint8))
             picture = _save(target / "overlays" / place, masks.overlay(rgb, mask))

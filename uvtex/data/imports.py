@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from uvtex.data import flow, manifest, pictures, sources
-from uvtex.data.drawing import Method, draw, of_camera
+from uvtex.data.drawing import Method, draw_file, of_camera
 from uvtex.data.folders import refuse_existing, whole_folder
 from uvtex.data.sources import Candidate, StandIn, Unusable
 from uvtex.errors import DataError
@@ -43,8 +43,9 @@ class ImportReport:
     linked: int = 0
     copied: int = 0
     masks: dict[str, int] = field(default_factory=dict)
-    """Records by where their mask is from: ``given``, ``variation``, ``backdrop``, ``colour``, or
-    ``everything`` where no car was found and the whole picture counts as one."""
+    """Records by where their mask is from: ``given``, ``variation``, ``alpha`` (the view's own
+    transparency), ``backdrop``, ``colour``, or ``everything`` where no car was found and the whole
+    picture counts as one."""
     stand_ins: list[StandIn] = field(default_factory=list)
     unusable: list[Unusable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -71,7 +72,8 @@ def import_set(
         out: must not exist; missing folders above it are made.
         link: hard links instead of copies, where the file system can.
         method: of masks for records without one; ``auto`` compares the liveries that one camera
-            took, or takes the backdrop away where that can't be.
+            took; where that can't be it takes the picture's transparency, or else the backdrop
+            away.
         progress: called with the records done and their number.
 
     Raises:
@@ -212,7 +214,7 @@ class _Builder:
             if camera not in self._drawn:
                 self._drawn[camera] = self._write_mask(f"masks/{_safe(camera)}", varied)
             return self._drawn[camera]
-        name, mask = draw(pictures.read_rgb(candidate.view), self._method)
+        name, mask = draw_file(candidate.view, self._method)
         self._count(name)
         if name == "everything":
             self._report.notes.append(

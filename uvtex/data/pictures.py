@@ -54,6 +54,18 @@ def read_grey(path: Path, size: int | None = None) -> np.ndarray:
     return _sized(_open(path).convert("L"), size)
 
 
+def read_alpha(path: Path) -> np.ndarray | None:
+    """How opaque a picture's pixels are, uint8 [H, W]; None where it has no transparency.
+
+    Raises:
+        DataError: see :func:`read_rgb`.
+    """
+    picture = _open(path)
+    if not picture.has_transparency_data:
+        return None
+    return np.asarray(picture.convert("RGBA").getchannel("A"))
+
+
 def describe(path: Path) -> Facts:
     """Size and oddities of a picture, from its header: its pixels are not decoded.
 

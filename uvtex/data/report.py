@@ -368,17 +368,20 @@ def _matches(
     kind: Literal["view", "texture"],
     prints: dict[str, Any],
 ) -> list[Match]:
-    """Near-duplicates across the split; one file on both sides is no match but a shared livery."""
+    """Near-duplicates across the split. One file on both sides is one if its liveries differ;
+    else it is a shared livery, which is counted apart."""
 
-    def files(side: Sequence[int]) -> dict[str, str]:
-        named = {getattr(records[i], kind): records[i].livery for i in side}
-        return {file: livery for file, livery in named.items() if prints.get(file) is not None}
+    def files(side: Sequence[int]) -> dict[str, set[str]]:
+        named: dict[str, set[str]] = {}
+        for i in side:
+            if prints.get(file := getattr(records[i], kind)) is not None:
+                named.setdefault(file, set()).add(records[i].livery)
+        return named
 
     held, trained = files(val), files(train)
     a, b = list(held), list(trained)
     found = duplicates.matches([prints[file] for file in a], [prints[file] for file in b])
+    pairs = [(m, bool(held[a[m.a]] & trained[b[m.b]])) for m in found]
     return [
-        Match(a[m.a], b[m.b], m.colours, held[a[m.a]] == trained[b[m.b]])
-        for m in found
-        if a[m.a] != b[m.b]
+        Match(a[m.a], b[m.b], m.colours, same) for m, same in pairs if a[m.a] != b[m.b] or not same
     ]
