@@ -1,22 +1,33 @@
 """From settings to a folder of views, textures, masks and UV maps; interrupted builds go on.
 
+A set of one's own car also holds what ``car_files`` writes.
+
 Only light modules are imported here: the command line reads this one for its help.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvtex.config import dump_yaml, load_yaml, validate
+from uvtex.config import dump_yaml
 from uvtex.data import manifest
-from uvtex.errors import ConfigError, DataError, UvtexError
+from uvtex.errors import DataError, UvtexError
 from uvtex.files import write_atomic
+from uvtex.showroom import encode, livery_files
+from uvtex.showroom.remaining import Remaining
+from uvtex.showroom.sealing import check_same, seal
 from uvtex.showroom.settings import ShowroomSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from uvtex.showroom.cameras import Camera
+    from uvtex.showroom.own_car import OwnCar
     from uvtex.showroom.plates import Plate
 
 Progress = Callable[[str], None]
@@ -33,27 +44,39 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
     What an interrupted build left is kept. The same settings give the same files.
 
     Raises:
-        DataError: ``out`` holds something else, or a set of other settings.
+        ConfigError: settings that cannot go together.
+        DataError: ``out`` holds something else, or a set of other settings; the car or a livery
+            cannot be used.
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
     from uvtex.showroom.plates import tracer
 
     tell = progress or (lambda line: None)
-    if _is_complete(settings, out):
+    sealed = seal(settings)
+    if _is_complete(sealed, out):
         tell(f"{out}: complete already")
         return out / "manifest.json"
     tracer()  # before anything is written
-    _folder(out)
+    car = _own_car(settings, tell)
     if not (out / SETTINGS).is_file():
-        write_atomic(out / SETTINGS, dump_yaml(settings).encode())
-    textures = _paint(settings, out, tell)
+        _check_liveries(settings, tell)
+        _folder(out)
+        write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
+    textures = _paint(settings, sealed, out, tell)
+    if car is not None:
+        _mark(settings, out, car)
     records: list[manifest.Record] = []
-    stands = _cameras(settings)
+    stands = _cameras(sealed, car)
+    remaining = Remaining()
     for number, camera in enumerate(stands):
-        tell(f"camera {number + 1} of {len(stands)}")
-        plate = _plate(settings, out, number, camera)
+        tell(f"camera {number + 1} of {len(stands)}{remaining.words(len(stands) - number)}")
+        there = (out / "plates" / f"{camera.name}.npz").exists()
+        plate = _plate(sealed, out, number, camera, car)
         _dress(out, camera.name, plate, textures)
+        remaining.skipped() if there else remaining.done()
         records.extend(_record(camera.name, path) for path in textures)
+    if car is not None:
+        tell(_report(sealed, out, car, stands))
     return manifest.write(out, records)
 
 
@@ -65,7 +88,7 @@ def livery_seed(settings: ShowroomSettings, number: int) -> int:
 def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
     """Whether ``out`` holds all of this set; refuses a folder that is not this set's."""
     if (out / SETTINGS).is_file():
-        _check_same(settings, out / SETTINGS)
+        check_same(settings, out / SETTINGS)
         return (out / "manifest.json").is_file()
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; give a folder to build the data set in")
@@ -78,41 +101,84 @@ def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
     return False
 
 
-def _check_same(settings: ShowroomSettings, path: Path) -> None:
-    try:
-        there = validate(ShowroomSettings, load_yaml(path), where=str(path))
-    except ConfigError as error:
-        raise DataError(f"{error}; the folder is no set of this version, choose another") from None
-    wanted, found = settings.model_dump(), there.model_dump()
-    other = [f"{k} {found[k]}, not {wanted[k]}" for k in wanted if wanted[k] != found[k]]
-    if other:
-        raise DataError(
-            f"{path.parent}: was built with other settings ({'; '.join(other)}); "
-            "give another folder, or the settings it was built with"
-        )
+def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
+    if settings.car is None:
+        return None
+    from uvtex.showroom.own_car import load
+
+    car = load(settings.car)
+    for line in car.remarks:
+        tell(line)
+    return car
 
 
-def _paint(settings: ShowroomSettings, out: Path, tell: Progress) -> list[Path]:
-    from uvtex.showroom.liveries import paint
+def _mark(settings: ShowroomSettings, out: Path, car: OwnCar) -> None:
+    from uvtex.showroom.car_files import write_marks
 
-    tell(f"painting {settings.liveries} liveries")
+    unwrapped = settings.car is not None and settings.car.unwrap
+    write_marks(out, car, settings.texture_size, unwrapped)
+
+
+def _report(sealed: ShowroomSettings, out: Path, car: OwnCar, stands: list[Camera]) -> str:
+    from uvtex.showroom.car_files import write_report
+
+    maps = [_read_plate(out, camera.name).uv for camera in stands]
+    sha256 = None if sealed.car is None else sealed.car.sha256
+    side = min(sealed.size, sealed.texture_size)
+    return write_report(out, replace(car, facts={**car.facts, "sha256": sha256}), maps, side)
+
+
+def _check_liveries(settings: ShowroomSettings, tell: Progress) -> None:
+    if settings.livery_dir is not None:
+        files = livery_files.find(Path(settings.livery_dir))
+        tell(f"checking {len(files)} liveries")
+        livery_files.check(files, tell)
+
+
+def _paint(
+    settings: ShowroomSettings, sealed: ShowroomSettings, out: Path, tell: Progress
+) -> list[Path]:
+    """The textures' paths; those that are missing are painted, or read and brought to size."""
+    pictures = _pictures(settings, sealed)
+    verb = "painting" if settings.livery_dir is None else "copying"
+    tell(f"{verb} {len(pictures)} liveries")
     _folder(out / "textures")
     paths = []
-    for number in range(settings.liveries):
-        path = out / "textures" / f"livery_{number:03d}.png"
+    for name, picture in pictures.items():
+        path = out / "textures" / f"{name}.png"
         if not path.exists():
-            write_atomic(path, _png(paint(livery_seed(settings, number), settings.texture_size)))
+            write_atomic(path, encode.png(picture()))
         paths.append(path)
     return paths
 
 
-def _cameras(settings: ShowroomSettings) -> list[Any]:
-    from uvtex.showroom.cameras import cameras
+def _pictures(
+    settings: ShowroomSettings, sealed: ShowroomSettings
+) -> dict[str, Callable[[], NDArray[np.uint8]]]:
+    """Livery -> what makes its texture."""
+    size = settings.texture_size
+    if settings.livery_dir is None:
+        from uvtex.showroom.liveries import paint
 
-    return cameras(settings.cameras, settings.seed)
+        seeds = {f"livery_{n:03d}": livery_seed(settings, n) for n in range(sealed.liveries)}
+        return {name: partial(paint, seed, size) for name, seed in seeds.items()}
+    from uvtex.data.pictures import read_rgb
+
+    files = livery_files.find(Path(settings.livery_dir))
+    return {name: partial(read_rgb, path, size) for name, path in files.items()}
 
 
-def _plate(settings: ShowroomSettings, out: Path, number: int, camera: Any) -> Plate:
+def _cameras(sealed: ShowroomSettings, car: OwnCar | None) -> list[Camera]:
+    from uvtex.showroom.cameras import cameras, posed
+
+    if sealed.poses is not None:
+        return posed(sealed.poses)
+    return cameras(sealed.cameras, sealed.seed, car.subject if car else None)
+
+
+def _plate(
+    settings: ShowroomSettings, out: Path, number: int, camera: Camera, car: OwnCar | None
+) -> Plate:
     """The camera's plate, from the folder if it is there; its own file is written last."""
     from uvtex.showroom import plates
 
@@ -120,13 +186,19 @@ def _plate(settings: ShowroomSettings, out: Path, number: int, camera: Any) -> P
     if path.exists():
         return _read_plate(out, camera.name)
     plate = plates.trace(
-        camera, settings.size, settings.samples, settings.supersample, settings.seed + number
+        camera,
+        settings.size,
+        settings.samples,
+        settings.supersample,
+        settings.seed + number,
+        car.subject if car else None,
     )
     for folder in ("plates", "masks", "uv_maps"):
         _folder(out / folder)
-    write_atomic(out / "masks" / f"{camera.name}.png", _png(plate.mask))
-    write_atomic(out / "uv_maps" / f"{camera.name}.npz", _npz(uv=plate.uv))
-    write_atomic(path, _npz(falling=_half(plate.falling), reflected=_half(plate.reflected)))
+    write_atomic(out / "masks" / f"{camera.name}.png", encode.png(plate.mask))
+    write_atomic(out / "uv_maps" / f"{camera.name}.npz", encode.npz(uv=plate.uv))
+    light = {"falling": _half(plate.falling), "reflected": _half(plate.reflected)}
+    write_atomic(path, encode.npz(**light))
     # Read back, so that a build that goes on composes from the same rounded numbers.
     return _read_plate(out, camera.name)
 
@@ -165,15 +237,24 @@ def _dress(out: Path, camera: str, plate: Plate, textures: list[Path]) -> None:
     folder = out / "views" / camera
     _folder(folder)
     missing = [path for path in textures if not (folder / path.name).exists()]
+    batch_size = _batch_size(textures)
     uv, falling, reflected = map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected))
-    for begin in range(0, len(missing), BATCH):
-        paths = missing[begin : begin + BATCH]
+    for begin in range(0, len(missing), batch_size):
+        paths = missing[begin : begin + batch_size]
         pictures = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
         batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         views = compose(batch, uv, falling, reflected)
         pixels = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         for path, view in zip(paths, pixels, strict=True):
-            write_atomic(folder / path.name, _png(view))
+            write_atomic(folder / path.name, encode.png(view))
+
+
+def _batch_size(textures: list[Path]) -> int:
+    """BATCH liveries, or as many as have its texels at 1024: at 4096 a texture takes 1 GB."""
+    from PIL import Image
+
+    with Image.open(textures[0]) as picture:
+        return max(1, min(BATCH, BATCH * 1024**2 // picture.width**2))
 
 
 def _record(camera: str, texture: Path) -> manifest.Record:
@@ -194,22 +275,6 @@ def _folder(path: Path) -> None:
         raise UvtexError(
             f"{path}: cannot be made: {error.strerror}; choose a folder that can be written"
         ) from error
-
-
-def _png(pixels: Any) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
-    return file.getvalue()
-
-
-def _npz(**arrays: Any) -> bytes:
-    import numpy as np
-
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
 
 
 def _half(radiance: Any) -> Any:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from uvtex.showroom.car import car
+from uvtex.showroom.settings import Pose
+from uvtex.showroom.subject import Subject, built_in
 
 TARGET = (0.0, 0.0, 0.55)
 HEIGHTS = (1.1, 1.9, 2.9)
 """Heights in metres that cameras take in turn."""
 FILL = 0.94
 """Share of the picture that the car spans in its longer direction."""
+LONGEST = 5.0
+"""Metres of car that the cameras' distances are made for; from longer ones they step back."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +30,39 @@ class Camera:
     """Full angle of view, degrees; pictures are square."""
 
 
-def cameras(count: int, seed: int) -> list[Camera]:
-    """``count`` cameras around the car; the same at every call with the same arguments."""
+def cameras(count: int, seed: int, subject: Subject | None = None) -> list[Camera]:
+    """``count`` cameras around the car; the same at every call with the same arguments.
+
+    Args:
+        subject: the car; the built-in one by default.
+    """
+    points = np.concatenate([mesh.position for mesh in (subject or built_in()).meshes.values()])
+    further = max(1.0, float(np.ptp(points[:, 0])) / LONGEST)
     rng = np.random.default_rng([seed, count, 0xCA3E7A])
     turn = 360.0 / count
     out = []
     for number in range(count):
         azimuth = np.radians(35.0 + turn * number + rng.uniform(-0.2, 0.2) * turn)
         height = HEIGHTS[number % len(HEIGHTS)] + rng.uniform(-0.1, 0.1)
-        distance = rng.uniform(6.5, 8.0)
+        distance = rng.uniform(6.5, 8.0) * further
         origin = np.array([distance * np.cos(azimuth), distance * np.sin(azimuth), height])
-        out.append(_framed(f"cam{number:02d}", origin))
+        out.append(_framed(f"cam{number:02d}", origin, points))
     return out
 
 
-def _framed(name: str, origin: np.ndarray) -> Camera:
-    """The camera at ``origin`` whose picture the car just fills."""
+def posed(poses: Sequence[Pose]) -> list[Camera]:
+    """The cameras of ``poses``, which all have names."""
+    return [Camera(str(pose.name), pose.eye, pose.target, pose.fov) for pose in poses]
+
+
+def _framed(name: str, origin: np.ndarray, points: np.ndarray) -> Camera:
+    """The camera at ``origin`` whose picture the car of ``points`` [n, 3] just fills."""
     forward = np.array(TARGET) - origin
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     up = np.cross(right, forward)
-    rays = np.concatenate([m.position for m in car().meshes().values()]) - origin
+    rays = points - origin
     depth = rays @ forward
     x, y = rays @ right / depth, rays @ up / depth
     # The car's middle in the picture, not the target, is what the camera is turned to.

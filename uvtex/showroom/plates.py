@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from uvtex.errors import UvtexError
 from uvtex.showroom.cameras import Camera
-from uvtex.showroom.car import car
 from uvtex.showroom.mesh import Mesh
+from uvtex.showroom.subject import PAINT, Subject, built_in
 
 Floats32 = NDArray[np.float32]
 
@@ -64,16 +64,27 @@ def tracer() -> Any:
     return mitsuba
 
 
-def trace(camera: Camera, size: int, samples: int, supersample: int, seed: int) -> Plate:
+def trace(
+    camera: Camera,
+    size: int,
+    samples: int,
+    supersample: int,
+    seed: int,
+    subject: Subject | None = None,
+) -> Plate:
     """The plate of ``camera``, ``size`` x ``size`` pixels; the same at every call.
+
+    Args:
+        subject: the car; the built-in one by default.
 
     Raises:
         UvtexError: the path tracer is not installed.
     """
-    uv = _uv_map(camera, size * supersample)
+    subject = subject or built_in()
+    uv = _uv_map(camera, size * supersample, subject)
     share = (~np.isnan(uv[..., 0])).reshape(size, supersample, size, supersample).mean((1, 3))
-    black = render(camera, size, samples, seed, 0.0)
-    grey = render(camera, size, samples, seed, GREY)
+    black = render(camera, size, samples, seed, 0.0, subject)
+    grey = render(camera, size, samples, seed, GREY, subject)
     falling = np.maximum(grey - black, 0) / GREY
     painted = share[..., None] > 0
     return Plate(
@@ -84,43 +95,56 @@ def trace(camera: Camera, size: int, samples: int, supersample: int, seed: int) 
     )
 
 
-def render(camera: Camera, size: int, samples: int, seed: int, paint: float | Floats32) -> Floats32:
+def render(
+    camera: Camera,
+    size: int,
+    samples: int,
+    seed: int,
+    paint: float | Floats32,
+    subject: Subject | None = None,
+) -> Floats32:
     """Path traced radiance [size, size, 3], linear.
 
     Args:
         paint: base colour, linear, in [0, 1]: a grey, or a texture [s, s, 3] with v = 1 in row 0.
+        subject: the car; the built-in one by default.
     """
     mi = tracer()
-    base = _textured(paint) if isinstance(paint, np.ndarray) else _flat(paint)
-    scene = _scene(base, _sensor(camera, size, SAMPLER))
+    subject = subject or built_in()
+    wrap = "repeat" if subject.repeats else "clamp"
+    base = _textured(paint, wrap) if isinstance(paint, np.ndarray) else _flat(paint)
+    scene = _scene(base, _sensor(camera, size, SAMPLER), subject)
     path = {"type": "path", "max_depth": MAX_DEPTH, "block_size": BLOCK}
     image = mi.render(scene, integrator=mi.load_dict(path), spp=samples, seed=seed)
     return np.asarray(image, dtype=np.float32)[..., :3]
 
 
-def _textured(linear: Floats32) -> dict[str, Any]:
+def _textured(linear: Floats32, wrap: str) -> dict[str, Any]:
     data = tracer().TensorXf(np.ascontiguousarray(linear[::-1]))
-    return {"type": "bitmap", "data": data, "raw": True, "wrap_mode": "clamp"}
+    return {"type": "bitmap", "data": data, "raw": True, "wrap_mode": wrap}
 
 
-def _uv_map(camera: Camera, size: int) -> Floats32:
+def _uv_map(camera: Camera, size: int, subject: Subject) -> Floats32:
     """UVs at the centres of a grid of ``size`` x ``size``: one ray each, so no seam is blurred."""
     mi = tracer()
-    scene = _scene(_flat(0.0), _sensor(camera, size, "stratified"))
+    scene = _scene(_flat(0.0), _sensor(camera, size, "stratified"), subject)
     first = {"type": "aov", "aovs": "uv:uv,shape:shape_index", "block_size": BLOCK}
     seen = np.asarray(mi.render(scene, integrator=mi.load_dict(first), spp=1), dtype=np.float32)
     # Zero is the empty background, so shapes count from one.
-    paint = 1 + [shape.id() for shape in scene.shapes()].index("paint")
-    uv = np.clip(seen[..., :2], 0, 1)
+    paint = 1 + [shape.id() for shape in scene.shapes()].index(PAINT)
+    uv = seen[..., :2]
+    if subject.repeats:
+        uv = np.where((uv < 0) | (uv > 1), uv - np.floor(uv), uv)
+    uv = np.clip(uv, 0, 1)
     uv[np.round(seen[..., 2]) != paint] = np.nan
     return np.asarray(uv)
 
 
-def _scene(base: dict[str, Any], sensor: dict[str, Any]) -> Any:
+def _scene(base: dict[str, Any], sensor: dict[str, Any], subject: Subject) -> Any:
     # Parts that the scene loads itself come in any order, and lights in another order are other
     # noise; so it gets them loaded.
     mi = tracer()
-    parts = {name: _loaded(mi, part) for name, part in _studio(base).items()}
+    parts = {name: _loaded(mi, part) for name, part in _studio(base, subject).items()}
     return mi.load_dict({"type": "scene", **parts, "sensor": sensor})
 
 
@@ -130,13 +154,16 @@ def _loaded(mi: Any, part: Any) -> Any:
 
 def _sensor(camera: Camera, size: int, sampler: str) -> dict[str, Any]:
     look_at = tracer().ScalarTransform4f().look_at
+    away = np.subtract(camera.target, camera.origin)
+    level = np.hypot(away[0], away[1]) > 1e-3 * np.abs(away[2])
     settings = {"type": sampler, "sample_count": 1}
     if sampler == "stratified":
         settings["jitter"] = False
     return {
         "type": "perspective",
         "fov": camera.fov,
-        "to_world": look_at(origin=camera.origin, target=camera.target, up=[0, 0, 1]),
+        "to_world": look_at(origin=camera.origin, target=camera.target,
+                            up=[0, 0, 1] if level else [1, 0, 0]),
         "sampler": settings,
         "film": {
             "type": "hdrfilm", "width": size, "height": size, "pixel_format": "rgb",
@@ -145,13 +172,14 @@ def _sensor(camera: Camera, size: int, sampler: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _studio(base: dict[str, Any]) -> dict[str, Any]:
+def _studio(base: dict[str, Any], subject: Subject) -> dict[str, Any]:
     """The scene: the car, a floor, softboxes, and a little light from all around."""
     mi = tracer()
     transform = mi.ScalarTransform4f()
     scene: dict[str, Any] = {}
     materials = _materials(base)
-    for name, mesh in car().meshes().items():
+    materials.update({name: _diffuse(*colour) for name, colour in subject.colours.items()})
+    for name, mesh in subject.meshes.items():
         scene[name] = _shape(mi, name, mesh, materials[name])
     scene["floor"] = {
         "type": "disk",

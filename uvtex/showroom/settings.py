@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from uvtex.config import Settings
+
+Metres = Annotated[float, Field(ge=-1000, le=1000)]
+Point = tuple[Metres, Metres, Metres]
+Axis = Literal["x", "-x", "y", "-y", "z", "-z"]
+
+
+class CarSettings(Settings):
+    """A car of one's own: which file, and how to read it."""
+
+    file: str
+    """OBJ or GLB. Only its name is kept with the set; what it holds is known by ``sha256``."""
+    sha256: str | None = None
+    """Of the file, hexadecimal; filled in by the build, and checked by it where given."""
+    paint_material: str | None = None
+    """The material that carries the livery; None: found by name, or by its share of the atlas."""
+    up: Literal["auto", "y", "z"] = "auto"
+    nose: Literal["auto"] | Axis = "auto"
+    """Where the nose points in the file; auto: along the car's length, to its lower end."""
+    unwrap: bool = False
+    """Replace the paint's UVs by an unwrap made here."""
+
+
+class Pose(Settings):
+    """One camera, in the showroom's axes: x forward, y to the car's left, z up, metres.
+
+    The car's middle stands on the origin of the floor, z = 0.
+    """
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    """``cam00`` and so on by default."""
+    eye: Point
+    target: Point
+    """What the middle of the picture shows."""
+    fov: float = Field(ge=1, le=150)
+    """Full angle of view, degrees; pictures are square."""
 
 
 class ShowroomSettings(Settings):
@@ -15,9 +52,19 @@ class ShowroomSettings(Settings):
     texture_size: int = Field(default=256, ge=16, le=4096)
     """Side of a livery's texture, texels."""
     cameras: int = Field(default=16, ge=1, le=999)
+    """Cameras around the car; with ``poses``, their number."""
     liveries: int = Field(default=64, ge=1, le=99_999)
+    """Procedural liveries; with ``livery_dir``, the pictures in it."""
     samples: int = Field(default=64, ge=1, le=65_536)
     """Paths a pixel, for each of a camera's two renders."""
     supersample: int = Field(default=3, ge=1, le=8)
     """The UV map has so many samples a pixel along each side."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    car: CarSettings | None = None
+    """None: the built-in car."""
+    livery_dir: str | None = None
+    """Folder of textures; only its name is kept with the set."""
+    livery_sha256: str | None = None
+    """Of the names and contents in ``livery_dir``; filled in by the build."""
+    poses: tuple[Pose, ...] | None = Field(default=None, min_length=1, max_length=999)
+    """None: ``cameras`` of them all around the car."""
