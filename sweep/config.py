@@ -73,15 +73,18 @@ class Stages(Settings):
 
 
 class Range(Settings):
-    """A closed interval to search."""
+    """A closed interval to search; ``log`` for what matters by ratio, as weights do under Adam."""
 
     low: float = Field(ge=0)
     high: float
+    log: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
         if self.low >= self.high:
             raise ValueError(f"low must be < high, got {self.low:g} and {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low must be > 0 where log is true, got {self.low:g}")
         return self
 
 

@@ -20,7 +20,7 @@ Params = dict[str, float | str]
 class Trial(Protocol):
     """As much of an Optuna trial as is needed to suggest."""
 
-    def suggest_float(self, name: str, low: float, high: float) -> float: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
 
     def suggest_categorical(self, name: str, choices: list[str]) -> str: ...
 
@@ -32,9 +32,10 @@ def suggest(trial: Trial, search: Search) -> Params:
         bounds = getattr(search.weights, term)
         for end in ("start", "end"):
             name = f"{term}_{end}"
-            params[name] = trial.suggest_float(name, bounds.low, bounds.high)
+            params[name] = trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
     params["lr_scheduler"] = trial.suggest_categorical("lr_scheduler", list(search.lr_schedulers))
-    params["tmax"] = trial.suggest_float("tmax", search.tmax.low, search.tmax.high)
+    tmax = search.tmax
+    params["tmax"] = trial.suggest_float("tmax", tmax.low, tmax.high, log=tmax.log)
     return params
 
 
