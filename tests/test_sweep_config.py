@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from sweep import session
-from sweep.config import StudyConfig
+from sweep.config import Range, StudyConfig
 from sweep.study_file import changes, load, parse
 from tests.sweep_fakes import study, study_file
 from uvtex.config import dump_yaml, load_yaml
@@ -34,9 +35,9 @@ def test_shipped_study_is_valid_and_dumps_to_itself(name: str) -> None:
     assert config.search.queue[0] == "baseline"
 
 
-def test_schedules_of_the_record_are_all_there() -> None:
+def test_schedules_of_the_record_come_first() -> None:
     known = load_yaml(CONFIGS / "schedules.yaml")
-    assert list(known) == [
+    assert list(known)[:6] == [
         "baseline",
         "uv-heavy",
         "direct-steady",
@@ -44,6 +45,18 @@ def test_schedules_of_the_record_are_all_there() -> None:
         "direct-boost",
         "hybrid",
     ]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        ({"low": 0.0, "high": 1.0, "log": True}, "low must be > 0 where log is true"),
+        ({"low": 2.0, "high": 1.0}, "low must be < high"),
+    ],
+)
+def test_a_range_that_cannot_be_drawn_from_is_refused(bounds: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Range.model_validate(bounds)
 
 
 def test_original_question_has_its_thresholds_and_stages() -> None:

@@ -61,7 +61,7 @@ def test_schedule_keeps_both_ends_and_t_max_in_proportion(
 class Lowest:
     """A trial that always draws the lower bound: the nearest a search can come to no weight."""
 
-    def suggest_float(self, name: str, low: float, high: float) -> float:
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
         return low
 
     def suggest_categorical(self, name: str, choices: list[str]) -> str:
