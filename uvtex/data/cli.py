@@ -29,7 +29,13 @@ MOST_LINES = 20
 
 @click.group()
 def data() -> None:
-    """Data sets of pictures people have."""
+    """Data sets of pictures people have.
+
+    \b
+    Example:
+      uvtex data import photos.csv data/photos
+      uvtex data report data/photos --html report.html
+    """
 
 
 @data.command("import")
