@@ -13,6 +13,7 @@ import click
 from uvtex import __version__
 from uvtex.config import TERMS, TrainConfig, dump_yaml, load_yaml, resolve
 from uvtex.console import CONTEXT, Group
+from uvtex.data.cli import data as data_commands
 
 if TYPE_CHECKING:
     from uvtex.report import EpochReport
@@ -43,6 +44,9 @@ def main() -> None:
       uvtex train data/demo --preset bank --image-size 64 --epochs 20
       uvtex infer runs/best/checkpoints/best.safetensors photo.jpg --out textures
     """
+
+
+main.add_command(data_commands)
 
 
 @main.group()
