@@ -57,7 +57,7 @@ def read(path: Path) -> list[Part]:
         raise DataError(f"{path}: holds no faces; export it with its triangles")
     parts = [_joined(found[name]) for name in sorted(found)]
     for part in parts:
-        _check_finite(path, part)
+        check_finite(path, part, "position", part.mesh.position)
     return parts
 
 
@@ -199,12 +199,16 @@ def _joined(parts: list[Part]) -> Part:
     return Part(first.material, mesh, has_uv, first.colour, first.glass)
 
 
-def _check_finite(path: Path, part: Part) -> None:
-    for what, values in (("position", part.mesh.position), ("UV", part.mesh.uv)):
-        broken = int((~np.isfinite(values).all(1)).sum())
-        if broken:
-            raise DataError(
-                f"{path}: material {part.material!r}: {broken} of {len(values)} vertices have a "
-                f"{what} that is NaN or infinite; mend the mesh (delete loose or broken "
-                "vertices) and export it anew"
-            )
+def check_finite(path: Path, part: Part, what: str, values: Floats) -> None:
+    """Whether every row of ``values`` [n, k], the ``what`` of ``part``'s vertices, is a number.
+
+    Raises:
+        DataError: some are NaN or infinite.
+    """
+    broken = int((~np.isfinite(values).all(1)).sum())
+    if broken:
+        raise DataError(
+            f"{path}: material {part.material!r}: {broken} of {len(values)} vertices have a {what} "
+            "that is NaN or infinite; mend the mesh (delete loose or broken vertices) and export "
+            "it anew"
+        )

@@ -60,6 +60,7 @@ def load(settings: CarSettings) -> OwnCar:
             "of its faces; unwrap it in the editor, or give --unwrap to have it done here"
             f"{_others(parts)}"
         )
+    meshfile.check_finite(path, parts[0], "UV", parts[0].mesh.uv)
     uvs = examine(parts[0].mesh)
     if not settings.unwrap and (np.subtract(uvs.high, uvs.low) <= 0).any():
         raise DataError(

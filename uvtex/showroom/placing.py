@@ -78,7 +78,9 @@ def _nose(points: Floats, up: str) -> str:
     across = [name for name in "xyz" if name != up]
     long = max(across, key=lambda name: float(np.ptp(points[:, "xyz".index(name)])))
     along = points[:, "xyz".index(long)]
-    place = (along - along.min()) / max(float(np.ptp(along)), 1e-12)
+    if not np.ptp(along) > 0:
+        raise ValueError("all of its vertices lie on one line")
+    place = (along - along.min()) / np.ptp(along)
     bins = np.minimum((place * BINS).astype(int), BINS - 1)
     top = np.full(BINS, -np.inf)
     np.maximum.at(top, bins, height)
