@@ -16,6 +16,7 @@ from uvtex.data import flow, manifest, pictures
 from uvtex.data.splits import split
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError
+from uvtex.files import write_atomic
 
 CONFIG = TrainConfig(image_size=32, val_split=0.34, device="cpu")
 
@@ -169,3 +170,11 @@ def test_a_written_manifest_reads_back(tmp_path: Path) -> None:
     records = manifest.read(tmp_path).records
     manifest.write(tmp_path, records)
     assert manifest.read(tmp_path).records == records
+
+
+def test_files_are_written_as_the_umask_says(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    write_atomic(tmp_path / "atomic", b"x")
+    assert (tmp_path / "atomic").stat().st_mode == plain.stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"plain", "atomic"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from uvtex.errors import UvtexError
@@ -15,18 +16,16 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises:
         UvtexError: the disk is full, the folder is read-only or missing.
     """
-    temporary = None
+    # Not tempfile's: its files are the owner's alone, whatever the umask says.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise UvtexError(
             f"{path}: cannot be written: {error.strerror or error}; free space or choose another "

@@ -19,8 +19,10 @@ def read_uv_map(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             uv: np.ndarray = archive["uv"].astype(np.float32)
-    except Exception as error:  # numpy raises nearly anything on broken archives
-        raise DataError(f"{path}: not a readable UV map: {error}") from None
+    except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
+        raise DataError(
+            f"{path}: not a readable UV map; an .npz with an array `uv` is needed"
+        ) from None
     if uv.ndim != 3 or uv.shape[2] != 2:
         raise DataError(f"{path}: uv must be [h, w, 2], got {list(uv.shape)}")
     return uv

@@ -65,7 +65,8 @@ def read(folder: Path) -> Manifest:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"{folder}: no manifest.json there; `uvtex showroom build {folder}` makes a data set"
+            f"{folder}: no manifest.json there; `uvtex data import` or `uvtex showroom build` make "
+            "a data set"
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from None
