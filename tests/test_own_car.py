@@ -117,7 +117,7 @@ def glb(position: np.ndarray, uv: np.ndarray | None, material: str = "paint") ->
     tree = {
         "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "scale": [2.0, 2.0, 2.0]}],
-        "meshes": [{"primitives": [{"attributes": attributes, "material": 0}]}],
+        "meshes": [{"name": "shell", "primitives": [{"attributes": attributes, "material": 0}]}],
         "materials": [{"name": material}], "accessors": accessors, "bufferViews": views,
         "buffers": [{"byteLength": len(blob)}],
     }  # fmt: skip
@@ -373,6 +373,28 @@ def test_the_paint_is_found(names: tuple[str, str], chosen: str, why: str, tmp_p
     car = load(tmp_path / "car.obj")
     assert car.facts["paint_material"] == chosen
     assert why in car.remarks[0]
+
+
+def test_tiled_trim_is_not_taken_for_the_paint(tmp_path: Path) -> None:
+    """Though it fills all of the atlas, over and over: no texel of it is one place's own."""
+    whole = [(quad, (0.0, 0.0, 1.0, 1.0)) for quad, _ in small_car()]
+    raised = obj(small_car(), "one", lambda p: (p[0], p[1], p[2] + 2))
+    lines = [raised, "usemtl two"]
+    vertex = texture = 1 + 4 * len(small_car())
+    for quad, (u0, v0, u1, v1) in whole:
+        lines.extend("v {} {} {}".format(*point) for point in quad)
+        lines.extend(f"vt {u} {v}" for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1)))
+        lines.append("f " + " ".join(f"{vertex + k}/{texture + k}" for k in range(4)))
+        vertex, texture = vertex + 4, texture + 4
+    (tmp_path / "car.obj").write_text("\n".join(lines))
+    assert load(tmp_path / "car.obj").facts["paint_material"] == "one"
+
+
+def test_a_material_without_a_name_is_called_as_its_mesh(tmp_path: Path) -> None:
+    corners = np.array([[-1, 0, 0.4], [1, 0, 0.4], [1, 0.5, -0.4]])
+    (tmp_path / "car.glb").write_bytes(glb(corners, corners[:, :2], material=""))
+    (part,) = meshfile.read(tmp_path / "car.glb")
+    assert part.material == "shell"
 
 
 def test_the_paint_can_be_given_and_the_error_lists_the_names(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Part:
     """All triangles of one material, in the file's axes and units."""
 
     material: str
+    """Its name; that of the mesh where the material has none."""
     mesh: Mesh
     """Its UVs are zeros where ``has_uv`` is false."""
     has_uv: bool
@@ -129,17 +130,14 @@ def _library_lines(path: Path) -> list[str]:
 
 
 def _parts(scene: Any) -> Iterator[Part]:
-    unnamed = 0
-    for node in scene.graph.nodes_geometry:
+    # Sorted, because their order varies from run to run, and the tracer's noise with it.
+    for node in sorted(scene.graph.nodes_geometry):
         transform, name = scene.graph[node]
         geometry = scene.geometry[name]
         if not len(getattr(geometry, "faces", ())):
             continue
         material = getattr(geometry.visual, "material", None)
-        title = getattr(material, "name", None)
-        if not title:
-            title = f"unnamed{unnamed}"
-            unnamed += 1
+        title = getattr(material, "name", None) or name
         yield _part(str(title), geometry, np.asarray(transform, dtype=float), material)
 
 

@@ -22,6 +22,8 @@ from uvtex.showroom.subject import PAINT, Colour, Subject
 from uvtex.showroom.unwrapping import unwrapped
 
 GLASS: Colour = (0.012, 0.012, 0.012)
+LEAST = 0.05
+"""Percent below which nothing is said: rounding makes a texel or two of every unwrap odd."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ def load(settings: CarSettings) -> OwnCar:
     """
     path = Path(settings.file)
     parts = meshfile.read(path)
-    paint, why = choose(parts, settings.paint_material, str(path))
     placement = _placed(path, settings, parts)
-    parts = [paint, *(part for part in parts if part is not paint)]
     parts = [replace(part, mesh=placement.applied(part.mesh)) for part in parts]
+    paint, why = choose(parts, settings.paint_material, str(path))
+    parts = [paint, *(part for part in parts if part is not paint)]
     if settings.unwrap:
         parts[0] = replace(parts[0], mesh=unwrapped(parts[0].mesh), has_uv=True)
     elif not paint.has_uv:
@@ -130,12 +132,12 @@ def _uv_remarks(settings: CarSettings, uvs: UvFacts) -> list[str]:
             f"(u {uvs.low[0]:.2f} to {uvs.high[0]:.2f}, v {uvs.low[1]:.2f} to {uvs.high[1]:.2f}); "
             "the texture repeats there"
         )
-    if uvs.collapsed_percent > 0.005:
+    if uvs.collapsed_percent >= LEAST:
         lines.append(
-            f"{uvs.collapsed_percent:.2f} % of the paint's surface has UVs without area: each such "
+            f"{uvs.collapsed_percent:.1f} % of the paint's surface has UVs without area: each such "
             "face shows a single texel"
         )
-    if uvs.shared.any():
+    if uvs.shared_percent >= LEAST:
         lines.append(
             f"{uvs.shared_percent:.1f} % of the texels in use are shared by two places of the car "
             "(mirrored or overlapping UVs); shared_texels.png marks them"

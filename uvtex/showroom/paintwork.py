@@ -8,15 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.mesh import Mesh
 from uvtex.showroom.meshfile import Part
+from uvtex.showroom.sharing import examine
 
 NAMES = ("livery", "paint", "skin", "body|bodywork|carrosserie|karosserie", "exterior|ext")
 """What people call it, the surest first; whole words, with or without ``car`` before."""
+COARSE = 256
+"""Side of the grid on which materials are compared."""
 
 
 def choose(parts: Sequence[Part], wanted: str | None, where: str) -> tuple[Part, str]:
     """The part that carries the paint, and in words why it is that one.
+
+    Args:
+        parts: as placed, so that their lengths are metres.
 
     Raises:
         DataError: no material is called ``wanted``; names those there are.
@@ -29,20 +34,19 @@ def choose(parts: Sequence[Part], wanted: str | None, where: str) -> tuple[Part,
         word = re.compile(rf"(?<![a-z])(car)?({pattern})(?![a-z])", re.IGNORECASE)
         matching = [part for part in parts if word.search(part.material)]
         if matching:
-            return max(matching, key=lambda part: atlas_share(part.mesh)), "by its name"
-    largest = max(parts, key=lambda part: atlas_share(part.mesh))
+            return max(matching, key=own_share), "by its name"
+    largest = max(parts, key=own_share)
     others = ", ".join(part.material for part in parts if part is not largest)
-    why = f"it fills most of the atlas; --paint-material says otherwise (there are also {others})"
+    why = f"it fills most of an atlas; --paint-material says otherwise (there are also {others})"
     return largest, why
 
 
-def atlas_share(mesh: Mesh) -> float:
-    """Area of the triangles that lie in the unit square of UVs, overlaps counted twice."""
-    corners = mesh.uv[mesh.faces]
-    inside = ((corners >= -1e-4) & (corners <= 1 + 1e-4)).all((1, 2))
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
-    return float(area[inside].sum())
+def own_share(part: Part) -> float:
+    """Share of the atlas that shows one place of ``part`` alone; tiled trim has hardly any."""
+    if not part.has_uv or not np.isfinite(part.mesh.uv).all():
+        return 0.0
+    uvs = examine(part.mesh, COARSE)
+    return float((uvs.covered & ~uvs.shared).mean())
 
 
 def _named(parts: Sequence[Part], wanted: str, where: str) -> Part:

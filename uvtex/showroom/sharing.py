@@ -20,7 +20,8 @@ COLLAPSED = 1e-9
 FINEST = 1024
 CHUNK = 4_000_000
 """Texels of bounding boxes that are looked at once: about 1 GB."""
-MOST = 100 * CHUNK
+MOST = 20 * CHUNK
+"""A few seconds."""
 TILES = 8
 """Repetitions of the texture over one triangle that are followed along each side."""
 
@@ -58,8 +59,12 @@ class UvFacts:
         return np.asarray(np.ceil(share * 255), dtype=np.uint8)
 
 
-def examine(mesh: Mesh) -> UvFacts:
-    """Rasterises ``mesh``, whose lengths are metres, over the unit square; the texture repeats."""
+def examine(mesh: Mesh, finest: int = FINEST) -> UvFacts:
+    """Rasterises ``mesh``, whose lengths are metres, over the unit square; the texture repeats.
+
+    Args:
+        finest: side of the grid; a coarser one is taken where triangles overlap too much for it.
+    """
     uv = mesh.uv[mesh.faces]  # [m, 3, 2]
     corners = mesh.position[mesh.faces]  # [m, 3, 3]
     outside = np.asarray(((uv < -OUTSIDE) | (uv > 1 + OUTSIDE)).any((1, 2)))
@@ -69,7 +74,7 @@ def examine(mesh: Mesh) -> UvFacts:
         np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
     )
     triangles, faces = _tiled(uv, outside)
-    grid = _grid(triangles)
+    grid = _grid(triangles, finest)
     covered, shared = _visit(triangles, faces, corners, grid)
     if collapsed.any():
         _mark_points(uv[collapsed], corners[collapsed], grid, covered, shared)
@@ -99,9 +104,9 @@ def _tiled(uv: Floats, outside: NDArray[np.bool_]) -> tuple[Floats, Ints]:
     return np.concatenate(triangles), np.concatenate(faces)
 
 
-def _grid(triangles: Floats) -> int:
+def _grid(triangles: Floats, finest: int) -> int:
     """The finest grid on which every triangle can be looked at in reasonable time."""
-    grid = FINEST
+    grid = finest
     while grid > 64 and _boxes(triangles, grid).sum() > MOST:
         grid //= 2
     return grid
