@@ -59,7 +59,7 @@ def showroom() -> None:
 @click.option("--size", type=int, help="Side of the views, in pixels.")
 @click.option("--texture-size", type=int, help="Side of the textures; the views' by default.")
 @click.option("--cameras", type=int, help="Cameras around the car.")
-@click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses; see below.")
+@click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses, as above.")
 @click.option("--liveries", metavar="N|DIR", help="Procedural liveries, or a folder of textures.")
 @click.option("--samples", type=int, help="Light paths a pixel.")
 @click.option("--supersample", type=int, help="UV samples along a pixel's side; 3 by default.")
