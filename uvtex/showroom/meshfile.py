@@ -130,7 +130,7 @@ def _library_lines(path: Path) -> list[str]:
 
 
 def _parts(scene: Any) -> Iterator[Part]:
-    # Sorted, because their order varies from run to run, and the tracer's noise with it.
+    # Sorted, because trimesh promises no order, and the tracer's noise depends on it.
     for node in sorted(scene.graph.nodes_geometry):
         transform, name = scene.graph[node]
         geometry = scene.geometry[name]
