@@ -10,7 +10,6 @@ from scipy import ndimage
 
 from uvtex.data import manifest
 
-
 GROUND = 60
 """Grey of the first camera's background; the next is 40 lighter, so that a pose can be told."""
 

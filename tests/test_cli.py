@@ -74,7 +74,8 @@ def test_help_imports_nothing_heavy(module: str) -> None:
 def test_uvtex_imports_neither_optuna_nor_mlflow(tiny_set: Path) -> None:
     code = (
         "import sys\nfrom uvtex.cli import main\n"
-        f"try: main(['train', {str(tiny_set)!r}, *{TRAIN!r}])\nexcept SystemExit as e: code = e.code\n"
+        f"try: main(['train', {str(tiny_set)!r}, *{TRAIN!r}])\n"
+        "except SystemExit as e: code = e.code\n"
         "heavy = {'mlflow', 'optuna'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else code)"
     )

@@ -27,7 +27,7 @@ configs = st.builds(
     epochs=st.integers(1, 1000),
     schedule=st.builds(
         Schedule,
-        **{term: ramps for term in TERMS},
+        **dict.fromkeys(TERMS, ramps),
         lr_scheduler=st.sampled_from(["none", "cosine"]),
         lr_scheduler_tmax=st.none() | st.integers(1, 100),
     ),
