@@ -55,8 +55,7 @@ def measure(
             out = forward(predictor, renderer, batch.pair)
             shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
             noisy = renderer((out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1))
-        out = Outputs(*(getattr(out, name).float() for name in Outputs.__dataclass_fields__))
-        for name, column in _columns(batch, out, noisy.float(), lpips).items():
+        for name, column in _columns(batch, out.float32(), noisy.float(), lpips).items():
             columns[name].append(column)
     means = {name: torch.cat(parts).nanmean() for name, parts in columns.items()}
     values = torch.stack(list(means.values())).tolist()  # the one sync

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -28,6 +28,10 @@ class Outputs:
     view_b: Tensor  # R(U(b))           [B, 3, S, S]
     view_true: Tensor  # R(t)           [B, 3, S, S]
     texture_true: Tensor  # U(R(t))     [B, 3, S, S]
+
+    def float32(self) -> Outputs:
+        """The same in float32: autocast's bf16 is too coarse to average in."""
+        return Outputs(*(getattr(self, field.name).float() for field in fields(self)))
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:

@@ -199,7 +199,8 @@ class Trainer:
                 found.append(flow)
                 return texture
 
-        values = losses.terms(batch.pair, forward(predict, self.renderer, batch.pair))
+        out = forward(predict, self.renderer, batch.pair).float32()
+        values = losses.terms(batch.pair, out)
         if supervised and batch.flow_a is not None and batch.seen_a is not None:
             assert batch.flow_b is not None
             assert batch.seen_b is not None

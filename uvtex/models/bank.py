@@ -19,8 +19,8 @@ from uvtex.models.poc05 import scaled
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    """Statistics of one image alone: a batch of views and one of reprojections differ too much for
-    BatchNorm's running averages to fit either (docs/log.md, 2026-11-23)."""
+    """Statistics of one image alone: no running averages that would have to fit views and
+    reprojections at once, and the same answer at any batch size."""
     return nn.GroupNorm(math.gcd(channels, 4), channels)
 
 
