@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uvtex.config import TrainConfig
+from uvtex.console import CONTEXT
 
 if TYPE_CHECKING:
     from uvtex.data.drawing import Drawn
@@ -27,7 +28,7 @@ MOST_LINES = 20
 """Of one kind, on the terminal; --json has all."""
 
 
-@click.group()
+@click.group(context_settings=CONTEXT)
 def data() -> None:
     """Data sets of pictures people have.
 
