@@ -63,6 +63,26 @@ DEFAULT_THRESHOLDS = (
 """The promotion threshold of the record this project starts from."""
 
 
+class Augment(Settings):
+    """How far training views are changed, each strength 0 for not at all.
+
+    Every view draws its own amounts, evenly between none and the strength. Textures stay as they
+    are; masks and flows follow the geometry.
+    """
+
+    colour: float = Field(default=0.0, ge=0, le=1)
+    """Brightness, contrast and saturation, each times 1 +- this."""
+    affine: float = Field(default=0.0, ge=0, le=0.25)
+    """Turn by +- this many radians, size times 1 +- this, shift by +- this share of half the
+    picture's side."""
+    perspective: float = Field(default=0.0, ge=0, le=0.2)
+    """Tilt: a picture's far edge shrinks, and its near one grows, by up to this share."""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """Standard deviation of Gaussian noise; 1 is the range from black to white."""
+    blur: float = Field(default=0.0, ge=0, le=8)
+    """Standard deviation of a Gaussian blur, pixels."""
+
+
 class TrainConfig(Settings):
     """Everything that decides a run's figures, but for the data set itself."""
 
@@ -76,6 +96,8 @@ class TrainConfig(Settings):
     schedule: Schedule = Schedule()
     w_flow: float = Field(default=0.0, ge=0)
     """Weight of the flow supervision by the plates' UV maps; constant over the epochs."""
+    augment: Augment = Augment()
+    """Changes of the training views; validation never sees any."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
     split_by: Literal["livery", "sample"] = "livery"
     split_seed: int = Field(default=0, ge=0)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from uvtex import checkpoint, metrics
 from uvtex.config import TrainConfig
-from uvtex.data.store import Batch, PairStore
+from uvtex.data.batch import Batch
+from uvtex.data.store import PairStore
 from uvtex.device import autocast
 from uvtex.losses import Outputs, Pair, masked_l1, terms
 

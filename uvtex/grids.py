@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from uvtex import checkpoint
-from uvtex.data.store import Batch, PairStore
+from uvtex.data.batch import Batch
+from uvtex.data.store import PairStore
 from uvtex.errors import UvtexError
 from uvtex.evaluate import forward, texture_columns
 from uvtex.files import write_atomic

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from uvtex import checkpoint, losses, metrics
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
-from uvtex.data.store import Batch, PairStore
+from uvtex.data.batch import Batch
+from uvtex.data.store import PairStore
 from uvtex.device import autocast
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.evaluate import forward, measure
@@ -161,7 +162,8 @@ class Trainer:
             for group in self._optimizers[name].param_groups:
                 group["lr"] = lr
         coefficients = {**now, "flow": self.config.w_flow}
-        batches = self.data.train_batches(self.config.batch_size, self.config.seed, epoch)
+        config = self.config
+        batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
         # Kept on the device: reading a loss each step would stall the queue.
         history = [self._step(batch, coefficients) for batch in batches]
         names = list(history[0])

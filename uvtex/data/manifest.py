@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +12,7 @@ from uvtex.errors import DataError
 from uvtex.files import write_atomic
 
 VERSION = 1
-FILE_FIELDS = ("view", "texture", "mask", "uv_map")
+FILE_FIELDS = ("view", "texture", "mask", "uv_map", "plate")
 
 
 class Record(BaseModel):
@@ -32,6 +31,10 @@ class Record(BaseModel):
     uv_map: str | None = None
     """``.npz``: ``uv`` float [h, w, 2] in [0, 1] (u right, v up) at pixel centres, NaN where no
     paint is seen. Its size may differ from the view's (a finer grid is welcome)."""
+    plate: str | None = None
+    """``.npz``: ``falling`` and ``reflected`` float [h, w, 3], linear light, with ``uv_map`` what
+    the camera sees of the car but its paint. The view can be composed from it; its file may then
+    be absent."""
     camera: str | None = None
     """Name of the camera; records of one camera share their mask and UV map."""
 
@@ -62,18 +65,19 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / "manifest.json"
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        # Straight from bytes: a million records as dictionaries would take gigabytes.
+        manifest = Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise DataError(
             f"{folder}: no manifest.json there; `uvtex data import` or `uvtex showroom build` make "
             "a data set"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as JSON: {error}") from None
-    try:
-        manifest = Manifest.model_validate(raw)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise DataError(f"{path}: cannot be read as JSON: {first['msg']}") from None
         where = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: {where}: {first['msg']}") from None
     if manifest.version != VERSION:
@@ -83,7 +87,7 @@ def read(folder: Path) -> Manifest:
 
 
 def _check_paths(folder: Path, manifest: Manifest) -> None:
-    root = folder.resolve()
+    inside = _Inside(folder)
     checked: set[str] = set()
     textures: dict[str, str] = {}
     for number, record in enumerate(manifest.records):
@@ -97,14 +101,36 @@ def _check_paths(folder: Path, manifest: Manifest) -> None:
             relative = getattr(record, field)
             if relative is None or relative in checked:
                 continue
-            target = (root / relative).resolve()
-            if not target.is_relative_to(root):
+            if not inside(relative):
                 raise DataError(
                     f"{folder}/manifest.json: record {number}: {field} {relative!r} leaves the "
                     "data set's folder; paths must stay inside it"
                 )
-            if not target.is_file():
+            composable = field == "view" and record.plate is not None
+            if not composable and not (folder / relative).is_file():
                 raise DataError(
                     f"{folder}/manifest.json: record {number}: {field} {relative} is missing"
                 )
             checked.add(relative)
+
+
+class _Inside:
+    """Whether a relative path stays inside a folder, links followed.
+
+    Folders are resolved once each: sets have far more files than folders.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder.resolve()
+        self._parents: dict[str, bool] = {}
+
+    def __call__(self, relative: str) -> bool:
+        parent, name = os.path.split(relative)
+        if parent not in self._parents:
+            self._parents[parent] = self._resolved(parent)
+        if name in ("", ".", "..") or os.path.islink(self._root / relative):
+            return self._resolved(relative)
+        return self._parents[parent]
+
+    def _resolved(self, relative: str) -> bool:
+        return (self._root / relative).resolve().is_relative_to(self._root)

@@ -49,6 +49,11 @@ def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
     return _sized(picture.convert("RGB"), size)
 
 
+def resized(rgb: np.ndarray, size: int) -> np.ndarray:
+    """What :func:`read_rgb` gives at ``size`` for a picture that it read whole as ``rgb``."""
+    return _sized(Image.fromarray(rgb), size)
+
+
 def read_grey(path: Path, size: int | None = None) -> np.ndarray:
     """A mask as uint8 [H, W]; see :func:`read_rgb`."""
     return _sized(_open(path).convert("L"), size)

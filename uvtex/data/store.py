@@ -1,34 +1,54 @@
-"""Every picture of a data set decoded once, kept as bytes on the training device."""
+"""A data set's pictures decoded once, kept as bytes on the training device, and batched there."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex.config import TrainConfig
-from uvtex.data import flow as flows
-from uvtex.data import manifest, pictures, splits
+from uvtex.config import Augment, TrainConfig
+from uvtex.data import manifest, splits
+from uvtex.data.augment import augmented
+from uvtex.data.batch import Batch
+from uvtex.data.prefetch import ahead
+from uvtex.data.reading import COLUMNS, Contents, read
+from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
-from uvtex.errors import DataError
 from uvtex.losses import Pair
+
+CHUNK = 256
+"""Pictures digested at once."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Images of a batch, and its flows where the set's UV maps are known."""
+class Rows:
+    """Where the parts of some samples are: int64 [..., 5] by COLUMNS, on both sides."""
 
-    pair: Pair
-    flow_a: Tensor | None  # [B, 2, S, S] in [-1, 1]
-    seen_a: Tensor | None  # [B, 1, S, S] in {0, 1}: texels that view a sees
-    flow_b: Tensor | None
-    seen_b: Tensor | None
+    host: Tensor
+    device: Tensor
+
+    def part(self, name: str) -> Places:
+        """One column."""
+        column = COLUMNS.index(name)
+        return Places(self.host[..., column], self.device[..., column])
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A batch's bytes, pinned or on the device, and where its flows are."""
+
+    a: Tensor  # uint8 [B, 3, S, S]
+    b: Tensor
+    texture: Tensor
+    mask_a: Tensor  # uint8 [B, 1, S, S]
+    mask_b: Tensor
+    map_a: Places
+    map_b: Places
 
 
 class PairStore:
@@ -36,73 +56,79 @@ class PairStore:
 
     Samples are records; a sample's partner is another view of the same livery on the same side of
     the split. Batches are a function of (seed, epoch): the same call gives the same batches.
+
+    A set with plates of the size that is asked for is held as its plates and textures, and its
+    views are composed on the device; so it takes memory for cameras plus liveries, not for
+    cameras times liveries. What does not fit on the device is mapped from a file, and fetched a
+    batch ahead.
     """
 
     def __init__(
         self,
         liveries: list[str],
-        views: Tensor,  # uint8 [N, 3, S, S]
-        textures: Tensor,  # uint8 [L, 3, S, S]
-        masks: Tensor,  # uint8 [M, 1, S, S]
-        bank: tuple[Tensor, Tensor] | None,  # float [K, 2, S, S], bool [K, 1, S, S]
-        index: Tensor,  # int64 [N, 3]: texture, mask, bank entry
+        contents: Contents,
         sides: tuple[list[int], list[int]],
+        device: torch.device,
     ) -> None:
-        self._liveries = liveries
-        self._views, self._textures, self._masks = views, textures, masks
-        self._index = index
-        self.bank = bank
+        self._liveries, self._contents = liveries, contents
+        self.bank = contents.bank
         """Flow and seen texels of every camera, where the set's UV maps are known."""
         self.train, self.val = sides
-        self.device = views.device
+        self.device = device
         self._mates = self._group()
 
     @classmethod
-    def open(cls, folder: Path, config: TrainConfig) -> PairStore:
+    def open(cls, folder: Path, config: TrainConfig, limit: int | None = None) -> PairStore:
         """Reads, resizes and splits the data set in ``folder``.
+
+        Args:
+            limit: bytes of the device's memory that pictures may take, those beyond it are mapped
+                from a file; None: half of what is free.
 
         Raises:
             DataError: the manifest or a file is missing or broken, or the split is impossible.
+            UvtexError: the pictures fit neither in memory nor on the disk.
         """
         records = manifest.read(folder).records
-        size, device = config.image_size, resolve_device(config.device)
-        views = _stack([pictures.read_rgb(folder / r.view, size) for r in records])
-        names, texture_of = _unique([r.texture for r in records])
-        textures = _stack([pictures.read_rgb(folder / str(name), size) for name in names])
-        mask_names, mask_of = _unique([r.mask for r in records])
-        masks = _stack([_read_mask(folder, name, size) for name in mask_names])
-        bank, bank_of = _read_bank(folder, [r.uv_map for r in records], size)
-        index = torch.tensor(list(zip(texture_of, mask_of, bank_of, strict=True)))
+        device = resolve_device(config.device)
         liveries = [r.livery for r in records]
         sides = splits.split(liveries, config.split_by, config.val_split, config.split_seed)
-        return cls(
-            liveries,
-            views.to(device),
-            textures.to(device),
-            masks.to(device),
-            None if bank is None else (bank[0].to(device), bank[1].to(device)),
-            index.to(device),
-            sides,
-        )
+        contents = read(folder, records, config.image_size, Space(device, limit), sides[1])
+        return cls(liveries, contents, sides, device)
 
     @property
     def size(self) -> int:
         """Side of every picture, in pixels."""
-        return self._views.shape[-1]
+        return self._contents.views.size
 
     def fingerprint(self) -> str:
-        """Digest of the validation side's pixels: figures of two runs compare if it is equal."""
+        """Digest of what the validation side shows: figures of two runs compare if it is equal.
+
+        Of pictures it is that of their pixels; of composed views, of their plates and textures.
+        """
+        if self._contents.digest is not None:
+            return self._contents.digest
         digest = hashlib.sha256()
-        val = torch.tensor(self.val, device=self.device)
-        for tensor in (self._views[val], self._textures[self._index[val, 0]]):
-            digest.update(tensor.cpu().numpy().tobytes())
+        for chunk in self._chunks(self._rows(torch.tensor(self.val)), CHUNK):
+            digest.update(self._views(chunk).cpu().numpy().tobytes())
+        for chunk in self._chunks(self._rows(torch.tensor(self.val)), CHUNK):
+            textures = self._contents.textures.take(chunk.part("texture"))
+            digest.update(textures.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def train_batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches: every training sample once, shuffled; the last may be smaller."""
+    def train_batches(
+        self, batch_size: int, seed: int, epoch: int, augment: Augment | None = None
+    ) -> Iterator[Batch]:
+        """The epoch's batches: every training sample once, shuffled; the last may be smaller.
+
+        Args:
+            augment: how far views are changed, by (seed, epoch, step); None: not at all.
+        """
         order = list(self.train)
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
-        yield from self._batches(order, batch_size, f"partner/{seed}/{epoch}")
+        batches = self._batches(order, batch_size, f"partner/{seed}/{epoch}")
+        for step, batch in enumerate(batches):
+            yield augmented(batch, augment, f"augment/{seed}/{epoch}/{step}") if augment else batch
 
     def val_batches(self, batch_size: int) -> Iterator[Batch]:
         """Every validation sample once, in order, always with the same partners."""
@@ -118,27 +144,61 @@ class PairStore:
 
     def _batches(self, order: list[int], batch_size: int, key: str) -> Iterator[Batch]:
         partners = [self._partner(i, key) for i in order]
-        # One transfer an epoch, not one a step.
-        both = torch.tensor([order, partners], device=self.device)
-        for start in range(0, len(order), batch_size):
-            a, b = both[:, start : start + batch_size]
-            yield self._assemble(a, b)
+        both = self._rows(torch.tensor([order, partners]))
+        gathered = map(self._gather, self._chunks(both, batch_size))
+        contents = self._contents
+        if any(part.mapped for part in (contents.views, contents.textures, contents.masks)):
+            yield from map(self._assemble, ahead(gathered))
+        else:
+            yield from map(self._assemble, gathered)
 
-    def _assemble(self, a: Tensor, b: Tensor) -> Batch:
-        at, bt = self._index[a], self._index[b]
+    def _rows(self, samples: Tensor) -> Rows:
+        # One transfer an epoch, not one a step.
+        rows = self._contents.index[samples]
+        return Rows(rows, rows.to(self.device))
+
+    @staticmethod
+    def _chunks(rows: Rows, size: int) -> Iterator[Rows]:
+        """Along the last dimension but that of the columns."""
+        for start in range(0, rows.host.shape[-2], size):
+            part = (..., slice(start, start + size), slice(None))
+            yield Rows(rows.host[part], rows.device[part])
+
+    def _gather(self, both: Rows) -> Gathered:
+        a, b = (Rows(both.host[side], both.device[side]) for side in (0, 1))
+        masks = self._contents.masks
+        return Gathered(
+            a=self._views(a),
+            b=self._views(b),
+            texture=self._contents.textures.take(a.part("texture")),
+            mask_a=masks.take(a.part("mask")),
+            mask_b=masks.take(b.part("mask")),
+            map_a=a.part("map"),
+            map_b=b.part("map"),
+        )
+
+    def _views(self, rows: Rows) -> Tensor:
+        return self._contents.views.take(*(rows.part(n) for n in ("view", "texture", "plate")))
+
+    def _assemble(self, raw: Gathered) -> Batch:
         pair = Pair(
-            a=_floats(self._views[a]),
-            b=_floats(self._views[b]),
-            texture=_floats(self._textures[at[:, 0]]),
-            mask_a=self._masks[at[:, 1]].float() / 255,
-            mask_b=self._masks[bt[:, 1]].float() / 255,
+            a=self._floats(raw.a),
+            b=self._floats(raw.b),
+            texture=self._floats(raw.texture),
+            mask_a=self._shares(raw.mask_a),
+            mask_b=self._shares(raw.mask_b),
         )
         if self.bank is None:
             return Batch(pair, None, None, None, None)
         flow, seen = self.bank
-        return Batch(
-            pair, flow[at[:, 2]], seen[at[:, 2]].float(), flow[bt[:, 2]], seen[bt[:, 2]].float()
-        )
+        a, b = raw.map_a.device, raw.map_b.device
+        return Batch(pair, flow[a], seen[a].float(), flow[b], seen[b].float())
+
+    def _floats(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.device, non_blocking=True).float() / 127.5 - 1
+
+    def _shares(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.device, non_blocking=True).float() / 255
 
     def _partner(self, sample: int, key: str) -> int:
         mates = self._mates[sample]
@@ -154,39 +214,3 @@ class PairStore:
         for i, livery in enumerate(self._liveries):
             groups.setdefault((i in val, livery), []).append(i)
         return {i: group for group in groups.values() for i in group}
-
-
-def _floats(pixels: Tensor) -> Tensor:
-    return pixels.float() / 127.5 - 1
-
-
-def _stack(images: list[np.ndarray]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(images))
-    return (stacked.unsqueeze(1) if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2)).contiguous()
-
-
-def _unique(names: Sequence[str | None]) -> tuple[list[str | None], list[int]]:
-    order = list(dict.fromkeys(names))
-    place = {name: i for i, name in enumerate(order)}
-    return order, [place[name] for name in names]
-
-
-def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
-    if name is None:
-        raise DataError(
-            f"{folder}/manifest.json: a record has no `mask`; every view needs one "
-            "(255 where paint is seen)"
-        )
-    return pictures.read_grey(folder / name, size)
-
-
-def _read_bank(
-    folder: Path, names: list[str | None], size: int
-) -> tuple[tuple[Tensor, Tensor] | None, list[int]]:
-    if any(name is None for name in names):
-        return None, [0] * len(names)
-    order, place = _unique(names)
-    inverted = [flows.invert(flows.read_uv_map(folder / str(name)), size) for name in order]
-    flow = torch.from_numpy(np.stack([f for f, _ in inverted]))
-    seen = torch.from_numpy(np.stack([s for _, s in inverted])).unsqueeze(1)
-    return (flow, seen), place

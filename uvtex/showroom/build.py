@@ -264,6 +264,7 @@ def _record(camera: str, texture: Path) -> manifest.Record:
         texture=f"textures/{texture.name}",
         mask=f"masks/{camera}.png",
         uv_map=f"uv_maps/{camera}.npz",
+        plate=f"plates/{camera}.npz",
         camera=camera,
     )
 

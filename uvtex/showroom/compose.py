@@ -20,23 +20,33 @@ def compose(
 ) -> Tensor:
     """Views [B, 3, h, w] in sRGB, in [0, 1], of one camera in each of ``textures``.
 
+    With a leading dimension B on each of the camera's three tensors, every texture has a camera
+    of its own.
+
     Raises:
         ValueError: the UV map's size is no multiple of the plate's.
     """
-    albedo = sample(linear_from_srgb(textures), uv, tuple(falling.shape[:2]))
-    radiance = falling.permute(2, 0, 1) * albedo + reflected.permute(2, 0, 1)
+    return light(linear_from_srgb(textures), uv, falling, reflected)
+
+
+def light(paint: Tensor, uv: Tensor, falling: Tensor, reflected: Tensor) -> Tensor:
+    """:func:`compose` of textures that are linear already."""
+    albedo = sample(paint, uv, tuple(falling.shape[-3:-1]))
+    radiance = falling.movedim(-1, -3) * albedo + reflected.movedim(-1, -3)
     return srgb_from_linear(radiance)
 
 
 def sample(textures: Tensor, uv: Tensor, size: tuple[int, ...]) -> Tensor:
     """Mean of ``textures`` [B, C, T, T] over each pixel's painted sub-pixels, [B, C, h, w].
 
-    Zero where a pixel has none. Texels are blended bilinearly, and the border's are repeated.
+    ``uv`` is one for all, or [B, ...]. Zero where a pixel has none. Texels are
+    blended bilinearly, and the border's are repeated.
     """
     height, width = size
-    if uv.shape[0] % height or uv.shape[1] % width:
-        raise ValueError(f"UV map {tuple(uv.shape[:2])} must be a multiple of the plate {size}")
-    factor = (uv.shape[0] // height, uv.shape[1] // width)
+    rows, columns = uv.shape[-3:-1]
+    if rows % height or columns % width:
+        raise ValueError(f"UV map {(rows, columns)} must be a multiple of the plate {size}")
+    factor = (rows // height, columns // width)
     painted = ~torch.isnan(uv[..., 0])
     # grid_sample counts from -1 to 1, downwards; NaN would spread, so it samples the middle.
     at = torch.where(painted[..., None], uv, 0.5) * 2 - 1
@@ -44,12 +54,12 @@ def sample(textures: Tensor, uv: Tensor, size: tuple[int, ...]) -> Tensor:
     batch = textures.shape[0]
     values = F.grid_sample(
         textures,
-        at.to(textures.dtype).expand(batch, *at.shape),
+        at.to(textures.dtype).expand(batch, *at.shape[-3:]),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
     )
-    weight = painted.to(textures.dtype)[None, None]
+    weight = painted.to(textures.dtype).reshape(-1, 1, rows, columns)
     share = F.avg_pool2d(weight, factor)
     return F.avg_pool2d(values * weight, factor) / share.clamp_min(1e-6)
 

@@ -1,0 +1,141 @@
+"""Changing a batch's views on their device: by geometry, then as a camera would.
+
+A view that is turned, tilted or shifted takes its mask along, and its flow: where a texel is seen
+is a point, and points are moved exactly, not resampled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from uvtex.config import Augment
+from uvtex.data.batch import Batch
+from uvtex.losses import Pair
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 weights of red, green and blue."""
+
+
+def augmented(batch: Batch, how: Augment, key: str) -> Batch:
+    """``batch`` with both views changed, each picture by its own amounts.
+
+    The amounts are a function of ``key``, and the same on every device; noise is of the device.
+    With every strength 0 this is ``batch`` itself.
+    """
+    if not any(how.model_dump().values()):
+        return batch
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
+    pair = batch.pair
+    views, masks = torch.cat([pair.a, pair.b]), torch.cat([pair.mask_a, pair.mask_b])
+    draw = _Draw(seed, len(views), views.device)
+    flows = _joined(batch.flow_a, batch.flow_b)
+    seen = _joined(batch.seen_a, batch.seen_b)
+    if how.affine or how.perspective:
+        matrices = _homographies(draw, how)
+        views, masks = _warp(views, matrices, "border"), _warp(masks, matrices, "zeros")
+        if flows is not None and seen is not None:
+            flows, inside = move(flows, torch.linalg.inv(matrices).to(flows))
+            seen = seen * inside
+    views = _camera(views, draw, how)
+    a, b = views.chunk(2)
+    mask_a, mask_b = masks.chunk(2)
+    flow_a, flow_b = (None, None) if flows is None else flows.chunk(2)
+    seen_a, seen_b = (None, None) if seen is None else seen.chunk(2)
+    return Batch(Pair(a, b, pair.texture, mask_a, mask_b), flow_a, seen_a, flow_b, seen_b)
+
+
+def move(flow: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Points of ``flow`` [B, 2, S, S] through ``matrices`` [B, 3, 3], and which stay in [-1, 1].
+
+    The second is float [B, 1, S, S] in {0, 1}.
+    """
+    x, y, scale = (
+        torch.einsum("bi,bihw->bhw", row[:, :2], flow) + row[:, 2, None, None]
+        for row in matrices.unbind(1)
+    )
+    moved = torch.stack([x, y], dim=1) / scale.unsqueeze(1)
+    return moved, (moved.abs() <= 1).all(dim=1, keepdim=True).to(flow.dtype)
+
+
+class _Draw:
+    """Random numbers of one step."""
+
+    def __init__(self, seed: int, count: int, device: torch.device) -> None:
+        # Amounts are drawn on the host, so that every device has the same.
+        self._host = torch.Generator().manual_seed(seed)
+        self._own = torch.Generator(device).manual_seed(seed)
+        self._count, self._device = count, device
+
+    def amounts(self, strength: float) -> Tensor:
+        """Even in +- ``strength``, float64 [B] on the host."""
+        even = torch.rand(self._count, generator=self._host, dtype=torch.float64)
+        return (even * 2 - 1) * strength
+
+    def factors(self, strength: float) -> Tensor:
+        """1 +- ``strength``, float [B, 1, 1, 1] on the device."""
+        return (1 + self.amounts(strength)).float().to(self._device).view(-1, 1, 1, 1)
+
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self._own, device=self._device)
+
+
+def _homographies(draw: _Draw, how: Augment) -> Tensor:
+    """Where in the old picture each point of the new one is: float64 [B, 3, 3] on the host."""
+    turn, size, x, y = (draw.amounts(how.affine) for _ in range(4))
+    p, q = (draw.amounts(how.perspective) for _ in range(2))
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    cos, sin = (1 + size) * torch.cos(turn), (1 + size) * torch.sin(turn)
+    affine = torch.stack([cos, -sin, x, sin, cos, y, zero, zero, one], dim=1).view(-1, 3, 3)
+    tilt = torch.stack([one, zero, zero, zero, one, zero, p, q, one], dim=1).view(-1, 3, 3)
+    return affine @ tilt
+
+
+def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
+    side = images.shape[-1]
+    centres = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    points = torch.stack([x, y]).expand(len(images), -1, -1, -1)
+    old, _ = move(points, matrices.to(points))
+    return F.grid_sample(images, old.permute(0, 2, 3, 1), padding_mode=padding, align_corners=False)
+
+
+def _camera(views: Tensor, draw: _Draw, how: Augment) -> Tensor:
+    """What a camera does to a picture: blur first, the sensor's noise last."""
+    if how.blur:
+        views = _blurred(views, draw.amounts(how.blur).abs().float().to(views.device))
+    if how.colour:
+        views = _coloured(views, draw, how.colour)
+    if how.noise:
+        views = views + draw.normal(views) * (2 * how.noise)  # the range is 2 wide
+    return views.clamp(-1, 1)
+
+
+def _coloured(views: Tensor, draw: _Draw, strength: float) -> Tensor:
+    views = (views + 1) * draw.factors(strength)
+    mean = views.mean(dim=(1, 2, 3), keepdim=True)
+    views = mean + (views - mean) * draw.factors(strength)
+    grey = (views * views.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return (grey + (views - grey) * draw.factors(strength)).clamp(0, 2) - 1
+
+
+def _blurred(views: Tensor, sigma: Tensor) -> Tensor:
+    """Every picture by its own Gaussian of ``sigma`` [B] pixels, cut at three of the largest."""
+    batch, channels, height, width = views.shape
+    reach = min(math.ceil(3 * float(sigma.max())), height - 1, width - 1)
+    at = torch.arange(-reach, reach + 1, device=views.device)
+    weights = torch.exp(-0.5 * (at / sigma.clamp_min(1e-3)[:, None]) ** 2)
+    kernel = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
+    padded = F.pad(views, (reach,) * 4, mode="reflect")
+    flat = padded.reshape(1, batch * channels, *padded.shape[2:])
+    flat = F.conv2d(flat, kernel[:, None, None, :], groups=batch * channels)
+    flat = F.conv2d(flat, kernel[:, None, :, None], groups=batch * channels)
+    return flat.view(batch, channels, height, width)
+
+
+def _joined(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return None if a is None or b is None else torch.cat([a, b])

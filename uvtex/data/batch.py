@@ -1,0 +1,20 @@
+"""What a store gives at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from uvtex.losses import Pair
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of a batch, and its flows where the set's UV maps are known."""
+
+    pair: Pair
+    flow_a: Tensor | None  # [B, 2, S, S] in [-1, 1]
+    seen_a: Tensor | None  # [B, 1, S, S] in {0, 1}: texels that view a sees
+    flow_b: Tensor | None
+    seen_b: Tensor | None

@@ -1,0 +1,160 @@
+"""A data set's files brought to one size and put where a store wants them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.data import flow as flows
+from uvtex.data import pictures
+from uvtex.data.manifest import Record
+from uvtex.data.stacks import Places, Space, Stack
+from uvtex.data.views import Composed, Pictures, Plates, Views, keep, read_plates
+from uvtex.errors import DataError
+
+COLUMNS = ("view", "texture", "mask", "map", "plate")
+"""Of :attr:`Contents.index`: where each part of a record is."""
+
+H = TypeVar("H", bound=Hashable)
+Bank = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a data set holds, in memory."""
+
+    views: Views
+    textures: Stack
+    masks: Stack
+    bank: Bank | None
+    """Flow float [K, 2, S, S] and seen bool [K, 1, S, S] of every camera."""
+    index: Tensor  # int64 [N, 5] on the host, by COLUMNS
+    digest: str | None
+    """Of the validation side, where views are composed."""
+
+
+def read(
+    folder: Path, records: Sequence[Record], size: int, space: Space, val: Sequence[int]
+) -> Contents:
+    """The pictures of ``records`` at ``size``; ``val`` are the records to take a digest of.
+
+    Raises:
+        DataError: a file is missing or broken.
+        UvtexError: the pictures fit neither in memory nor on the disk.
+    """
+    names, texture = _unique([r.texture for r in records])
+    masks, mask = _unique([r.mask for r in records])
+    maps, uv_map = _unique([r.uv_map for r in records])
+    lamps, plate = _unique([(r.plate, r.uv_map) for r in records])
+    index = torch.stack([torch.arange(len(records)), texture, mask, uv_map, plate], dim=1)
+    plates = _plates(folder, lamps, size, space)
+    textures, whole = _textures(folder, names, size, space, plates is not None)
+    masks_there = _stack(1, masks, size, space, lambda name: _read_mask(folder, name, size))
+    bank = _read_bank(folder, maps, size, space.device)
+    digest = None
+    views: Views
+    if plates is None:
+        files = [r.view for r in records]
+        rgb = _stack(3, files, size, space, lambda name: pictures.read_rgb(folder / name, size))
+        views = Pictures(rgb)
+    else:
+        digest = _digest(plates, whole, index[torch.tensor(val)])
+        views = keep(Composed(plates, whole), texture, plate, space)
+    return Contents(views, textures, masks_there, bank, index, digest)
+
+
+def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
+    """The different ones in their order, and the place of each among them, int64 [N]."""
+    place: dict[H, int] = {}
+    places = np.fromiter((place.setdefault(n, len(place)) for n in names), np.int64, len(names))
+    return list(place), torch.from_numpy(places)
+
+
+def _stack(
+    channels: int, names: Sequence[H], size: int, space: Space, read: Callable[[H], np.ndarray]
+) -> Stack:
+    return space.stack(len(names), (channels, size, size), lambda i: read(names[i]))
+
+
+def _plates(
+    folder: Path, names: Sequence[tuple[str | None, str | None]], size: int, space: Space
+) -> Plates | None:
+    """The set's plates, if every record has one and all of them are for this size."""
+    known = [(plate, uv_map) for plate, uv_map in names if plate is not None and uv_map is not None]
+    if len(known) < len(names):
+        return None
+    plates = read_plates(folder, known, size, space.device)
+    if plates is not None:
+        space.left -= plates.nbytes
+    return plates
+
+
+def _textures(
+    folder: Path, names: list[str], size: int, space: Space, composing: bool
+) -> tuple[Stack, Stack]:
+    """The textures at ``size``, and as large as they are where views are composed from them."""
+    if not composing:
+        stack = _stack(3, names, size, space, lambda name: pictures.read_rgb(folder / name, size))
+        return stack, stack
+    texels = len(pictures.read_rgb(folder / names[0]))
+
+    def read_whole(name: str) -> np.ndarray:
+        rgb = pictures.read_rgb(folder / name)
+        if rgb.shape != (texels, texels, 3):
+            raise DataError(
+                f"{folder / name}: is {rgb.shape[1]} x {rgb.shape[0]}, and views can only be "
+                f"composed if all textures are {texels} x {texels} as the first; scale it"
+            )
+        return rgb
+
+    whole = _stack(3, names, texels, space, read_whole)
+    if texels == size:
+        return whole, whole
+
+    def read_small(i: int) -> np.ndarray:
+        return pictures.resized(whole.pixels[i].permute(1, 2, 0).cpu().numpy(), size)
+
+    return space.stack(len(names), (3, size, size), read_small), whole
+
+
+def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
+    if name is None:
+        raise DataError(
+            f"{folder}/manifest.json: a record has no `mask`; every view needs one "
+            "(255 where paint is seen)"
+        )
+    return pictures.read_grey(folder / name, size)
+
+
+def _read_bank(
+    folder: Path, names: Sequence[str | None], size: int, device: torch.device
+) -> Bank | None:
+    if any(name is None for name in names):
+        return None
+    flow = torch.empty(len(names), 2, size, size, device=device)
+    seen = torch.empty(len(names), 1, size, size, dtype=torch.bool, device=device)
+    for k, name in enumerate(names):
+        xy, hit = flows.invert(flows.read_uv_map(folder / str(name)), size)
+        flow[k], seen[k, 0] = torch.from_numpy(xy), torch.from_numpy(hit)
+    return flow, seen
+
+
+def _digest(plates: Plates, textures: Stack, rows: Tensor) -> str:
+    """Of plates and textures alone: devices round composed views differently."""
+    cameras = plates.digests()
+    liveries: dict[int, bytes] = {}
+    digest = hashlib.sha256()
+    for _, texture, _, _, plate in rows.tolist():
+        if texture not in liveries:
+            place = torch.tensor([texture])
+            pixels = textures.take(Places(place, place.to(textures.pixels.device)))
+            liveries[texture] = hashlib.sha256(pixels.cpu().numpy().tobytes()).digest()
+        digest.update(liveries[texture] + cameras[plate])
+    return digest.hexdigest()[:16]

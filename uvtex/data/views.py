@@ -1,0 +1,177 @@
+"""Where a store's views come from: pictures, or plates dressed in textures on the device."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.data.flow import read_uv_map
+from uvtex.data.stacks import Places, Space, Stack
+from uvtex.errors import DataError
+from uvtex.showroom.compose import light, linear_from_srgb
+
+AT_ONCE = 16
+"""Views composed together: at 256 pixels and 3 x 3 samples each takes 10 MB on the way."""
+KEPT = 64 * 2**20
+"""Views that take no more bytes than this all together are composed once, at opening: a batch of
+64 px views is composed on a CPU in about the time that a small network trains on it."""
+
+
+class Views(Protocol):
+    """Views by the places of their picture, texture and plate."""
+
+    mapped: bool
+    size: int
+
+    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+        """uint8 [B, 3, S, S]."""
+        ...
+
+
+class Pictures:
+    """Views that were read from files."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack, self.mapped, self.size = stack, stack.mapped, stack.size
+
+    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+        return self._stack.take(picture)
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Every camera's plate, on a device; K cameras."""
+
+    uv: Tensor  # float32 [K, S * k, S * k, 2] in [0, 1], NaN where no paint is seen
+    falling: Tensor  # float16 [K, S, S, 3] linear
+    reflected: Tensor  # float16 [K, S, S, 3] linear
+
+    @property
+    def size(self) -> int:
+        """Side of the views, in pixels."""
+        return self.falling.shape[1]
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three tensors."""
+        return self.uv, self.falling, self.reflected
+
+    @property
+    def nbytes(self) -> int:
+        """What they take."""
+        return sum(part.nbytes for part in self.parts)
+
+    def digests(self) -> list[bytes]:
+        """Of each plate."""
+        return [
+            hashlib.sha256(
+                b"".join(part[k].cpu().numpy().tobytes() for part in self.parts)
+            ).digest()
+            for k in range(len(self.uv))
+        ]
+
+
+class Composed:
+    """Views composed as they are asked for, rounded to 8 bits as the pictures of them are."""
+
+    def __init__(self, plates: Plates, textures: Stack) -> None:
+        self.plates, self.textures = plates, textures
+        self.mapped, self.size = textures.mapped, plates.size
+
+    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+        # The map of a 256 px view has 600,000 samples: too many at once fall out of the cache.
+        return torch.cat(
+            [
+                self._compose(texture.part(start, AT_ONCE), plate.part(start, AT_ONCE).device)
+                for start in range(0, len(texture.host), AT_ONCE)
+            ]
+        )
+
+    def _compose(self, texture: Places, plate: Tensor) -> Tensor:
+        plates = self.plates
+        paint = self.textures.take(texture).to(plates.uv.device, non_blocking=True)
+        views = light(
+            self._linear[paint.int()],
+            plates.uv[plate],
+            plates.falling[plate].float(),
+            plates.reflected[plate].float(),
+        )
+        return (views * 255).round_().to(torch.uint8)
+
+    @cached_property
+    def _linear(self) -> Tensor:
+        # A texture is bytes: its linear light is a table, and powers are slow.
+        return linear_from_srgb(torch.arange(256, device=self.plates.uv.device) / 255)
+
+
+def keep(composed: Composed, texture: Tensor, plate: Tensor, space: Space) -> Views:
+    """``composed`` itself, or all of its views if they are small; views by int64 [N] places."""
+    size = composed.size
+    if len(texture) * 3 * size**2 > min(KEPT, space.left):
+        return composed
+    device = composed.plates.uv.device
+    rows = [Places(places, places.to(device)) for places in (texture, plate)]
+    everything = composed.take(rows[0], *rows)
+    space.left -= everything.nbytes
+    return Pictures(Stack(everything, device))
+
+
+def read_plates(
+    folder: Path, names: list[tuple[str, str]], size: int, device: torch.device
+) -> Plates | None:
+    """The plates of (``plate``, ``uv_map``) files; None if they are not for ``size`` pixels.
+
+    Raises:
+        DataError: a file is broken or of another shape than the others.
+    """
+    plates: Plates | None = None
+    for k, (plate, uv_map) in enumerate(names):
+        falling, reflected = _read_light(folder / plate)
+        if falling.shape[:2] != (size, size):
+            return None
+        uv = _checked(read_uv_map(folder / uv_map), size, folder / uv_map)
+        plates = plates or _empty(len(names), uv.shape[0], size, device)
+        if plates.uv.shape[1:] != uv.shape:
+            return None
+        for whole, part in zip(plates.parts, (uv, falling, reflected), strict=True):
+            whole[k] = torch.from_numpy(part)
+    return plates
+
+
+def _empty(count: int, grid: int, size: int, device: torch.device) -> Plates:
+    lights = (
+        torch.empty(count, size, size, 3, dtype=torch.float16, device=device) for _ in range(2)
+    )
+    return Plates(torch.empty(count, grid, grid, 2, device=device), *lights)
+
+
+def _checked(uv: np.ndarray, size: int, path: Path) -> np.ndarray:
+    if uv.shape[0] != uv.shape[1] or uv.shape[0] % size:
+        raise DataError(
+            f"{path}: uv must be square and a multiple of the plate's {size} pixels, got "
+            f"{list(uv.shape)}"
+        )
+    return uv
+
+
+def _read_light(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            falling, reflected = (archive[k].astype(np.float16) for k in ("falling", "reflected"))
+    except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
+        raise DataError(
+            f"{path}: not a readable plate; an .npz with arrays `falling` and `reflected` is needed"
+        ) from None
+    if falling.ndim != 3 or falling.shape[2] != 3 or falling.shape != reflected.shape:
+        raise DataError(
+            f"{path}: falling and reflected must be [h, w, 3] both, got {list(falling.shape)} and "
+            f"{list(reflected.shape)}"
+        )
+    return falling, reflected
