@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from scipy import ndimage
 
 from uvtex.data import manifest
+from uvtex.showroom.compose import compose
 
 GROUND = 60
 """Grey of the first camera's background; the next is 40 lighter, so that a pose can be told."""
@@ -84,3 +86,50 @@ def shoot(texture: np.ndarray, uv: np.ndarray, ground: int = 110) -> np.ndarray:
     )
     view[~seen] = ground
     return view.round().astype(np.uint8)
+
+
+def make_showroom(
+    folder: Path, liveries: int = 4, cameras: int = 3, size: int = 32, texels: int = 32
+) -> Path:
+    """A data set of made plates, its views composed from them as a build does it."""
+    rng = np.random.default_rng(0)
+    for name in ("views", "textures", "masks", "uv_maps", "plates"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    paints = [paint(rng, texels) for _ in range(liveries)]
+    for livery, texture in enumerate(paints):
+        Image.fromarray(texture).save(folder / f"textures/{livery}.png")
+    batch = torch.from_numpy(np.stack(paints)).permute(0, 3, 1, 2).float() / 255
+    records = []
+    for camera in range(cameras):
+        plate = make_plate(rng, folder, camera, cameras, size)
+        views = (compose(batch, *plate) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        for livery, view in enumerate(views.numpy()):
+            Image.fromarray(view).save(folder / f"views/{livery}_{camera}.png")
+            records.append(
+                manifest.Record(
+                    view=f"views/{livery}_{camera}.png",
+                    livery=f"livery{livery}",
+                    texture=f"textures/{livery}.png",
+                    mask=f"masks/{camera}.png",
+                    uv_map=f"uv_maps/{camera}.npz",
+                    plate=f"plates/{camera}.npz",
+                )
+            )
+    manifest.write(folder, records)
+    return folder
+
+
+def make_plate(
+    rng: np.random.Generator, folder: Path, camera: int, cameras: int, size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Writes a camera's mask, UV map of 2 x 2 samples a pixel and plate; returns uv and light."""
+    uv = uv_map(camera, cameras, 2 * size).astype(np.float32)
+    share = np.isfinite(uv[..., 0]).reshape(size, 2, size, 2).mean((1, 3))
+    falling, reflected = (rng.uniform(0, top, (size, size, 3)) for top in (0.8, 0.2))
+    falling = (falling * (share > 0)[..., None]).astype(np.float16)
+    reflected = reflected.astype(np.float16)
+    Image.fromarray((share * 255).round().astype(np.uint8)).save(folder / f"masks/{camera}.png")
+    np.savez(folder / f"uv_maps/{camera}.npz", uv=uv)
+    np.savez(folder / f"plates/{camera}.npz", falling=falling, reflected=reflected)
+    lights = (torch.from_numpy(light).float() for light in (falling, reflected))
+    return torch.from_numpy(uv), *lights

@@ -16,7 +16,7 @@ from uvtex.data import flow as flows
 from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.data.stacks import Places, Space, Stack
-from uvtex.data.views import Composed, Pictures, Plates, Views, keep, read_plates
+from uvtex.data.views import Composed, Pictures, Plates, Views, keep, read_light, read_plates
 from uvtex.errors import DataError
 
 COLUMNS = ("view", "texture", "mask", "map", "plate")
@@ -61,9 +61,7 @@ def read(
     digest = None
     views: Views
     if plates is None:
-        files = [r.view for r in records]
-        rgb = _stack(3, files, size, space, lambda name: pictures.read_rgb(folder / name, size))
-        views = Pictures(rgb)
+        views = Pictures(_views(folder, records, size, space))
     else:
         digest = _digest(plates, whole, index[torch.tensor(val)])
         views = keep(Composed(plates, whole), texture, plate, space)
@@ -94,6 +92,18 @@ def _plates(
     if plates is not None:
         space.left -= plates.nbytes
     return plates
+
+
+def _views(folder: Path, records: Sequence[Record], size: int, space: Space) -> Stack:
+    first = records[0]
+    if first.plate is not None and not (folder / first.view).is_file():
+        native = len(read_light(folder / first.plate)[0])
+        raise DataError(
+            f"{folder}: its views are not there, and its plates are for {native} pixels, not "
+            f"{size}; give --image-size {native}, or build the set at {size}"
+        )
+    files = [record.view for record in records]
+    return _stack(3, files, size, space, lambda name: pictures.read_rgb(folder / name, size))
 
 
 def _textures(

@@ -133,7 +133,7 @@ def read_plates(
     """
     plates: Plates | None = None
     for k, (plate, uv_map) in enumerate(names):
-        falling, reflected = _read_light(folder / plate)
+        falling, reflected = read_light(folder / plate)
         if falling.shape[:2] != (size, size):
             return None
         uv = _checked(read_uv_map(folder / uv_map), size, folder / uv_map)
@@ -161,7 +161,12 @@ def _checked(uv: np.ndarray, size: int, path: Path) -> np.ndarray:
     return uv
 
 
-def _read_light(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_light(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """``falling`` and ``reflected`` of a plate's file, float16 [h, w, 3] each.
+
+    Raises:
+        DataError: missing, broken, or of another shape.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             falling, reflected = (archive[k].astype(np.float16) for k in ("falling", "reflected"))
