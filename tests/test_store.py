@@ -129,6 +129,37 @@ def test_a_broken_plate_is_named(showroom: Path, tmp_path: Path) -> None:
         PairStore.open(folder, CONFIG)
 
 
+def test_only_a_record_with_a_plate_may_lack_its_view(showroom: Path, tmp_path: Path) -> None:
+    folder = without(showroom, tmp_path / "set", "plate")
+    shutil.rmtree(folder / "views")
+    with pytest.raises(DataError, match=r"record 0: view .* is missing"):
+        PairStore.open(folder, CONFIG)
+
+
+@pytest.mark.parametrize("field", ["view", "plate"])
+@pytest.mark.parametrize("by", ["path", "link", "folder"])
+def test_nothing_outside_the_folder_is_read(
+    showroom: Path, tmp_path: Path, field: str, by: str
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(showroom, folder)
+    outside = shutil.copytree(showroom / f"{field}s", tmp_path / "outside")
+    path = folder / "manifest.json"
+    values = json.loads(path.read_text())
+    named = folder / values["records"][0][field]
+    if by == "path":
+        values["records"][0][field] = f"../outside/{named.name}"
+        path.write_text(json.dumps(values))
+    elif by == "link":
+        named.unlink()
+        named.symlink_to(outside / named.name)
+    else:
+        shutil.rmtree(named.parent)
+        named.parent.symlink_to(outside)
+    with pytest.raises(DataError, match=f"record 0: {field} .* leaves the data set's folder"):
+        PairStore.open(folder, CONFIG)
+
+
 # -- where pictures are
 
 

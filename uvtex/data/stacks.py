@@ -49,8 +49,8 @@ class Stack:
     def take(self, places: Places) -> Tensor:
         """Pictures uint8 [B, C, H, W]: on the device, or pinned on their way to it."""
         if not self.mapped:
-            return self.pixels[places.device]
-        picked = self.pixels[places.host]
+            return self.pixels.index_select(0, places.device)
+        picked = self.pixels.index_select(0, places.host)
         return picked.pin_memory() if self._pinned else picked
 
 

@@ -191,14 +191,15 @@ class PairStore:
         if self.bank is None:
             return Batch(pair, None, None, None, None)
         flow, seen = self.bank
-        a, b = raw.map_a.device, raw.map_b.device
-        return Batch(pair, flow[a], seen[a].float(), flow[b], seen[b].float())
+        flow_a, flow_b = (flow.index_select(0, m.device) for m in (raw.map_a, raw.map_b))
+        seen_a, seen_b = (seen.index_select(0, m.device).float() for m in (raw.map_a, raw.map_b))
+        return Batch(pair, flow_a, seen_a, flow_b, seen_b)
 
     def _floats(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.device, non_blocking=True).float() / 127.5 - 1
+        return pixels.to(self.device, non_blocking=True).float().div_(127.5).sub_(1)
 
     def _shares(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.device, non_blocking=True).float() / 255
+        return pixels.to(self.device, non_blocking=True).float().div_(255)
 
     def _partner(self, sample: int, key: str) -> int:
         mates = self._mates[sample]

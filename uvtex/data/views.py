@@ -17,8 +17,9 @@ from uvtex.data.stacks import Places, Space, Stack
 from uvtex.errors import DataError
 from uvtex.showroom.compose import light, linear_from_srgb
 
-AT_ONCE = 16
-"""Views composed together: at 256 pixels and 3 x 3 samples each takes 10 MB on the way."""
+SAMPLES_AT_ONCE = {"cpu": 2**20, "cuda": 2**25}
+"""Samples of UV maps that are looked up together, at some 50 bytes each: few enough for a CPU's
+cache (at 256 px half as long as 16 views together), enough to keep a GPU busy."""
 KEPT = 64 * 2**20
 """Views that take no more bytes than this all together are composed once, at opening: a batch of
 64 px views is composed on a CPU in about the time that a small network trains on it."""
@@ -84,13 +85,14 @@ class Composed:
     def __init__(self, plates: Plates, textures: Stack) -> None:
         self.plates, self.textures = plates, textures
         self.mapped, self.size = textures.mapped, plates.size
+        self._samples = plates.uv[0, ..., 0].numel()
 
     def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
-        # The map of a 256 px view has 600,000 samples: too many at once fall out of the cache.
+        count = max(1, SAMPLES_AT_ONCE.get(plate.device.device.type, 2**20) // self._samples)
         return torch.cat(
             [
-                self._compose(texture.part(start, AT_ONCE), plate.part(start, AT_ONCE).device)
-                for start in range(0, len(texture.host), AT_ONCE)
+                self._compose(texture.part(start, count), plate.part(start, count).device)
+                for start in range(0, len(texture.host), count)
             ]
         )
 
@@ -98,7 +100,7 @@ class Composed:
         plates = self.plates
         paint = self.textures.take(texture).to(plates.uv.device, non_blocking=True)
         views = light(
-            self._linear[paint.int()],
+            self._linear.index_select(0, paint.flatten().int()).view(paint.shape),
             plates.uv[plate],
             plates.falling[plate].float(),
             plates.reflected[plate].float(),

@@ -1,0 +1,234 @@
+"""The store against a plain DataLoader, and the memory of a large set.
+
+    uvtex showroom build /tmp/set --size 256 --cameras 6 --liveries 40 --samples 4
+    python benchmarks/data.py speed /tmp/set --image-size 64
+    python benchmarks/data.py memory
+
+`speed` reads the same files both ways in one run: the store's epochs, and a
+`torch.utils.data.DataLoader` whose samples are opened, resized and masked with Pillow each time,
+with as many workers as there are cores or with none, whichever is faster. `memory` makes a set of
+64 cameras and 10,000 liveries of 256 px in a temporary folder, opens it in a process of its own,
+and holds that process's peak against the bytes of the plates and textures.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from uvtex.config import TrainConfig
+from uvtex.data import manifest
+from uvtex.data.store import PairStore
+from uvtex.showroom.encode import npz, png
+
+MIB = 2**20
+
+
+@click.group()
+def main() -> None:
+    """Benchmarks of the data store."""
+
+
+# -- speed
+
+
+class Plain(Dataset[tuple[torch.Tensor, ...]]):
+    """Pairs as most scripts read them: every file of a sample opened when it is asked for."""
+
+    def __init__(self, folder: Path, size: int, samples: list[int]) -> None:
+        self.records = manifest.read(folder).records
+        self.folder, self.size, self.samples = folder, size, samples
+        self.mates: dict[str, list[int]] = {}
+        for i in samples:
+            self.mates.setdefault(self.records[i].livery, []).append(i)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: int) -> tuple[torch.Tensor, ...]:
+        a = self.records[self.samples[place]]
+        b = self.records[random.choice(self.mates[a.livery])]
+        masks = [self.open(str(record.mask), "L") for record in (a, b)]
+        views = [self.open(record.view, "RGB") for record in (a, b)]
+        views = [view * mask for view, mask in zip(views, masks, strict=True)]
+        return (*views, self.open(a.texture, "RGB") * 2 - 1, *masks)
+
+    def open(self, name: str, mode: str) -> torch.Tensor:
+        """[C, S, S] in [0, 1]."""
+        with Image.open(self.folder / name) as file:
+            picture = file.convert(mode)
+            if picture.size != (self.size, self.size):
+                picture = picture.resize((self.size, self.size), Image.Resampling.LANCZOS)
+            pixels = np.asarray(picture).reshape(self.size, self.size, -1)
+        return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--image-size", type=int, default=64)
+@click.option("--batch-size", type=int, default=16)
+@click.option("--device", default="cpu")
+@click.option("--seconds", type=float, default=10.0, help="For each of the measured ways.")
+def speed(folder: Path, image_size: int, batch_size: int, device: str, seconds: float) -> None:
+    """Samples a second, and the ratio."""
+    config = TrainConfig(image_size=image_size, device=device)
+    start = time.perf_counter()
+    store = PairStore.open(folder, config)
+    opened = time.perf_counter() - start
+    ours = rate(lambda epoch: store.train_batches(batch_size, 0, epoch), len(store.train), seconds)
+    cores = len(os.sched_getaffinity(0))
+    plain = Plain(folder, image_size, store.train)
+    theirs = {
+        workers: rate(loading(plain, batch_size, workers), len(plain), seconds)
+        for workers in (0, cores)
+    }
+    views = type(store._contents.views).__name__
+    print(
+        f"{len(store.train)} training samples, {image_size} px, batches of {batch_size}, {device}"
+    )
+    print(f"{torch.get_num_threads()} torch threads, {cores} cores")
+    print(f"store (views: {views}; opened in {opened:.1f} s) {ours:12,.0f} samples/s")
+    for workers, value in theirs.items():
+        print(f"DataLoader, {workers} workers            {value:12,.0f} samples/s")
+    print(f"ratio to the faster {ours / max(theirs.values()):.1f}")
+
+
+def loading(plain: Plain, batch_size: int, workers: int) -> Callable[[int], Iterable[object]]:
+    """Its epochs; workers stay from one to the next."""
+    loader = DataLoader(
+        plain, batch_size, True, num_workers=workers, persistent_workers=workers > 0
+    )
+    return lambda epoch: loader
+
+
+def rate(batches: Callable[[int], Iterable[object]], count: int, seconds: float) -> float:
+    """Samples a second over whole epochs, the first left out."""
+    for _ in batches(0):
+        pass
+    start, epochs = time.perf_counter(), 0
+    while (taken := time.perf_counter() - start) < seconds:
+        epochs += 1
+        for _ in batches(epochs):
+            pass
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    return epochs * count / taken
+
+
+# -- memory
+
+
+@main.command()
+@click.option("--cameras", type=int, default=64)
+@click.option("--liveries", type=int, default=10_000)
+@click.option("--size", type=int, default=256)
+def memory(cameras: int, liveries: int, size: int) -> None:
+    """Peak memory of opening a large set, against its plates and textures."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder), cameras, liveries, size)
+        script = [sys.executable, __file__, "open", folder, "--image-size", str(size)]
+        subprocess.run(script, check=True)
+
+
+@main.command("open", hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--image-size", type=int)
+def open_(folder: Path, image_size: int) -> None:
+    """What `memory` runs in a process of its own."""
+    torch.zeros(1)
+    before, start = resident(), time.perf_counter()
+    store = PairStore.open(folder, TrainConfig(image_size=image_size, device="cpu"))
+    opened, after = time.perf_counter() - start, peak()
+    contents = store._contents
+    plates = contents.views.plates.nbytes  # type: ignore[attr-defined]
+    textures = contents.textures.pixels.nbytes
+    samples = len(store.train) + len(store.val)
+    print(
+        f"{samples:,} views of {image_size} px; as pictures {samples * 3 * image_size**2:,} bytes"
+    )
+    print(f"plates            {plates / MIB:10,.0f} MiB")
+    print(f"textures          {textures / MIB:10,.0f} MiB")
+    print(f"peak of opening   {(after - before) / MIB:10,.0f} MiB beyond {before / MIB:,.0f} MiB")
+    print(f"peak / (plates + textures) {(after - before) / (plates + textures):.2f}")
+    print(f"opened in {opened:.0f} s", flush=True)
+    start = time.perf_counter()
+    for _ in zip(range(4), store.val_batches(16), strict=False):
+        pass
+    print(
+        f"4 batches of 16 in {time.perf_counter() - start:.1f} s; peak then "
+        f"{(peak() - before) / MIB:,.0f} MiB"
+    )
+
+
+def resident() -> int:
+    """Of this process now, bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> int:
+    """Of this process, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def make(folder: Path, cameras: int, liveries: int, size: int, distinct: int = 16) -> None:
+    """A set without views; a few textures and plates stand, hard-linked, for all."""
+    from uvtex.showroom.liveries import paint
+
+    for name in ("textures", "masks", "uv_maps", "plates"):
+        (folder / name).mkdir()
+    for i in range(liveries):
+        path = folder / f"textures/{i:05d}.png"
+        if i < distinct:
+            path.write_bytes(png(paint(i, size)))
+        else:
+            path.hardlink_to(folder / f"textures/{i % distinct:05d}.png")
+    rng = np.random.default_rng(0)
+    for name, content in camera_files(rng, size).items():
+        for k in range(cameras):
+            path = folder / name.format(k)
+            path.write_bytes(content) if k == 0 else path.hardlink_to(folder / name.format(0))
+    manifest.write(folder, [record(k, i) for k in range(cameras) for i in range(liveries)])
+
+
+def camera_files(rng: np.random.Generator, size: int) -> dict[str, bytes]:
+    """One camera: a disc of paint in the picture's middle, 3 x 3 samples a pixel, random light."""
+    y, x = (np.mgrid[: 3 * size, : 3 * size] + 0.5) / (3 * size)
+    uv = np.stack([x, 1 - y], axis=2).astype(np.float32)
+    uv[(x - 0.5) ** 2 + (y - 0.5) ** 2 > 0.12] = np.nan
+    light = rng.uniform(0, 1, (2, size, size, 3)).astype(np.float16)
+    mask = np.isfinite(uv[1::3, 1::3, 0]).astype(np.uint8) * 255
+    return {
+        "masks/{:02d}.png": png(mask),
+        "uv_maps/{:02d}.npz": npz(uv=uv),
+        "plates/{:02d}.npz": npz(falling=light[0], reflected=light[1]),
+    }
+
+
+def record(camera: int, livery: int) -> manifest.Record:
+    """The view of a livery by a camera."""
+    return manifest.Record(
+        view=f"views/{camera:02d}/{livery:05d}.png",
+        livery=f"{livery:05d}",
+        texture=f"textures/{livery:05d}.png",
+        mask=f"masks/{camera:02d}.png",
+        uv_map=f"uv_maps/{camera:02d}.npz",
+        plate=f"plates/{camera:02d}.npz",
+        camera=f"{camera:02d}",
+    )
+
+
+if __name__ == "__main__":
+    main()
