@@ -12,7 +12,8 @@ from uvtex.errors import DataError
 from uvtex.files import write_atomic
 
 VERSION = 1
-FILE_FIELDS = ("view", "texture", "mask", "uv_map", "plate")
+FILE_FIELDS = ("view", "texture", "mask", "uv_map")
+"""What an import looks for; plates are of built sets alone."""
 
 
 class Record(BaseModel):
@@ -42,7 +43,8 @@ class Record(BaseModel):
 class Manifest(BaseModel):
     """The folder's records, in a fixed order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A cached string would outlive its record, and keep the memory around it from going back.
+    model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
     version: int = VERSION
     records: tuple[Record, ...] = Field(min_length=1)
@@ -97,7 +99,7 @@ def _check_paths(folder: Path, manifest: Manifest) -> None:
                 f"{folder}/manifest.json: livery {record.livery!r} has two textures, "
                 f"{first} and {record.texture}; give each texture a livery of its own"
             )
-        for field in FILE_FIELDS:
+        for field in (*FILE_FIELDS, "plate"):
             relative = getattr(record, field)
             if relative is None or relative in checked:
                 continue

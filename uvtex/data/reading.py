@@ -40,32 +40,52 @@ class Contents:
     """Of the validation side, where views are composed."""
 
 
-def read(
-    folder: Path, records: Sequence[Record], size: int, space: Space, val: Sequence[int]
-) -> Contents:
-    """The pictures of ``records`` at ``size``; ``val`` are the records to take a digest of.
+@dataclass(frozen=True)
+class Listing:
+    """A manifest's files, each once: half a gigabyte of records in a few megabytes."""
+
+    liveries: list[str]
+    views: str
+    """All of them in one string with NULs between: strings of their own would lie scattered over
+    the memory of the records and keep it from going back."""
+    textures: list[str]
+    masks: list[str | None]
+    maps: list[str | None]
+    plates: list[tuple[str | None, str | None]]
+    """``plate`` and ``uv_map``."""
+    index: Tensor  # int64 [N, 5] on the host, by COLUMNS
+
+
+def listing(records: Sequence[Record]) -> Listing:
+    """The files of ``records``, and where each record's are among them."""
+    liveries, livery = _unique([r.livery for r in records])
+    textures, texture = _unique([r.texture for r in records])
+    masks, mask = _unique([r.mask for r in records])
+    maps, uv_map = _unique([r.uv_map for r in records])
+    plates, plate = _unique([(r.plate, r.uv_map) for r in records])
+    index = torch.stack([torch.arange(len(records)), texture, mask, uv_map, plate], dim=1)
+    names = [liveries[i] for i in livery.tolist()]  # one string for all of a livery's views
+    return Listing(names, "\0".join(r.view for r in records), textures, masks, maps, plates, index)
+
+
+def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[int]) -> Contents:
+    """The pictures of a set at ``size``; ``val`` are the records to take a digest of.
 
     Raises:
         DataError: a file is missing or broken.
         UvtexError: the pictures fit neither in memory nor on the disk.
     """
-    names, texture = _unique([r.texture for r in records])
-    masks, mask = _unique([r.mask for r in records])
-    maps, uv_map = _unique([r.uv_map for r in records])
-    lamps, plate = _unique([(r.plate, r.uv_map) for r in records])
-    index = torch.stack([torch.arange(len(records)), texture, mask, uv_map, plate], dim=1)
-    plates = _plates(folder, lamps, size, space)
-    textures, whole = _textures(folder, names, size, space, plates is not None)
-    masks_there = _stack(1, masks, size, space, lambda name: _read_mask(folder, name, size))
-    bank = _read_bank(folder, maps, size, space.device)
-    digest = None
-    views: Views
+    plates = _plates(folder, files.plates, size, space)
+    textures, whole = _textures(folder, files.textures, size, space, plates is not None)
+    masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
+    bank = _read_bank(folder, files.maps, size, space.device)
     if plates is None:
-        views = Pictures(_views(folder, records, size, space))
-    else:
-        digest = _digest(plates, whole, index[torch.tensor(val)])
-        views = keep(Composed(plates, whole), texture, plate, space)
-    return Contents(views, textures, masks_there, bank, index, digest)
+        views = Pictures(_views(folder, files, size, space))
+        return Contents(views, textures, masks, bank, files.index, None)
+    _, texture, _, _, plate = files.index.unbind(dim=1)
+    composed = keep(Composed(plates, whole), texture, plate, space)
+    digest = _digest(plates, whole, files.index[torch.tensor(val)])
+    return Contents(composed, textures, masks, bank, files.index, digest)
 
 
 def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
@@ -94,16 +114,16 @@ def _plates(
     return plates
 
 
-def _views(folder: Path, records: Sequence[Record], size: int, space: Space) -> Stack:
-    first = records[0]
-    if first.plate is not None and not (folder / first.view).is_file():
-        native = len(read_light(folder / first.plate)[0])
+def _views(folder: Path, files: Listing, size: int, space: Space) -> Stack:
+    names = files.views.split("\0")
+    plate = files.plates[0][0]
+    if plate is not None and not (folder / names[0]).is_file():
+        native = len(read_light(folder / plate)[0])
         raise DataError(
             f"{folder}: its views are not there, and its plates are for {native} pixels, not "
             f"{size}; give --image-size {native}, or build the set at {size}"
         )
-    files = [record.view for record in records]
-    return _stack(3, files, size, space, lambda name: pictures.read_rgb(folder / name, size))
+    return _stack(3, names, size, space, lambda name: pictures.read_rgb(folder / name, size))
 
 
 def _textures(

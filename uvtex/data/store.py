@@ -16,7 +16,7 @@ from uvtex.data import manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
 from uvtex.data.prefetch import ahead
-from uvtex.data.reading import COLUMNS, Contents, read
+from uvtex.data.reading import COLUMNS, Contents, listing, read
 from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
 from uvtex.losses import Pair
@@ -89,12 +89,12 @@ class PairStore:
             DataError: the manifest or a file is missing or broken, or the split is impossible.
             UvtexError: the pictures fit neither in memory nor on the disk.
         """
-        records = manifest.read(folder).records
         device = resolve_device(config.device)
-        liveries = [r.livery for r in records]
-        sides = splits.split(liveries, config.split_by, config.val_split, config.split_seed)
-        contents = read(folder, records, config.image_size, Space(device, limit), sides[1])
-        return cls(liveries, contents, sides, device)
+        # Nothing holds the records beyond this line: those of a large set take a gigabyte.
+        files = listing(manifest.read(folder).records)
+        sides = splits.split(files.liveries, config.split_by, config.val_split, config.split_seed)
+        contents = read(folder, files, config.image_size, Space(device, limit), sides[1])
+        return cls(files.liveries, contents, sides, device)
 
     @property
     def size(self) -> int:
