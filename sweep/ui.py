@@ -33,15 +33,17 @@ def serve_ui(uri: str, port: int = 5000) -> None:
     if not seam.is_local(uri):
         print(f"MLflow is at {uri}", flush=True)
         return
-    # A terminal that closes or a service manager ends this by SIGTERM: as clean as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with running_ui(uri, port) as (address, server):
-        try:
+    # A service manager ends this by SIGTERM: as clean as Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with running_ui(uri, port) as (address, server):
             print(f"MLflow is at {address} (Ctrl-C ends it)", flush=True)
             code = server.wait()
-        except KeyboardInterrupt:
-            print("ended", flush=True)
-            return
+    except KeyboardInterrupt:
+        print("ended", flush=True)
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
     raise TrackingError(f"MLflow's pages ended by themselves with exit code {code}")
 
 

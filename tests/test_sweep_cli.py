@@ -64,16 +64,6 @@ def test_every_command_has_help_with_an_example(command: str | None) -> None:
         assert "Example: sweep " in result.output
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from sweep.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "assert not {'torch', 'mlflow', 'optuna'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
-
-
 def test_dry_run_prints_and_saves_the_resolved_settings_and_stops_there(
     here: Path, tiny_set: Path
 ) -> None:
