@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,23 +14,10 @@ from uvtex.config import TrainConfig
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.losses import Outputs, Pair, masked_l1, terms
+from uvtex.losses import Outputs, masked_l1, terms
+from uvtex.passes import forward
 
 BATCH = 32
-
-
-def forward(
-    predictor: Callable[[Tensor], Tensor], renderer: Callable[[Tensor], Tensor], pair: Pair
-) -> Outputs:
-    """Both networks over a batch, as the original runs them: U(a), U(b), then U(R(t)).
-
-    The renderer normalises nothing over a batch, so its three passes are one. The predictor does
-    (BatchNorm), so its passes stay apart.
-    """
-    texture_a, texture_b = predictor(pair.a), predictor(pair.b)
-    views = renderer(torch.cat([texture_a, texture_b, pair.texture]))
-    view_a, view_b, view_true = views.chunk(3)
-    return Outputs(texture_a, texture_b, view_a, view_b, view_true, predictor(view_true))
 
 
 @torch.no_grad()

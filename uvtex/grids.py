@@ -14,8 +14,9 @@ from uvtex import checkpoint
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.errors import UvtexError
-from uvtex.evaluate import forward, texture_columns
+from uvtex.evaluate import texture_columns
 from uvtex.files import write_atomic
+from uvtex.passes import forward
 
 TILE = 192
 STRIP = 22

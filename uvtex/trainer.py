@@ -16,10 +16,11 @@ from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
-from uvtex.evaluate import forward, measure
+from uvtex.evaluate import measure
 from uvtex.files import write_atomic
 from uvtex.margin import margin
 from uvtex.models import BankPredictor, build
+from uvtex.passes import forward
 from uvtex.report import EpochReport, read_epochs, write_epochs
 from uvtex.schedule import learning_rate, weights
 

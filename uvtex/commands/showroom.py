@@ -1,0 +1,85 @@
+"""``uvtex showroom``: rendered data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group()
+def showroom() -> None:
+    """Rendered data sets."""
+
+
+@showroom.command("build")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--size", type=int, help="Side of the views, in pixels.")
+@click.option("--texture-size", type=int, help="Side of the textures; the views' by default.")
+@click.option("--cameras", type=int, help="Cameras around the car.")
+@click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses, as above.")
+@click.option("--liveries", metavar="N|DIR", help="Procedural liveries, or a folder of textures.")
+@click.option("--samples", type=int, help="Light paths a pixel.")
+@click.option("--supersample", type=int, help="UV samples along a pixel's side; 3 by default.")
+@click.option("--seed", type=int, help="Of liveries, cameras and light paths.")
+@click.option("--car", "file", help="OBJ or GLB; the built-in car by default.")
+@click.option("--paint-material", help="The car's material that carries the livery.")
+@click.option("--up", type=click.Choice(["auto", "y", "z"]), help="The car file's up; auto.")
+@click.option(
+    "--nose",
+    type=click.Choice(["auto", "x", "-x", "y", "-y", "z", "-z"]),
+    help="Where the nose points in the car's file; auto.",
+)
+@click.option("--unwrap", is_flag=True, default=None, help="Give the paint new UVs.")
+def showroom_build(out: Path, **given: Any) -> None:
+    """Render a race car in liveries from cameras all around into OUT.
+
+    The car is the built-in one in procedural liveries, or yours in yours. An interrupted build
+    goes on where it stopped.
+
+    \b
+    A camera file is a JSON list of poses; x points forward, y to the car's left,
+    z up, metres, from the middle of the car on the floor; fov in degrees:
+      [{"name": "front", "eye": [7, 1.5, 1.2], "target": [0, 0, 0.5], "fov": 35}]
+
+    \b
+    Example:
+      uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
+      uvtex showroom build data/mine --car car.glb --liveries liveries/ --texture-size 1024
+    """
+    from uvtex.config import load_yaml, validate
+    from uvtex.showroom import build
+    from uvtex.showroom.settings import ShowroomSettings
+
+    settings = validate(ShowroomSettings, _showroom_values(given), where="showroom")
+    manifest = build(settings, out, progress=lambda line: click.echo(line, err=True))
+    built = validate(ShowroomSettings, load_yaml(out / "showroom.yaml"), where="showroom.yaml")
+    click.echo(
+        f"{manifest.parent}: {built.cameras * built.liveries} views of "
+        f"{built.liveries} liveries from {built.cameras} cameras"
+    )
+
+
+def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
+    """The flags as ShowroomSettings wants them."""
+    from uvtex.errors import ConfigError
+    from uvtex.showroom import poses
+
+    values = {key: value for key, value in given.items() if value is not None}
+    if "size" in values:
+        values.setdefault("texture_size", values["size"])
+    if "camera_file" in values:
+        if "cameras" in values:
+            raise ConfigError("showroom: --cameras and --camera-file exclude each other")
+        values["poses"] = poses.read(values.pop("camera_file"))
+    liveries = values.pop("liveries", None)
+    if liveries is not None:
+        count = liveries.removeprefix("-").isdecimal()
+        values["liveries" if count else "livery_dir"] = int(liveries) if count else liveries
+    about_car = ("file", "paint_material", "up", "nose", "unwrap")
+    car = {key: values.pop(key) for key in about_car if key in values}
+    if car and "file" not in car:
+        flags = ", ".join(f"--{key.replace('_', '-')}" for key in car)
+        raise ConfigError(f"showroom: {flags}: only with --car FILE")
+    return {**values, "car": car} if car else values

@@ -1,0 +1,141 @@
+"""``uvtex train``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from uvtex.commands.options import DEVICE, JSON
+from uvtex.config import TERMS, TrainConfig, dump_yaml, load_yaml, resolve
+
+if TYPE_CHECKING:
+    from uvtex.report import EpochReport
+
+RUNS = Path("runs")
+
+
+def _train_flags(command: Any) -> Any:
+    flags = [
+        click.option("--epochs", type=int, help="40 by default."),
+        click.option("--batch-size", type=int, help="6 by default."),
+        click.option("--lr", type=float, help="Learning rate of both Adams; 2e-4 by default."),
+        click.option("--lr-scheduler", type=click.Choice(["none", "cosine"]), help="none."),
+        click.option("--lr-scheduler-tmax", type=int, help="Epochs to rate 0; the run's."),
+        click.option("--image-size", type=int, help="Side in pixels; 256 by default."),
+        click.option("--val-split", type=float, help="Part of the liveries that validates; 0.1."),
+        click.option("--seed", type=int, help="0 by default."),
+        *(
+            click.option(f"--w-{term}", type=float, help=f"Weight of {term} at the start.")
+            for term in TERMS
+        ),
+        *(
+            click.option(f"--w-{term}-end", type=float, help=f"Weight of {term} at the end.")
+            for term in TERMS
+        ),
+        click.option("--checkpoint-name", help="Of the run in runs/ and its best checkpoint."),
+        click.option("--checkpoint-every", type=int, help="Keep NAME_epochNNN every N epochs."),
+        click.option("--preset", help="poc05 (the original) or bank (samples by known flows)."),
+        click.option("--width", type=float, help="Scales the networks' channels; 1 by default."),
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@_train_flags
+@click.option("--config", "file", type=click.Path(path_type=Path), help="YAML; flags win over it.")
+@DEVICE
+@click.option("--resume", is_flag=True, help="Continue the run of this name.")
+@JSON
+def train(data: Path, file: Path | None, resume: bool, as_json: bool, **given: Any) -> None:
+    """Train on the data set in DATA, into runs/NAME.
+
+    \b
+    Example:
+      uvtex train data/demo --epochs 40 --w-uv 0.45 --w-uv-end 0.25 --lr-scheduler cosine \\
+          --checkpoint-name uv-heavy --checkpoint-every 10
+    """
+    config = resolve(load_yaml(file) if file else {}, _layer(given))
+    # Threads that spin while they wait slow each other down tenfold on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from uvtex import metrics
+    from uvtex.data.store import PairStore
+    from uvtex.trainer import Trainer
+
+    absent = [t for t in config.thresholds if "lpips" in t.metric]
+    if absent and config.lpips_backbone is None and not _lpips_at_hand(metrics):
+        kept = tuple(t for t in config.thresholds if t not in absent)
+        config = config.model_copy(update={"thresholds": kept or config.thresholds})
+        click.echo(
+            "LPIPS is absent (its backbone is not to be had here): the best epoch is "
+            f"chosen by {', '.join(map(str, kept))} alone",
+            err=True,
+        )
+    if not as_json:
+        click.echo(dump_yaml(config))
+    run_dir = RUNS / config.checkpoint_name
+    trainer = Trainer(config, PairStore.open(data, config), run_dir, resume)
+    try:
+        for report in trainer.epochs():
+            if not as_json:
+                click.echo(_line(report, config))
+    except KeyboardInterrupt:
+        click.echo(
+            f"stopped; finished epochs are in {run_dir}. The same command with --resume goes on.",
+            err=True,
+        )
+        sys.exit(130)
+    _finish(run_dir, trainer.best_checkpoint, as_json)
+
+
+def _layer(given: dict[str, Any]) -> dict[str, Any]:
+    """Flags that were given, as settings."""
+    values = {key: value for key, value in given.items() if value is not None}
+    schedule: dict[str, Any] = {
+        key: values.pop(key) for key in ("lr_scheduler", "lr_scheduler_tmax") if key in values
+    }
+    defaults = TrainConfig().schedule
+    for term in TERMS:
+        start, end = values.pop(f"w_{term}", None), values.pop(f"w_{term}_end", None)
+        if start is not None:
+            schedule[term] = {"start": start}
+        if end is not None:
+            schedule.setdefault(term, {"start": getattr(defaults, term).start})["end"] = end
+    return {**values, "schedule": schedule} if schedule else values
+
+
+def _lpips_at_hand(metrics: Any) -> bool:
+    from uvtex.errors import BackboneMissing
+
+    try:
+        metrics.find_backbone(None)
+    except BackboneMissing:
+        return False
+    return True
+
+
+def _line(report: EpochReport, config: TrainConfig) -> str:
+    figures = "  ".join(f"{t.metric} {report.val[t.metric]:.4f} ({t})" for t in config.thresholds)
+    return (
+        f"epoch {report.epoch}/{config.epochs}  total {report.train['total']:.4f}  {figures}  "
+        f"{report.seconds:.1f} s{'  best' if report.best else ''}"
+    )
+
+
+def _finish(run_dir: Path, checkpoint: Path, as_json: bool) -> None:
+    from uvtex.report import read_epochs
+
+    best = [report for report in read_epochs(run_dir) if report.best][-1]
+    if as_json:
+        click.echo(
+            json.dumps({"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_json()})
+        )
+        return
+    click.echo(f"best epoch {best.epoch}, margin {best.val['margin']:+.3f}\n{checkpoint}")
