@@ -14,7 +14,7 @@ from uvtex.config import TrainConfig
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.losses import Outputs, masked_l1, terms
+from uvtex.losses import Outputs, Pair
 from uvtex.passes import forward
 
 BATCH = 32
@@ -28,9 +28,29 @@ def measure(
     config: TrainConfig,
     lpips: metrics.LPIPS | None,
 ) -> dict[str, float]:
-    """Every metric and loss term over the validation side: means over its samples.
+    """Every metric and loss term over the validation side: means of :func:`samples`.
 
-    Both networks are left in evaluation mode.
+    A sample for which a metric is NaN does not count in it. Both networks are left in evaluation
+    mode.
+    """
+    columns = samples(predictor, renderer, data, config, lpips)
+    values = torch.stack([column.nanmean() for column in columns.values()]).tolist()  # one sync
+    return dict(zip(columns, values, strict=True))
+
+
+@torch.no_grad()
+def samples(
+    predictor: nn.Module,
+    renderer: nn.Module,
+    data: PairStore,
+    config: TrainConfig,
+    lpips: metrics.LPIPS | None,
+) -> dict[str, Tensor]:
+    """Every metric and loss term of every validation sample.
+
+    Returns:
+        name -> [N] on the store's device, in the order of ``data.val``; NaN where a metric says
+        nothing of a sample, as SSIM over the texels seen does where none is.
     """
     predictor.eval()
     renderer.eval()
@@ -44,17 +64,14 @@ def measure(
             noisy = renderer((out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1))
         for name, column in _columns(batch, out.float32(), noisy.float(), lpips).items():
             columns[name].append(column)
-    means = {name: torch.cat(parts).nanmean() for name, parts in columns.items()}
-    values = torch.stack(list(means.values())).tolist()  # the one sync
-    return dict(zip(means, values, strict=True))
+    return {name: torch.cat(parts) for name, parts in columns.items()}
 
 
 def _columns(
     batch: Batch, out: Outputs, noisy: Tensor, lpips: metrics.LPIPS | None
 ) -> dict[str, Tensor]:
     pair = batch.pair
-    columns = {name: value.expand(len(pair.a)) for name, value in terms(pair, out).items()}
-    columns |= texture_columns(batch, out.texture_a)
+    columns = term_columns(pair, out) | texture_columns(batch, out.texture_a)
     # Nobody trains the renderer to paint the background: what it makes of it is not judged.
     view_a, view_b = (
         _over(view, v, m)
@@ -74,22 +91,39 @@ def _columns(
     return columns
 
 
+def term_columns(pair: Pair, out: Outputs) -> dict[str, Tensor]:
+    """What :func:`uvtex.losses.terms` gives for each sample as a batch of its own: name -> [B]."""
+    direct_a, direct_b = _l1(out.texture_a, pair.texture), _l1(out.texture_b, pair.texture)
+    cycle_a = _l1(out.view_a, pair.a, pair.mask_a)
+    cycle_b = _l1(out.view_b, pair.b, pair.mask_b)
+    return {
+        "cycle": (cycle_a + cycle_b) / 2,
+        "uv": _l1(out.texture_true, pair.texture),
+        "direct": (direct_a + direct_b) / 2,
+        "cross": _l1(out.texture_a, out.texture_b),
+    }
+
+
 def texture_columns(batch: Batch, texture: Tensor) -> dict[str, Tensor]:
     """Metrics of a predicted texture [B, 3, S, S] against the true one: name -> [B]."""
     true = batch.pair.texture
     columns = {
         "ssim_uv": metrics.ssim(texture, true),
-        "l1_uv": (texture - true).abs().mean(dim=(1, 2, 3)),
+        "l1_uv": _l1(texture, true),
     }
     if batch.seen_a is not None:
         columns["ssim_uv_visible"] = metrics.ssim_within(texture, true, batch.seen_a)
-        columns["l1_uv_visible"] = torch.stack(
-            [
-                masked_l1(x[None], y[None], m[None])
-                for x, y, m in zip(texture, true, batch.seen_a, strict=True)
-            ]
-        )
+        columns["l1_uv_visible"] = _l1(texture, true, batch.seen_a)
     return columns
+
+
+def _l1(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+    """:func:`uvtex.losses.masked_l1` of each sample: [B]."""
+    error = (x - y).abs()
+    if mask is None:
+        return error.mean(dim=(1, 2, 3))
+    area = mask.sum(dim=(1, 2, 3)) * x.shape[1]
+    return (error * mask).sum(dim=(1, 2, 3)) / area.clamp_min(1e-6)
 
 
 def _over(view: Tensor, background: Tensor, mask: Tensor) -> Tensor:
