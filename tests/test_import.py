@@ -19,10 +19,11 @@ from PIL import Image
 
 from tests.sets import make_set, paint, shoot, uv_map
 from uvtex.config import TrainConfig
-from uvtex.data import imports, manifest, pictures, sources
+from uvtex.data import imports, manifest, pictures
 from uvtex.data.cli import data
 from uvtex.data.folders import whole_folder
 from uvtex.data.imports import import_set
+from uvtex.data.sources.transforms import distance, transform_names
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError
 
@@ -251,7 +252,7 @@ def test_the_least_transformed_texture_stands_in_and_is_named(old: Path, tmp_pat
     ],
 )
 def test_geometry_is_the_worst(best: list[str], others: list[list[str]]) -> None:
-    assert all(sources._distance(best) < sources._distance(other) for other in others)
+    assert all(distance(best) < distance(other) for other in others)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_geometry_is_the_worst(best: list[str], others: list[list[str]]) -> None
     ],
 )
 def test_transforms_are_read_however_they_are_written(written: Any) -> None:
-    assert sources.transform_names(written) == ("noise", "affine")
+    assert transform_names(written) == ("noise", "affine")
 
 
 def test_an_ambiguous_name_is_reported_unless_folders_decide(old: Path, tmp_path: Path) -> None:
@@ -494,6 +495,7 @@ def two_formats(folder: Path) -> Path:
         (written("x.csv", "view,livery,texture\n\xe9,b,c"), "as UTF-8"),
         (written("metadata.json", "{"), "as JSON"),
         (written("metadata.json", "[" * 100000), "as JSON"),
+        (written("metadata.json", "[" + "9" * 5000 + "]"), "as JSON"),
         (written("metadata.json", "{}"), "must be a list of records"),
         (written("manifest.json", "{}"), "records: must be a list"),
         (written("manifest.json", '{"records": [{}]}'), "record 0: view: Field required"),

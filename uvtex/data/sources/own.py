@@ -1,0 +1,75 @@
+"""Our own ``manifest.json``, read so that one bad record does not spoil the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from uvtex.data import manifest
+from uvtex.data.sources.found import Candidate, Source, Unusable
+from uvtex.data.sources.texts import parsed, problem
+from uvtex.errors import DataError
+
+
+def read(source: Source) -> None:
+    """Fills ``source`` from the file at its path."""
+    root = source.path.parent.resolve()
+    records, refused = lenient(source.path)
+    source.unusable += refused
+    for where, record in records:
+        files = {
+            name: (root / relative).resolve()
+            for name in manifest.FILE_FIELDS
+            if (relative := getattr(record, name)) is not None
+        }
+        source.candidates.append(
+            Candidate(where, livery=record.livery, camera=record.camera, **files)
+        )
+
+
+def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusable]]:
+    """A ``manifest.json``'s good records, each with its place, and why the others are not.
+
+    :func:`uvtex.data.manifest.read` stops at the first fault; this lists them all.
+
+    Raises:
+        DataError: no file, no JSON, no list of records, another version.
+    """
+    values = parsed(path)
+    records = values.get("records") if isinstance(values, dict) else None
+    if not isinstance(records, list):
+        raise DataError(f"{path}: records: must be a list")
+    if values.get("version", manifest.VERSION) != manifest.VERSION:
+        raise DataError(
+            f"{path}: version {values['version']}; this uvtex reads version {manifest.VERSION}"
+        )
+    root = path.parent.resolve()
+    good: list[tuple[str, manifest.Record]] = []
+    refused: list[Unusable] = []
+    for number, value in enumerate(records):
+        where = f"record {number}"
+        try:
+            record = manifest.Record.model_validate(value)
+            for name in manifest.FILE_FIELDS:
+                if (relative := getattr(record, name)) is not None:
+                    _check_inside(root, name, relative)
+        except ValidationError as error:
+            refused.append(Unusable(where, problem(error)))
+        except DataError as error:
+            refused.append(Unusable(where, str(error)))
+        else:
+            good.append((where, record))
+    return good, refused
+
+
+def _check_inside(root: Path, name: str, relative: str) -> None:
+    try:
+        target = (root / relative).resolve()
+        present = target.is_file()
+    except (OSError, ValueError) as error:  # NUL bytes, names too long, loops of links
+        raise DataError(f"{name} {relative!r} is no path: {error}") from None
+    if not target.is_relative_to(root):
+        raise DataError(f"{name} {relative!r} leaves the data set's folder")
+    if not present:
+        raise DataError(f"{name} {relative} is missing")
