@@ -1,14 +1,16 @@
-"""The store against a plain DataLoader, and the memory of a large set.
+"""The store against a plain DataLoader, the memory of a large set, and what plates cost.
 
     uvtex showroom build /tmp/set --size 256 --cameras 6 --liveries 40 --samples 4
     python benchmarks/data.py speed /tmp/set --image-size 64
     python benchmarks/data.py memory
+    python benchmarks/data.py plates
 
 `speed` reads the same files both ways in one run: the store's epochs, and a
 `torch.utils.data.DataLoader` whose samples are opened, resized and masked with Pillow each time,
 with as many workers as there are cores or with none, whichever is faster. `memory` makes a set of
 64 cameras and 10,000 liveries of 256 px in a temporary folder, opens it in a process of its own,
-and holds that process's peak against the bytes of the plates and textures.
+and holds that process's peak against the bytes of the plates and textures. `plates` stands in
+plates.py.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import click
 import numpy as np
 import torch
 from PIL import Image
+from plates import plates
 from torch.utils.data import DataLoader, Dataset
 
 from uvtex.config import TrainConfig
@@ -39,7 +42,10 @@ MIB = 2**20
 
 @click.group()
 def main() -> None:
-    """Benchmarks of the data store."""
+    """Benchmarks of the data store and of what fills it."""
+
+
+main.add_command(plates)
 
 
 # -- speed
