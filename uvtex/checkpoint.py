@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +52,35 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, truncated, not ours, or from a newer version.
     """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    return tensors, _header(path, metadata)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header alone, in no time however big the file is; raises as :func:`read` does."""
+    with _opened(path) as file:
+        metadata = file.metadata()
+    return _header(path, metadata)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({error}); it may be half-copied, take another"
         ) from None
+
+
+def _header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
     try:
-        header = json.loads(metadata["uvtex"])
+        header: dict[str, Any] = json.loads((metadata or {})["uvtex"])
     except (KeyError, json.JSONDecodeError):
         raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of uvtex") from None
     if header.get("version", 0) > FORMAT:
@@ -69,7 +88,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: written by a newer uvtex (format {header['version']}, this one reads "
             f"{FORMAT}); upgrade uvtex"
         )
-    return tensors, header
+    return header
 
 
 def load(path: Path) -> Checkpoint:
@@ -79,7 +98,7 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: see :func:`read`; or the weights do not fit the preset in the header.
     """
     tensors, header = read(path)
-    config = _config(path, header)
+    config = settings(path, header)
     flows = tensors.get("predictor.flows")
     bank = None if flows is None else (flows, tensors["predictor.seen"])
     predictor, renderer = build(config, bank)
@@ -105,10 +124,15 @@ def load(path: Path) -> Checkpoint:
 
 def read_config(path: Path) -> TrainConfig:
     """The settings that a checkpoint was trained by; raises as :func:`read` does."""
-    return _config(path, read(path)[1])
+    return settings(path, read_header(path))
 
 
-def _config(path: Path, header: dict[str, Any]) -> TrainConfig:
+def settings(path: Path, header: dict[str, Any]) -> TrainConfig:
+    """The settings in the header of ``path``.
+
+    Raises:
+        CheckpointError: they are none that this version knows.
+    """
     try:
         return validate(TrainConfig, header["config"], where=str(path))
     except ConfigError as error:

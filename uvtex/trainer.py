@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from uvtex import checkpoint, losses, metrics
+from uvtex import checkpoint, losses, metrics, run_folder
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
+from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError
 from uvtex.evaluate import measure
 from uvtex.files import write_atomic
 from uvtex.margin import margin
@@ -37,14 +37,20 @@ class Trainer:
     checkpoint continues as if it had never stopped.
 
     Raises (on construction):
-        UvtexError: ``run_dir`` holds a run already and ``resume`` is False.
+        UvtexError: ``run_dir`` holds a run already, which is neither to be resumed nor replaced
+            (``force``).
         CheckpointError: the checkpoint to resume from is broken or of other settings.
         BackboneMissing: a threshold is on LPIPS, which cannot be had; or ``lpips_backbone`` is bad.
         DataError: the preset needs what the data set does not have.
     """
 
     def __init__(
-        self, config: TrainConfig, data: PairStore, run_dir: Path, resume: bool = False
+        self,
+        config: TrainConfig,
+        data: PairStore,
+        run_dir: Path,
+        resume: bool = False,
+        force: bool = False,
     ) -> None:
         self.config, self.data, self.run_dir = config, data, run_dir
         self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
@@ -65,7 +71,7 @@ class Trainer:
             for name, network in self._networks().items()
         }
         self._reports: list[EpochReport] = []
-        self._begin(resume)
+        self._begin(resume, force)
 
     def epochs(self) -> Iterator[EpochReport]:
         """Trains, yielding after each epoch once its checkpoint and report are on disk.
@@ -100,21 +106,21 @@ class Trainer:
 
     # -- starting
 
-    def _begin(self, resume: bool) -> None:
+    def _begin(self, resume: bool, force: bool) -> None:
         (self.run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+        run_folder.tidy(self.run_dir)
         last = self._checkpoint("_last")
         if resume and last.is_file():
             self._restore(last)
-        elif not resume and (last.is_file() or (self.run_dir / "epochs.jsonl").is_file()):
-            raise UvtexError(
-                f"{self.run_dir}: holds a run already; continue it with --resume, or give another "
-                "--checkpoint-name"
-            )
+        elif force:
+            run_folder.clear(self.run_dir, self.config.checkpoint_name)
+        else:
+            run_folder.refuse_taken(self.run_dir, self.config.checkpoint_name, resume)
         write_atomic(self.run_dir / "config.yaml", dump_yaml(self.config).encode())
 
     def _restore(self, last: Path) -> None:
         tensors, header = checkpoint.read(last)
-        theirs = TrainConfig.model_validate(header["config"])
+        theirs = checkpoint.settings(last, header)
         if _identity(theirs) != _identity(self.config):
             changed = sorted(
                 k for k, v in _identity(self.config).items() if _identity(theirs).get(k) != v

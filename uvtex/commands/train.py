@@ -53,8 +53,11 @@ def _train_flags(command: Any) -> Any:
 @click.option("--config", "file", type=click.Path(path_type=Path), help="YAML; flags win over it.")
 @DEVICE
 @click.option("--resume", is_flag=True, help="Continue the run of this name.")
+@click.option("--force", is_flag=True, help="Replace the run of this name by a new one.")
 @JSON
-def train(data: Path, file: Path | None, resume: bool, as_json: bool, **given: Any) -> None:
+def train(
+    data: Path, file: Path | None, resume: bool, force: bool, as_json: bool, **given: Any
+) -> None:
     """Train on the data set in DATA, into runs/NAME.
 
     \b
@@ -62,11 +65,14 @@ def train(data: Path, file: Path | None, resume: bool, as_json: bool, **given: A
       uvtex train data/demo --epochs 40 --w-uv 0.45 --w-uv-end 0.25 --lr-scheduler cosine \\
           --checkpoint-name uv-heavy --checkpoint-every 10
     """
+    if resume and force:
+        raise click.UsageError("--resume continues a run and --force replaces it: give one of them")
     config = resolve(load_yaml(file) if file else {}, _layer(given))
     # Threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from uvtex import metrics
     from uvtex.data.store import PairStore
+    from uvtex.run_folder import claimed
     from uvtex.trainer import Trainer
 
     absent = [t for t in config.thresholds if "lpips" in t.metric]
@@ -81,7 +87,9 @@ def train(data: Path, file: Path | None, resume: bool, as_json: bool, **given: A
     if not as_json:
         click.echo(dump_yaml(config))
     run_dir = RUNS / config.checkpoint_name
-    trainer = Trainer(config, PairStore.open(data, config), run_dir, resume)
+    store = PairStore.open(data, config)
+    click.get_current_context().with_resource(claimed(run_dir))
+    trainer = Trainer(config, store, run_dir, resume, force)
     try:
         for report in trainer.epochs():
             if not as_json:
