@@ -53,6 +53,8 @@ class Trainer:
         force: bool = False,
     ) -> None:
         self.config, self.data, self.run_dir = config, data, run_dir
+        self.on_step: Callable[[int], None] = lambda step: None
+        """Told the number of each of an epoch's steps, from 1, once it is queued: no sync."""
         self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
         self._fingerprint = data.fingerprint()
@@ -172,7 +174,7 @@ class Trainer:
         config = self.config
         batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
         # Kept on the device: reading a loss each step would stall the queue.
-        history = [self._step(batch, coefficients) for batch in batches]
+        history = [self._step(batch, coefficients) for batch in self._counted(batches)]
         names = list(history[0])
         table = torch.stack([torch.stack([row[n] for n in names]) for row in history]).cpu()
         for step, row in enumerate(table.tolist(), 1):
@@ -184,6 +186,11 @@ class Trainer:
                         f"{self._checkpoint('_last')}"
                     )
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
+
+    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for step, batch in enumerate(batches, 1):
+            yield batch
+            self.on_step(step)
 
     def _step(self, batch: Batch, coefficients: dict[str, float]) -> dict[str, Tensor]:
         with autocast(self.data.device, self.config.precision):

@@ -6,15 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from uvtex.commands.options import DEVICE, JSON
 from uvtex.config import TERMS, TrainConfig, dump_yaml, load_yaml, resolve
-
-if TYPE_CHECKING:
-    from uvtex.report import EpochReport
 
 RUNS = Path("runs")
 
@@ -60,6 +57,9 @@ def train(
 ) -> None:
     """Train on the data set in DATA, into runs/NAME.
 
+    A terminal shows a bar with the time left below a line an epoch; a pipe or a file gets the
+    lines alone. --json prints where things are, and nothing else.
+
     \b
     Example:
       uvtex train data/demo --epochs 40 --w-uv 0.45 --w-uv-end 0.25 --lr-scheduler cosine \\
@@ -71,7 +71,9 @@ def train(
     # Threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from uvtex import metrics
+    from uvtex.commands import progress
     from uvtex.data.store import PairStore
+    from uvtex.report import read_epochs
     from uvtex.run_folder import claimed
     from uvtex.trainer import Trainer
 
@@ -90,17 +92,30 @@ def train(
     store = PairStore.open(data, config)
     click.get_current_context().with_resource(claimed(run_dir))
     trainer = Trainer(config, store, run_dir, resume, force)
+    bar, showing = progress.shown(config, store.steps(config.batch_size), plain=as_json)
     try:
-        for report in trainer.epochs():
-            if not as_json:
-                click.echo(_line(report, config))
+        with showing:
+            if bar is not None:
+                bar.begin(read_epochs(run_dir))
+                trainer.on_step = bar.step
+            for report in trainer.epochs():
+                if bar is not None:
+                    bar.epoch(report)
+                elif not as_json:
+                    click.echo(progress.line(report, config))
     except KeyboardInterrupt:
         click.echo(
             f"stopped; finished epochs are in {run_dir}. The same command with --resume goes on.",
             err=True,
         )
         sys.exit(130)
-    _finish(run_dir, trainer.best_checkpoint, as_json)
+    best = [report for report in read_epochs(run_dir) if report.best][-1]
+    checkpoint = trainer.best_checkpoint
+    if as_json:
+        where = {"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_json()}
+        click.echo(json.dumps(where))
+    else:
+        click.echo(progress.summary(best, config, run_dir, checkpoint))
 
 
 def _layer(given: dict[str, Any]) -> dict[str, Any]:
@@ -127,23 +142,3 @@ def _lpips_at_hand(metrics: Any) -> bool:
     except BackboneMissing:
         return False
     return True
-
-
-def _line(report: EpochReport, config: TrainConfig) -> str:
-    figures = "  ".join(f"{t.metric} {report.val[t.metric]:.4f} ({t})" for t in config.thresholds)
-    return (
-        f"epoch {report.epoch}/{config.epochs}  total {report.train['total']:.4f}  {figures}  "
-        f"{report.seconds:.1f} s{'  best' if report.best else ''}"
-    )
-
-
-def _finish(run_dir: Path, checkpoint: Path, as_json: bool) -> None:
-    from uvtex.report import read_epochs
-
-    best = [report for report in read_epochs(run_dir) if report.best][-1]
-    if as_json:
-        click.echo(
-            json.dumps({"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_json()})
-        )
-        return
-    click.echo(f"best epoch {best.epoch}, margin {best.val['margin']:+.3f}\n{checkpoint}")
