@@ -13,6 +13,7 @@ from tests.sets import make_set
 from uvtex.data import drawing, manifest, masks, pictures
 from uvtex.data.cli import data
 from uvtex.data.imports import import_set
+from uvtex.data.shots import Shot, Shots
 from uvtex.errors import DataError
 
 RED, WHITE, BLACK, GREY = (200, 20, 20), (250, 250, 250), (12, 12, 12), (150, 150, 150)
@@ -144,16 +145,20 @@ def test_a_picture_without_a_car_is_masked_whole_and_noted(tmp_path: Path) -> No
     assert any("no car was found in 0_0.png" in note for note in report.notes)
 
 
+def draw_file(path: Path, method: drawing.Method) -> tuple[str, np.ndarray]:
+    return drawing.draw_shot(Shots(), Shot(path, path), method)
+
+
 def test_a_cut_out_pictures_transparency_is_its_mask(tmp_path: Path) -> None:
     picture, mask = scene(RED)
     cut = np.dstack([picture, (mask * 255).astype(np.uint8)])
     Image.fromarray(cut).save(tmp_path / "x.png")
-    name, found = drawing.draw_file(tmp_path / "x.png", "auto")
+    name, found = draw_file(tmp_path / "x.png", "auto")
     assert (name, np.array_equal(found, mask)) == ("alpha", True)
-    assert drawing.draw_file(tmp_path / "x.png", "backdrop")[0] == "backdrop"
+    assert draw_file(tmp_path / "x.png", "backdrop")[0] == "backdrop"
     cut[..., 3] = 255
     Image.fromarray(cut).save(tmp_path / "opaque.png")
-    assert drawing.draw_file(tmp_path / "opaque.png", "auto")[0] == "backdrop"
+    assert draw_file(tmp_path / "opaque.png", "auto")[0] == "backdrop"
 
 
 def test_a_camera_that_moved_is_not_compared(tmp_path: Path) -> None:
@@ -162,10 +167,11 @@ def test_a_camera_that_moved_is_not_compared(tmp_path: Path) -> None:
     for n in range(4):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / f"{n}.png")
         paths.append(tmp_path / f"{n}.png")
-    assert drawing.of_camera(paths) is None
+    shots = [Shot(path, path) for path in paths]
+    assert drawing.of_camera(Shots(), shots) is None
     Image.new("RGB", (40, 32)).save(paths[0])
-    assert drawing.of_camera(paths) is None
-    assert drawing.of_camera(paths[1:3]) is None
+    assert drawing.of_camera(Shots(), shots) is None
+    assert drawing.of_camera(Shots(), shots[1:3]) is None
 
 
 def test_masks_are_written_out_to_be_looked_at(tiny_set: Path, tmp_path: Path) -> None:

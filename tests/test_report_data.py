@@ -19,7 +19,8 @@ from tests.sets import make_set, paint, shoot, uv_map
 from uvtex.config import TrainConfig
 from uvtex.data import duplicates, flow, manifest, pictures
 from uvtex.data.cli import data
-from uvtex.data.report import COVERAGE_SIZE, measure
+from uvtex.data.report import measure
+from uvtex.data.report_look import COVERAGE_SIZE
 from uvtex.data.report_page import render
 from uvtex.errors import DataError
 

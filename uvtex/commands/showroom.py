@@ -22,6 +22,7 @@ def showroom() -> None:
 @click.option("--liveries", metavar="N|DIR", help="Procedural liveries, or a folder of textures.")
 @click.option("--samples", type=int, help="Light paths a pixel.")
 @click.option("--supersample", type=int, help="UV samples along a pixel's side; 3 by default.")
+@click.option("--no-views", is_flag=True, help="Plates and textures only: much smaller on disk.")
 @click.option("--seed", type=int, help="Of liveries, cameras and light paths.")
 @click.option("--car", "file", help="OBJ or GLB; the built-in car by default.")
 @click.option("--paint-material", help="The car's material that carries the livery.")
@@ -32,7 +33,7 @@ def showroom() -> None:
     help="Where the nose points in the car's file; auto.",
 )
 @click.option("--unwrap", is_flag=True, default=None, help="Give the paint new UVs.")
-def showroom_build(out: Path, **given: Any) -> None:
+def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """Render a race car in liveries from cameras all around into OUT.
 
     The car is the built-in one in procedural liveries, or yours in yours. An interrupted build
@@ -52,12 +53,14 @@ def showroom_build(out: Path, **given: Any) -> None:
     from uvtex.showroom import build
     from uvtex.showroom.settings import ShowroomSettings
 
-    settings = validate(ShowroomSettings, _showroom_values(given), where="showroom")
+    values = _showroom_values(given) | ({"views": False} if no_views else {})
+    settings = validate(ShowroomSettings, values, where="showroom")
     manifest = build(settings, out, progress=lambda line: click.echo(line, err=True))
     built = validate(ShowroomSettings, load_yaml(out / "showroom.yaml"), where="showroom.yaml")
     click.echo(
         f"{manifest.parent}: {built.cameras * built.liveries} views of "
         f"{built.liveries} liveries from {built.cameras} cameras"
+        f"{', composed when they are read' if no_views else ''}"
     )
 
 

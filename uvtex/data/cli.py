@@ -16,6 +16,7 @@ from uvtex.config import TrainConfig
 from uvtex.console import CONTEXT
 
 if TYPE_CHECKING:
+    from uvtex.data.car_facts import CarFacts
     from uvtex.data.drawing import Drawn
     from uvtex.data.imports import ImportReport
     from uvtex.data.report import Report
@@ -70,6 +71,11 @@ def _imported(report: ImportReport) -> Iterator[str]:
         f"{report.out}: {report.views} views of {report.liveries} liveries; "
         f"{report.copied} files copied, {report.linked} linked; masks: {drawn}"
     )
+    if report.composed:
+        yield (
+            f"{report.composed} of the views had no file: their plates came along, and they are "
+            "composed when they are read"
+        )
     lists = {
         "stand-in textures, for liveries whose own is missing": [
             f"{s.livery}: {s.texture.name} ({', '.join(s.transforms) or 'not transformed'}) "
@@ -201,13 +207,18 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     views = report.views
     sizes = ", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:4])
     yield "liveries", str(len(report.liveries))
-    yield "views", f"{views}; {sizes}"
+    composed = f"; {report.composed} composed from plates" if report.composed else ""
+    yield "views", f"{views}; {sizes}{composed}"
     named = f"; {report.unnamed} views of no known camera" if report.unnamed else ""
     yield "cameras", f"{len(report.cameras)}{named}"
     yield "masks", f"{report.masks} of {views} views"
     yield "UV maps", f"{report.uv_maps} of {views} views"
+    if report.plates:
+        yield "plates", f"{report.plates} of {views} views"
     unseen = "not known without UV maps" if report.unseen is None else f"{report.unseen:.1%}"
     yield "seen by no camera", unseen
+    if report.car is not None:
+        yield "atlas in use", _in_use(report.car)
     yield "split", f"by {leak.by}, {leak.fraction:g} validates, seed {leak.seed}"
     if leak.error:
         yield "", leak.error
@@ -222,6 +233,15 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     )
     for match in [*leak.texture_matches, *leak.view_matches][:5]:
         yield "near-duplicate", f"{match.val} ~ {match.train} ({match.colours:.1f} of 255 apart)"
+
+
+def _in_use(car: CarFacts) -> str:
+    unseen = car.unseen_percent_of_covered
+    return (
+        f"{car.covered_percent_of_atlas:.1f}%; of that {car.shared_percent_of_covered:.1f}% shared "
+        f"by two places of the car{f' ({car.shared_texels})' if car.shared_texels else ''}"
+        + ("" if unseen is None else f", {unseen:.1f}% seen by no camera")
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from uvtex.data import manifest, masks, pictures
 from uvtex.data.folders import refuse_existing, whole_folder
+from uvtex.data.shots import Shot, Shots
 from uvtex.errors import DataError
 
 Method = Literal["auto", "backdrop", "colour"]
@@ -49,22 +51,22 @@ def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
     return (name, mask) if mask.any() else ("everything", np.ones_like(mask))
 
 
-def draw_file(path: Path, method: Method) -> tuple[str, np.ndarray]:
-    """:func:`draw` for a picture's file. To ``auto`` its transparency, where it has some, is the
-    mask that somebody has drawn already, named ``alpha``.
+def draw_shot(shots: Shots, shot: Shot, method: Method) -> tuple[str, np.ndarray]:
+    """:func:`draw` for a view. To ``auto`` its file's transparency, where it has some, is the mask
+    that somebody has drawn already, named ``alpha``.
 
     Raises:
-        DataError: the picture cannot be read.
+        DataError: the view can be neither read nor composed.
     """
-    alpha = pictures.read_alpha(path) if method == "auto" else None
+    alpha = pictures.read_alpha(shot.view) if method == "auto" and not shot.composed else None
     if alpha is not None:
         opaque = alpha > 127
         if opaque.any() and not opaque.all():
             return "alpha", opaque
-    return draw(pictures.read_rgb(path), method)
+    return draw(shots.read(shot), method)
 
 
-def of_camera(views: Sequence[Path]) -> np.ndarray | None:
+def of_camera(shots: Shots, views: Sequence[Shot]) -> np.ndarray | None:
     """The paint's mask, bool [H, W], from one camera's views, each of another livery.
 
     None where variation says nothing: too few views, several sizes, or a picture that changes
@@ -72,7 +74,7 @@ def of_camera(views: Sequence[Path]) -> np.ndarray | None:
     """
     if len(views) < masks.ENOUGH_LIVERIES:
         return None
-    pixels = [pictures.read_rgb(path) for path in views[:MOST_VIEWS]]
+    pixels = [shots.read(shot) for shot in views[:MOST_VIEWS]]
     if len({picture.shape for picture in pixels}) > 1:
         return None
     mask = masks.by_variation(pixels)
@@ -96,17 +98,19 @@ def write_masks(
     """
     refuse_existing(out)
     records = manifest.read(folder).records
-    varied = _varied(folder, records) if method == "auto" else {}
+    shots = Shots()
+    varied = _varied(shots, folder, records) if method == "auto" else {}
     stride = -(-len(records) // SHEET_TILES)
     drawn, tiles = [], []
     with whole_folder(out) as target:
         for number, record in enumerate(records):
-            rgb = pictures.read_rgb(folder / record.view)
+            shot = Shot.of(folder, record)
+            rgb = shots.read(shot)
             known = varied.get(record.camera or "")
             name, mask = "variation", known
             if mask is None:
-                name, mask = draw_file(folder / record.view, method)
-            place = Path(record.view if record.view.endswith(".png") else f"{record.view}.png")
+                name, mask = draw_shot(shots, shot, method)
+            place = _place(folder, record.view)
             _save(target / "masks" / place, (mask * 255).astype(np.uint8))
             picture = _save(target / "overlays" / place, masks.overlay(rgb, mask))
             if number % stride == 0:
@@ -125,12 +129,22 @@ def write_masks(
     return drawn
 
 
-def _varied(folder: Path, records: Sequence[manifest.Record]) -> dict[str, np.ndarray]:
-    cameras: dict[str, dict[str, Path]] = {}
+def _place(folder: Path, view: str) -> Path:
+    """Where a view's mask goes: its own path without detours, which could lead out of there."""
+    root = os.path.realpath(folder)
+    place = os.path.relpath(os.path.join(root, view), root)
+    return Path(place if place.endswith(".png") else f"{place}.png")
+
+
+def _varied(
+    shots: Shots, folder: Path, records: Sequence[manifest.Record]
+) -> dict[str, np.ndarray]:
+    cameras: dict[str, dict[str, Shot]] = {}
     for record in records:
         if record.camera:
-            cameras.setdefault(record.camera, {}).setdefault(record.livery, folder / record.view)
-    found = {camera: of_camera(list(views.values())) for camera, views in cameras.items()}
+            views = cameras.setdefault(record.camera, {})
+            views.setdefault(record.livery, Shot.of(folder, record))
+    found = {camera: of_camera(shots, list(views.values())) for camera, views in cameras.items()}
     return {camera: mask for camera, mask in found.items() if mask is not None}
 
 

@@ -11,23 +11,21 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from uvtex.data import flow, manifest, pictures, sources
-from uvtex.data.drawing import Method, draw_file, of_camera
+from uvtex.data import checking, manifest, sources
+from uvtex.data.drawing import Method, draw_shot, of_camera
 from uvtex.data.folders import refuse_existing, whole_folder
+from uvtex.data.shots import Shot, Shots
 from uvtex.data.sources import Candidate, StandIn, Unusable
 from uvtex.errors import DataError
 from uvtex.files import write_atomic
 
-LEAST_SIDE = 16
-"""Pixels; what is smaller holds no car that could be recognised."""
-WITHOUT = "the record is used without it"
 Progress = Callable[[int, int], None]
 
 
@@ -42,6 +40,8 @@ class ImportReport:
     liveries: int = 0
     linked: int = 0
     copied: int = 0
+    composed: int = 0
+    """Views that have a plate and no file, and are composed when they are read."""
     masks: dict[str, int] = field(default_factory=dict)
     """Records by where their mask is from: ``given``, ``variation``, ``alpha`` (the view's own
     transparency), ``backdrop``, ``colour``, or ``everything`` where no car was found and the whole
@@ -83,7 +83,7 @@ def import_set(
     found = sources.read(source)
     report = ImportReport(found.kind, str(found.path), str(out), unusable=list(found.unusable))
     report.notes = list(found.notes)
-    usable = _usable(found.candidates, report)
+    usable = checking.usable(found.candidates, report.unusable)
     if not usable:
         raise DataError(_nothing(found.path, report.unusable))
     present = {candidate.livery for candidate in usable}
@@ -102,69 +102,6 @@ def _nothing(path: Path, unusable: list[Unusable]) -> str:
     )
 
 
-def _usable(candidates: list[Candidate], report: ImportReport) -> list[Candidate]:
-    """The candidates whose files can be read; a mask or UV map that cannot is left off."""
-    check = _Checker()
-    usable = []
-    for candidate in candidates:
-        problem = check.picture("view", candidate.view)
-        problem = problem or check.picture("texture", candidate.texture)
-        if problem:
-            report.unusable.append(Unusable(candidate.where, problem))
-            continue
-        if candidate.mask and (problem := check.mask(candidate.mask)):
-            report.unusable.append(Unusable(candidate.where, f"{problem}; {WITHOUT}"))
-            candidate = replace(candidate, mask=None)
-        if candidate.uv_map and (problem := check.uv_map(candidate.uv_map)):
-            report.unusable.append(Unusable(candidate.where, f"{problem}; {WITHOUT}"))
-            candidate = replace(candidate, uv_map=None)
-        usable.append(candidate)
-    return usable
-
-
-class _Checker:
-    """Decodes each file once and remembers what was wrong with it."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, str | None] = {}
-
-    def picture(self, name: str, path: Path) -> str | None:
-        """What is wrong with a view or texture, or None."""
-        return self._once(path, lambda: _too_small(pictures.read_rgb(path), path), name)
-
-    def mask(self, path: Path) -> str | None:
-        """What is wrong with a mask, or None."""
-        return self._once(path, lambda: _marks_nothing(pictures.read_grey(path), path), "mask")
-
-    def uv_map(self, path: Path) -> str | None:
-        """What is wrong with a UV map, or None."""
-
-        def look() -> None:
-            flow.read_uv_map(path)
-
-        return self._once(path, look, "uv_map")
-
-    def _once(self, path: Path, look: Callable[[], None], name: str) -> str | None:
-        if path not in self._known:
-            try:
-                look()
-                self._known[path] = None
-            except DataError as error:
-                self._known[path] = f"{name} {error}"
-        return self._known[path]
-
-
-def _too_small(rgb: np.ndarray, path: Path) -> None:
-    height, width = rgb.shape[:2]
-    if min(height, width) < LEAST_SIDE:
-        raise DataError(f"{path}: {width}x{height} pixels; at least {LEAST_SIDE} a side are needed")
-
-
-def _marks_nothing(mask: np.ndarray, path: Path) -> None:
-    if not (mask > 127).any():
-        raise DataError(f"{path}: marks no pixel as paint (255)")
-
-
 class _Builder:
     """Fills a new folder with a set."""
 
@@ -181,6 +118,7 @@ class _Builder:
         self._placed: dict[tuple[str, Path], str] = {}
         self._taken: set[str] = set()
         self._drawn: dict[str, str] = {}
+        self._shots = Shots()
 
     def build(self, usable: list[Candidate]) -> None:
         """Files first, the manifest last."""
@@ -194,15 +132,24 @@ class _Builder:
         manifest.write(self._folder, records)
 
     def _record(self, candidate: Candidate, varied: np.ndarray | None) -> manifest.Record:
-        view = self._place("views", candidate.view, candidate.livery)
+        view = self._view(candidate)
         return manifest.Record(
             view=view,
             livery=candidate.livery,
             texture=self._place("textures", candidate.texture, name=candidate.livery),
             mask=self._mask(candidate, view, varied),
             uv_map=candidate.uv_map and self._place("uv_maps", candidate.uv_map),
+            plate=candidate.plate and self._place("plates", candidate.plate),
             camera=candidate.camera,
         )
+
+    def _view(self, candidate: Candidate) -> str:
+        """The view's place; nothing is there yet where it is composed from its plate."""
+        if not candidate.shot.composed:
+            return self._place("views", candidate.view, candidate.livery)
+        self._report.composed += 1
+        parts = ("views", _safe(candidate.livery), _safe(candidate.view.stem))
+        return self._free("/".join(parts), candidate.view.suffix.lower())
 
     def _mask(self, candidate: Candidate, view: str, varied: np.ndarray | None) -> str:
         if candidate.mask:
@@ -214,7 +161,7 @@ class _Builder:
             if camera not in self._drawn:
                 self._drawn[camera] = self._write_mask(f"masks/{_safe(camera)}", varied)
             return self._drawn[camera]
-        name, mask = draw_file(candidate.view, self._method)
+        name, mask = draw_shot(self._shots, candidate.shot, self._method)
         self._count(name)
         if name == "everything":
             self._report.notes.append(
@@ -224,12 +171,15 @@ class _Builder:
         return self._write_mask(f"masks/{Path(view).relative_to('views').with_suffix('')}", mask)
 
     def _by_variation(self, usable: list[Candidate]) -> dict[str, np.ndarray]:
-        cameras: dict[str, dict[str, Path]] = {}
+        cameras: dict[str, dict[str, Shot]] = {}
         for candidate in usable:
             if candidate.camera and not candidate.mask:
                 views = cameras.setdefault(candidate.camera, {})
-                views.setdefault(candidate.livery, candidate.view)
-        found = {camera: of_camera(list(views.values())) for camera, views in cameras.items()}
+                views.setdefault(candidate.livery, candidate.shot)
+        found = {
+            camera: of_camera(self._shots, list(views.values()))
+            for camera, views in cameras.items()
+        }
         return {camera: mask for camera, mask in found.items() if mask is not None}
 
     def _count(self, name: str) -> None:

@@ -12,7 +12,12 @@ import numpy as np
 from PIL import Image
 
 from uvtex.data import masks, pictures
-from uvtex.data.report import COVERAGE_SIZE, Camera, Leakage, Livery, Match, Problem, Report
+from uvtex.data.car_facts import CarFacts
+from uvtex.data.manifest import Record
+from uvtex.data.report import Camera, Livery, Report
+from uvtex.data.report_leakage import Leakage, Match
+from uvtex.data.report_look import COVERAGE_SIZE, Problem
+from uvtex.data.shots import Shot, Shots
 from uvtex.errors import DataError
 
 THUMB = 112
@@ -34,7 +39,8 @@ h1 { font-size: 32px; letter-spacing: -.02em; line-height: 1.15; margin: 0 0 8px
 .verdict.bad { border-color: var(--bad); }
 .kicker { color: var(--quiet); font-size: 12px; letter-spacing: .09em; text-transform: uppercase;
   margin: 0 0 4px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(134px, 1fr)); gap: 12px; }
+.cards { display: grid; gap: 12px; grid-template-columns:
+  repeat(auto-fit, minmax(max(134px, 100% / var(--across) - 12px), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 16px; }
 .card b { display: block; font-size: 25px; line-height: 1.25; letter-spacing: -.01em;
@@ -94,7 +100,7 @@ img { display: block; border-radius: 5px; background: #d8dce1; }
 
 def render(report: Report) -> str:
     """The page of a report; thumbnails are read from the report's folder."""
-    thumbs = _Thumbs(Path(report.folder))
+    thumbs = _Thumbs(Path(report.folder), report.records)
     name = Path(report.folder).resolve().name
     body = "".join(
         [
@@ -117,10 +123,11 @@ def render(report: Report) -> str:
 
 
 class _Thumbs:
-    """Thumbnails as data URIs, each made once."""
+    """Thumbnails as data URIs, each made once; of views without a file, composed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, records: Sequence[Record]) -> None:
+        self._folder, self._shots = folder, Shots()
+        self._plated = {record.view: record for record in records if record.plate}
         self._made: dict[tuple[str, str | None], str] = {}
 
     def __call__(self, name: str, mask: str | None = None, alt: str = "") -> str:
@@ -136,7 +143,10 @@ class _Thumbs:
         return f'<img loading="lazy" src="{self._made[key]}" alt="{escape(alt or name)}">'
 
     def _pixels(self, name: str, mask: str | None) -> np.ndarray:
-        rgb = pictures.read_rgb(self._folder / name)
+        if name in self._plated:
+            rgb = self._shots.read(Shot.of(self._folder, self._plated[name]))
+        else:
+            rgb = pictures.read_rgb(self._folder / name)
         if mask is None:
             return rgb
         marked = pictures.read_grey(self._folder / mask) > 127
@@ -192,13 +202,21 @@ def _cards(report: Report) -> str:
         (f"{len(report.cameras):,}" if report.cameras else "-", _known(report)),
         (f"{report.masks:,}", f"of {report.views:,} views have a mask"),
         (f"{report.uv_maps:,}", f"of {report.views:,} views have a UV map"),
+        *([(f"{report.composed:,}", "views composed from plates")] if report.composed else []),
         ("-" if report.unseen is None else _percent(report.unseen), "of the atlas seen by none"),
+        *_shared(report.car),
         (f"{len(report.problems) - odd:,} / {odd:,}", "broken / odd findings"),
     ]
     cards = (
         f'<div class="card"><b>{value}</b><span>{escape(n)}</span></div>' for value, n in facts
     )
-    return f'<div class="cards">{"".join(cards)}</div>'
+    across = len(facts) if len(facts) < 8 else -(-len(facts) // 2)
+    return f'<div class="cards" style="--across:{across}">{"".join(cards)}</div>'
+
+
+def _shared(car: CarFacts | None) -> list[tuple[str, str]]:
+    share = None if car is None else car.shared_percent_of_covered / 100
+    return [] if share is None else [(_percent(share), "of the atlas in use shared by two places")]
 
 
 def _known(report: Report) -> str:
@@ -310,7 +328,20 @@ def _coverage(report: Report) -> str:
         f'<div class="atlas"><div>{heat}<p class="legend">Dark: seen by no camera. Yellow: by '
         f"{most}.</p></div><div>{table}</table></div></div></div>",
         f"{_percent(report.unseen)} of the atlas is seen by no camera, counted on "
-        f"{COVERAGE_SIZE} x {COVERAGE_SIZE} texels. What no part of the car uses counts as unseen.",
+        f"{COVERAGE_SIZE} x {COVERAGE_SIZE} texels. What no part of the car uses counts as unseen."
+        + _in_use(report.car),
+    )
+
+
+def _in_use(car: CarFacts | None) -> str:
+    if car is None:
+        return ""
+    unseen = car.unseen_percent_of_covered
+    return (
+        f" Counted finely, the car uses {_percent(car.covered_percent_of_atlas / 100)} of it"
+        + ("" if unseen is None else f", of which no camera sees {_percent(unseen / 100)}")
+        + f"; {_percent(car.shared_percent_of_covered / 100)} of what it uses shows in two places"
+        + (f" ({escape(car.shared_texels)} marks it)." if car.shared_texels else ".")
     )
 
 

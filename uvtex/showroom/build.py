@@ -72,7 +72,8 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
         tell(f"camera {number + 1} of {len(stands)}{remaining.words(len(stands) - number)}")
         there = (out / "plates" / f"{camera.name}.npz").exists()
         plate = _plate(sealed, out, number, camera, car)
-        _dress(out, camera.name, plate, textures)
+        if sealed.views is not False:
+            _dress(out, camera.name, plate, textures)
         remaining.skipped() if there else remaining.done()
         records.extend(_record(camera.name, path) for path in textures)
     if car is not None:

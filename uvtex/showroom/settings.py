@@ -68,3 +68,6 @@ class ShowroomSettings(Settings):
     """Of the names and contents in ``livery_dir``; filled in by the build."""
     poses: tuple[Pose, ...] | None = Field(default=None, min_length=1, max_length=999)
     """None: ``cameras`` of them all around the car."""
+    views: Literal[False] | None = None
+    """False: plates and textures only, from which views are composed when they are read; so the
+    set takes disk for cameras plus liveries, not for cameras times liveries."""

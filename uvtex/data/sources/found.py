@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from uvtex.data.shots import Shot
+
 Kind = Literal["manifest", "csv", "metadata"]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair that may be used: its files were there when it was read."""
+    """A pair that may be used: its files were there when it was read, or the view's plate was."""
 
     where: str
     """The record's place in the source, for messages."""
@@ -21,6 +23,12 @@ class Candidate:
     mask: Path | None = None
     uv_map: Path | None = None
     camera: str | None = None
+    plate: Path | None = None
+
+    @property
+    def shot(self) -> Shot:
+        """What its view is read or composed from."""
+        return Shot(self.view, self.texture, self.uv_map, self.plate)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from uvtex.data.sources.found import Candidate, Source, Unusable
 from uvtex.data.sources.texts import parsed, problem
 from uvtex.errors import DataError
 
+_FIELDS = (*manifest.FILE_FIELDS, "plate")
+
 
 def read(source: Source) -> None:
     """Fills ``source`` from the file at its path."""
@@ -20,7 +22,7 @@ def read(source: Source) -> None:
     for where, record in records:
         files = {
             name: (root / relative).resolve()
-            for name in manifest.FILE_FIELDS
+            for name in _FIELDS
             if (relative := getattr(record, name)) is not None
         }
         source.candidates.append(
@@ -47,13 +49,12 @@ def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusabl
     root = path.parent.resolve()
     good: list[tuple[str, manifest.Record]] = []
     refused: list[Unusable] = []
+    known: set[str] = set()
     for number, value in enumerate(records):
         where = f"record {number}"
         try:
             record = manifest.Record.model_validate(value)
-            for name in manifest.FILE_FIELDS:
-                if (relative := getattr(record, name)) is not None:
-                    _check_inside(root, name, relative)
+            _check(root, record, known)
         except ValidationError as error:
             refused.append(Unusable(where, problem(error)))
         except DataError as error:
@@ -63,7 +64,17 @@ def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusabl
     return good, refused
 
 
-def _check_inside(root: Path, name: str, relative: str) -> None:
+def _check(root: Path, record: manifest.Record, known: set[str]) -> None:
+    """Raises DataError where a file is outside ``root`` or missing; ``known`` ones are passed."""
+    composable = record.plate is not None and record.uv_map is not None
+    for name in _FIELDS:
+        relative = getattr(record, name)
+        if relative is not None and relative not in known:
+            _check_inside(root, name, relative, optional=name == "view" and composable)
+            known.add(relative)
+
+
+def _check_inside(root: Path, name: str, relative: str, optional: bool) -> None:
     try:
         target = (root / relative).resolve()
         present = target.is_file()
@@ -71,5 +82,5 @@ def _check_inside(root: Path, name: str, relative: str) -> None:
         raise DataError(f"{name} {relative!r} is no path: {error}") from None
     if not target.is_relative_to(root):
         raise DataError(f"{name} {relative!r} leaves the data set's folder")
-    if not present:
+    if not present and not optional:
         raise DataError(f"{name} {relative} is missing")
