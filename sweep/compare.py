@@ -13,14 +13,13 @@ from sweep import mlflow_seam as seam
 from sweep.record import RECORD, StudyPaths, best_line, read_record
 from uvtex.config import TERMS, TrainConfig, load_yaml, validate
 from uvtex.errors import UvtexError
+from uvtex.margin import higher_is_better
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 NAMED = re.compile(r"(?P<study>[A-Za-z0-9][\w.-]*)/(?P<trial>\d+)(?:/(?P<stage>probe|full))?")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-LESS_IS_BETTER = ("lpips", "l1", "total", "cycle", "uv", "direct", "cross", "flow")
-"""Beginnings of the names of metrics that are errors."""
 
 Value = float | str
 
@@ -186,8 +185,9 @@ def _cells(name: str, comparison: Comparison) -> list[str]:
         text = f"{row.metrics[name]:.0f}" if name == "epoch" else f"{row.metrics[name]:.4f}"
         change = comparison.differences[index].get(name)
         if index and change is not None and name != "epoch":
-            better = (change < 0) == name.startswith(LESS_IS_BETTER)
-            colour = "dim" if change == 0 else "green" if better else "red"
+            higher = higher_is_better(name)
+            better = (change > 0) == higher
+            colour = "dim" if change == 0 or higher is None else "green" if better else "red"
             text += f" [{colour}]{change:+.4f}[/]"
         cells.append(text)
     return cells

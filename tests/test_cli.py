@@ -85,7 +85,7 @@ def test_uvtex_imports_neither_optuna_nor_mlflow(tiny_set: Path) -> None:
 
 def test_train_then_evaluate_grid_and_infer(tiny_set: Path, trained: Path) -> None:
     result = call("evaluate", trained, "--data", tiny_set, "--json")
-    rows = json.loads(result.stdout)
+    rows = json.loads(result.stdout)["rows"]
     reported = json.loads(Path("runs/best/epochs.jsonl").read_text())["val"]
     assert rows[str(trained)]["ssim_uv"] == pytest.approx(reported["ssim_uv"], abs=1e-5)
     assert "ssim_uv" in rows["(a texture of its mean colour)"]

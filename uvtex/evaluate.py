@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from uvtex import checkpoint, metrics
+from uvtex import metrics
 from uvtex.config import TrainConfig
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
@@ -130,29 +130,21 @@ def _over(view: Tensor, background: Tensor, mask: Tensor) -> Tensor:
     return background + (view - background) * mask
 
 
-def evaluate(path: Path, folder: Path, device: str = "auto") -> dict[str, float]:
-    """A checkpoint's metrics on a data set, split as its own settings say.
-
-    Raises:
-        CheckpointError, DataError: one of them cannot be used.
-    """
-    loaded = checkpoint.load(path)
-    config = loaded.config.model_copy(update={"device": device})
-    data = PairStore.open(folder, config)
-    lpips = metrics.load_lpips(config.lpips_backbone, data.device)
-    networks = [network.to(data.device) for network in (loaded.predictor, loaded.renderer)]
-    return measure(networks[0], networks[1], data, config, lpips)
-
-
 def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
+    """Means of :func:`mean_colour_samples` over the validation side of a data set."""
+    columns = mean_colour_samples(PairStore.open(folder, config))
+    out = {name: float(column.nanmean()) for name, column in columns.items()}
+    return {name: value for name, value in out.items() if not math.isnan(value)}
+
+
+def mean_colour_samples(data: PairStore) -> dict[str, Tensor]:
     """The baseline that whole-atlas figures must be held against: each true texture's own mean
-    colour, everywhere. It has no reprojection, so no view metric."""
-    data = PairStore.open(folder, config)
+    colour, everywhere. It has no reprojection, so no view metric. Name -> [N], as :func:`samples`.
+    """
     columns: dict[str, list[Tensor]] = defaultdict(list)
     for batch in data.val_batches(BATCH):
         true = batch.pair.texture
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
         for name, column in texture_columns(batch, flat).items():
             columns[name].append(column)
-    out = {name: float(torch.cat(parts).nanmean()) for name, parts in columns.items()}
-    return {name: value for name, value in out.items() if not math.isnan(value)}
+    return {name: torch.cat(parts) for name, parts in columns.items()}

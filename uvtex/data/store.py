@@ -19,6 +19,7 @@ from uvtex.data.prefetch import ahead
 from uvtex.data.reading import COLUMNS, Contents, listing, read
 from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
+from uvtex.errors import DataError
 from uvtex.losses import Pair
 
 CHUNK = 256
@@ -74,16 +75,24 @@ class PairStore:
         self.bank = contents.bank
         """Flow and seen texels of every camera, where the set's UV maps are known."""
         self.train, self.val = sides
+        self._held_out = sides[1]
         self.device = device
         self._mates = self._group()
 
     @classmethod
-    def open(cls, folder: Path, config: TrainConfig, limit: int | None = None) -> PairStore:
+    def open(
+        cls,
+        folder: Path,
+        config: TrainConfig,
+        limit: int | None = None,
+        everything: bool = False,
+    ) -> PairStore:
         """Reads, resizes and splits the data set in ``folder``.
 
         Args:
             limit: bytes of the device's memory that pictures may take, those beyond it are mapped
                 from a file; None: half of what is free.
+            everything: every record validates and none trains; the set may be of one livery then.
 
         Raises:
             DataError: the manifest or a file is missing or broken, or the split is impossible.
@@ -92,9 +101,24 @@ class PairStore:
         device = resolve_device(config.device)
         # Nothing holds the records beyond this line: those of a large set take a gigabyte.
         files = listing(manifest.read(folder).records)
-        sides = splits.split(files.liveries, config.split_by, config.val_split, config.split_seed)
+        sides = cls._sides(files.liveries, config, everything)
         contents = read(folder, files, config.image_size, Space(device, limit), sides[1])
-        return cls(files.liveries, contents, sides, device)
+        store = cls(files.liveries, contents, sides, device)
+        if everything:
+            store.train, store.val = [], list(range(len(files.liveries)))
+            store._mates = store._group()
+        return store
+
+    @staticmethod
+    def _sides(
+        liveries: list[str], config: TrainConfig, everything: bool
+    ) -> tuple[list[int], list[int]]:
+        try:
+            return splits.split(liveries, config.split_by, config.val_split, config.split_seed)
+        except DataError:
+            if not everything:
+                raise
+            return [], list(range(len(liveries)))
 
     @property
     def size(self) -> int:
@@ -102,16 +126,17 @@ class PairStore:
         return self._contents.views.size
 
     def fingerprint(self) -> str:
-        """Digest of what the validation side shows: figures of two runs compare if it is equal.
+        """Digest of what the split holds out: figures of two runs compare if it is equal.
 
         Of pictures it is that of their pixels; of composed views, of their plates and textures.
         """
         if self._contents.digest is not None:
             return self._contents.digest
+        held_out = self._rows(torch.tensor(self._held_out))
         digest = hashlib.sha256()
-        for chunk in self._chunks(self._rows(torch.tensor(self.val)), CHUNK):
+        for chunk in self._chunks(held_out, CHUNK):
             digest.update(self._views(chunk).cpu().numpy().tobytes())
-        for chunk in self._chunks(self._rows(torch.tensor(self.val)), CHUNK):
+        for chunk in self._chunks(held_out, CHUNK):
             textures = self._contents.textures.take(chunk.part("texture"))
             digest.update(textures.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
