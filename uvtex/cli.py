@@ -9,6 +9,7 @@ from uvtex.commands.evaluate import evaluate
 from uvtex.commands.grid import grid
 from uvtex.commands.infer import infer
 from uvtex.commands.showroom import showroom
+from uvtex.commands.snapshots import snapshots
 from uvtex.commands.train import train
 from uvtex.console import CONTEXT, Group
 from uvtex.data.cli import data
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (showroom, data, train, evaluate, grid, infer):
+for command in (showroom, data, train, evaluate, grid, infer, snapshots):
     main.add_command(command)

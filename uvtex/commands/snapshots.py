@@ -1,0 +1,191 @@
+"""``uvtex snapshots``: checkpoints listed, pruned, archived, and brought in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from uvtex.commands.options import JSON
+from uvtex.console import CONTEXT
+
+if TYPE_CHECKING:
+    from uvtex.snapshots import Snapshot
+
+PATH = click.Path(path_type=Path)
+METRICS = ("ssim_uv", "ssim_uv_visible", "ssim_view", "lpips_view", "haarpsi_view", "margin")
+KEEP_EVERY = click.option(
+    "--keep-every",
+    "every",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="K",
+    help="Periodic checkpoints of every K-th epoch stay; 0: none of them.",
+)
+YES = click.option("--yes", is_flag=True, help="Don't ask before removing.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would go, and stop.")
+
+
+@click.group(context_settings=CONTEXT)
+def snapshots() -> None:
+    """Checkpoints of runs: list, prune, archive, and import the original's.
+
+    \b
+    Example:
+      uvtex snapshots list runs/*
+      uvtex snapshots prune uv-heavy --keep-every 10
+    """
+
+
+@snapshots.command("list")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@KEEP_EVERY
+@JSON
+def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
+    """The checkpoints of RUNS: epoch, metrics, bytes, and why `prune` would keep them.
+
+    A run is a folder with checkpoints in it, or a name in runs/.
+
+    \b
+    Example:
+      uvtex snapshots list runs/* --keep-every 10
+    """
+    from uvtex.snapshots import find_run, reasons
+    from uvtex.snapshots import snapshots as look
+
+    folders = list(dict.fromkeys(find_run(run) for run in runs))
+    if as_json:
+        rows = []
+        for folder in folders:
+            found = look(folder)
+            kept = reasons(found, every)
+            rows.append({"run": str(folder), "checkpoints": [_json(s, kept) for s in found]})
+        click.echo(json.dumps(rows))
+        return
+    for folder in folders:
+        found = look(folder)
+        click.echo(f"{folder}: {len(found)} checkpoints, {_size(found)}")
+        _table(found, reasons(found, every))
+
+
+@snapshots.command()
+@click.argument("run", type=PATH)
+@KEEP_EVERY
+@DRY_RUN
+@YES
+def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
+    """Remove the periodic checkpoints of RUN that the policy does not keep.
+
+    The best, the last (what --resume continues from), and files that the trainer did not write or
+    that cannot be read are never removed.
+
+    \b
+    Example:
+      uvtex snapshots prune uv-heavy --keep-every 10
+    """
+    from uvtex.snapshots import find_run, goers, remove
+    from uvtex.snapshots import snapshots as look
+
+    folder = find_run(run)
+    going = goers(look(folder), every)
+    if _agreed(folder, going, dry_run, yes):
+        remove(s.path for s in going)
+        click.echo(f"removed {len(going)} checkpoints, {_size(going)}")
+
+
+@snapshots.command()
+@click.argument("run", type=PATH)
+@click.option("--out", type=PATH, help="RUN.tar.gz beside the run by default.")
+@click.option("--remove", "removing", is_flag=True, help="Then remove what `prune` would.")
+@KEEP_EVERY
+@DRY_RUN
+@YES
+def archive(
+    run: Path, out: Path | None, removing: bool, every: int, dry_run: bool, yes: bool
+) -> None:
+    """Put the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
+
+    The archive is read back and compared before it gets its name, and before anything is removed.
+
+    \b
+    Example:
+      uvtex snapshots archive uv-heavy --remove
+      tar xf runs/uv-heavy.tar.gz
+    """
+    from uvtex.snapshots import archive as put_away
+    from uvtex.snapshots import find_run, goers
+    from uvtex.snapshots import snapshots as look
+
+    folder = find_run(run)
+    found = look(folder)
+    going = goers(found, every) if removing else []
+    named = folder if folder.name else folder.resolve()
+    target = out or named.with_name(f"{named.name}.tar.gz")
+    if dry_run:
+        click.echo(f"{target}: would hold {len(found)} checkpoints, {_size(found)}")
+    if removing and not _agreed(folder, going, dry_run, yes):
+        going = []
+    if dry_run:
+        return
+    done = put_away(folder, target, going)
+    click.echo(
+        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes as {done.bytes_out:,}; "
+        "read back and equal"
+    )
+    if going:
+        click.echo(f"removed {len(done.removed)} checkpoints, {_size(done.removed)}")
+
+
+def _agreed(folder: Path, going: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
+    """Says what would go; whether it may. Ends the command where the answer is no."""
+    if not going:
+        click.echo(f"{folder}: nothing to remove")
+        return False
+    click.echo(f"{folder}: {len(going)} checkpoints would go, {_size(going)}")
+    for s in going:
+        click.echo(f"  {s.path.name}  {s.bytes:,} bytes")
+    if dry_run:
+        return False
+    if not yes:
+        click.confirm("Remove them?", abort=True)
+    return True
+
+
+def _size(found: Sequence[Snapshot]) -> str:
+    from rich.filesize import decimal
+
+    total = sum(s.bytes for s in found)
+    return f"{total:,} bytes ({decimal(total)})" if total >= 1000 else f"{total} bytes"
+
+
+def _json(s: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
+    return {
+        "file": s.path.name,
+        "kind": s.kind,
+        "epoch": s.epoch,
+        "bytes": s.bytes,
+        "kept": kept.get(s.path),
+        "metrics": s.metrics,
+        "original": s.original,
+        "problem": s.problem,
+    }
+
+
+def _table(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = [name for name in METRICS if any(name in s.metrics for s in found)]
+    table = Table("checkpoint", "epoch", *columns, "bytes", "stays as")
+    for s in found:
+        figures = (f"{s.metrics[c]:.4f}" if c in s.metrics else "-" for c in columns)
+        epoch = "-" if s.epoch is None else str(s.epoch)
+        table.add_row(s.path.name, epoch, *figures, f"{s.bytes:,}", kept.get(s.path, "may go"))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for s in found:
+        if s.problem:
+            click.echo(s.problem, err=True)
