@@ -36,8 +36,9 @@ def showroom() -> None:
 def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """Render a race car in liveries from cameras all around into OUT.
 
-    The car is the built-in one in procedural liveries, or yours in yours. An interrupted build
-    goes on where it stopped.
+    The car is the built-in one or yours, the liveries are procedural or yours: train on many
+    procedural ones of your car, evaluate on your own. With the same --cameras, --size and --seed
+    both sets have the same plates. An interrupted build goes on where it stopped.
 
     \b
     A camera file is a JSON list of poses; x points forward, y to the car's left,
@@ -48,6 +49,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     Example:
       uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
       uvtex showroom build data/mine --car car.glb --liveries liveries/ --texture-size 1024
+      uvtex showroom build data/many --car car.glb --liveries 100 --texture-size 1024
     """
     from uvtex.config import load_yaml, validate
     from uvtex.showroom import build

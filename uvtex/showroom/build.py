@@ -62,7 +62,7 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
         _check_liveries(settings, tell)
         _folder(out)
         write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
-    textures = _paint(settings, sealed, out, tell)
+    textures = _paint(settings, sealed, out, car, tell)
     if car is not None:
         _mark(settings, out, car)
     records: list[manifest.Record] = []
@@ -137,10 +137,14 @@ def _check_liveries(settings: ShowroomSettings, tell: Progress) -> None:
 
 
 def _paint(
-    settings: ShowroomSettings, sealed: ShowroomSettings, out: Path, tell: Progress
+    settings: ShowroomSettings,
+    sealed: ShowroomSettings,
+    out: Path,
+    car: OwnCar | None,
+    tell: Progress,
 ) -> list[Path]:
     """The textures' paths; those that are missing are painted, or read and brought to size."""
-    pictures = _pictures(settings, sealed)
+    pictures = _pictures(settings, sealed, car)
     verb = "painting" if settings.livery_dir is None else "copying"
     tell(f"{verb} {len(pictures)} liveries")
     _folder(out / "textures")
@@ -154,15 +158,18 @@ def _paint(
 
 
 def _pictures(
-    settings: ShowroomSettings, sealed: ShowroomSettings
+    settings: ShowroomSettings, sealed: ShowroomSettings, car: OwnCar | None
 ) -> dict[str, Callable[[], NDArray[np.uint8]]]:
     """Livery -> what makes its texture."""
     size = settings.texture_size
     if settings.livery_dir is None:
-        from uvtex.showroom.liveries import paint
+        from uvtex.showroom.liveries import paint, samples
+        from uvtex.showroom.own_texels import own_texels
+        from uvtex.showroom.subject import PAINT
 
+        surface = own_texels(car.subject.meshes[PAINT], samples(size)) if car else None
         seeds = {f"livery_{n:03d}": livery_seed(settings, n) for n in range(sealed.liveries)}
-        return {name: partial(paint, seed, size) for name, seed in seeds.items()}
+        return {name: partial(paint, seed, size, surface) for name, seed in seeds.items()}
     from uvtex.data.pictures import read_rgb
 
     files = livery_files.find(Path(settings.livery_dir))

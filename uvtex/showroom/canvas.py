@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from uvtex.showroom.atlas import PANELS
-from uvtex.showroom.car import texels
+from uvtex.showroom.atlas import PANELS, TexelMap
 
 Floats32 = NDArray[np.float32]
 Colour = NDArray[np.float64]
@@ -29,15 +28,14 @@ class Canvas:
 
     side: int
     position: Floats32  # [n, 3] metres
-    panel: NDArray[np.int64]  # [n]
+    panel: NDArray[np.int64]  # [n], index into PANELS; negative on none of them
     colour: Floats32  # [n, 3] sRGB in [0, 1]
 
     @classmethod
-    def blank(cls, side: int) -> Canvas:
-        """An unpainted canvas of side * side samples."""
-        surface = texels(side)
+    def blank(cls, surface: TexelMap) -> Canvas:
+        """An unpainted canvas whose samples are the texels of ``surface`` [side, side]."""
         position = surface.position.reshape(-1, 3).astype(np.float32)
-        return cls(side, position, surface.panel.ravel(), np.ones_like(position))
+        return cls(len(surface.covered), position, surface.panel.ravel(), np.ones_like(position))
 
     @property
     def x(self) -> Floats32:

@@ -23,11 +23,6 @@ def seal(settings: ShowroomSettings) -> ShowroomSettings:
     """
     changed: dict[str, Any] = {}
     if settings.car is not None:
-        if settings.livery_dir is None:
-            raise ConfigError(
-                "showroom: procedural liveries fit the built-in car alone; give a folder of "
-                "textures made for your car (--liveries DIR)"
-            )
         changed["car"] = _sealed_car(settings.car)
     if settings.livery_dir is not None:
         folder = Path(settings.livery_dir)

@@ -67,13 +67,13 @@ def examine(mesh: Mesh, finest: int = FINEST) -> UvFacts:
     """
     uv = mesh.uv[mesh.faces]  # [m, 3, 2]
     corners = mesh.position[mesh.faces]  # [m, 3, 3]
-    outside = np.asarray(((uv < -OUTSIDE) | (uv > 1 + OUTSIDE)).any((1, 2)))
+    outside = _leaves(uv)
     a, b = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
     collapsed = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < COLLAPSED
     surface = np.linalg.norm(
         np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
     )
-    triangles, faces = _tiled(uv, outside)
+    triangles, faces = tiled(uv)
     grid = _grid(triangles, finest)
     covered, shared = _visit(triangles, faces, corners, grid)
     if collapsed.any():
@@ -89,9 +89,17 @@ def examine(mesh: Mesh, finest: int = FINEST) -> UvFacts:
     )
 
 
-def _tiled(uv: Floats, outside: NDArray[np.bool_]) -> tuple[Floats, Ints]:
-    """Triangles [k, 3, 2] of which each texel is looked up in the unit square, and their faces."""
-    index = np.arange(len(uv))
+def _leaves(uv: Floats) -> NDArray[np.bool_]:
+    return np.asarray(((uv < -OUTSIDE) | (uv > 1 + OUTSIDE)).any((1, 2)))
+
+
+def tiled(uv: Floats) -> tuple[Floats, Ints]:
+    """Triangles [k, 3, 2] of which each texel is looked up in the unit square, and their faces.
+
+    Args:
+        uv: [m, 3, 2], anywhere; the texture repeats.
+    """
+    index, outside = np.arange(len(uv)), _leaves(uv)
     triangles, faces = [uv[~outside]], [index[~outside]]
     away, which = uv[outside], index[outside]
     away = away - np.floor(away.min(1, keepdims=True))
@@ -123,7 +131,7 @@ def _visit(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     low = np.full((grid * grid, 3), np.inf, dtype=np.float32)
     high = np.full((grid * grid, 3), -np.inf, dtype=np.float32)
-    for part in _chunks(_boxes(triangles, grid)):
+    for part in chunks(triangles, grid):
         texel, face, weights = rasterise(triangles[part], grid)
         place = np.einsum("nk,nkc->nc", weights, corners[faces[part][face]]).astype(np.float32)
         np.minimum.at(low, texel, place)
@@ -134,7 +142,9 @@ def _visit(
     return covered.reshape(grid, grid), shared.reshape(grid, grid)
 
 
-def _chunks(boxes: Floats) -> Iterator[slice]:
+def chunks(triangles: Floats, grid: int) -> Iterator[slice]:
+    """Runs of ``triangles`` [m, 3, 2] that can be rasterised at once onto a ``grid``."""
+    boxes = _boxes(triangles, grid)
     group = (np.cumsum(boxes) // CHUNK).astype(np.int64)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     for begin, end in zip(starts, [*starts[1:], len(boxes)], strict=True):
