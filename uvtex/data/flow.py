@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from uvtex.errors import DataError
+
+REACH = 2
+"""Pixels of the UV map, along both sides: a texel seen at a glancing angle leaves gaps."""
 
 
 def read_uv_map(path: Path) -> np.ndarray:
@@ -38,16 +41,14 @@ def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.nd
 
     Returns:
         flow float32 [2, size, size], x then y in [-1, 1] with the view's outer edges at -1 and 1
-        (grid_sample's ``align_corners=False``), the mean over all pixels that see the texel; and
-        seen, bool [size, size]. Texels that are not seen take the flow of the nearest one that is,
-        or 0 where the view sees no paint at all.
+        (grid_sample's ``align_corners=False``), the mean over the pixels of one place that see the
+        texel (:func:`one_place`); and seen, bool [size, size]. Texels that are not seen take the
+        flow of the nearest one that is, or 0 where the view sees no paint at all.
     """
     h, w = uv.shape[:2]
-    rows, columns = np.nonzero(np.isfinite(uv).all(axis=2))
-    u, v = uv[rows, columns].T
-    texel = np.clip(((1 - v) * size).astype(np.int64), 0, size - 1) * size + np.clip(
-        (u * size).astype(np.int64), 0, size - 1
-    )
+    texels = texels_hit(uv, size)
+    rows, columns = np.nonzero(one_place(texels))
+    texel = texels[rows, columns]
     hits = np.bincount(texel, minlength=size * size)
     xy = np.stack([(columns + 0.5) / w * 2 - 1, (rows + 0.5) / h * 2 - 1])
     sums = np.stack([np.bincount(texel, axis, minlength=size * size) for axis in xy])
@@ -58,3 +59,63 @@ def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.nd
     nearest = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
     seen = ndimage.binary_closing(hit, iterations=close) | hit if close else hit
     return flow[:, nearest[0], nearest[1]], seen
+
+
+def texels_hit(uv: np.ndarray, size: int) -> np.ndarray:
+    """The flat index [h, w] of the texel that each pixel of ``uv`` sees; -1 where it sees none."""
+    painted = np.isfinite(uv).all(axis=2)
+    u, v = np.moveaxis(np.where(painted[..., None], uv, 0.5), 2, 0)
+    row = np.clip(((1 - v) * size).astype(np.int64), 0, size - 1)
+    column = np.clip((u * size).astype(np.int64), 0, size - 1)
+    return np.where(painted, row * size + column, -1)
+
+
+def one_place(texels: np.ndarray) -> np.ndarray:
+    """Which pixels of ``texels`` [h, w], from :func:`texels_hit`, speak for the texel they see.
+
+    A texel may be seen in several places: where mirrored parts share it, or on both sides of
+    something that stands before it. The mean of the places would be none of them. So pixels at most
+    REACH apart that see the same texel are joined into places, and one place is kept. Those that
+    have fewer than half the pixels of the largest are passed over, and of the others the leftmost
+    is taken: by size alone, neighbouring texels that two sides show equally well would be torn
+    apart.
+    """
+    pixel = np.flatnonzero(texels.ravel() >= 0)
+    place = _joined(texels)
+    places = int(place.max(initial=-1)) + 1
+    count = np.bincount(place, minlength=places)
+    across = np.bincount(place, pixel % texels.shape[1], places) / np.maximum(count, 1)
+    first, texel = np.zeros(places, dtype=np.int64), np.zeros(places, dtype=np.int64)
+    first[place[::-1]] = pixel[::-1]
+    texel[place] = texels.ravel()[pixel]
+    largest = np.zeros(int(texel.max(initial=0)) + 1, dtype=np.int64)
+    np.maximum.at(largest, texel, count)
+    small = 2 * count < largest[texel]
+    # What is left undecided goes to the place whose first pixel, row by row, comes first.
+    order = np.lexsort((first, across, small, texel))
+    chosen = np.zeros(places, dtype=bool)
+    chosen[order[np.unique(texel[order], return_index=True)[1]]] = True
+    kept = np.zeros(texels.size, dtype=bool)
+    kept[pixel] = chosen[place]
+    return kept.reshape(texels.shape)
+
+
+def _joined(texels: np.ndarray) -> np.ndarray:
+    """The number of the place that each pixel that sees a texel belongs to, row by row [n]."""
+    h, w = texels.shape
+    painted = texels >= 0
+    count = int(painted.sum())
+    number = np.cumsum(painted).reshape(h, w) - 1
+    ends = [np.zeros((2, 0), dtype=np.int64)]
+    for down in range(min(REACH + 1, h)):
+        for right in range(-REACH, REACH + 1):
+            if (down, right) <= (0, 0) or abs(right) >= w:
+                continue
+            here = (slice(0, h - down), slice(max(-right, 0), w - max(right, 0)))
+            there = (slice(down, h), slice(max(right, 0), w - max(-right, 0)))
+            same = painted[here] & (texels[here] == texels[there])
+            ends.append(np.stack([number[here][same], number[there][same]]))
+    a, b = np.concatenate(ends, axis=1)
+    graph = sparse.coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(count, count))
+    place: np.ndarray = sparse.csgraph.connected_components(graph, directed=False)[1]
+    return place
