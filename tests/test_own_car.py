@@ -556,7 +556,6 @@ def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--car", "CAR"), "a folder of textures made for your car"),
         (("--car", "gone.obj", "--liveries", "DIR"), "gone.obj: no such file"),
         (("--car", "CAR", "--liveries", "gone"), "gone: no such folder"),
         (("--liveries", "0"), "liveries: Input should be greater than or equal to 1, got 0"),
