@@ -136,6 +136,25 @@ def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
     return validate(TrainConfig, merge(preset, merged), where="settings")
 
 
+def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Flags of `uvtex train`, by their names in Python, as a layer for :func:`resolve`.
+
+    None stands for a flag that was not given.
+    """
+    values = {key: value for key, value in given.items() if value is not None}
+    schedule: dict[str, Any] = {
+        key: values.pop(key) for key in ("lr_scheduler", "lr_scheduler_tmax") if key in values
+    }
+    defaults = TrainConfig().schedule
+    for term in TERMS:
+        start, end = values.pop(f"w_{term}", None), values.pop(f"w_{term}_end", None)
+        if start is not None:
+            schedule[term] = {"start": start}
+        if end is not None:
+            schedule.setdefault(term, {"start": getattr(defaults, term).start})["end"] = end
+    return {**values, "schedule": schedule} if schedule else values
+
+
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` overlaid with ``over``, mapping by mapping; neither is changed."""
     out = dict(base)

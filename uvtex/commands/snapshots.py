@@ -68,7 +68,7 @@ def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
         return
     for folder in folders:
         found = look(folder)
-        click.echo(f"{folder}: {len(found)} checkpoints, {_size(found)}")
+        click.echo(f"{folder}: {_size(found)}")
         _table(found, reasons(found, every))
 
 
@@ -94,7 +94,7 @@ def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
     going = goers(look(folder), every)
     if _agreed(folder, going, dry_run, yes):
         remove(s.path for s in going)
-        click.echo(f"removed {len(going)} checkpoints, {_size(going)}")
+        click.echo(f"removed {_size(going)}")
 
 
 @snapshots.command()
@@ -126,7 +126,7 @@ def archive(
     named = folder if folder.name else folder.resolve()
     target = out or named.with_name(f"{named.name}.tar.gz")
     if dry_run:
-        click.echo(f"{target}: would hold {len(found)} checkpoints, {_size(found)}")
+        click.echo(f"{target}: would hold {_size(found)}")
     if removing and not _agreed(folder, going, dry_run, yes):
         going = []
     if dry_run:
@@ -137,7 +137,45 @@ def archive(
         "read back and equal"
     )
     if going:
-        click.echo(f"removed {len(done.removed)} checkpoints, {_size(done.removed)}")
+        click.echo(f"removed {_size(done.removed)}")
+
+
+@snapshots.command("import")
+@click.argument("file", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--force", is_flag=True, help="Replace OUT.")
+@JSON
+def import_(file: Path, out: Path, force: bool, as_json: bool) -> None:
+    """Convert the original's checkpoint FILE (.pt) to OUT (.safetensors), preset poc05.
+
+    Nothing in FILE is run: a file that asks for more than weights and settings is refused. The
+    metrics that it recorded are carried over as the original's; `uvtex evaluate` measures anew.
+
+    \b
+    Example:
+      uvtex snapshots import poc_05_best_model_orig.pt runs/orig/checkpoints/orig.safetensors
+      uvtex evaluate runs/orig/checkpoints/orig.safetensors --data data/photos --all
+    """
+    from uvtex.snapshots import import_original
+
+    done = import_original(file, out, force)
+    config, original = done.config, done.original
+    if as_json:
+        record = {"epoch": original.epoch, "image_size": config.image_size}
+        click.echo(json.dumps({"checkpoint": str(out), **record, "original": original.metrics}))
+        return
+    size = "" if "image_size" in original.args else " (not recorded, so the original's default)"
+    click.echo(f"{out}: poc05, epoch {original.epoch}, {config.image_size} px{size}")
+    if original.metrics:
+        click.echo(_recorded(original.metrics))
+
+
+def _recorded(metrics: dict[str, Any]) -> str:
+    figures = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in metrics.items())
+    return (
+        f"the original recorded {', '.join(figures)}: by its own definitions and split, not to be "
+        "compared with figures of `uvtex evaluate`"
+    )
 
 
 def _agreed(folder: Path, going: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
@@ -145,7 +183,7 @@ def _agreed(folder: Path, going: Sequence[Snapshot], dry_run: bool, yes: bool) -
     if not going:
         click.echo(f"{folder}: nothing to remove")
         return False
-    click.echo(f"{folder}: {len(going)} checkpoints would go, {_size(going)}")
+    click.echo(f"{folder}: would go: {_size(going)}")
     for s in going:
         click.echo(f"  {s.path.name}  {s.bytes:,} bytes")
     if dry_run:
@@ -159,7 +197,8 @@ def _size(found: Sequence[Snapshot]) -> str:
     from rich.filesize import decimal
 
     total = sum(s.bytes for s in found)
-    return f"{total:,} bytes ({decimal(total)})" if total >= 1000 else f"{total} bytes"
+    short = f" ({decimal(total)})" if total >= 1000 else ""
+    return f"{len(found)} checkpoint{'s'[: len(found) != 1]}, {total:,} bytes{short}"
 
 
 def _json(s: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
@@ -189,3 +228,5 @@ def _table(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
     for s in found:
         if s.problem:
             click.echo(s.problem, err=True)
+        if s.original and s.original["metrics"]:
+            click.echo(f"{s.path.name}: {_recorded(s.original['metrics'])}")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from uvtex.commands.options import DEVICE, JSON
-from uvtex.config import TERMS, TrainConfig, dump_yaml, load_yaml, resolve
+from uvtex.config import TERMS, dump_yaml, from_flags, load_yaml, resolve
 
 RUNS = Path("runs")
 
@@ -67,7 +67,7 @@ def train(
     """
     if resume and force:
         raise click.UsageError("--resume continues a run and --force replaces it: give one of them")
-    config = resolve(load_yaml(file) if file else {}, _layer(given))
+    config = resolve(load_yaml(file) if file else {}, from_flags(given))
     # Threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from uvtex import metrics
@@ -116,22 +116,6 @@ def train(
         click.echo(json.dumps(where))
     else:
         click.echo(progress.summary(best, config, run_dir, checkpoint))
-
-
-def _layer(given: dict[str, Any]) -> dict[str, Any]:
-    """Flags that were given, as settings."""
-    values = {key: value for key, value in given.items() if value is not None}
-    schedule: dict[str, Any] = {
-        key: values.pop(key) for key in ("lr_scheduler", "lr_scheduler_tmax") if key in values
-    }
-    defaults = TrainConfig().schedule
-    for term in TERMS:
-        start, end = values.pop(f"w_{term}", None), values.pop(f"w_{term}_end", None)
-        if start is not None:
-            schedule[term] = {"start": start}
-        if end is not None:
-            schedule.setdefault(term, {"start": getattr(defaults, term).start})["end"] = end
-    return {**values, "schedule": schedule} if schedule else values
 
 
 def _lpips_at_hand(metrics: Any) -> bool:
