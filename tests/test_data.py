@@ -112,6 +112,11 @@ def truncate(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-40])
 
 
+def endless_link(folder: Path) -> None:
+    (folder / "views/0_0.png").unlink()
+    (folder / "views/0_0.png").symlink_to("0_0.png")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -123,6 +128,9 @@ def truncate(folder: Path) -> None:
         (edit(lambda m: m["records"][0].update(view="../../secret.png")), "leaves the data set"),
         (edit(lambda m: m["records"][0].update(view="/etc/hostname")), "leaves the data set"),
         (edit(lambda m: m["records"][0].update(view="views/none.png")), "is missing"),
+        (edit(lambda m: m["records"][0].update(view="x" * 5000)), r"x{80}\.\.\.x{20} is missing"),
+        (edit(lambda m: m["records"][0].update(view="a\0b")), r"view a\\x00b is missing"),
+        (endless_link, "is missing"),
         (edit(lambda m: m["records"][0].update(texture="textures/1.png")), "two textures"),
         (edit(lambda m: m["records"][0].pop("mask")), "no `mask`"),
         (truncate, "not a readable picture"),

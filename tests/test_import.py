@@ -411,6 +411,15 @@ def test_a_broken_picture_is_left_out_and_named(
     assert which in reasons(report)
 
 
+def test_a_broken_file_is_called_what_each_record_uses_it_for(table: Path, tmp_path: Path) -> None:
+    (table.parent / "0_0.png").write_bytes(b"")
+    table.write_text(table.read_text() + "\n1_1.png,car 2,0_0.png\n0_1.png,car 3,0_1.png")
+    (table.parent / "tex/1.png").unlink()
+    said = reasons(import_set(table, tmp_path / "out"))
+    assert f"line 2: view {table.parent}/0_0.png: not a readable" in said
+    assert f"line 6: texture {table.parent}/0_0.png: not a readable" in said
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_every_kind_of_picture_is_taken(table: Path, tmp_path: Path, mode: str) -> None:
     path = table.parent / ("0_0.tif" if mode == "CMYK" else "0_0.png")

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as hn
 from PIL import Image
 
 from tests.sets import make_set
+from uvtex.cli import main
 from uvtex.data import drawing, manifest, masks, pictures
 from uvtex.data.cli import data
 from uvtex.data.imports import import_set
@@ -193,6 +195,47 @@ def test_the_masks_command_speaks_json_and_takes_a_method(tiny_set: Path, tmp_pa
     assert len(drawn) == 18
     assert {one["method"] for one in drawn} <= {"colour", "everything"}
     assert all((out / one["mask"]).is_file() and 0 <= one["iou"] <= 1 for one in drawn)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:-60]), "not a readable picture"),
+        (lambda p: p.write_bytes(b""), "the file is empty"),
+        (lambda p: Image.new("1", (20000, 20000)).save(p), "scale it down first"),
+    ],
+    ids=["truncated", "zero bytes", "bomb"],
+)
+def test_a_broken_view_ends_the_masks_with_its_name_and_leaves_nothing(
+    tmp_path: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    folder = make_set(tmp_path / "set", liveries=2, cameras=2)
+    spoil(folder / "views/1_1.png")
+    result = CliRunner().invoke(main, ["data", "masks", str(folder), str(tmp_path / "looks")])
+    assert result.exit_code == 1
+    assert f"{folder}/views/1_1.png: " in result.stderr
+    assert says in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16", "1x1", "lying"])
+def test_any_kind_of_view_gets_a_mask_of_its_shape(tmp_path: Path, mode: str) -> None:
+    folder = make_set(tmp_path / "set", liveries=2, cameras=1)
+    view = folder / "views/0_0.png"
+    picture = Image.open(view)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    if mode == "1x1":
+        picture.resize((1, 1)).save(view)
+    elif mode == "lying":
+        picture.resize((32, 20)).save(view, exif=exif)
+    elif mode == "I;16":
+        Image.fromarray(np.asarray(picture.convert("L"), np.uint16) * 257).save(view)
+    else:
+        picture.convert(mode).save(view, "TIFF" if mode == "CMYK" else "PNG")
+    drawing.write_masks(folder, tmp_path / "looks")
+    shape = {"1x1": (1, 1), "lying": (32, 20)}.get(mode, (32, 32))
+    assert pictures.read_grey(tmp_path / "looks/masks/views/0_0.png").shape == shape
 
 
 def test_the_masks_command_replaces_nothing(tiny_set: Path, tmp_path: Path) -> None:

@@ -636,6 +636,8 @@ def test_a_camera_file_places_the_cameras(
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        (f"[{'9' * 5000}]", "cannot be read as JSON"),
         ("{}", "must hold a list of poses"),
         ("[]", "poses: Tuple should have at least 1 item"),
         ('[{"eye": [1, 2, 3], "target": [0, 0, 0]}]', r"poses\.0\.fov: is required"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.sets import make_set, paint, shoot, uv_map
+from uvtex.cli import main
 from uvtex.config import TrainConfig
 from uvtex.data import duplicates, flow, manifest, pictures
 from uvtex.data.cli import data
@@ -261,6 +262,33 @@ def test_two_textures_of_one_livery_and_a_climbing_path_are_reported(messy: Path
     assert "record 5 view '../../x.png' leaves the data set's folder" in said
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("x" * 5000, "no path: File name too long"),
+        ("a\0b", "view 'a\\x00b' is no path"),
+        ("loop.png", "view loop.png is missing"),
+        ("views", "view views is missing"),
+        ("", "view  is missing"),
+    ],
+)
+def test_what_is_no_path_is_reported_in_short(messy: Path, path: str, says: str) -> None:
+    (messy / "loop.png").symlink_to("loop.png")
+    change(messy, lambda records: records[4].update(view=path))
+    report = measure(messy)
+    (problem,) = report.problems
+    assert (report.views, problem.kind, problem.file) == (17, "broken", "record 4")
+    assert says in problem.what
+    assert len(problem.what) < 200
+
+
+def test_what_is_no_record_is_called_so(messy: Path) -> None:
+    change(messy, lambda records: records.append(["x"] * 99))  # type: ignore[arg-type]
+    (problem,) = measure(messy).problems
+    assert problem.what.startswith("must be an object with named fields, got ['x', 'x'")
+    assert len(problem.what) < 200
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"records": []}'])
 def test_a_manifest_that_holds_nothing_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
@@ -335,6 +363,17 @@ def test_the_command_prints_the_figures_and_writes_the_page(tiny_set: Path, tmp_
     )
     assert "camera0" in result.output
     assert html.read_text().startswith("<!doctype html>")
+
+
+def test_a_page_that_has_no_folder_is_refused_before_the_work(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvtex.data.report.measure", None)
+    result = CliRunner().invoke(
+        main, ["data", "report", str(tiny_set), "--html", str(tmp_path / "none/r.html")]
+    )
+    assert result.exit_code == 1
+    assert "its folder is not there" in result.stderr
 
 
 def test_the_json_is_plain_and_whole(tiny_set: Path) -> None:

@@ -95,8 +95,9 @@ class _Checker:
                 look()
                 self._known[key] = None
             except DataError as error:
-                self._known[key] = f"{name} {error}"
-        return self._known[key]
+                self._known[key] = str(error)
+        fault = self._known[key]
+        return None if fault is None else f"{name} {fault}"
 
 
 def _refuse_small(size: tuple[int, int], path: Path | None) -> None:

@@ -14,6 +14,7 @@ import click
 
 from uvtex.config import TrainConfig
 from uvtex.console import CONTEXT
+from uvtex.errors import DataError
 
 if TYPE_CHECKING:
     from uvtex.data.car_facts import CarFacts
@@ -160,6 +161,8 @@ def report_(
     """
     from uvtex.data.report import measure
 
+    if html is not None and not html.absolute().parent.is_dir():  # said before, not after the work
+        raise DataError(f"{html}: its folder is not there; make it, or give another")
     with _bar("pictures") as progress:
         report = measure(folder, split_by, val_split, split_seed, progress)
     if html is not None:

@@ -50,6 +50,12 @@ class Manifest(BaseModel):
     records: tuple[Record, ...] = Field(min_length=1)
 
 
+def shown(path: str) -> str:
+    """A path for a message: without control characters, and its middle left out if it is long."""
+    text = path if path.isprintable() else ascii(path)[1:-1]
+    return text if len(text) <= 120 else f"{text[:80]}...{text[-20:]}"
+
+
 def write(folder: Path, records: Sequence[Record]) -> Path:
     """Writes ``manifest.json`` into ``folder``, last and atomically; returns its path."""
     path = folder / "manifest.json"
@@ -105,13 +111,14 @@ def _check_paths(folder: Path, manifest: Manifest) -> None:
                 continue
             if not inside(relative):
                 raise DataError(
-                    f"{folder}/manifest.json: record {number}: {field} {relative!r} leaves the "
-                    "data set's folder; paths must stay inside it"
+                    f"{folder}/manifest.json: record {number}: {field} '{shown(relative)}' "
+                    "leaves the data set's folder; paths must stay inside it"
                 )
+            # isfile, unlike Path's, is False of a name that is too long.
             composable = field == "view" and record.plate is not None
-            if not composable and not (folder / relative).is_file():
+            if not composable and not os.path.isfile(folder / relative):
                 raise DataError(
-                    f"{folder}/manifest.json: record {number}: {field} {relative} is missing"
+                    f"{folder}/manifest.json: record {number}: {field} {shown(relative)} is missing"
                 )
             checked.add(relative)
 
@@ -135,4 +142,8 @@ class _Inside:
         return self._parents[parent]
 
     def _resolved(self, relative: str) -> bool:
-        return (self._root / relative).resolve().is_relative_to(self._root)
+        # Not resolve(), which raises on loops of links.
+        try:
+            return Path(os.path.realpath(self._root / relative)).is_relative_to(self._root)
+        except ValueError:  # a NUL byte: no path at all
+            return False

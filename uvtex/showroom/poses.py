@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[Pose, ...]:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such camera file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # too deep, or a number too long
         raise ConfigError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(values, list):
         raise ConfigError(f"{path}: must hold a list of poses, each with eye, target and fov")

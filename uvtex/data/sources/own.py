@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ def read(source: Source) -> None:
     source.unusable += refused
     for where, record in records:
         files = {
-            name: (root / relative).resolve()
+            name: Path(os.path.realpath(root / relative))
             for name in _FIELDS
             if (relative := getattr(record, name)) is not None
         }
@@ -76,11 +77,16 @@ def _check(root: Path, record: manifest.Record, known: set[str]) -> None:
 
 def _check_inside(root: Path, name: str, relative: str, optional: bool) -> None:
     try:
-        target = (root / relative).resolve()
+        target = Path(os.path.realpath(root / relative))  # resolve() would raise on loops of links
         present = target.is_file()
-    except (OSError, ValueError) as error:  # NUL bytes, names too long, loops of links
-        raise DataError(f"{name} {relative!r} is no path: {error}") from None
+    except (OSError, ValueError) as error:  # names too long, NUL bytes
+        raise DataError(f"{name} '{manifest.shown(relative)}' is no path: {_why(error)}") from None
     if not target.is_relative_to(root):
-        raise DataError(f"{name} {relative!r} leaves the data set's folder")
+        raise DataError(f"{name} '{manifest.shown(relative)}' leaves the data set's folder")
     if not present and not optional:
-        raise DataError(f"{name} {relative} is missing")
+        raise DataError(f"{name} {manifest.shown(relative)} is missing")
+
+
+def _why(error: Exception) -> str:
+    # An OSError's text repeats the path, however long it is.
+    return str(getattr(error, "strerror", None) or error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from uvtex.data.manifest import shown
 from uvtex.errors import DataError
 
 
@@ -31,4 +32,6 @@ def parsed(file: Path) -> Any:
 def problem(error: ValidationError) -> str:
     """The first fault of a record, after its place in it."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "model_type":
+        return f"must be an object with named fields, got {shown(repr(first['input']))}"
     return f"{'.'.join(str(part) for part in first['loc']) or 'record'}: {first['msg']}"
