@@ -23,19 +23,15 @@ OBJECTIVE = "ssim_uv"
 """What Optuna maximises: the probe's SSIM(UV) at its epoch of best margin."""
 
 METRICS = (
-    "ssim_uv",
-    "ssim_uv_visible",
-    "ssim_view",
-    "ssim_view_true",
-    "ssim_view_noisy",
-    "haarpsi_view",
-    "haarpsi_view_true",
-    "lpips_view",
-    "lpips_view_true",
-    "l1_uv",
-    "l1_uv_visible",
+    *("ssim_uv", "ssim_uv_visible", "ssim_uv_covered", "l1_uv", "l1_uv_visible", "l1_uv_covered"),
+    *("ssim_view", "ssim_view_true", "ssim_view_noisy"),
+    *("ssim_view_inside", "ssim_view_true_inside", "ssim_view_noisy_inside"),
+    *("haarpsi_view", "haarpsi_view_true"),
+    *("lpips_view", "lpips_view_true", "lpips_view_inside", "lpips_view_true_inside"),
+    *("seam_uv", "bleed", "bleed_border"),
 )
-"""What a threshold may be on; all of them but LPIPS are measured in every run."""
+"""What a threshold may be on. LPIPS needs its backbone; what is of texels, or of a border, the
+set's UV maps; seams a built set. All others are measured in every run."""
 
 Scheduler = Literal["none", "cosine"]
 

@@ -8,6 +8,7 @@ set last, so that a run with a status has all its artifacts.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -279,7 +280,7 @@ class Tracker:
         if best is None:
             return
         for name, value in {**best["val"], "epoch": best["epoch"]}.items():
-            if run.data.metrics.get(f"best/{name}") != value:
+            if not math.isnan(value) and run.data.metrics.get(f"best/{name}") != value:
                 self._client.log_metric(
                     run.info.run_id, f"best/{name}", float(value), step=best["epoch"]
                 )
@@ -398,7 +399,12 @@ def _metrics(line: Mapping[str, Any], at: float) -> list[Metric]:
     values |= {f"schedule/w_{term}": value for term, value in line["weights"].items()}
     values |= {"schedule/lr": line["lr"], "epoch/seconds": line["seconds"]}
     stamp = int(at * 1000)
-    return [Metric(name, float(value), stamp, line["epoch"]) for name, value in values.items()]
+    # NaN says that there is no figure; MLflow would draw it and call it the latest.
+    return [
+        Metric(name, float(value), stamp, line["epoch"])
+        for name, value in values.items()
+        if not math.isnan(value)
+    ]
 
 
 def _artifacts(run_dir: Path) -> Iterator[Path]:

@@ -71,6 +71,13 @@ def test_ssim_within_looks_at_the_mask_alone() -> None:
     assert metrics.ssim_within(x, y, torch.zeros(2, 1, 48, 48)).isnan().all()
 
 
+def test_a_mean_within_a_mask_is_weighed_by_it() -> None:
+    values = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    assert metrics.within(values, torch.tensor([[[[1.0, 0.0], [0.0, 0.5]]]])).item() == 2
+    both = values.expand(2, -1, -1)
+    assert metrics.within(both, torch.ones(1, 1, 2, 2)).tolist() == [2.5, 2.5]  # one mask for all
+
+
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
     """A file of AlexNet's shape with weights the test draws: for the loading path, not a metric."""
@@ -102,6 +109,26 @@ def test_lpips_uses_the_backbone_it_is_given(backbone: Path) -> None:
         torch.testing.assert_close(ours(x, y), package.eval()(x, y).flatten())
     assert ours(x, x).tolist() == pytest.approx([0, 0], abs=1e-6)
     assert "sha256" in ours.version
+
+
+def test_lpips_inside_a_mask_is_the_packages_map_there(backbone: Path) -> None:
+    ours = metrics.load_lpips(str(backbone), torch.device("cpu"))
+    assert ours is not None
+    x, y = pictures(size=64)
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[..., 20:40, 10:50] = 1
+    whole, inside = ours.both(x, y, mask)
+    torch.testing.assert_close(whole, ours(x, y))
+    package = metrics._lpips_network(backbone)
+    package.spatial = True  # type: ignore[assignment]
+    with torch.no_grad():
+        full = package(x, y)
+    torch.testing.assert_close(inside, full[:, 0, 20:40, 10:50].mean(dim=(1, 2)))
+    mixed = x.clone()
+    mixed[..., 56:] = y[..., 56:]  # far from the mask
+    whole, inside = ours.both(x, mixed, mask)
+    assert (inside < whole / 2).all()
+    assert ours.both(x, y, mask * 0)[1].isnan().all()
 
 
 def test_lpips_finds_the_backbone_in_torchs_hub_cache(backbone: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import socket
 import time
@@ -100,6 +102,24 @@ def test_a_trial_is_a_child_run_with_settings_curves_state_and_files(study: Stud
     assert files == {"config.yaml", "epochs.jsonl", "checkpoints", "grids"}
     kept = {file.path for file in client.list_artifacts(run_id, "checkpoints")}
     assert kept == {"checkpoints/best.safetensors", "checkpoints/best_epoch002.safetensors"}
+
+
+def test_figures_of_artefacts_are_curves_and_those_that_are_none_are_left_out(
+    study: StudyConfig,
+) -> None:
+    _, run_dir = add_trial(study, 7)
+    lines = epoch_lines(run_dir)
+    for line in lines:
+        line["val"] |= {"seam_uv": 0.5 / line["epoch"], "bleed": 0.25, "bleed_towards": math.nan}
+    (run_dir / "epochs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run_id = follow(tracker_of(study), study, 7)
+    client = MlflowClient(study.tracking_uri)
+    history = client.get_metric_history(run_id, "val/seam_uv")
+    assert [m.value for m in history] == [0.5 / line["epoch"] for line in lines]
+    shown = client.get_run(run_id)
+    assert shown.data.metrics["best/bleed"] == 0.25
+    assert not [name for name in shown.data.metrics if "bleed_towards" in name]
+    assert "Liu" in shown.data.params["metric_versions.seam"]
 
 
 def test_saying_everything_twice_changes_nothing(study: StudyConfig) -> None:

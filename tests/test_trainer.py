@@ -201,6 +201,13 @@ def test_thresholds_on_an_absent_lpips_stop_at_once(tiny_set: Path, tmp_path: Pa
         Trainer(config, PairStore.open(tiny_set, config), tmp_path)
 
 
+def test_a_threshold_on_what_the_set_does_not_give_says_so(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings(thresholds=[Threshold(metric="seam_uv", at_most=0.1).model_dump()])
+    trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
+    with pytest.raises(UvtexError, match=r"on seam_uv, which this data set does not.*bleed"):
+        next(trainer.epochs())
+
+
 def test_the_bank_needs_uv_maps(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set")
     path = data / "manifest.json"

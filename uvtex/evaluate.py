@@ -9,12 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from uvtex import metrics
-from uvtex.config import TrainConfig
+from uvtex import bleed, metrics
+from uvtex.columns import (
+    Atlas,
+    bleed_columns,
+    pair_columns,
+    ssim_columns,
+    term_columns,
+    texture_columns,
+)
+from uvtex.config import TERMS, TrainConfig
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.losses import Outputs, Pair
+from uvtex.losses import Outputs
 from uvtex.passes import forward
 
 BATCH = 32
@@ -30,12 +38,16 @@ def measure(
 ) -> dict[str, float]:
     """Every metric and loss term over the validation side: means of :func:`samples`.
 
-    A sample for which a metric is NaN does not count in it. Both networks are left in evaluation
-    mode.
+    A sample for which a metric is NaN does not count in it, and a metric that is NaN for all of
+    them is left out; unless it is a loss term that is NaN: then the networks are broken, and every
+    metric's plain mean says so. Both networks are left in evaluation mode.
     """
     columns = samples(predictor, renderer, data, config, lpips)
-    values = torch.stack([column.nanmean() for column in columns.values()]).tolist()  # one sync
-    return dict(zip(columns, values, strict=True))
+    broken = torch.stack([columns[term] for term in TERMS]).isnan().any()
+    means = [torch.where(broken, column.mean(), column.nanmean()) for column in columns.values()]
+    values = torch.stack([broken.to(means[0]), *means]).tolist()  # the one sync
+    kept = zip(columns, values[1:], strict=True)
+    return {name: value for name, value in kept if values[0] or not math.isnan(value)}
 
 
 @torch.no_grad()
@@ -57,77 +69,33 @@ def samples(
     # The noise is the same at every epoch and for every run.
     noise = torch.Generator(data.device).manual_seed(0)
     columns: dict[str, list[Tensor]] = defaultdict(list)
+    atlas = Atlas.of(data)
     for batch in data.val_batches(BATCH):
+        swapped = bleed.swap(batch.pair.a, batch.pair.mask_a)
         with autocast(data.device, config.precision):
             out = forward(predictor, renderer, batch.pair)
             shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
             noisy = renderer((out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1))
-        for name, column in _columns(batch, out.float32(), noisy.float(), lpips).items():
+            moved = predictor(swapped.view)
+        out = out.float32()
+        found = _columns(batch, out, noisy.float(), atlas, lpips)
+        found |= bleed_columns(batch, out.texture_a, moved.float(), swapped)
+        for name, column in found.items():
             columns[name].append(column)
     return {name: torch.cat(parts) for name, parts in columns.items()}
 
 
 def _columns(
-    batch: Batch, out: Outputs, noisy: Tensor, lpips: metrics.LPIPS | None
+    batch: Batch, out: Outputs, noisy: Tensor, atlas: Atlas, lpips: metrics.LPIPS | None
 ) -> dict[str, Tensor]:
     pair = batch.pair
-    columns = term_columns(pair, out) | texture_columns(batch, out.texture_a)
-    # Nobody trains the renderer to paint the background: what it makes of it is not judged.
-    view_a, view_b = (
-        _over(view, v, m)
-        for view, v, m in ((out.view_a, pair.a, pair.mask_a), (out.view_b, pair.b, pair.mask_b))
+    return (
+        term_columns(pair, out)
+        | texture_columns(batch, out.texture_a, atlas)
+        | pair_columns("view", out.view_a, out.view_b, pair, lpips)
+        | pair_columns("view_true", out.view_true, out.view_true, pair, lpips)
+        | ssim_columns("view_noisy", noisy, pair.a, pair.mask_a)
     )
-    true_a, true_b = (
-        _over(out.view_true, v, m) for v, m in ((pair.a, pair.mask_a), (pair.b, pair.mask_b))
-    )
-    noisy_a = _over(noisy, pair.a, pair.mask_a)
-    compare = {"ssim": metrics.ssim, "haarpsi": metrics.haarpsi}
-    if lpips is not None:
-        compare["lpips"] = lpips
-    for name, metric in compare.items():
-        columns[f"{name}_view"] = (metric(view_a, pair.a) + metric(view_b, pair.b)) / 2
-        columns[f"{name}_view_true"] = (metric(true_a, pair.a) + metric(true_b, pair.b)) / 2
-    columns["ssim_view_noisy"] = metrics.ssim(noisy_a, pair.a)
-    return columns
-
-
-def term_columns(pair: Pair, out: Outputs) -> dict[str, Tensor]:
-    """What :func:`uvtex.losses.terms` gives for each sample as a batch of its own: name -> [B]."""
-    direct_a, direct_b = _l1(out.texture_a, pair.texture), _l1(out.texture_b, pair.texture)
-    cycle_a = _l1(out.view_a, pair.a, pair.mask_a)
-    cycle_b = _l1(out.view_b, pair.b, pair.mask_b)
-    return {
-        "cycle": (cycle_a + cycle_b) / 2,
-        "uv": _l1(out.texture_true, pair.texture),
-        "direct": (direct_a + direct_b) / 2,
-        "cross": _l1(out.texture_a, out.texture_b),
-    }
-
-
-def texture_columns(batch: Batch, texture: Tensor) -> dict[str, Tensor]:
-    """Metrics of a predicted texture [B, 3, S, S] against the true one: name -> [B]."""
-    true = batch.pair.texture
-    columns = {
-        "ssim_uv": metrics.ssim(texture, true),
-        "l1_uv": _l1(texture, true),
-    }
-    if batch.seen_a is not None:
-        columns["ssim_uv_visible"] = metrics.ssim_within(texture, true, batch.seen_a)
-        columns["l1_uv_visible"] = _l1(texture, true, batch.seen_a)
-    return columns
-
-
-def _l1(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
-    """:func:`uvtex.losses.masked_l1` of each sample: [B]."""
-    error = (x - y).abs()
-    if mask is None:
-        return error.mean(dim=(1, 2, 3))
-    area = mask.sum(dim=(1, 2, 3)) * x.shape[1]
-    return (error * mask).sum(dim=(1, 2, 3)) / area.clamp_min(1e-6)
-
-
-def _over(view: Tensor, background: Tensor, mask: Tensor) -> Tensor:
-    return background + (view - background) * mask
 
 
 def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
@@ -142,9 +110,10 @@ def mean_colour_samples(data: PairStore) -> dict[str, Tensor]:
     colour, everywhere. It has no reprojection, so no view metric. Name -> [N], as :func:`samples`.
     """
     columns: dict[str, list[Tensor]] = defaultdict(list)
+    atlas = Atlas.of(data)
     for batch in data.val_batches(BATCH):
         true = batch.pair.texture
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
-        for name, column in texture_columns(batch, flat).items():
+        for name, column in texture_columns(batch, flat, atlas).items():
             columns[name].append(column)
     return {name: torch.cat(parts) for name, parts in columns.items()}

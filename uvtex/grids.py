@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from uvtex import checkpoint
+from uvtex.columns import texture_columns
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.errors import UvtexError
-from uvtex.evaluate import texture_columns
 from uvtex.files import write_atomic
 from uvtex.passes import forward
 

@@ -1,4 +1,10 @@
-"""SSIM, HaarPSI and LPIPS: images in [-1, 1] in, one number an image out."""
+"""SSIM, HaarPSI and LPIPS: images in [-1, 1] in, one number an image out.
+
+SSIM and LPIPS are means of a map, so that they can also be taken over a mask. HaarPSI is not: its
+similarities at three scales are weighted by wavelet coefficients and go through a logistic curve,
+piq gives the final number alone, and its widest wavelet spans 16 pixels, so that hardly any of
+them lies wholly inside a small mask. There is no HaarPSI inside the mask here.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.errors import BackboneMissing
@@ -17,6 +24,9 @@ VERSIONS = {
     "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
     "haarpsi": "piq HaarPSI on [0, 1], three scales, c 30, alpha 4.2",
     "lpips": "lpips 0.1 AlexNet on [-1, 1]",
+    "inside": "means of the SSIM and LPIPS maps weighted by the mask, the view's own outside",
+    "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
+    "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
 }
 """What each family of metrics is; stored beside every figure."""
 
@@ -53,28 +63,39 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Mean of :func:`ssim_map` less its border of five, as in the paper: [B]."""
-    return ssim_map(x, y)[:, 5:-5, 5:-5].mean(dim=(1, 2))
+    return cropped(ssim_map(x, y))
+
+
+def cropped(similarity: Tensor) -> Tensor:
+    """Mean of a map [B, H, W] less its border of five: [B]."""
+    return similarity[:, 5:-5, 5:-5].mean(dim=(1, 2))
 
 
 def ssim_within(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
     """Mean of :func:`ssim_map` over ``mask`` [B, 1, H, W]: [B]; NaN for an empty mask."""
+    return within(ssim_map(x, y), mask)
+
+
+def within(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of a map [B, H, W] weighted by ``mask`` [B or 1, 1, H, W]: [B]; NaN for an empty one."""
     weight = mask[:, 0].float()
-    return (ssim_map(x, y) * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))
+    return (values * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))
 
 
 def haarpsi(x: Tensor, y: Tensor) -> Tensor:
     """Haar perceptual similarity index (Reisenhofer et al. 2018): [B] in [0, 1], 1 is equal.
 
     Args:
-        x, y: [B, 3, H, W] in [-1, 1], H and W at least 32.
+        x, y: [B, 3, H, W] in [-1, 1], H and W at least 32; NaN gives NaN.
     """
     import_torchvision()
     import piq
 
     with torch.autocast(x.device.type, enabled=False):
-        pictures = [((z.float() + 1) / 2).clamp(0, 1) for z in (x, y)]
+        pictures = [((z.float() + 1) / 2).clamp(0, 1).nan_to_num() for z in (x, y)]
         value: Tensor = piq.haarpsi(*pictures, data_range=1.0, reduction="none")
-    return value
+    # piq stops at NaN with a bare assertion.
+    return value + 0 * (x + y).float().mean(dim=(1, 2, 3))
 
 
 class LPIPS:
@@ -83,12 +104,28 @@ class LPIPS:
     def __init__(self, backbone: Path, device: torch.device) -> None:
         self.version = f"{VERSIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
         self._net = _lpips_network(backbone).to(device)
+        self._layers: list[Tensor] = []
+        for head in self._net.get_submodule("lins").children():
+            head.register_forward_hook(lambda module, args, out: self._layers.append(out))
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.both(x, y, torch.ones_like(x[:, :1]))[0]
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+    def both(self, x: Tensor, y: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The distance, and the mean of its map over ``mask`` [B, 1, H, W]: [B] and [B].
+
+        The map is the package's ``spatial`` one: each layer's distances brought to the picture's
+        size and added up. Features see well beyond a mask's border. NaN for an empty mask.
+        """
+        self._layers.clear()
         with torch.autocast(x.device.type, enabled=False):
             value: Tensor = self._net(x.float(), y.float())
-        return value.flatten()
+            full = [
+                F.interpolate(layer, x.shape[2:], mode="bilinear", align_corners=False)
+                for layer in self._layers
+            ]
+        return value.flatten(), within(torch.stack(full).sum(dim=0)[:, 0], mask)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError
+from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.evaluate import measure
 from uvtex.files import write_atomic
 from uvtex.margin import margin
@@ -152,7 +152,7 @@ class Trainer:
         val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
         val["total"] = sum(now[term] * val[term] for term in TERMS)
         val["total_ref"] = sum(REFERENCE[term] * val[term] for term in TERMS)
-        val["margin"] = margin(val, config.thresholds)
+        val["margin"] = self._margin(val)
         best = max((r.val["margin"] for r in self._reports), default=-math.inf)
         return EpochReport(
             epoch=epoch,
@@ -164,6 +164,16 @@ class Trainer:
             images=len(self.data.train),
             best=val["margin"] > best or not self._reports,
         )
+
+    def _margin(self, val: dict[str, float]) -> float:
+        absent = [t.metric for t in self.config.thresholds if t.metric not in val]
+        if absent:
+            raise UvtexError(
+                f"{self.run_dir}: a threshold is on {', '.join(absent)}, which this data set does "
+                "not give: figures of texels or of a border need `uv_map` in its manifest, seams a "
+                f"set built by this version; it gives {', '.join(sorted(val))}"
+            )
+        return margin(val, self.config.thresholds)
 
     def _train(self, epoch: int, now: dict[str, float], lr: float) -> dict[str, float]:
         for name, network in self._networks().items():

@@ -20,6 +20,12 @@ TITLES = {
     "haarpsi_view": "HaarPSI(View)",
     "lpips_view": "LPIPS(View)",
     "lpips_view_true": "LPIPS(View) of the true texture",
+    "ssim_uv_covered": "SSIM(UV), covered texels",
+    "ssim_view_inside": "SSIM(View) inside the mask",
+    "lpips_view_inside": "LPIPS(View) inside the mask",
+    "seam_uv": "Panel seams",
+    "bleed": "Bleed of the background",
+    "bleed_border": "Bleed at the silhouette",
     "margin": "margin",
 }
 

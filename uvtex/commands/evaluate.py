@@ -28,6 +28,8 @@ HEADLINE = (
     "lpips_view",
     "ssim_view_true",
     "ssim_view_noisy",
+    "seam_uv",
+    "bleed_border",
 )
 WIDE = 160
 """Columns of a terminal on which the metrics' names need not be broken."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from uvtex import seams
 from uvtex.config import Augment, TrainConfig
 from uvtex.data import manifest, splits
 from uvtex.data.augment import augmented
@@ -21,6 +22,7 @@ from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
 from uvtex.losses import Pair
+from uvtex.seams import Seams
 
 CHUNK = 256
 """Pictures digested at once."""
@@ -74,6 +76,8 @@ class PairStore:
         self._liveries, self._contents = liveries, contents
         self.bank = contents.bank
         """Flow and seen texels of every camera, where the set's UV maps are known."""
+        self.seams: Seams | None = None
+        """The car's, where the set says where they are."""
         self.train, self.val = sides
         self._held_out = sides[1]
         self.device = device
@@ -107,6 +111,8 @@ class PairStore:
         if everything:
             store.train, store.val = [], list(range(len(files.liveries)))
             store._mates = store._group()
+        if store.covered is not None:
+            store.seams = seams.read(folder, store.covered[0])
         return store
 
     @staticmethod
@@ -124,6 +130,11 @@ class PairStore:
     def size(self) -> int:
         """Side of every picture, in pixels."""
         return self._contents.views.size
+
+    @property
+    def covered(self) -> Tensor | None:
+        """Texels that some camera sees, bool [1, S, S], where the set's UV maps are known."""
+        return None if self.bank is None else self.bank[1].any(dim=0)
 
     def fingerprint(self) -> str:
         """Digest of what the split holds out: figures of two runs compare if it is equal.

@@ -65,6 +65,7 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
     textures = _paint(settings, sealed, out, car, tell)
     if car is not None:
         _mark(settings, out, car)
+    _write_seams(out, car)
     records: list[manifest.Record] = []
     stands = _cameras(sealed, car)
     remaining = Remaining()
@@ -118,6 +119,13 @@ def _mark(settings: ShowroomSettings, out: Path, car: OwnCar) -> None:
 
     unwrapped = settings.car is not None and settings.car.unwrap
     write_marks(out, car, settings.texture_size, unwrapped)
+
+
+def _write_seams(out: Path, car: OwnCar | None) -> None:
+    from uvtex.showroom.seam_edges import write
+    from uvtex.showroom.subject import PAINT, built_in
+
+    write(out, (car.subject if car else built_in()).meshes[PAINT])
 
 
 def _report(sealed: ShowroomSettings, out: Path, car: OwnCar, stands: list[Camera]) -> str:

@@ -1,0 +1,114 @@
+"""Mask bleed: what of a texture changes when only the background of its view does.
+
+A view and the same view before another background are given to the predictor; a predictor that
+keeps to the car gives the same texture twice. Neither the true texture nor a renderer is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+DEPTHS = {"bleed_border": 0.0, "bleed_2px": 2.0, "bleed_4px": 4.0, "bleed_8px": 8.0}
+"""Metric -> pixels inside the silhouette from which on it counts, up to the next one's."""
+LEAST = 0.5 / 127.5
+"""Half of a level of 255: a texture that changes by less than this did not change."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Views before another background, and what that changed."""
+
+    view: Tensor  # [B, 3, H, W] in [-1, 1]
+    change: Tensor  # [B, 3, H, W], of the background; on the car that of the nearest of it
+    depth: Tensor  # [B, 1, H, W], pixels to the nearest of the background, 0 there
+
+
+def swap(view: Tensor, mask: Tensor) -> Swap:
+    """``view`` [B, 3, H, W] with one plain colour where it does not show the car.
+
+    The colour is the background's mean, half of the range brighter or darker in each channel. What
+    the mask encloses, as windows, belongs to the car. Pixels that are car in part keep that part.
+
+    Args:
+        mask: [B, 1, H, W] in [0, 1], the car's share of each pixel.
+    """
+    found = [_outside(one[0].numpy()) for one in mask.cpu()]
+    share, depth, place = (
+        torch.from_numpy(np.stack(parts)).to(view.device) for parts in zip(*found, strict=True)
+    )
+    share, depth = share[:, None].to(view), depth[:, None].to(view)
+    flat = place.flatten(1)[:, None].expand(-1, view.shape[1], -1)
+    behind = view.flatten(2).gather(2, flat).view_as(view)
+    plain = (depth == 0).to(view)
+    area = plain.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    mean = (view * plain).sum(dim=(2, 3), keepdim=True) / area
+    change = torch.where(mean < 0, mean + 1, mean - 1) - behind
+    return Swap(view + share * change, change, depth)
+
+
+def bleed(before: Tensor, after: Tensor, swapped: Swap) -> Tensor:
+    """Mean change of a texture [B, 3, S, S] in parts of the background's mean change: [B].
+
+    0: the background leaves no trace. NaN where there is no background.
+    """
+    outside = (swapped.depth == 0).to(before)
+    area = outside.sum(dim=(1, 2, 3)) * 3
+    return (after - before).abs().mean(dim=(1, 2, 3)) / (
+        (swapped.change.abs() * outside).sum(dim=(1, 2, 3)) / area
+    )
+
+
+def by_depth(
+    before: Tensor,
+    after: Tensor,
+    swapped: Swap,
+    flow: Tensor,  # [B, 2, S, S] in [-1, 1], where each texel is seen
+    seen: Tensor,  # [B, 1, S, S] in {0, 1}, whether it is
+) -> dict[str, Tensor]:
+    """The bleed of the texels that are seen, by depth inside the silhouette: name -> [B].
+
+    Each of DEPTHS is the texels' mean change in parts of the change of the background that is
+    nearest to where they are seen: a texture that takes a tenth of its colour from there has 0.1.
+    ``bleed_towards`` says how much of the border's change points towards the new background's
+    colour: 1 all of it, 0 none, -1 away. NaN where there are no such texels, or no change.
+    """
+    at = flow.permute(0, 2, 3, 1)
+    depth = F.grid_sample(swapped.depth, at, padding_mode="border", align_corners=False)
+    pull = F.grid_sample(
+        swapped.change, at, mode="nearest", padding_mode="border", align_corners=False
+    )
+    change = after - before
+    ends = [*list(DEPTHS.values())[1:], float("inf")]
+    columns = {}
+    for (name, begin), end in zip(DEPTHS.items(), ends, strict=True):
+        part = seen * (depth >= begin) * (depth < end)
+        columns[name] = _sum(change.abs() * part) / _sum(pull.abs() * part)
+    border = seen * (depth < ends[0])
+    length = pull.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    along = (change * pull).sum(dim=1, keepdim=True) / length
+    size = change.norm(dim=1, keepdim=True)
+    moved = border * (size > LEAST)
+    columns["bleed_towards"] = _sum(along * moved) / _sum(size * moved)
+    return columns
+
+
+def _sum(values: Tensor) -> Tensor:
+    return values.sum(dim=(1, 2, 3))
+
+
+def _outside(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a mask [H, W]: the background's share, the depth, and the nearest background's index."""
+    car = ndimage.binary_fill_holes(mask > 0)
+    if car.all():  # nothing to measure by, and the transform would make distances up
+        return np.zeros_like(mask), np.full_like(mask, np.inf), np.zeros(mask.shape, np.int64)
+    depth, (row, column) = ndimage.distance_transform_edt(car, return_indices=True)
+    # Only the outline is car in part: a half pixel at a window's edge has car behind it.
+    edge = car & ndimage.binary_dilation(~car, np.ones((3, 3)))
+    share = np.where(car, np.where(edge, 1 - mask, 0), 1)
+    return share.astype(mask.dtype), depth, row * mask.shape[1] + column
