@@ -9,6 +9,8 @@ from pathlib import Path
 from uvtex.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
+LEAST_SIDE = 16
+"""Pixels; the smallest texture that a set can have."""
 SHOWN = 10
 """Broken files that one message names."""
 
@@ -80,6 +82,10 @@ def check(liveries: dict[str, Path], tell: Callable[[str], None]) -> None:
             read_rgb(path)
         except DataError as error:
             broken.append(str(error))
+            continue
+        if min(facts.width, facts.height) < LEAST_SIDE:
+            size = f"{facts.width}x{facts.height}"
+            broken.append(f"{path}: {size} pixels; at least {LEAST_SIDE} a side are needed")
             continue
         odd = [*facts.oddities]
         if facts.width != facts.height:
