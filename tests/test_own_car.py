@@ -36,7 +36,6 @@ from uvtex.showroom.compose import compose, linear_from_srgb, srgb_from_linear
 from uvtex.showroom.mesh import Mesh
 from uvtex.showroom.own_car import OwnCar
 from uvtex.showroom.placing import place
-from uvtex.showroom.remaining import Remaining
 from uvtex.showroom.sharing import examine
 
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "cars"
@@ -679,19 +678,6 @@ def test_a_missing_library_is_one_clear_line(
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UvtexError, match=rf"needs {name}.*pip install 'uvtex-sweep\[showroom\]'"):
         load(car_file, unwrap=True)
-
-
-def test_time_left_is_told_once_something_is_known() -> None:
-    now = [0.0]
-    left = Remaining(clock=lambda: now[0])
-    assert left.words(10) == ""
-    now[0] = 100
-    left.skipped()
-    now[0] = 104
-    left.done()
-    assert left.words(9) == ", about 36 s left"
-    assert left.words(90) == ", about 6 min left"
-    assert left.words(9000) == ", about 10.0 h left"
 
 
 @needs_shared

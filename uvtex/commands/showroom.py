@@ -51,13 +51,15 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
       uvtex showroom build data/mine --car car.glb --liveries liveries/ --texture-size 1024
       uvtex showroom build data/many --car car.glb --liveries 100 --texture-size 1024
     """
+    from uvtex.commands.bars import stages
     from uvtex.config import load_yaml, validate
     from uvtex.showroom import build
     from uvtex.showroom.settings import ShowroomSettings
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
     settings = validate(ShowroomSettings, values, where="showroom")
-    manifest = build(settings, out, progress=lambda line: click.echo(line, err=True))
+    with stages() as (tell, stage):
+        manifest = build(settings, out, tell, stage)
     built = validate(ShowroomSettings, load_yaml(out / "showroom.yaml"), where="showroom.yaml")
     click.echo(
         f"{manifest.parent}: {built.cameras * built.liveries} views of "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +58,10 @@ def import_(source: Path, out: Path, link: bool, method: Any, as_json: bool) -> 
       uvtex data import photos.csv data/photos
       uvtex data import old/augmented data/old --link
     """
+    from uvtex.commands.bars import counted
     from uvtex.data.imports import import_set
 
-    with _bar("pictures") as progress:
+    with counted("pictures") as progress:
         report = import_set(source, out, link, method, progress)
     click.echo(json.dumps(report.to_json()) if as_json else "\n".join(_imported(report)))
 
@@ -112,9 +112,10 @@ def masks_(folder: Path, out: Path, method: Any, as_json: bool) -> None:
     Example:
       uvtex data masks data/photos looks
     """
+    from uvtex.commands.bars import counted
     from uvtex.data.drawing import write_masks
 
-    with _bar("masks") as progress:
+    with counted("masks") as progress:
         drawn = write_masks(folder, out, method, progress)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in drawn]))
@@ -159,11 +160,12 @@ def report_(
     Example:
       uvtex data report data/photos --html report.html
     """
+    from uvtex.commands.bars import counted
     from uvtex.data.report import measure
 
     if html is not None and not html.absolute().parent.is_dir():  # said before, not after the work
         raise DataError(f"{html}: its folder is not there; make it, or give another")
-    with _bar("pictures") as progress:
+    with counted("pictures") as progress:
         report = measure(folder, split_by, val_split, split_seed, progress)
     if html is not None:
         from uvtex.data.report_page import render
@@ -245,17 +247,3 @@ def _in_use(car: CarFacts) -> str:
         f"by two places of the car{f' ({car.shared_texels})' if car.shared_texels else ''}"
         + ("" if unseen is None else f", {unseen:.1f}% seen by no camera")
     )
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal's standard error, and silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

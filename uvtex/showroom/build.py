@@ -17,8 +17,8 @@ from uvtex.config import dump_yaml
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.files import write_atomic
+from uvtex.remaining import Remaining
 from uvtex.showroom import encode, livery_files
-from uvtex.showroom.remaining import Remaining
 from uvtex.showroom.sealing import check_same, seal
 from uvtex.showroom.settings import ShowroomSettings
 
@@ -32,16 +32,27 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 """Called with one line whenever there is something to tell."""
+Stage = Callable[[str, int, int, str], None]
+"""Called with what is made, how many are done, how many there are, and the time left in words."""
 
 SETTINGS = "showroom.yaml"
+LIVERIES, CAMERAS = "liveries", "cameras"
 BATCH = 8
 """Liveries composed at once."""
 
 
-def build(settings: ShowroomSettings, out: Path, progress: Progress | None = None) -> Path:
+def build(
+    settings: ShowroomSettings,
+    out: Path,
+    progress: Progress | None = None,
+    stage: Stage | None = None,
+) -> Path:
     """Builds the data set of ``settings`` in ``out``; returns its manifest's path.
 
     What an interrupted build left is kept. The same settings give the same files.
+
+    Args:
+        stage: without it, each camera is told in a line of ``progress``.
 
     Raises:
         ConfigError: settings that cannot go together.
@@ -62,7 +73,8 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
         _check_liveries(settings, tell)
         _folder(out)
         write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
-    textures = _paint(settings, sealed, out, car, tell)
+    advance = stage or _in_lines(tell)
+    textures = _paint(_pictures(settings, sealed, car), out, advance)
     if car is not None:
         _mark(settings, out, car)
     _write_seams(out, car)
@@ -70,13 +82,14 @@ def build(settings: ShowroomSettings, out: Path, progress: Progress | None = Non
     stands = _cameras(sealed, car)
     remaining = Remaining()
     for number, camera in enumerate(stands):
-        tell(f"camera {number + 1} of {len(stands)}{remaining.words(len(stands) - number)}")
+        advance(CAMERAS, number, len(stands), remaining.words(len(stands) - number))
         there = (out / "plates" / f"{camera.name}.npz").exists()
         plate = _plate(sealed, out, number, camera, car)
         if sealed.views is not False:
             _dress(out, camera.name, plate, textures)
         remaining.skipped() if there else remaining.done()
         records.extend(_record(camera.name, path) for path in textures)
+    advance(CAMERAS, len(stands), len(stands), "")
     if car is not None:
         tell(_report(sealed, out, car, stands))
     return manifest.write(out, records)
@@ -144,24 +157,33 @@ def _check_liveries(settings: ShowroomSettings, tell: Progress) -> None:
         livery_files.check(files, tell)
 
 
+def _in_lines(tell: Progress) -> Stage:
+    def advance(what: str, done: int, total: int, left: str) -> None:
+        if what == LIVERIES and done == 0:
+            tell(f"{total} {what}")
+        elif what == CAMERAS and done < total:
+            tell(f"camera {done + 1} of {total}{left}")
+
+    return advance
+
+
 def _paint(
-    settings: ShowroomSettings,
-    sealed: ShowroomSettings,
-    out: Path,
-    car: OwnCar | None,
-    tell: Progress,
+    pictures: dict[str, Callable[[], NDArray[np.uint8]]], out: Path, advance: Stage
 ) -> list[Path]:
     """The textures' paths; those that are missing are painted, or read and brought to size."""
-    pictures = _pictures(settings, sealed, car)
-    verb = "painting" if settings.livery_dir is None else "copying"
-    tell(f"{verb} {len(pictures)} liveries")
     _folder(out / "textures")
-    paths = []
+    paths: list[Path] = []
+    remaining = Remaining()
     for name, picture in pictures.items():
+        advance(LIVERIES, len(paths), len(pictures), remaining.words(len(pictures) - len(paths)))
         path = out / "textures" / f"{name}.png"
-        if not path.exists():
+        if path.exists():
+            remaining.skipped()
+        else:
             write_atomic(path, encode.png(picture()))
+            remaining.done()
         paths.append(path)
+    advance(LIVERIES, len(paths), len(pictures), "")
     return paths
 
 

@@ -1,0 +1,118 @@
+"""What people see while a set is built or imported: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.sets import make_set
+from uvtex.commands.bars import counted, stages
+from uvtex.remaining import Remaining
+from uvtex.showroom import ShowroomSettings, build
+
+TINY = ShowroomSettings(size=16, texture_size=16, cameras=3, liveries=2, samples=1, supersample=1)
+
+
+def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
+    """Exit code and standard error of a command whose standard error is a terminal."""
+    import pty  # not on Windows
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, stderr=theirs, stdout=subprocess.DEVNULL
+    ) as process:
+        os.close(theirs)
+        written = bytearray()
+        try:
+            while chunk := os.read(ours, 65536):
+                written += chunk
+        except OSError:  # how Linux says that the other side closed
+            pass
+    os.close(ours)
+    return process.returncode, written.decode()
+
+
+def test_a_build_moves_a_bar_through_liveries_and_cameras(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int, str]] = []
+    lines: list[str] = []
+    build(TINY, tmp_path / "set", lines.append, lambda *step: seen.append(step))
+    assert [step[:3] for step in seen] == [
+        *(("liveries", done, 2) for done in range(3)),
+        *(("cameras", done, 3) for done in range(4)),
+    ]
+    assert [" left" in step[3] for step in seen[3:]] == [False, True, True, False]
+    assert not any("camera" in line for line in lines), "told by the bar already"
+
+
+def test_a_build_that_goes_on_counts_what_was_there(tmp_path: Path) -> None:
+    build(TINY, tmp_path / "set")
+    (tmp_path / "set" / "manifest.json").unlink()
+    seen: list[tuple[str, int, int, str]] = []
+    build(TINY, tmp_path / "set", None, lambda *step: seen.append(step))
+    assert seen[-1] == ("cameras", 3, 3, "")
+    assert all(left == "" for _, _, _, left in seen), "what was there says nothing of the time"
+
+
+def test_without_a_bar_each_camera_is_a_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    build(TINY, tmp_path / "set", lines.append)
+    assert lines[0] == "2 liveries"
+    assert [line[:13] for line in lines[1:]] == [f"camera {n} of 3" for n in (1, 2, 3)]
+
+
+def test_a_file_gets_lines_and_no_bar() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    with stages(console) as (say, stage):
+        assert stage is None
+        say("a line of [more] than forty characters, kept as it is: 12")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "a line of [more] than forty characters, kept as it is: 12\n"
+
+
+def test_counting_into_a_file_tells_a_line_every_ten_seconds() -> None:
+    console, now = Console(file=io.StringIO(), width=80), [0.0]
+    with counted("pictures", console, lambda: now[0]) as count:
+        for done in range(1, 8):
+            now[0] += 4.0
+            count(done, 7)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "pictures: 3 of 7, about 16 s left",
+        "pictures: 6 of 7, about 4 s left",
+    ]
+
+
+def test_time_left_is_told_once_something_is_known() -> None:
+    now = [0.0]
+    left = Remaining(clock=lambda: now[0])
+    assert left.words(10) == ""
+    now[0] = 100
+    left.skipped()
+    now[0] = 104
+    left.done()
+    assert left.words(9) == ", about 36 s left"
+    assert left.words(90) == ", about 6 min left"
+    assert left.words(9000) == ", about 10.0 h left"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is needed")
+def test_commands_show_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    uvtex = [sys.executable, "-c", "from uvtex.cli import main; main()"]
+    make_set(tmp_path / "source", liveries=2, cameras=2, size=16)
+    quick = ["--size", "16", "--cameras", "2", "--liveries", "2", "--samples", "1"]
+    for command, words in (
+        (["data", "import", "source", "imported"], ("pictures", "4/4")),
+        (["showroom", "build", "rendered", *quick], ("liveries", "cameras", "2/2")),
+    ):
+        code, written = on_a_terminal([*uvtex, *command], tmp_path)
+        assert code == 0, written
+        for word in words:
+            assert word in written, (command, written)
+        assert "\x1b[?25h" in written, "the cursor is shown again"
