@@ -27,8 +27,8 @@ may take two equal ones for the same size."""
 class PictureToTexture(nn.Module):
     """uint8 pictures [N, H, W, 3] of any size to uint8 textures [N, S, S, 3].
 
-    As :mod:`uvtex.infer` does: padded to a square by the border's median colour, never stretched,
-    and resized with antialiasing.
+    As ``uvtex infer --whole`` does: padded to a square by the border's median colour, never
+    stretched, and resized with antialiasing.
     """
 
     def __init__(self, predictor: nn.Module, size: int) -> None:

@@ -207,12 +207,12 @@ def test_preparing_in_the_graph_is_what_infer_does(tmp_path: Path) -> None:
     """Padding and resizing agree with the photo path, but for the resampling filter."""
     from PIL import Image
 
-    from uvtex.infer import _square
+    from uvtex.photos import prepare
 
     y, x = np.mgrid[:60, :90]
     photo = np.stack([x * 2, y * 4, (x + y)], axis=-1).astype(np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
-    expected = _square(tmp_path / "photo.png", 32)
+    expected = prepare(tmp_path / "photo.png", 32, None, whole=True).view
     program = export.PictureToTexture(torch.nn.Identity(), 32)
     mine = program(torch.from_numpy(photo)[None])[0].numpy()
     difference = np.abs(mine.astype(int) - expected.astype(int))

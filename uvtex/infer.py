@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from uvtex import checkpoint
-from uvtex.data.pictures import read_rgb
+from uvtex.config import validate
 from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.files import write_atomic
+from uvtex.framing import Framing
 from uvtex.grids import encode_png, make_folder, to_picture
-
-SMALLEST = 16
+from uvtex.photos import Photo, find_mask, prepare
+from uvtex.result_files import distinct_names, refuse_overwriting, result_files
 
 
 def locate(name: str) -> Path:
@@ -45,48 +48,143 @@ def locate(name: str) -> Path:
     return fetch(name)
 
 
-def infer(name: str, photos: Sequence[Path], out: Path, device: str = "auto") -> list[Path]:
-    """Writes ``STEM_uv.png`` and ``STEM_reproj.png`` for each photo.
+@dataclass(frozen=True)
+class Inferred:
+    """One photo's results, and what was done to get them; ``to_json`` is its record."""
 
-    A photo that is not square is padded to a square by its border's median colour, never
-    stretched. Every photo is read before anything is written.
+    photo: Photo
+    files: dict[str, Path]
+    """``texture``, ``reprojection``, ``view`` (what the network saw) and ``record``."""
+    warnings: tuple[str, ...]
+    to_json: dict[str, Any]
+
+
+def infer(
+    name: str,
+    photos: Sequence[Path],
+    out: Path,
+    device: str = "auto",
+    masks: Path | None = None,
+    texture_size: int | None = None,
+    whole: bool = False,
+) -> list[Inferred]:
+    """Writes ``NAME_uv.png``, ``_reproj.png``, ``_view.png`` and ``_infer.json`` for each photo.
+
+    ``NAME`` is the photo's stem; of photos that share it, with as much of the path before it, or
+    the ending behind it, as tells them apart. Every photo is read before anything is written.
+
+    Args:
+        masks: a mask for the one photo, or a folder with ``NAME.png`` or ``STEM.png`` for each.
+        texture_size: side of the texture written; None: the network's own.
+        whole: show the network whole photos, however large the car is in them.
 
     Raises:
-        CheckpointError, DataError: the checkpoint or a photo cannot be used.
-        ConfigError: two photos would write the same file.
+        CheckpointError: the checkpoint cannot be used.
+        DataError: photos or masks cannot be used; every one is named.
+        ConfigError: a file would be written over a photo or a mask, or a photo is given twice.
     """
-    stems = [photo.stem for photo in photos]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise ConfigError(
-            f"photos share the name {', '.join(twice)} and would overwrite each "
-            "other; rename them or give separate --out"
-        )
-    loaded = checkpoint.load(locate(name))
+    names = distinct_names(photos)
+    if masks is not None and len(photos) > 1 and not masks.is_dir():
+        raise ConfigError(f"{masks}: one mask for {len(photos)} photos; give a folder of masks")
+    path = locate(name)
+    loaded = checkpoint.load(path)
+    framing = checkpoint.read_header(path).get("framing")
+    known = None if framing is None else validate(Framing, framing, where=str(path))
+    size = loaded.config.image_size
+    ready = _prepared(photos, names, masks, size, known, whole)
+    results = [result_files(out, stem) for stem in names]
+    refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
+    make_folder(out)
     where = resolve_device(device)
     predictor, renderer = loaded.predictor.to(where), loaded.renderer.to(where)
-    pictures = [_square(photo, loaded.config.image_size) for photo in photos]
-    make_folder(out)
-    files = []
-    for stem, picture in zip(stems, pictures, strict=True):
-        view = torch.from_numpy(picture).to(where).permute(2, 0, 1)[None].float() / 127.5 - 1
+    done = []
+    for photo, files in zip(ready, results, strict=True):
+        view = torch.from_numpy(photo.view).to(where).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.no_grad():
             texture = predictor(view)
             reprojection = renderer(texture)
-        for kind, image in (("uv", texture), ("reproj", reprojection)):
-            files.append(out / f"{stem}_{kind}.png")
-            write_atomic(files[-1], encode_png(to_picture(image[0])))
-    return files
+        side = texture_size or texture.shape[-1]
+        pictures = {
+            "texture": resampled(to_picture(texture[0]), side),
+            "reprojection": to_picture(reprojection[0]),
+            "view": Image.fromarray(photo.view),
+        }
+        for kind, picture in pictures.items():
+            write_atomic(files[kind], encode_png(picture))
+        warnings = [*photo.warnings, *_of_texture(texture.shape[-1], side)]
+        record = _record(photo, loaded, name, files, texture.shape[-1], side, warnings)
+        write_atomic(files["record"], (json.dumps(record, indent=1) + "\n").encode())
+        done.append(Inferred(photo, files, tuple(warnings), record))
+    return done
 
 
-def _square(photo: Path, size: int) -> np.ndarray:
-    pixels = read_rgb(photo)
-    height, width = pixels.shape[:2]
-    if min(height, width) < SMALLEST:
-        raise DataError(f"{photo}: {width}x{height} pixels; at least {SMALLEST} a side are needed")
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ground = tuple(int(c) for c in np.median(border, axis=0))
-    side = max(height, width)
-    sheet = Image.new("RGB", (side, side), ground)
-    sheet.paste(Image.fromarray(pixels), ((side - width) // 2, (side - height) // 2))
-    return np.array(sheet.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0))
+def resampled(texture: Image.Image, size: int) -> Image.Image:
+    """``texture`` at ``size`` pixels a side."""
+    if texture.size == (size, size):
+        return texture
+    return texture.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _prepared(
+    photos: Sequence[Path],
+    names: Sequence[str],
+    masks: Path | None,
+    size: int,
+    framing: Framing | None,
+    whole: bool,
+) -> list[Photo]:
+    ready, problems = [], []
+    for path, name in zip(photos, names, strict=True):
+        try:
+            mask = None if masks is None else find_mask(masks, path, name)
+            ready.append(prepare(path, size, framing, mask, whole))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join([*problems, "nothing was written"]))
+    return ready
+
+
+def _of_texture(native: int, size: int) -> list[str]:
+    if size > native:
+        return [f"texture upsampled from {native} to {size} px: larger, not more detailed"]
+    return [f"texture reduced from {native} to {size} px"] if size < native else []
+
+
+def _record(
+    photo: Photo,
+    loaded: checkpoint.Checkpoint,
+    name: str,
+    files: dict[str, Path],
+    native: int,
+    size: int,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    square = photo.square
+    edges = (square.left, square.top, square.right, square.bottom)
+    return {
+        "photo": str(photo.path),
+        "checkpoint": {
+            "name": name,
+            "file": str(loaded.path),
+            "preset": loaded.config.preset,
+            "epoch": loaded.epoch,
+            "metrics": loaded.metrics,
+        },
+        "stored_size": [photo.facts.width, photo.facts.height],
+        "oddities": list(photo.facts.oddities),
+        "exif_orientation": photo.facts.orientation,
+        "upright_size": list(photo.upright),
+        "mask": {
+            "source": photo.mask.source,
+            "guessed": photo.mask.guessed,
+            "share": round(photo.mask.share, 4),
+        },
+        "square": [round(edge, 2) for edge in edges],
+        "cropped": photo.cropped,
+        "padding": {"share": round(photo.padding, 4), "colour": list(photo.ground)},
+        "view_size": len(photo.view),
+        "texture": {"network_size": native, "size": size, "resampled": size != native},
+        "files": {kind: str(file) for kind, file in files.items()},
+        "warnings": list(warnings),
+    }

@@ -18,6 +18,7 @@ from uvtex.device import autocast
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.evaluate import measure
 from uvtex.files import write_atomic
+from uvtex.framing import framing_of
 from uvtex.margin import margin
 from uvtex.models import BankPredictor, build
 from uvtex.passes import forward
@@ -58,6 +59,7 @@ class Trainer:
         self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
         self._fingerprint = data.fingerprint()
+        self._framing = framing_of(data.train_masks())
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
         self.predictor, self.renderer = (
             network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -245,6 +247,7 @@ class Trainer:
             "metrics": report.val,
             "metric_versions": self.metric_versions(),
             "data_fingerprint": self._fingerprint,
+            "framing": None if self._framing is None else self._framing.model_dump(),
         }
         weights_only = {
             f"{name}.{key}": value

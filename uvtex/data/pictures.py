@@ -31,6 +31,8 @@ class Facts:
     height: int
     oddities: tuple[str, ...]
     """Each a short clause such as ``16 bits a channel`` or ``CMYK``; empty for plain 8-bit RGB."""
+    orientation: int = 1
+    """EXIF's; 1 is upright, 2 to 8 are turned or mirrored."""
 
 
 def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
@@ -78,7 +80,8 @@ def describe(path: Path) -> Facts:
         DataError: missing, no picture, or larger than Pillow considers safe.
     """
     with _reading(path) as file:
-        return Facts(*file.size, oddities=tuple(_oddities(file)))
+        turned = int(file.getexif().get(ORIENTATION, 1))
+        return Facts(*file.size, oddities=tuple(_oddities(file)), orientation=turned)
 
 
 def _oddities(file: Image.Image) -> Iterator[str]:

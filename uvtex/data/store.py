@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -151,6 +152,14 @@ class PairStore:
             textures = self._contents.textures.take(chunk.part("texture"))
             digest.update(textures.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    def train_masks(self, most: int = 64) -> np.ndarray:
+        """Up to ``most`` of the training side's different masks, bool [M, S, S]."""
+        column = COLUMNS.index("mask")
+        places = self._contents.index[self.train][:, column].unique()  # type: ignore[no-untyped-call]
+        chosen = places[:: -(-len(places) // most)]
+        grey = self._contents.masks.take(Places(chosen, chosen.to(self.device)))
+        return grey[:, 0].cpu().numpy() > 127
 
     def train_batches(
         self, batch_size: int, seed: int, epoch: int, augment: Augment | None = None
