@@ -272,6 +272,32 @@ def test_the_report_says_how_much_of_the_atlas_is_shared(bare: Path, tmp_path: P
     )["car"] == uv  # fmt: skip
 
 
+def car_file(folder: Path, marks: str) -> None:
+    uv = {"covered_percent_of_atlas": 55, "shared_percent_of_covered": 9, "shared_texels": marks}
+    (folder / "car.json").write_text(json.dumps({"uv": uv}))
+
+
+def test_an_import_keeps_what_is_known_of_the_car(bare: Path, tmp_path: Path) -> None:
+    car_file(bare, "shared_texels.png")
+    Image.new("L", (8, 8), 255).save(bare / "shared_texels.png")
+    import_set(bare, tmp_path / "out")
+    for name in ("car.json", "shared_texels.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (bare / name).read_bytes()
+
+
+@pytest.mark.parametrize("marks", ["../secret.png", "gone.png", "/etc/hostname", "link.png"])
+def test_a_car_file_that_leads_elsewhere_is_not_followed(
+    bare: Path, tmp_path: Path, marks: str
+) -> None:
+    (tmp_path / "secret.png").write_bytes(b"not for you")
+    (bare / "link.png").symlink_to(tmp_path / "secret.png")
+    car_file(bare, marks)
+    report = import_set(bare, tmp_path / "out")
+    assert [item.where for item in report.unusable] == ["car.json"]
+    assert not any(b"not for you" in content for content in files(tmp_path / "out").values())
+    assert report.views == 12
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"uv": {"shared_percent_of_covered": 900}}'])
 def test_a_broken_car_file_is_odd_and_no_more(bare: Path, text: str) -> None:
     (bare / "car.json").write_text(text)

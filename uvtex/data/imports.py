@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from uvtex.data import checking, manifest, sources
+from uvtex.data.car_facts import CAR, read_car
 from uvtex.data.drawing import Method, draw_shot, of_camera
 from uvtex.data.folders import refuse_existing, whole_folder
 from uvtex.data.shots import Shot, Shots
@@ -90,8 +91,33 @@ def import_set(
     report.stand_ins = [s for s in found.stand_ins if s.livery in present]
     report.views, report.liveries = len(usable), len(present)
     with whole_folder(out) as folder:
+        if found.kind == "manifest":
+            _bring_car(found.path.parent, folder, report)
         _Builder(folder, link, method, report, progress).build(usable)
     return report
+
+
+def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
+    """Copies what a rendered set knows of its car's atlas, where it knows something."""
+    try:
+        car = read_car(source)
+    except DataError as error:
+        report.unusable.append(Unusable(CAR, str(error)))
+        return
+    marks = car and car.shared_texels
+    if marks and not _beside(source, marks):
+        report.unusable.append(Unusable(CAR, f"shared_texels {marks!r} is no file beside it"))
+        return
+    for name in (CAR, marks) if car else ():
+        if name:
+            shutil.copyfile(source / name, folder / name)
+            report.copied += 1
+
+
+def _beside(folder: Path, name: str) -> bool:
+    """Whether ``name`` is a file of ``folder`` itself, links followed."""
+    target = os.path.realpath(folder / name)
+    return os.path.dirname(target) == os.path.realpath(folder) and os.path.isfile(target)
 
 
 def _nothing(path: Path, unusable: list[Unusable]) -> str:
