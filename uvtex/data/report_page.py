@@ -2,105 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from uvtex.data import masks, pictures
 from uvtex.data.car_facts import CarFacts
-from uvtex.data.manifest import Record
 from uvtex.data.report import Camera, Livery, Report
 from uvtex.data.report_leakage import Leakage, Match
 from uvtex.data.report_look import COVERAGE_SIZE, Problem
-from uvtex.data.shots import Shot, Shots
-from uvtex.errors import DataError
+from uvtex.data.report_style import STYLE
+from uvtex.data.report_thumbs import Thumbs, heat
 
-THUMB = 112
-"""Pixels along a thumbnail's longer side."""
 MOST_LIVERIES, MOST_VIEWS, MOST_CAMERAS, MOST_ROWS = 120, 4, 60, 200
 """Shown; the page says how many there are."""
-
-STYLE = """
-:root { --ink: #1f2933; --quiet: #616e7c; --line: #e4e7eb; --ground: #f5f6f8; --card: #fff;
-  --train: #0072b2; --val: #b35c00; --bad: #b3261e; --good: #00704f; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 Inter, 'Segoe UI', system-ui, -apple-system, 'Helvetica Neue', Arial, sans-serif; }
-main { max-width: 1160px; margin: 0 auto; padding: 44px 24px 80px; }
-h1 { font-size: 32px; letter-spacing: -.02em; line-height: 1.15; margin: 0 0 8px;
-  overflow-wrap: anywhere; }
-.verdict { font-size: 18px; margin: 0 0 24px; max-width: 52em; padding-left: 14px;
-  border-left: 4px solid var(--good); }
-.verdict.bad { border-color: var(--bad); }
-.kicker { color: var(--quiet); font-size: 12px; letter-spacing: .09em; text-transform: uppercase;
-  margin: 0 0 4px; }
-.cards { display: grid; gap: 12px; grid-template-columns:
-  repeat(auto-fit, minmax(max(134px, 100% / var(--across) - 12px), 1fr)); }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 12px 16px; }
-.card b { display: block; font-size: 25px; line-height: 1.25; letter-spacing: -.01em;
-  font-variant-numeric: tabular-nums; }
-.card span { color: var(--quiet); font-size: 13px; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
-  padding: 22px 24px; margin: 20px 0 0; }
-h2 { font-size: 20px; letter-spacing: -.01em; margin: 0 0 2px; }
-h3 { font-size: 14px; margin: 20px 0 8px; }
-.lead { color: var(--quiet); margin: 0 0 14px; max-width: 60em; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th { text-align: left; color: var(--quiet); font-weight: 500; font-size: 13px; }
-th, td { border-bottom: 1px solid var(--line); padding: 6px 14px 6px 0; vertical-align: middle; }
-tr:last-child td { border-bottom: 0; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.file { font-family: ui-monospace, 'Cascadia Mono', Menlo, monospace; font-size: 12.5px;
-  overflow-wrap: anywhere; }
-td.file { min-width: 20em; } td.what { min-width: 14em; }
-img { display: block; border-radius: 5px; background: #d8dce1; }
-.pill { display: inline-block; border-radius: 99px; padding: 1px 9px; font-size: 12px;
-  font-weight: 600; color: #fff; background: var(--quiet); }
-.pill.train { background: var(--train); } .pill.val { background: var(--val); }
-.pill.both, .pill.broken { background: var(--bad); }
-.bar { display: flex; height: 22px; border-radius: 6px; overflow: hidden; margin: 4px 0 6px;
-  background: var(--line); }
-.bar i { display: block; }
-.bar .train { background: var(--train); } .bar .val { background: var(--val); }
-.bar .leak { background: repeating-linear-gradient(45deg, var(--bad) 0 6px, #d9534a 6px 12px); }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--quiet); font-size: 13px; }
-.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
-  margin: 0 6px 0 0; }
-.meter { height: 8px; border-radius: 4px; background: var(--line); min-width: 120px; }
-.meter i { display: block; height: 100%; border-radius: 4px; background: var(--train); }
-.atlas { display: grid; grid-template-columns: minmax(180px, 256px) 1fr; gap: 28px; }
-.atlas img { width: 100%; image-rendering: pixelated; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(252px, 1fr)); gap: 14px; }
-.tile { border: 1px solid var(--line); border-radius: 10px; padding: 10px; min-width: 0; }
-.tile header { display: flex; justify-content: space-between; gap: 8px; align-items: center;
-  margin-bottom: 8px; }
-.tile header b { font-size: 13.5px; overflow-wrap: anywhere; }
-.tile footer { color: var(--quiet); font-size: 12.5px; margin-top: 6px; }
-.tile .row { display: grid; grid-template-columns: 2fr 1fr 1fr; gap: 4px; }
-.tile .row img { width: 100%; height: 100%; object-fit: cover; aspect-ratio: 1; }
-.tile .row img:first-child { grid-row: span 2; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
-.pair img { width: 100%; aspect-ratio: 1; object-fit: cover; }
-.shots { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; }
-.shots img { width: 100%; }
-.shots b { font-size: 13.5px; } .shots small { color: var(--quiet); display: block; }
-.missing { background: #eceff2; color: var(--quiet); font-size: 12px; border-radius: 5px;
-  display: grid; place-items: center; aspect-ratio: 1; }
-@media (max-width: 640px) { main { padding: 24px 12px; } .atlas { grid-template-columns: 1fr; } }
-@media print { body { background: #fff; } section { break-inside: avoid-page; } }
-"""
 
 
 def render(report: Report) -> str:
     """The page of a report; thumbnails are read from the report's folder."""
-    thumbs = _Thumbs(Path(report.folder), report.records)
+    thumbs = Thumbs(Path(report.folder), report.records)
     name = Path(report.folder).resolve().name
     body = "".join(
         [
@@ -120,45 +39,6 @@ def render(report: Report) -> str:
         f"<title>{escape(name)}: data report</title><style>{STYLE}</style></head>"
         f"<body><main>{body}</main></body></html>\n"
     )
-
-
-class _Thumbs:
-    """Thumbnails as data URIs, each made once; of views without a file, composed."""
-
-    def __init__(self, folder: Path, records: Sequence[Record]) -> None:
-        self._folder, self._shots = folder, Shots()
-        self._plated = {record.view: record for record in records if record.plate}
-        self._made: dict[tuple[str, str | None], str] = {}
-
-    def __call__(self, name: str, mask: str | None = None, alt: str = "") -> str:
-        """An ``img`` of a file of the set, outlined by its mask, or a box that says it is not."""
-        key = (name, mask)
-        if key not in self._made:
-            try:
-                self._made[key] = _uri(self._pixels(name, mask))
-            except DataError:
-                self._made[key] = ""
-        if not self._made[key]:
-            return '<div class="missing">unreadable</div>'
-        return f'<img loading="lazy" src="{self._made[key]}" alt="{escape(alt or name)}">'
-
-    def _pixels(self, name: str, mask: str | None) -> np.ndarray:
-        if name in self._plated:
-            rgb = self._shots.read(Shot.of(self._folder, self._plated[name]))
-        else:
-            rgb = pictures.read_rgb(self._folder / name)
-        if mask is None:
-            return rgb
-        marked = pictures.read_grey(self._folder / mask) > 127
-        return masks.overlay(rgb, marked) if marked.shape == rgb.shape[:2] else rgb
-
-
-def _uri(pixels: np.ndarray, quality: int = 82) -> str:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _section(heading: str, body: str, lead: str) -> str:
@@ -233,7 +113,7 @@ def _split_lead(leak: Leakage) -> str:
     )
 
 
-def _split(leak: Leakage, thumbs: _Thumbs) -> str:
+def _split(leak: Leakage, thumbs: Thumbs) -> str:
     if leak.error:
         return f"<p>{escape(leak.error)}</p>"
     total = leak.train + leak.val
@@ -270,7 +150,7 @@ def _split(leak: Leakage, thumbs: _Thumbs) -> str:
     )
 
 
-def _pairs(heading: str, matches: Sequence[Match], thumbs: _Thumbs) -> str:
+def _pairs(heading: str, matches: Sequence[Match], thumbs: Thumbs) -> str:
     if not matches:
         return ""
     tiles = "".join(
@@ -313,7 +193,7 @@ def _coverage(report: Report) -> str:
             "Not known: it needs UV maps, which showroom sets have and photographs do not.",
         )
     most = max(int(report.seen_by.max()), 1)
-    heat = _heat(report.seen_by / most)
+    picture = heat(report.seen_by / most)
     rows = "".join(
         f'<tr><td>{escape(c.name)}</td><td class="n">{_percent(c.coverage)}</td>'
         f'<td><div class="meter"><i style="width:{100 * c.coverage:.1f}%"></i></div></td></tr>'
@@ -325,7 +205,7 @@ def _coverage(report: Report) -> str:
     )
     return _section(
         "Coverage of the atlas",
-        f'<div class="atlas"><div>{heat}<p class="legend">Dark: seen by no camera. Yellow: by '
+        f'<div class="atlas"><div>{picture}<p class="legend">Dark: seen by no camera. Yellow: by '
         f"{most}.</p></div><div>{table}</table></div></div></div>",
         f"{_percent(report.unseen)} of the atlas is seen by no camera, counted on "
         f"{COVERAGE_SIZE} x {COVERAGE_SIZE} texels. What no part of the car uses counts as unseen."
@@ -345,18 +225,7 @@ def _in_use(car: CarFacts | None) -> str:
     )
 
 
-def _heat(share: np.ndarray) -> str:
-    """A picture of values in [0, 1], from near black over blue and green to yellow."""
-    stops = np.array([[24, 26, 36], [58, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]])
-    at = np.where(share > 0, 0.12 + 0.88 * share, 0) * (len(stops) - 1)
-    pixels = [np.interp(at, range(len(stops)), stops[:, channel]) for channel in range(3)]
-    out = io.BytesIO()
-    Image.fromarray(np.stack(pixels, axis=2).astype(np.uint8)).save(out, "PNG")
-    uri = base64.b64encode(out.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{uri}" alt="Atlas, by how many cameras see a texel">'
-
-
-def _cameras(report: Report, thumbs: _Thumbs) -> str:
+def _cameras(report: Report, thumbs: Thumbs) -> str:
     if not report.cameras:
         return ""
     mask_of = {record.view: record.mask for record in report.records}
@@ -370,7 +239,7 @@ def _cameras(report: Report, thumbs: _Thumbs) -> str:
     )
 
 
-def _camera(camera: Camera, mask_of: dict[str, str | None], thumbs: _Thumbs) -> str:
+def _camera(camera: Camera, mask_of: dict[str, str | None], thumbs: Thumbs) -> str:
     sees = "" if camera.coverage is None else f", sees {_percent(camera.coverage)} of the atlas"
     bare = camera.views - camera.masks
     without = f", {bare} without a mask" if bare else ""
@@ -380,7 +249,7 @@ def _camera(camera: Camera, mask_of: dict[str, str | None], thumbs: _Thumbs) -> 
     )
 
 
-def _liveries(report: Report, thumbs: _Thumbs) -> str:
+def _liveries(report: Report, thumbs: Thumbs) -> str:
     views: dict[str, list[str]] = {}
     for record in report.records:
         views.setdefault(record.livery, []).append(record.view)
@@ -397,7 +266,7 @@ def _liveries(report: Report, thumbs: _Thumbs) -> str:
 
 
 def _tiles(
-    liveries: Sequence[Livery], views: dict[str, list[str]], thumbs: _Thumbs
+    liveries: Sequence[Livery], views: dict[str, list[str]], thumbs: Thumbs
 ) -> Iterator[str]:
     for livery in liveries:
         own = views[livery.name]
