@@ -122,6 +122,13 @@ def test_our_own_set_comes_through_unchanged(tiny_set: Path, tmp_path: Path) -> 
     assert stores[1].bank is not None
 
 
+def test_the_seams_of_a_built_set_come_along(tiny_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_set, tmp_path / "set")
+    (tmp_path / "set" / manifest.SEAMS).write_bytes(b"seams")
+    import_set(tmp_path / "set", tmp_path / "out")
+    assert (tmp_path / "out" / manifest.SEAMS).read_bytes() == b"seams"
+
+
 def test_files_are_copied_whole_and_the_source_stays(table: Path, tmp_path: Path) -> None:
     before = snapshot(table.parent)
     report = import_set(table, tmp_path / "out")

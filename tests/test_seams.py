@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from uvtex import seams
+from uvtex.data.manifest import SEAMS
 from uvtex.errors import DataError
 from uvtex.showroom.liveries import paint
 from uvtex.showroom.mesh import Floats, Mesh, grid, merge
@@ -218,17 +219,17 @@ def test_a_set_says_where_its_seams_are(tmp_path: Path) -> None:
     found = seams.read(tmp_path, covered)
     assert found is not None
     torch.testing.assert_close(found.sides.a, known().sides.a)
-    content = (tmp_path / seams.FILE).read_bytes()
+    content = (tmp_path / SEAMS).read_bytes()
     write(tmp_path, panel(0, 1, LEFT))  # a build that goes on keeps what is there
-    assert (tmp_path / seams.FILE).read_bytes() == content
-    (tmp_path / seams.FILE).unlink()
+    assert (tmp_path / SEAMS).read_bytes() == content
+    (tmp_path / SEAMS).unlink()
     write(tmp_path, panel(0, 1, LEFT))
     assert seams.read(tmp_path, covered) is None  # a car without any
 
 
 def test_a_broken_file_of_seams_is_named(tmp_path: Path) -> None:
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
-    path = tmp_path / seams.FILE
+    path = tmp_path / SEAMS
     for a in (np.zeros((2, 2, 2)), np.full((1, 2, 2), np.nan)):
         np.savez(path, a=a, b=a, length=np.ones(1))
         with pytest.raises(DataError, match=r"seams\.npz: not readable.*Build the set again"):

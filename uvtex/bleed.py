@@ -33,7 +33,8 @@ def swap(view: Tensor, mask: Tensor) -> Swap:
     """``view`` [B, 3, H, W] with one plain colour where it does not show the car.
 
     The colour is the background's mean, half of the range brighter or darker in each channel. What
-    the mask encloses, as windows, belongs to the car. Pixels that are car in part keep that part.
+    the mask encloses, as windows, belongs to the car; wheels that a mask of paint leaves out at its
+    edge go with the background. Pixels that are car in part keep that part.
 
     Args:
         mask: [B, 1, H, W] in [0, 1], the car's share of each pixel.

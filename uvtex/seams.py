@@ -16,11 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uvtex.data.manifest import SEAMS
 from uvtex.errors import DataError
 
-FILE = "seams.npz"
-"""Of a built set: ``a`` and ``b`` float [n, 2, 2], the UVs (u right, v up) of both ends of an edge
-at its two places in the atlas, and ``length`` float [n], metres."""
 PLAIN = (2 * 8 / 255) ** 2
 """Energy of a difference of 8 of 255 levels: a livery whose random pairs differ by less is judged
 as if they differed by so much, or else a plain one would make a seam of a thousand out of noise."""
@@ -77,7 +75,7 @@ def read(folder: Path, covered: Tensor) -> Seams | None:
     Raises:
         DataError: the file is broken.
     """
-    path = folder / FILE
+    path = folder / SEAMS
     if not path.exists():
         return None
     try:

@@ -94,6 +94,8 @@ def import_set(
         if found.kind == "manifest":
             _bring_car(found.path.parent, folder, report)
         _Builder(folder, link, method, report, progress).build(usable)
+        if found.kind == "manifest" and (found.path.parent / manifest.SEAMS).is_file():
+            shutil.copyfile(found.path.parent / manifest.SEAMS, folder / manifest.SEAMS)
     return report
 
 

@@ -10,8 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from uvtex.data.manifest import SEAMS
 from uvtex.files import write_atomic
-from uvtex.seams import FILE
 from uvtex.showroom.encode import npz
 from uvtex.showroom.mesh import Floats, Ints, Mesh
 
@@ -24,11 +24,11 @@ Edges = tuple[Floats, Floats, Floats]
 
 
 def write(out: Path, paint: Mesh) -> None:
-    """Writes the paint's seams into ``out``; keeps what is there."""
-    if (out / FILE).exists():
+    """Writes the paint's seams into ``out``, as ``manifest.SEAMS`` says; keeps what is there."""
+    if (out / SEAMS).exists():
         return
     a, b, length = (part.astype(np.float32) for part in seam_edges(paint))
-    write_atomic(out / FILE, npz(a=a, b=b, length=length))
+    write_atomic(out / SEAMS, npz(a=a, b=b, length=length))
 
 
 def seam_edges(mesh: Mesh) -> Edges:
