@@ -75,10 +75,8 @@ def one_place(texels: np.ndarray) -> np.ndarray:
 
     A texel may be seen in several places: where mirrored parts share it, or on both sides of
     something that stands before it. The mean of the places would be none of them. So pixels at most
-    REACH apart that see the same texel are joined into places, and one place is kept. Those that
-    have fewer than half the pixels of the largest are passed over, and of the others the leftmost
-    is taken: by size alone, neighbouring texels that two sides show equally well would be torn
-    apart.
+    REACH apart that see the same texel are joined into places, and the largest place is kept; of
+    equally large ones the leftmost.
     """
     pixel = np.flatnonzero(texels.ravel() >= 0)
     place = _joined(texels)
@@ -88,11 +86,8 @@ def one_place(texels: np.ndarray) -> np.ndarray:
     first, texel = np.zeros(places, dtype=np.int64), np.zeros(places, dtype=np.int64)
     first[place[::-1]] = pixel[::-1]
     texel[place] = texels.ravel()[pixel]
-    largest = np.zeros(int(texel.max(initial=0)) + 1, dtype=np.int64)
-    np.maximum.at(largest, texel, count)
-    small = 2 * count < largest[texel]
     # What is left undecided goes to the place whose first pixel, row by row, comes first.
-    order = np.lexsort((first, across, small, texel))
+    order = np.lexsort((first, across, -count, texel))
     chosen = np.zeros(places, dtype=bool)
     chosen[order[np.unique(texel[order], return_index=True)[1]]] = True
     kept = np.zeros(texels.size, dtype=bool)
