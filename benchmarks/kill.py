@@ -1,0 +1,205 @@
+"""Kills a training run at random moments, resumes it, and holds it against one let be.
+
+    uvtex showroom build /tmp/set --size 32 --cameras 4 --liveries 8 --samples 4
+    python benchmarks/kill.py /tmp/set --kills 20
+
+By SIGKILL. Three kinds of moments take turns: while it starts (before or in its first epoch),
+anywhere in a later epoch, and in the middle of a write (as soon as a half-written file is seen). In
+the end the run's epochs.jsonl, less its times, must equal the uninterrupted run's byte for byte,
+and so must every tensor of every checkpoint, both optimisers' included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from uvtex import checkpoint
+
+KINDS = ("starting", "anywhere", "writing")
+SETTINGS: dict[str, Any] = {
+    "image_size": 32,
+    "width": 0.1,
+    "batch_size": 4,
+    "lr": 1e-3,
+    "val_split": 0.34,
+    "checkpoint_every": 4,
+    "checkpoint_name": "killed",
+    "device": "cpu",
+    "thresholds": [{"metric": "ssim_uv", "at_least": 0.2}],
+    "schedule": {"uv": {"start": 0.4, "end": 0.1}, "lr_scheduler": "cosine"},
+    "augment": {"colour": 0.2, "affine": 0.1, "perspective": 0.1, "noise": 0.05, "blur": 1.0},
+}
+RUN = Path("runs") / SETTINGS["checkpoint_name"]
+POLL = 0.0005
+"""Seconds; a checkpoint's write takes some milliseconds."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: its kind, the epochs that were whole on disk, and half-written files it left."""
+
+    kind: str
+    epochs: int
+    leftovers: int
+    ended: bool
+    """The run was over before the moment came."""
+
+
+def settings(folder: Path, **changes: Any) -> Path:
+    """The settings' file, in ``folder``."""
+    file = folder / "settings.yaml"
+    file.write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    return file
+
+
+def start(
+    data: Path,
+    file: Path,
+    folder: Path,
+    program: Sequence[str] = ("-m", "uvtex"),
+    env: dict[str, str] | None = None,
+) -> Any:
+    """`uvtex train --resume` with ``folder`` as its working directory."""
+    flags = [str(data.resolve()), "--config", str(file.resolve()), "--resume", "--json"]
+    return subprocess.Popen(
+        [sys.executable, *program, "train", *flags],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def finish(process: Any) -> None:
+    """Waits for the end, which must be a good one."""
+    _, err = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"uvtex train ended with {process.returncode}: {err.decode()}")
+
+
+def kill(process: Any, run: Path, kind: str, rng: random.Random) -> Kill:
+    """Kills ``process``, which trains into ``run``, at a moment of ``kind`` that ``rng`` picks."""
+    before = epochs(run)
+    if kind == "starting":
+        # Half of them before the trainer is there, half around its first epoch.
+        if rng.random() < 0.5:
+            _sleep(process, rng.uniform(0, 2))
+        else:
+            _until(process, lambda: epochs(run) > before)
+    else:
+        wanted = before + rng.randint(1, 2)
+        _until(process, lambda: epochs(run) >= wanted)
+        _sleep(process, rng.uniform(0, 1.5) * _seconds(run))
+        if kind == "writing":
+            _until(process, lambda: leftovers(run) > 0)
+    ended = process.poll() is not None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return Kill(kind, epochs(run), leftovers(run), ended)
+
+
+def epochs(run: Path) -> int:
+    """Epochs reported so far."""
+    file = run / "epochs.jsonl"
+    return file.read_bytes().count(b"\n") if file.is_file() else 0
+
+
+def leftovers(run: Path) -> int:
+    """Files that were being written."""
+    return sum(1 for folder in (run, run / "checkpoints") for _ in folder.glob(".*.part"))
+
+
+def differences(run: Path, whole: Path) -> list[str]:
+    """What is not the same in two runs, times aside; nothing if they are equal."""
+    found = []
+    if timeless(run) != timeless(whole):
+        found.append("epochs.jsonl")
+    names = [sorted(p.name for p in (r / "checkpoints").iterdir()) for r in (run, whole)]
+    if names[0] != names[1]:
+        return [*found, f"files {set(names[0]) ^ set(names[1])}"]
+    for name in names[0]:
+        (ours, head), (theirs, other) = (
+            checkpoint.read(r / "checkpoints" / name) for r in (run, whole)
+        )
+        if ours.keys() != theirs.keys() or any(
+            ours[k].numpy().tobytes() != theirs[k].numpy().tobytes() for k in ours
+        ):
+            found.append(f"tensors of {name}")
+        for header in (head, other):
+            header.get("report", {}).pop("seconds", None)
+        if head != other:
+            found.append(f"header of {name}")
+    return found
+
+
+def timeless(run: Path) -> bytes:
+    """``epochs.jsonl`` without its times."""
+    return re.sub(rb'"seconds": [^,}]+', b"", (run / "epochs.jsonl").read_bytes())
+
+
+def _seconds(run: Path) -> float:
+    """What the last epoch took."""
+    return float(json.loads((run / "epochs.jsonl").read_text().splitlines()[-1])["seconds"])
+
+
+def _until(process: Any, happened: Callable[[], bool]) -> None:
+    while process.poll() is None and not happened():
+        time.sleep(POLL)
+
+
+def _sleep(process: Any, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    _until(process, lambda: time.monotonic() >= end)
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--kills", type=int, default=20)
+@click.option("--epochs", "count", type=int, default=60)
+@click.option("--preset", default="poc05")
+@click.option("--seed", type=int, default=0, help="Of the moments.")
+def main(data: Path, kills: int, count: int, preset: str, seed: int) -> None:
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        file = settings(folder, epochs=count, preset=preset)
+        for name in ("whole", "again", "cut"):
+            (folder / name).mkdir()
+        for name in ("whole", "again"):
+            finish(start(data, file, folder / name))
+        whole, run = folder / "whole" / RUN, folder / "cut" / RUN
+        print(f"the same run twice: {differences(folder / 'again' / RUN, whole) or 'equal'}")
+        print(f"{count} epochs, the last took {_seconds(whole):.2f} s")
+        torn = 0
+        for number in range(kills):
+            done = kill(start(data, file, folder / "cut"), run, KINDS[number % 3], rng)
+            torn += done.leftovers > 0
+            print(
+                f"kill {number + 1:2} {done.kind:8}  epochs whole on disk {done.epochs:2}  "
+                f"half-written files {done.leftovers}{'  (had ended)' if done.ended else ''}",
+                flush=True,
+            )
+        finish(start(data, file, folder / "cut"))
+        found = differences(run, whole)
+        print(f"{kills} kills, {torn} in the middle of a write; left over: {leftovers(run)}")
+        print(f"against the uninterrupted run: {', '.join(found) or 'equal'}")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
