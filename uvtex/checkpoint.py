@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from uvtex.config import TrainConfig, validate
-from uvtex.errors import CheckpointError, ConfigError
+from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.files import write_atomic
 from uvtex.models import build
 
@@ -101,7 +101,12 @@ def load(path: Path) -> Checkpoint:
     config = settings(path, header)
     flows = tensors.get("predictor.flows")
     bank = None if flows is None else (flows, tensors["predictor.seen"])
-    predictor, renderer = build(config, bank)
+    try:
+        predictor, renderer = build(config, bank)
+    except DataError:
+        raise CheckpointError(
+            f"{path}: weights do not fit preset {config.preset!r}: the cameras' flows are missing"
+        ) from None
     for name, network in (("predictor", predictor), ("renderer", renderer)):
         try:
             network.load_state_dict(subset(tensors, name))
