@@ -392,6 +392,14 @@ def test_depths_that_cannot_be_scaled_are_refused(tmp_path: Path, mode: str, val
         pictures.read_rgb(tmp_path / "x.tif")
 
 
+def test_an_exif_rotation_that_is_no_number_is_none(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = "sideways"
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.jpg", exif=exif)
+    assert pictures.describe(tmp_path / "x.jpg").orientation == 1
+    assert pictures.read_rgb(tmp_path / "x.jpg").shape == (10, 20, 3)
+
+
 def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-60])
 

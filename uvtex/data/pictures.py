@@ -80,8 +80,9 @@ def describe(path: Path) -> Facts:
         DataError: missing, no picture, or larger than Pillow considers safe.
     """
     with _reading(path) as file:
-        turned = int(file.getexif().get(ORIENTATION, 1))
-        return Facts(*file.size, oddities=tuple(_oddities(file)), orientation=turned)
+        oddities = tuple(_oddities(file))  # first: to find EXIF in a PNG, Pillow decodes all of it
+        turned = file.getexif().get(ORIENTATION, 1)
+        return Facts(*file.size, oddities, turned if isinstance(turned, int) else 1)
 
 
 def _oddities(file: Image.Image) -> Iterator[str]:
