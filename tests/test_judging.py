@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.sets import make_set
+from uvtex import checkpoint
 from uvtex.cli import main
 from uvtex.config import resolve
 from uvtex.data.store import PairStore
@@ -147,6 +148,16 @@ def test_all_measures_every_view_even_of_one_livery(train: Train, tmp_path: Path
     refused = call(one, "--data", single)
     assert refused.exit_code == 1
     assert "at least two" in refused.stderr
+
+
+def test_networks_that_are_broken_are_called_so(
+    train: Train, tiny_set: Path, tmp_path: Path
+) -> None:
+    tensors, header = checkpoint.read(Path(train()))
+    tensors["renderer.layers.0.bias"][0] = float("nan")
+    checkpoint.save(tmp_path / "broken.safetensors", tensors, header)
+    answer = evaluated(tmp_path / "broken.safetensors", "--data", tiny_set)
+    assert "NaN or infinite" in answer["notes"][0]
 
 
 def test_everything_is_another_measurement_of_the_same_set(tiny_set: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from uvtex import checkpoint
-from uvtex.config import TrainConfig
+from uvtex.config import TERMS, TrainConfig
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.evaluate import mean_colour_samples, samples
@@ -21,6 +21,8 @@ from uvtex.metrics import load_lpips
 from uvtex.paired import Difference, difference
 
 BASELINE = "(a texture of its mean colour)"
+
+BROKEN = "its networks give figures that are NaN or infinite; nothing said of it holds"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def _one(
     predictor, renderer = (n.to(store.device) for n in (loaded.predictor, loaded.renderer))
     columns = samples(predictor, renderer, store, config, lpips)
     trained_here = loaded.data_fingerprint == store.fingerprint()
-    note = _note(config, trained_here, everything, len(store.val))
+    broken = not all(bool(columns[term].isfinite().all()) for term in TERMS)
+    note = _note(config, trained_here, everything, len(store.val)) if not broken else BROKEN
     return _judged(name, store, columns, lpips.version if lpips else None, note)
 
 
