@@ -81,8 +81,8 @@ class Bar(Progress):
 
     def _say(self, report: EpochReport) -> None:
         figures = thresholded(report, self._config)
-        best = ", best so far" if report.best else ""
-        self._figures = f"epoch {report.epoch}{best}: {figures}  margin {report.val['margin']:+.3f}"
+        best = ", the best so far" if report.best else ""
+        self._figures = f"epoch {report.epoch}: {figures}  margin {report.val['margin']:+.3f}{best}"
 
     def _left(self, step: int) -> str:
         elapsed = self._clock() - self._began
