@@ -54,7 +54,8 @@ def counted(
 
         def count(done: int, total: int) -> None:
             nonlocal told
-            left.done()
+            # The first piece also loads libraries: its time would foretell hours.
+            left.done() if done > 1 else left.skipped()
             words = left.words(total - done) if done < total else ""
             if stage is not None:
                 stage(what, done, total, words)
