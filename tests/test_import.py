@@ -393,9 +393,11 @@ def test_depths_that_cannot_be_scaled_are_refused(tmp_path: Path, mode: str, val
 
 
 def test_an_exif_rotation_that_is_no_number_is_none(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = "sideways"
+    one_tag = struct.pack("<HHHI4sI", 1, 0x0112, 2, 4, b"abc\0", 0)  # text, not a number
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + one_tag
     Image.new("RGB", (20, 10)).save(tmp_path / "x.jpg", exif=exif)
+    with Image.open(tmp_path / "x.jpg") as file:
+        assert file.getexif()[0x0112] == "abc"
     assert pictures.describe(tmp_path / "x.jpg").orientation == 1
     assert pictures.read_rgb(tmp_path / "x.jpg").shape == (10, 20, 3)
 
