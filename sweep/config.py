@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,9 @@ METRICS = (
 )
 """What a threshold may be on. LPIPS needs its backbone; what is of texels, or of a border, the
 set's UV maps; seams a built set. All others are measured in every run."""
+
+CONSTANTS = ("w_flow", "w_render")
+"""Weights that are no part of the schedule, and may be searched beside it."""
 
 Scheduler = Literal["none", "cosine"]
 
@@ -106,6 +110,10 @@ class Search(Settings):
     startup_trials: int = Field(default=10, ge=0)
     """Random trials before TPE models anything; the queued ones count."""
     weights: Weights = Weights()
+    w_flow: Range | None = None
+    """Of the weight of the flow supervision; None: as the train settings say."""
+    w_render: Range | None = None
+    """Of the weight of the renderer's own term; None: as the train settings say."""
     tmax: Range = Range(low=0.5, high=2.0)
     """T_max in parts of a run's epochs."""
     lr_schedulers: tuple[Scheduler, ...] = Field(default=("none", "cosine"), min_length=1)
@@ -160,9 +168,12 @@ class StudyConfig(Settings):
     def epochs(self, stage: Stage) -> int:
         return self.stages.probe if stage == "probe" else self.stages.full
 
-    def train_config(self, stage: Stage, schedule: Schedule) -> TrainConfig:
-        """The settings of one run."""
+    def train_config(
+        self, stage: Stage, schedule: Schedule, constants: Mapping[str, float] | None = None
+    ) -> TrainConfig:
+        """The settings of one run; ``constants`` are the searched ones of ``CONSTANTS``."""
         decided = {
+            **(constants or {}),
             "epochs": self.epochs(stage),
             "schedule": schedule.model_dump(),
             "thresholds": self.thresholds,

@@ -33,7 +33,7 @@ class Run:
         """The run of ``record``, with the epochs that are on disk."""
         run_dir = study.paths.run_dir(record.trial, record.stage)
         schedule = space.schedule(record.params, record.epochs)
-        config = study.train_config(record.stage, schedule)
+        config = study.train_config(record.stage, schedule, space.constants(record.params))
         return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)}, now)
 
     @property

@@ -2,8 +2,9 @@
 
 Ten parameters a trial: ``<term>_start`` and ``<term>_end`` of each term's weight, ``lr_scheduler``,
 and ``tmax``, the cosine's T_max in parts of the run's epochs, so that a probe and its full run
-follow the same curve. ``tmax`` is suggested for a constant learning rate too, where it means
-nothing: a space without conditions is what multivariate TPE models best.
+follow the same curve; and one for each of ``CONSTANTS`` that is searched. ``tmax`` is suggested for
+a constant learning rate too, where it means nothing: a space without conditions is what
+multivariate TPE models best.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from sweep.config import NamedSchedule, Search
+from sweep.config import CONSTANTS, NamedSchedule, Search
 from uvtex.config import TERMS, Ramp, Schedule
 
 Params = dict[str, float | str]
@@ -34,6 +35,10 @@ def suggest(trial: Trial, search: Search) -> Params:
             name = f"{term}_{end}"
             params[name] = trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
     params["lr_scheduler"] = trial.suggest_categorical("lr_scheduler", list(search.lr_schedulers))
+    for name in CONSTANTS:
+        constant = getattr(search, name)
+        if constant is not None:
+            params[name] = trial.suggest_float(name, constant.low, constant.high, log=constant.log)
     tmax = search.tmax
     params["tmax"] = trial.suggest_float("tmax", tmax.low, tmax.high, log=tmax.log)
     return params
@@ -71,6 +76,11 @@ def schedule(params: Mapping[str, float | str], epochs: int) -> Schedule:
         lr_scheduler=relative.lr_scheduler,
         lr_scheduler_tmax=tmax,
     )
+
+
+def constants(params: Mapping[str, float | str]) -> dict[str, float]:
+    """The searched weights that are no part of the schedule, as settings of a run."""
+    return {name: float(params[name]) for name in CONSTANTS if name in params}
 
 
 def _ramp(params: Mapping[str, float | str], term: str) -> Ramp:

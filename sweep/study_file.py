@@ -6,8 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from sweep.config import METRICS, NamedSchedule, Range, Scheduler, Search, StudyConfig
-from uvtex.config import TERMS, Ramp, load_yaml, resolve, validate
+from sweep.config import (
+    CONSTANTS,
+    METRICS,
+    NamedSchedule,
+    Range,
+    Scheduler,
+    Search,
+    StudyConfig,
+)
+from uvtex.config import TERMS, Ramp, Schedule, load_yaml, resolve, validate
 from uvtex.errors import ConfigError
 
 DECIDED = {
@@ -169,6 +177,7 @@ def _cross_problems(study: StudyConfig) -> list[str]:
         problems.append("search.queue: names a schedule twice")
     for name, schedule in search.schedules.items():
         problems.extend(_outside(name, schedule, search))
+    problems.extend(_constants_outside(study))
     for name in study.pruning.spare:
         if name not in search.queue:
             problems.append(f"pruning.spare: {name!r} is not in search.queue")
@@ -181,6 +190,18 @@ def _cross_problems(study: StudyConfig) -> list[str]:
         if name in names[:index]:
             problems.append(f"thresholds.{index}.metric: {name!r} has a threshold already")
     return problems
+
+
+def _constants_outside(study: StudyConfig) -> list[str]:
+    """Queued schedules have the train settings' constants, which must be in range as well."""
+    settings = study.train_config("probe", Schedule())
+    return [
+        f"search.{name}: {bounds.low:g} to {bounds.high:g} leaves out {getattr(settings, name):g}, "
+        f"which the train settings have"
+        for name in CONSTANTS
+        if (bounds := getattr(study.search, name)) is not None
+        and not bounds.low <= getattr(settings, name) <= bounds.high
+    ]
 
 
 def _outside(name: str, schedule: NamedSchedule, search: Search) -> list[str]:

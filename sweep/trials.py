@@ -12,8 +12,9 @@ import numpy as np
 import optuna
 
 from sweep import promotion, space
-from sweep.config import OBJECTIVE, StudyConfig
+from sweep.config import CONSTANTS, OBJECTIVE, StudyConfig
 from sweep.record import SEARCHED, TrialRecord
+from uvtex.config import Schedule
 from uvtex.report import EpochReport
 
 SCHEDULE = "schedule"
@@ -63,7 +64,13 @@ class Trials:
         for name in self._config.search.queue:
             if name not in known:
                 params = space.params(self._config.search.schedules[name])
-                self._study.enqueue_trial(params, user_attrs={SCHEDULE: name})
+                self._study.enqueue_trial(params | self._constants(), user_attrs={SCHEDULE: name})
+
+    def _constants(self) -> dict[str, float]:
+        """What named schedules have for the searched constants: what the train settings say."""
+        settings = self._config.train_config("probe", Schedule())
+        searched = (name for name in CONSTANTS if getattr(self._config.search, name) is not None)
+        return {name: getattr(settings, name) for name in searched}
 
     def ask(self) -> Asked:
         """The next schedule: queued ones first, then what TPE makes of those told so far."""

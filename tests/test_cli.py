@@ -51,8 +51,8 @@ def test_train_has_the_flags_that_scripts_use() -> None:
     expected = (
         "--epochs --batch-size --lr --lr-scheduler --lr-scheduler-tmax --image-size --val-split "
         "--seed --w-cycle --w-uv --w-direct --w-cross --w-cycle-end --w-uv-end --w-direct-end "
-        "--w-cross-end --checkpoint-name --checkpoint-every --preset --width --config --device "
-        "--resume --force --json"
+        "--w-cross-end --w-flow --w-render --checkpoint-name --checkpoint-every --preset "
+        "--width --config --device --resume --force --json"
     ).split()
     known = {name for option in main.commands["train"].params for name in option.opts}
     assert set(expected) <= known

@@ -54,12 +54,12 @@ def test_the_defaults_are_the_records() -> None:
 
 def test_later_layers_win_over_earlier_and_over_the_preset() -> None:
     config = resolve(
-        {"preset": "bank", "schedule": {"uv": {"start": 0.5, "end": 0.1}}},
+        {"preset": "atlas", "schedule": {"uv": {"start": 0.5, "end": 0.1}}},
         {"w_flow": 3.0, "schedule": {"uv": {"start": 0.4}}},
     )
     assert config.w_flow == 3.0
     assert config.schedule.uv == Ramp(start=0.4, end=0.1)
-    assert resolve({"preset": "bank"}).w_flow == PRESETS["bank"]["w_flow"]
+    assert resolve({"preset": "atlas"}).w_flow == PRESETS["atlas"]["w_flow"]
 
 
 def test_every_problem_is_listed_with_its_path_and_the_nearest_key() -> None:

@@ -22,7 +22,7 @@ from tests.made_study import add_checkpoint, add_trial, empty_store, make_study
 from uvtex.checkpoint import load
 from uvtex.config import TrainConfig
 from uvtex.data.store import PairStore
-from uvtex.models import BankPredictor, build
+from uvtex.models import build
 
 
 @pytest.fixture
@@ -219,13 +219,12 @@ def test_preparing_in_the_graph_is_what_infer_does(tmp_path: Path) -> None:
     assert difference.mean() < 3
 
 
-@pytest.mark.parametrize("preset", ["poc05", "bank"])
-def test_every_preset_exports_with_free_sizes(preset: str, tiny_set: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("preset", "maps"), [("poc05", True), ("atlas", True), ("atlas", False)])
+def test_every_preset_exports_with_free_sizes(
+    preset: str, maps: bool, tiny_set: Path, tmp_path: Path
+) -> None:
     config = TrainConfig(preset=preset, width=0.1, image_size=32, device="cpu")  # type: ignore[arg-type]
-    bank = PairStore.open(tiny_set, config).bank if preset == "bank" else None
-    floats = None if bank is None else (bank[0].float(), bank[1].float())
-    predictor = build(config, floats)[0]
-    assert isinstance(predictor, BankPredictor) == (preset == "bank")
+    predictor = build(config, PairStore.open(tiny_set, config).bank if maps else None)[0]
     export.save(predictor, 32, tmp_path / "model")
 
 

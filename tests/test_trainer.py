@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from tests.sets import make_set
 from uvtex import checkpoint, files
 from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
-from uvtex.errors import BackboneMissing, CheckpointError, DataError, DivergenceError, UvtexError
+from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.margin import Threshold
 from uvtex.report import read_epochs
 from uvtex.trainer import Trainer
@@ -40,7 +39,7 @@ def run(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> lis
     return reports
 
 
-@pytest.mark.parametrize("preset", ["poc05", "bank"])
+@pytest.mark.parametrize("preset", ["poc05", "atlas"])
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     tiny_set: Path, tmp_path: Path, preset: str
 ) -> None:
@@ -50,7 +49,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     assert [r["epoch"] for r in one] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("preset", ["poc05", "bank"])
+@pytest.mark.parametrize("preset", ["poc05", "atlas"])
 def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
     tiny_set: Path, tmp_path: Path, preset: str
 ) -> None:
@@ -124,28 +123,16 @@ def test_the_trainer_learns(tmp_path: Path) -> None:
     assert fitted["ssim_uv"] >= 0.9
 
 
-def test_the_bank_finds_texels_of_liveries_it_has_never_seen(tmp_path: Path) -> None:
-    from uvtex.evaluate import mean_colour
-
-    data = make_set(tmp_path / "set", liveries=12, cameras=3)
-    direct = {"cycle": 0.1, "uv": 0.0, "direct": 1.0, "cross": 0.0, "lr_scheduler": "cosine"}
-    config = settings(preset="bank", width=0.2, epochs=20, val_split=0.25, lr=4e-3, schedule=direct)
-    reports = run(config, data, tmp_path / "run")
-    assert reports[-1]["train"]["flow"] < 0.2 * reports[0]["train"]["flow"]
-    flat = mean_colour(data, config)
-    assert reports[-1]["val"]["ssim_uv_visible"] > flat["ssim_uv_visible"]
-    assert reports[-1]["val"]["l1_uv_visible"] < flat["l1_uv_visible"]
-
-
-@pytest.mark.parametrize("preset", ["poc05", "bank"])
+@pytest.mark.parametrize("preset", ["poc05", "atlas"])
 def test_bf16_trains_close_to_float32(tiny_set: Path, tmp_path: Path, preset: str) -> None:
+    # Until the cameras are told apart a rounding decides between them: that is epoch one.
     losses = [
-        run(settings(preset=preset, precision=p, epochs=1), tiny_set, tmp_path / p)[0]["train"]
+        run(settings(preset=preset, precision=p, epochs=4), tiny_set, tmp_path / p)[-1]["train"]
         for p in ("float32", "bf16")
     ]
     assert losses[0] != losses[1]
-    for term, value in losses[0].items():
-        assert losses[1][term] == pytest.approx(value, rel=0.05)
+    for term in ("cycle", "uv", "direct", "total"):
+        assert losses[1][term] == pytest.approx(losses[0][term], rel=0.05)
 
 
 def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> None:
@@ -206,18 +193,6 @@ def test_a_threshold_on_what_the_set_does_not_give_says_so(tiny_set: Path, tmp_p
     trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
     with pytest.raises(UvtexError, match=r"on seam_uv, which this data set does not.*bleed"):
         next(trainer.epochs())
-
-
-def test_the_bank_needs_uv_maps(tmp_path: Path) -> None:
-    data = make_set(tmp_path / "set")
-    path = data / "manifest.json"
-    values = json.loads(path.read_text())
-    for record in values["records"]:
-        del record["uv_map"]
-    path.write_text(json.dumps(values))
-    config = settings(preset="bank")
-    with pytest.raises(DataError, match="preset 'bank' needs `uv_map`"):
-        Trainer(config, PairStore.open(data, config), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

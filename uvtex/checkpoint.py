@@ -12,12 +12,13 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from uvtex.config import TrainConfig, validate
-from uvtex.errors import CheckpointError, ConfigError, DataError
+from uvtex.data.bank import Bank
+from uvtex.errors import CheckpointError, ConfigError
 from uvtex.files import write_atomic
-from uvtex.models import build
+from uvtex.models import Predictor, Renderer, build
 
 FORMAT = 1
 
@@ -28,8 +29,8 @@ class Checkpoint:
 
     path: Path
     config: TrainConfig
-    predictor: nn.Module
-    renderer: nn.Module
+    predictor: Predictor
+    renderer: Renderer
     epoch: int
     metrics: dict[str, float]
     data_fingerprint: str
@@ -99,13 +100,12 @@ def load(path: Path) -> Checkpoint:
     """
     tensors, header = read(path)
     config = settings(path, header)
-    flows = tensors.get("predictor.flows")
-    bank = None if flows is None else (flows, tensors["predictor.seen"])
+    cameras = subset(tensors, "predictor.cameras")
     try:
-        predictor, renderer = build(config, bank)
-    except DataError:
+        predictor, renderer = build(config, Bank(**cameras) if cameras else None)
+    except TypeError as error:
         raise CheckpointError(
-            f"{path}: weights do not fit preset {config.preset!r}: the cameras' flows are missing"
+            f"{path}: what it says of the cameras is not this uvtex's: {error}; train anew"
         ) from None
     for name, network in (("predictor", predictor), ("renderer", renderer)):
         try:

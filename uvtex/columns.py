@@ -41,6 +41,7 @@ def term_columns(pair: Pair, out: Outputs) -> Columns:
         "uv": _l1(out.texture_true, pair.texture),
         "direct": (direct_a + direct_b) / 2,
         "cross": _l1(out.texture_a, out.texture_b),
+        "render": (_l1(out.true_a, pair.a, pair.mask_a) + _l1(out.true_b, pair.b, pair.mask_b)) / 2,
     }
 
 

@@ -86,7 +86,7 @@ class Augment(Settings):
 class TrainConfig(Settings):
     """Everything that decides a run's figures, but for the data set itself."""
 
-    preset: Literal["poc05", "bank"] = "poc05"
+    preset: Literal["poc05", "atlas"] = "poc05"
     width: float = Field(default=1.0, gt=0, le=4)
     """Scales every hidden layer's channels."""
     image_size: int = Field(default=256, ge=32, le=2048, multiple_of=16)
@@ -95,7 +95,13 @@ class TrainConfig(Settings):
     lr: float = Field(default=2e-4, gt=0)
     schedule: Schedule = Schedule()
     w_flow: float = Field(default=0.0, ge=0)
-    """Weight of the flow supervision by the plates' UV maps; constant over the epochs."""
+    """Weight of the supervision of camera and flow by the set's UV maps; constant."""
+    w_render: float = Field(default=0.0, ge=0)
+    """Weight of ``|R(t) - v|``, which trains the renderer on textures that are no code; constant.
+    """
+    texture_noise: float = Field(default=0.0, ge=0, le=1)
+    """Standard deviation of the noise on ``U(v)`` before it is rendered, in training; 1 is the
+    range from black to white. It washes out codes."""
     augment: Augment = Augment()
     """Changes of the training views; validation never sees any."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
@@ -116,7 +122,7 @@ class TrainConfig(Settings):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "poc05": {},
-    "bank": {"w_flow": 1.0},
+    "atlas": {"w_flow": 1.0, "w_render": 0.3},
 }
 """What each preset changes of the defaults above."""
 

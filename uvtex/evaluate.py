@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from uvtex import bleed, metrics
 from uvtex.columns import (
@@ -23,6 +23,7 @@ from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
 from uvtex.losses import Outputs
+from uvtex.models import Predictor, Renderer
 from uvtex.passes import forward
 
 BATCH = 32
@@ -30,8 +31,8 @@ BATCH = 32
 
 @torch.no_grad()
 def measure(
-    predictor: nn.Module,
-    renderer: nn.Module,
+    predictor: Predictor,
+    renderer: Renderer,
     data: PairStore,
     config: TrainConfig,
     lpips: metrics.LPIPS | None,
@@ -52,8 +53,8 @@ def measure(
 
 @torch.no_grad()
 def samples(
-    predictor: nn.Module,
-    renderer: nn.Module,
+    predictor: Predictor,
+    renderer: Renderer,
     data: PairStore,
     config: TrainConfig,
     lpips: metrics.LPIPS | None,
@@ -75,7 +76,8 @@ def samples(
         with autocast(data.device, config.precision):
             out = forward(predictor, renderer, batch.pair)
             shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
-            noisy = renderer((out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1))
+            shaken = (out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1)
+            noisy = renderer(shaken, out.sight_a)
             moved = predictor(swapped.view)
         out = out.float32()
         found = _columns(batch, out, noisy.float(), atlas, lpips)
@@ -93,7 +95,7 @@ def _columns(
         term_columns(pair, out)
         | texture_columns(batch, out.texture_a, atlas)
         | pair_columns("view", out.view_a, out.view_b, pair, lpips)
-        | pair_columns("view_true", out.view_true, out.view_true, pair, lpips)
+        | pair_columns("view_true", out.true_a, out.true_b, pair, lpips)
         | ssim_columns("view_noisy", noisy, pair.a, pair.mask_a)
     )
 

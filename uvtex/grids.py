@@ -57,7 +57,7 @@ def _grid(loaded: checkpoint.Checkpoint, batch: Batch, livery: str) -> bytes:
     tiles = {
         f"input view ({livery})": batch.pair.a,
         "reprojection R(U(v))": out.view_a,
-        "of the true texture R(t)": out.view_true,
+        "of the true texture R(t)": out.true_a,
         f"predicted texture ({ssim:.3f})": out.texture_a,
         "true texture": batch.pair.texture,
         "partner view": batch.pair.b,

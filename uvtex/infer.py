@@ -101,8 +101,8 @@ def infer(
     for photo, files in zip(ready, results, strict=True):
         view = torch.from_numpy(photo.view).to(where).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.no_grad():
-            texture = predictor(view)
-            reprojection = renderer(texture)
+            texture, sight = predictor.predict(view)
+            reprojection = renderer(texture, sight)
         side = texture_size or texture.shape[-1]
         pictures = {
             "texture": resampled(to_picture(texture[0]), side),

@@ -82,7 +82,7 @@ def _one(
     everything: bool,
 ) -> Judged:
     lpips = load_lpips(config.lpips_backbone, store.device)
-    predictor, renderer = (n.to(store.device) for n in (loaded.predictor, loaded.renderer))
+    predictor, renderer = loaded.predictor.to(store.device), loaded.renderer.to(store.device)
     columns = samples(predictor, renderer, store, config, lpips)
     trained_here = loaded.data_fingerprint == store.fingerprint()
     broken = not all(bool(columns[term].isfinite().all()) for term in TERMS)

@@ -1,10 +1,15 @@
-"""The four loss terms, and the flow term; all L1, on images in [-1, 1]."""
+"""The four loss terms, all L1 on images in [-1, 1], and two that are no part of the schedule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
+import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from uvtex.models.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,19 @@ class Outputs:
     texture_b: Tensor  # U(b)           [B, 3, S, S]
     view_a: Tensor  # R(U(a))           [B, 3, S, S]
     view_b: Tensor  # R(U(b))           [B, 3, S, S]
-    view_true: Tensor  # R(t)           [B, 3, S, S]
-    texture_true: Tensor  # U(R(t))     [B, 3, S, S]
+    true_a: Tensor  # R(t), told a's camera   [B, 3, S, S]
+    true_b: Tensor  # R(t), told b's camera; the same where the renderer is told none
+    texture_true: Tensor  # U(R(t)) of a's camera   [B, 3, S, S]
+    sight_a: Sight | None = None
+    sight_b: Sight | None = None
 
     def float32(self) -> Outputs:
         """The same in float32: autocast's bf16 is too coarse to average in."""
-        return Outputs(*(getattr(self, field.name).float() for field in fields(self)))
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                values[name] = value.float()
+        return Outputs(**values)
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -46,7 +58,7 @@ def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
 
 
 def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
-    """The four terms as scalars, by name."""
+    """The four terms as scalars, by name, and ``render``: how far ``R(t)`` is from the view."""
     return {
         "cycle": (
             masked_l1(out.view_a, pair.a, pair.mask_a) + masked_l1(out.view_b, pair.b, pair.mask_b)
@@ -59,7 +71,21 @@ def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
         )
         / 2,
         "cross": (out.texture_a - out.texture_b).abs().mean(),
+        "render": (
+            masked_l1(out.true_a, pair.a, pair.mask_a) + masked_l1(out.true_b, pair.b, pair.mask_b)
+        )
+        / 2,
     }
+
+
+def flow(sight: Sight, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
+    """What the plates know of a view against what was found out: cross-entropy of the camera, and
+    L1 of the flow [B, 2, S, S] inside ``seen`` [B, 1, S, S], a scalar.
+
+    Views that were taken for another camera's have no flow worth comparing.
+    """
+    right = (sight.camera == camera).view(-1, 1, 1, 1)
+    return F.cross_entropy(sight.scores, camera) + masked_l1(sight.flow, true, seen * right)
 
 
 def total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from uvtex.losses import Outputs, Pair
+from uvtex.models import Predictor, Renderer, Sight
 
 
 def forward(
-    predictor: Callable[[Tensor], Tensor], renderer: Callable[[Tensor], Tensor], pair: Pair
+    predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None = None
 ) -> Outputs:
-    """Both networks over a batch, as the original runs them: U(a), U(b), then U(R(t)).
+    """Both networks over a batch: U(a), U(b), their views, R(t), and U(R(t)).
 
-    The renderer normalises nothing over a batch, so its three passes are one. The predictor does
-    (BatchNorm), so its passes stay apart.
+    Args:
+        noise: [2B, 3, S, S] added to U(a) and U(b) before they are rendered, so that no code
+            survives the way through the texture (Bashkirova et al. 2019). None: nothing.
     """
-    texture_a, texture_b = predictor(pair.a), predictor(pair.b)
-    views = renderer(torch.cat([texture_a, texture_b, pair.texture]))
-    view_a, view_b, view_true = views.chunk(3)
-    return Outputs(texture_a, texture_b, view_a, view_b, view_true, predictor(view_true))
+    textures, sights = _textures(predictor, pair)
+    texture_a, texture_b = textures.chunk(2)
+    shaken = textures if noise is None else (textures + noise).clamp(-1, 1)
+    if sights is None:
+        views = renderer(torch.cat([shaken, pair.texture]))
+        view_a, view_b, true_a = views.chunk(3)
+        true_b, sight_a, sight_b = true_a, None, None
+    else:
+        views = renderer(torch.cat([shaken, pair.texture, pair.texture]), sights.twice())
+        view_a, view_b, true_a, true_b = views.chunk(4)
+        sight_a, sight_b = sights.half(0), sights.half(1)
+    texture_true, _ = predictor.predict(true_a)
+    return Outputs(
+        texture_a, texture_b, view_a, view_b, true_a, true_b, texture_true, sight_a, sight_b
+    )
+
+
+def _textures(predictor: Predictor, pair: Pair) -> tuple[Tensor, Sight | None]:
+    """U(a) and U(b), one after the other in one batch of 2B."""
+    if not predictor.normalises_over_batch:
+        return predictor.predict(torch.cat([pair.a, pair.b]))
+    # BatchNorm's statistics are of one pass: two passes in one would have others.
+    return torch.cat([predictor(pair.a), predictor(pair.b)]), None

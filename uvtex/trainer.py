@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from uvtex.evaluate import measure
 from uvtex.files import write_atomic
 from uvtex.framing import framing_of
 from uvtex.margin import margin
-from uvtex.models import BankPredictor, build
+from uvtex.models import build
 from uvtex.passes import forward
 from uvtex.report import EpochReport, read_epochs, write_epochs
 from uvtex.schedule import learning_rate, weights
@@ -63,7 +64,7 @@ class Trainer:
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
         self.predictor, self.renderer = (
             network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in build(config, _as_floats(data.bank))
+            for network in build(config, data.bank if config.preset == "atlas" else None)
         )
         self._optimizers = {
             name: torch.optim.Adam(
@@ -73,6 +74,7 @@ class Trainer:
                 fused=data.device.type == "cuda",
             )
             for name, network in self._networks().items()
+            if any(True for _ in network.parameters())
         }
         self._reports: list[EpochReport] = []
         self._begin(resume, force)
@@ -137,7 +139,8 @@ class Trainer:
             raise CheckpointError(f"{last}: the data set has changed since; start anew")
         for name, network in self._networks().items():
             network.load_state_dict(checkpoint.subset(tensors, name))
-            checkpoint.restore_optimizer(self._optimizers[name], name, tensors)
+        for name, optimizer in self._optimizers.items():
+            checkpoint.restore_optimizer(optimizer, name, tensors)
         epoch = header["epoch"]
         self._reports = [r for r in read_epochs(self.run_dir) if r.epoch < epoch]
         self._reports.append(EpochReport.from_json(header["report"]))
@@ -178,15 +181,19 @@ class Trainer:
         return margin(val, self.config.thresholds)
 
     def _train(self, epoch: int, now: dict[str, float], lr: float) -> dict[str, float]:
-        for name, network in self._networks().items():
-            network.train()
-            for group in self._optimizers[name].param_groups:
-                group["lr"] = lr
-        coefficients = {**now, "flow": self.config.w_flow}
         config = self.config
+        for network in self._networks().values():
+            network.train()
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        fixed = {"flow": config.w_flow, "render": config.w_render}
+        coefficients = now | {term: weight for term, weight in fixed.items() if weight}
+        noise = torch.Generator(self.data.device)
+        noise.manual_seed(random.Random(f"noise/{config.seed}/{epoch}").getrandbits(63))
         batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
         # Kept on the device: reading a loss each step would stall the queue.
-        history = [self._step(batch, coefficients) for batch in self._counted(batches)]
+        history = [self._step(batch, coefficients, noise) for batch in self._counted(batches)]
         names = list(history[0])
         table = torch.stack([torch.stack([row[n] for n in names]) for row in history]).cpu()
         for step, row in enumerate(table.tolist(), 1):
@@ -204,9 +211,11 @@ class Trainer:
             yield batch
             self.on_step(step)
 
-    def _step(self, batch: Batch, coefficients: dict[str, float]) -> dict[str, Tensor]:
+    def _step(
+        self, batch: Batch, coefficients: dict[str, float], noise: torch.Generator
+    ) -> dict[str, Tensor]:
         with autocast(self.data.device, self.config.precision):
-            values = self._losses(batch)
+            values = self._losses(batch, noise)
         total = losses.total(values, coefficients)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -215,28 +224,32 @@ class Trainer:
             optimizer.step()
         return {name: value.detach() for name, value in {**values, "total": total}.items()}
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        found: list[Tensor] = []
-        predict: Callable[[Tensor], Tensor] | nn.Module = self.predictor
-        supervised = self.config.w_flow > 0 and isinstance(self.predictor, BankPredictor)
-        if isinstance(self.predictor, BankPredictor):
-            network = self.predictor
-
-            def predict(view: Tensor) -> Tensor:
-                texture, flow = network.predict(view)
-                found.append(flow)
-                return texture
-
-        out = forward(predict, self.renderer, batch.pair).float32()
+    def _losses(self, batch: Batch, noise: torch.Generator) -> dict[str, Tensor]:
+        out = forward(self.predictor, self.renderer, batch.pair, self._noise(batch, noise))
+        out = out.float32()
         values = losses.terms(batch.pair, out)
-        if supervised and batch.flow_a is not None and batch.seen_a is not None:
-            assert batch.flow_b is not None
-            assert batch.seen_b is not None
-            values["flow"] = (
-                losses.masked_l1(found[0], batch.flow_a, batch.seen_a)
-                + losses.masked_l1(found[1], batch.flow_b, batch.seen_b)
-            ) / 2
-        return values
+        sights = (
+            (out.sight_a, batch.camera_a, batch.flow_a, batch.seen_a),
+            (
+                out.sight_b,
+                batch.camera_b,
+                batch.flow_b,
+                batch.seen_b,
+            ),
+        )
+        known = [
+            losses.flow(sight, camera, flow, seen)
+            for sight, camera, flow, seen in sights
+            if sight is not None and camera is not None and flow is not None and seen is not None
+        ]
+        return {**values, "flow": sum(known[1:], start=known[0]) / 2} if known else values
+
+    def _noise(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
+        if not self.config.texture_noise:
+            return None
+        shape = (2 * len(batch.pair.a), *batch.pair.texture.shape[1:])
+        normal = torch.randn(shape, generator=generator, device=self.data.device)
+        return normal * (2 * self.config.texture_noise)  # the range is 2 wide
 
     # -- saving
 
@@ -281,7 +294,3 @@ def _identity(config: TrainConfig) -> dict[str, object]:
     """The settings that decide a run's figures."""
     free = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
     return config.model_dump(mode="json", exclude=free)
-
-
-def _as_floats(bank: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
-    return None if bank is None else (bank[0].float(), bank[1].float())

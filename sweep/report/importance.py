@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.config import OBJECTIVE, Search
+from sweep.config import CONSTANTS, OBJECTIVE, Search
 from sweep.report.story import Run, Story
 from uvtex.config import TERMS
 
@@ -60,7 +60,7 @@ def _distributions(params: Mapping[str, float | str], search: Search) -> dict[st
     import optuna
 
     bounds = {f"{t}_{end}": getattr(search.weights, t) for t in TERMS for end in ("start", "end")}
-    bounds["tmax"] = search.tmax
+    bounds |= {name: getattr(search, name) for name in ("tmax", *CONSTANTS)}
     out: dict[str, Any] = {}
     for name in params:
         if name in bounds:

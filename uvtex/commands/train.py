@@ -34,9 +34,11 @@ def _train_flags(command: Any) -> Any:
             click.option(f"--w-{term}-end", type=float, help=f"Weight of {term} at the end.")
             for term in TERMS
         ),
+        click.option("--w-flow", type=float, help="Weight of camera and flow by the UV maps."),
+        click.option("--w-render", type=float, help="Weight of the renderer's own term, R(t) = v."),
         click.option("--checkpoint-name", help="Of the run in runs/ and its best checkpoint."),
         click.option("--checkpoint-every", type=int, help="Keep NAME_epochNNN every N epochs."),
-        click.option("--preset", help="poc05 (the original) or bank (samples by known flows)."),
+        click.option("--preset", help="poc05 (the original) or atlas (by correspondence)."),
         click.option("--width", type=float, help="Scales the networks' channels; 1 by default."),
     ]
     for flag in reversed(flags):

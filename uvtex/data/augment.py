@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -46,7 +47,14 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
     mask_a, mask_b = masks.chunk(2)
     flow_a, flow_b = (None, None) if flows is None else flows.chunk(2)
     seen_a, seen_b = (None, None) if seen is None else seen.chunk(2)
-    return Batch(Pair(a, b, pair.texture, mask_a, mask_b), flow_a, seen_a, flow_b, seen_b)
+    return replace(
+        batch,
+        pair=Pair(a, b, pair.texture, mask_a, mask_b),
+        flow_a=flow_a,
+        seen_a=seen_a,
+        flow_b=flow_b,
+        seen_b=seen_b,
+    )
 
 
 def move(flow: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,3 +18,5 @@ class Batch:
     seen_a: Tensor | None  # [B, 1, S, S] in {0, 1}: texels that view a sees
     flow_b: Tensor | None
     seen_b: Tensor | None
+    camera_a: Tensor | None  # int64 [B]: the bank's camera that took view a
+    camera_b: Tensor | None

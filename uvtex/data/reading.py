@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uvtex.data import bank as banks
 from uvtex.data import flow as flows
 from uvtex.data import pictures
 from uvtex.data.manifest import Record
@@ -22,8 +23,19 @@ from uvtex.errors import DataError
 COLUMNS = ("view", "texture", "mask", "map", "plate")
 """Of :attr:`Contents.index`: where each part of a record is."""
 
+MOST_SAMPLES = 4
+"""Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
+
 H = TypeVar("H", bound=Hashable)
-Bank = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the UV maps of a set say, of every camera; on the training device."""
+
+    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
+    seen: Tensor  # bool [K, 1, S, S]
+    paint: Tensor  # int16 [K, 2, kS, kS], see uvtex.data.bank.encode
 
 
 @dataclass(frozen=True)
@@ -33,8 +45,10 @@ class Contents:
     views: Views
     textures: Stack
     masks: Stack
-    bank: Bank | None
-    """Flow float [K, 2, S, S] and seen bool [K, 1, S, S] of every camera."""
+    maps: Maps | None
+    """Where every UV map is known."""
+    plates: Plates | None
+    """Where every plate is known, for views of this size."""
     index: Tensor  # int64 [N, 5] on the host, by COLUMNS
     digest: str | None
     """Of the validation side, where views are composed."""
@@ -78,14 +92,14 @@ def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[in
     plates = _plates(folder, files.plates, size, space)
     textures, whole = _textures(folder, files.textures, size, space, plates is not None)
     masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
-    bank = _read_bank(folder, files.maps, size, space.device)
+    maps = _read_maps(folder, files.maps, size, space.device)
     if plates is None:
         views = Pictures(_views(folder, files, size, space))
-        return Contents(views, textures, masks, bank, files.index, None)
+        return Contents(views, textures, masks, maps, None, files.index, None)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = keep(Composed(plates, whole), texture, plate, space)
     digest = _digest(plates, whole, files.index[torch.tensor(val)])
-    return Contents(composed, textures, masks, bank, files.index, digest)
+    return Contents(composed, textures, masks, maps, plates, files.index, digest)
 
 
 def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
@@ -163,17 +177,40 @@ def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
     return pictures.read_grey(folder / name, size)
 
 
-def _read_bank(
+def _read_maps(
     folder: Path, names: Sequence[str | None], size: int, device: torch.device
-) -> Bank | None:
+) -> Maps | None:
     if any(name is None for name in names):
         return None
     flow = torch.empty(len(names), 2, size, size, device=device)
     seen = torch.empty(len(names), 1, size, size, dtype=torch.bool, device=device)
+    paint = []
     for k, name in enumerate(names):
-        xy, hit = flows.invert(flows.read_uv_map(folder / str(name)), size)
+        uv = flows.read_uv_map(folder / str(name))
+        xy, hit = flows.invert(uv, size)
         flow[k], seen[k, 0] = torch.from_numpy(xy), torch.from_numpy(hit)
-    return flow, seen
+        paint.append(torch.from_numpy(banks.encode(_gridded(uv, size))))
+    grid = max(len(part[0]) for part in paint)
+    return Maps(flow, seen, torch.stack([_finer(part, grid) for part in paint]).to(device))
+
+
+def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
+    """``uv`` [h, w, 2] with a whole number of samples a pixel: the nearest ones, where it has
+    none."""
+    side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
+    rows, columns = (
+        ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
+    )
+    gridded: np.ndarray = uv[rows][:, columns]
+    return gridded
+
+
+def _finer(paint: Tensor, side: int) -> Tensor:
+    """int16 [2, h, h] at ``side``, the largest of all cameras', by the nearest sample."""
+    if len(paint[0]) == side:
+        return paint
+    at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()
+    return paint[:, at][:, :, at]
 
 
 def _digest(plates: Plates, textures: Stack, rows: Tensor) -> str:

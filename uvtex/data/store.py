@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,24 @@ from torch import Tensor
 
 from uvtex import seams
 from uvtex.config import Augment, TrainConfig
-from uvtex.data import manifest, splits
+from uvtex.data import bank as banks
+from uvtex.data import lights, manifest, splits
 from uvtex.data.augment import augmented
+from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
 from uvtex.data.prefetch import ahead
-from uvtex.data.reading import COLUMNS, Contents, listing, read
+from uvtex.data.reading import COLUMNS, Contents, Maps, listing, read
 from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
 from uvtex.losses import Pair
 from uvtex.seams import Seams
+from uvtex.showroom.compose import linear_from_srgb
 
 CHUNK = 256
 """Pictures digested at once."""
+LIGHT_CHUNK = 32
+"""Views that lights are fitted to at once."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,6 @@ class PairStore:
         device: torch.device,
     ) -> None:
         self._liveries, self._contents = liveries, contents
-        self.bank = contents.bank
-        """Flow and seen texels of every camera, where the set's UV maps are known."""
         self.seams: Seams | None = None
         """The car's, where the set says where they are."""
         self.train, self.val = sides
@@ -127,6 +131,41 @@ class PairStore:
                 raise
             return [], list(range(len(liveries)))
 
+    @cached_property
+    def bank(self) -> Bank | None:
+        """What the set says of its cameras, where all UV maps are known; made when asked for.
+
+        Which texels lend to which is read off the training side alone.
+        """
+        maps = self._contents.maps
+        if maps is None:
+            return None
+        textures = self._contents.index[self.train, COLUMNS.index("texture")]
+        textures = torch.unique(textures)
+        chosen = textures[:: -(-len(textures) // banks.MOST_LIVERIES)]
+        places = Places(chosen, chosen.to(self.device))
+        liveries = self._contents.textures.take(places).to(self.device)
+        return banks.make(maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries)
+
+    def _lights(self, maps: Maps) -> tuple[Tensor, Tensor]:
+        """Falling and reflected light [K, 3, S, S] of the cameras of ``maps``."""
+        plates, index = self._contents.plates, self._contents.index
+        if plates is not None and bool((index[:, 3] == index[:, 4]).all()):
+            falling, reflected = (
+                x.float().permute(0, 3, 1, 2) for x in (plates.falling, plates.reflected)
+            )
+            return falling, reflected
+        return lights.fit(self._shown(maps), len(maps.flow), self.size)
+
+    def _shown(self, maps: Maps) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """What the training views show: camera, linear albedo, and view in [0, 1], in batches."""
+        for rows in self._chunks(self._rows(torch.tensor(self.train)), LIGHT_CHUNK):
+            texture = self._contents.textures.take(rows.part("texture")).to(self.device)
+            view = self._views(rows).to(self.device)
+            camera = rows.part("map").device
+            paint = linear_from_srgb(texture.float() / 255)
+            yield camera, banks.project(paint, maps.paint[camera], self.size), view.float() / 255
+
     @property
     def size(self) -> int:
         """Side of every picture, in pixels."""
@@ -135,7 +174,8 @@ class PairStore:
     @property
     def covered(self) -> Tensor | None:
         """Texels that some camera sees, bool [1, S, S], where the set's UV maps are known."""
-        return None if self.bank is None else self.bank[1].any(dim=0)
+        maps = self._contents.maps
+        return None if maps is None else maps.seen.any(dim=0)
 
     def fingerprint(self) -> str:
         """Digest of what the split holds out: figures of two runs compare if it is equal.
@@ -233,12 +273,12 @@ class PairStore:
             mask_a=self._shares(raw.mask_a),
             mask_b=self._shares(raw.mask_b),
         )
-        if self.bank is None:
-            return Batch(pair, None, None, None, None)
-        flow, seen = self.bank
+        if self._contents.maps is None:
+            return Batch(pair, None, None, None, None, None, None)
+        flow, seen = self._contents.maps.flow, self._contents.maps.seen
         flow_a, flow_b = (flow.index_select(0, m.device) for m in (raw.map_a, raw.map_b))
         seen_a, seen_b = (seen.index_select(0, m.device).float() for m in (raw.map_a, raw.map_b))
-        return Batch(pair, flow_a, seen_a, flow_b, seen_b)
+        return Batch(pair, flow_a, seen_a, flow_b, seen_b, raw.map_a.device, raw.map_b.device)
 
     def _floats(self, pixels: Tensor) -> Tensor:
         return pixels.to(self.device, non_blocking=True).float().div_(127.5).sub_(1)

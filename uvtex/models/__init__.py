@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
 from uvtex.config import TrainConfig
-from uvtex.errors import DataError
-from uvtex.models.bank import BankPredictor
+from uvtex.data.bank import Bank
+from uvtex.models.atlas import AtlasPredictor, PlateRenderer
+from uvtex.models.attend import AttendingPredictor, AttendingRenderer
+from uvtex.models.base import Predictor, Renderer
 from uvtex.models.poc05 import ConvRenderer, UNet
+from uvtex.models.sight import Sight
 
-__all__ = ["BankPredictor", "ConvRenderer", "UNet", "build"]
+__all__ = ["Predictor", "Renderer", "Sight", "build"]
 
 
-def build(config: TrainConfig, bank: tuple[Tensor, Tensor] | None) -> tuple[nn.Module, nn.Module]:
+def build(config: TrainConfig, bank: Bank | None) -> tuple[Predictor, Renderer]:
     """The untrained predictor and renderer of ``config``'s preset.
 
     Args:
-        bank: flows [K, 2, S, S] and seen [K, 1, S, S] of the set's cameras, where known.
-
-    Raises:
-        DataError: the preset needs the bank and there is none.
+        bank: what the data set says of its cameras, where it says so. Without it preset ``atlas``
+            learns its correspondence from the pairs alone.
     """
-    renderer = ConvRenderer(config.width)
     if config.preset == "poc05":
-        return UNet(config.width), renderer
+        return UNet(config.width), ConvRenderer(config.width)
     if bank is None:
-        raise DataError(
-            f"preset {config.preset!r} needs `uv_map` and `camera` in the data set's manifest, and "
-            "this one has none; use a showroom set, or preset 'poc05'"
-        )
-    return BankPredictor(*bank, config.width), renderer
+        size = config.image_size
+        return AttendingPredictor(size, config.width), AttendingRenderer(size, config.width)
+    # What is never shown in training cannot be found out.
+    moves = config.augment.affine > 0 or config.augment.perspective > 0
+    predictor = AtlasPredictor(bank, config.width, moves)
+    return predictor, PlateRenderer(predictor.cameras)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uvtex.models.base import Predictor, Renderer
+from uvtex.models.sight import Sight
+
 
 def scaled(channels: int, width: float) -> int:
     """``channels`` times ``width``, at least 4."""
     return max(4, round(channels * width))
 
 
-class UNet(nn.Module):
+class UNet(Predictor):
     """Predictor: four 4x4 stride-2 convolutions, four transposed ones back, skips, tanh.
 
     [B, 3, S, S] in [-1, 1] -> [B, 3, S, S] in [-1, 1]; S a multiple of 16. The bottleneck sees
     46 pixels of the input.
     """
+
+    normalises_over_batch = True
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
@@ -38,7 +43,7 @@ class UNet(nn.Module):
             for i in range(4, 0, -1)
         )
 
-    def forward(self, view: Tensor) -> Tensor:
+    def predict(self, view: Tensor) -> tuple[Tensor, None]:
         x: Tensor = view
         skips: list[Tensor] = []
         for down in self.down:
@@ -47,10 +52,10 @@ class UNet(nn.Module):
         x = skips.pop()
         for number, up in enumerate(self.up):
             x = up(x if number == 0 else torch.cat([x, skips.pop()], dim=1))
-        return x
+        return x, None
 
 
-class ConvRenderer(nn.Module):
+class ConvRenderer(Renderer):
     """Renderer: 3-64 (7x7) -64 (5x5) -128-128-64-3 (3x3), ReLU, tanh; it is told no camera.
 
     [B, 3, S, S] in [-1, 1] -> [B, 3, S, S] in [-1, 1].
@@ -66,6 +71,6 @@ class ConvRenderer(nn.Module):
         layers[-1] = nn.Tanh()
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, texture: Tensor) -> Tensor:
+    def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
         out: Tensor = self.layers(texture)
         return out

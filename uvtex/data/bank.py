@@ -1,0 +1,137 @@
+"""What a data set says of its cameras: where every texel is seen, in which light, and which other
+texels tell of those that are not.
+
+Which texels lend their colour is read off the training liveries. Cars are painted alike left and
+right, stripes run on from panel to panel, so an unseen texel resembles some that are seen; the
+colours of the training liveries say which, without any mesh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NO_PAINT = -32768
+LENDERS = 8
+MOST_LIVERIES = 256
+"""Liveries of a large set that likeness is read off."""
+CHUNK = 1024
+"""Texels compared with all others at once."""
+CLOSENESS = 0.05
+"""Difference of colour, of the range, by which a lender's share falls to 1/e."""
+DIM = 0.02
+"""Share of the light on a white wall below which a texel is too dark to lend."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Of K cameras, for textures and views of S pixels; on the training device."""
+
+    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
+    seen: Tensor  # bool [K, 1, S, S]
+    paint: Tensor  # int16 [K, 2, kS, kS]: what each sub-pixel sees of the atlas, by `encode`
+    falling: Tensor  # float32 [K, 3, S, S] linear light that white paint adds
+    reflected: Tensor  # float32 [K, 3, S, S] linear light that black paint leaves
+    hits: Tensor  # float32 [K, 1, S, S] sub-pixels that see the texel
+    lender: Tensor  # int32 [K, M, S, S] texels (row * S + column) that camera k sees
+    share: Tensor  # float16 [K, M, S, S] of each lender; they sum to 1
+    doubt: Tensor  # float32 [K, 1, S, S] mean difference of their colours, of the range
+
+
+def encode(uv: np.ndarray) -> np.ndarray:
+    """A UV map float [h, w, 2] as grid_sample's coordinates, x then y down: int16 [2, h, w].
+
+    -32767 to 32767 is -1 to 1; NO_PAINT where no paint is seen.
+    """
+    painted = np.isfinite(uv).all(axis=2)
+    xy = np.where(painted[..., None], uv, 0.5) * (2, -2) + (-1, 1)
+    steps = np.round(np.clip(xy, -1, 1) * 32767)
+    coded: np.ndarray = np.where(painted[..., None], steps, NO_PAINT).astype(np.int16)
+    return coded.transpose(2, 0, 1)
+
+
+def count_hits(paint: Tensor, size: int) -> Tensor:
+    """How many sub-pixels of ``paint`` int16 [2, h, w] see each texel: float [1, size, size]."""
+    x, y = paint.flatten(1)[:, paint[0].flatten() != NO_PAINT].float()
+    column, row = ((((a / 32767 + 1) / 2) * size).long().clamp(0, size - 1) for a in (x, y))
+    hits = torch.bincount(row * size + column, minlength=size * size)
+    return hits.view(1, size, size).float()
+
+
+def lenders(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For every texel and camera, the seen texels whose paint has been most like its own.
+
+    Args:
+        textures: uint8 [L, 3, S, S], the training liveries.
+        able: bool [K, 1, S, S], texels that each camera sees well enough to lend.
+
+    Returns:
+        ``lender``, ``share`` and ``doubt`` of :class:`Bank`. A texel never lends to itself.
+    """
+    cameras, size = len(able), textures.shape[-1]
+    texels = size * size
+    colours = textures.permute(2, 3, 0, 1).reshape(texels, -1).float() / 255
+    squares = colours.square().sum(dim=1)
+    good = able.reshape(cameras, texels)
+    lender = torch.zeros(cameras, LENDERS, texels, dtype=torch.int32, device=textures.device)
+    share = torch.zeros(cameras, LENDERS, texels, dtype=torch.float16, device=textures.device)
+    doubt = torch.ones(cameras, texels, device=textures.device)
+    for start in range(0, texels, CHUNK):
+        part = slice(start, start + CHUNK)
+        mean = squares[part, None] + squares - 2 * colours[part] @ colours.T
+        apart = (mean.clamp_min(0) / colours.shape[1]).sqrt()
+        rows = torch.arange(len(apart), device=apart.device)
+        apart[rows, rows + start] = 2.0
+        for k in range(cameras):
+            some = apart.masked_fill(~good[k], 2.0)
+            distance, index = some.topk(LENDERS, dim=1, largest=False)
+            part_of = torch.softmax(-distance / CLOSENESS, dim=1)
+            lender[k, :, part], share[k, :, part] = index.T.int(), part_of.T.half()
+            doubt[k, part] = (distance * part_of).sum(dim=1).clamp_max(1)
+    shape = (cameras, -1, size, size)
+    return lender.view(shape), share.view(shape), doubt.view(shape)
+
+
+def project(texture: Tensor, paint: Tensor, size: int) -> Tensor:
+    """Mean of textures [B, C, T, T] over what each pixel sees of them, [B, C, size, size].
+
+    Args:
+        paint: int16 [B, 2, k * size, k * size], see :func:`encode`. A pixel without paint is 0.
+    """
+    edge = 1 - 1 / texture.shape[-1]
+    coded = paint.permute(0, 2, 3, 1)
+    # Half a texel from the border is the border; far outside, for no paint, samples zero.
+    grid = torch.where(coded == NO_PAINT, 3.0, (coded / 32767.0).clamp(-edge, edge))
+    factor = paint.shape[-1] // size
+    mean = F.avg_pool2d(F.grid_sample(texture, grid, align_corners=False), factor)
+    return mean / painted(paint, size).clamp_min(1e-6)
+
+
+def painted(paint: Tensor, size: int) -> Tensor:
+    """Share of each pixel's sub-pixels that see paint, [B, 1, size, size]."""
+    return F.avg_pool2d((paint[:, :1] != NO_PAINT).float(), paint.shape[-1] // size)
+
+
+def make(
+    flow: Tensor,
+    seen: Tensor,
+    paint: Tensor,
+    falling: Tensor,
+    reflected: Tensor,
+    liveries: Tensor,  # uint8 [L, 3, S, S], of the training side
+) -> Bank:
+    """A :class:`Bank` of what is measured, with what follows from it."""
+    hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
+    lent = lenders(liveries, able(flow, hits, falling))
+    return Bank(flow, seen, paint, falling, reflected, hits, *lent)
+
+
+def able(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:
+    """Texels that a camera sees, and in enough light: bool [K, 1, S, S]; arguments as in Bank."""
+    light = falling.mean(dim=1, keepdim=True)
+    lit = F.grid_sample(light, flow.permute(0, 2, 3, 1), align_corners=False)
+    return (hits >= 1) & (lit > DIM)

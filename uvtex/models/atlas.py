@@ -1,0 +1,241 @@
+"""Networks that carry a view into the atlas by correspondence, over cameras that the set knows.
+
+No network in here moves pixels by convolution. The predictor finds which of the set's cameras took
+the view (CMR, Kanazawa et al. 2018, chooses among poses likewise), and how the picture lies in the
+frame; takes the light off by that camera's plate; samples the paint into the atlas by its exact
+flow; sharpens it until the plate shows the view again (Landweber 1951, the adjoint replaced by the
+normalised gather, as in SIRT, Gilbert 1972); lends unseen texels the colour of seen ones that are
+painted alike; and a small network in texture space mends the rest. The renderer is the plate's own
+formula and has nothing to learn, so that no code can be smuggled past it (Chu et al. 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uvtex.data.bank import Bank, painted, project
+from uvtex.models.base import Predictor, Renderer
+from uvtex.models.poc05 import scaled
+from uvtex.models.sight import Sight, inverse, moved, warped
+from uvtex.showroom.compose import linear_from_srgb, srgb_from_linear
+
+SHARPENINGS = 4
+"""More gain nothing: docs/log.md, 2026-11-23."""
+DARK = 0.01
+"""Light on a white wall below which a pixel says nothing of its paint."""
+PLACES = 8
+"""Learnt channels that tell the mender where in the atlas it is."""
+POSE_SIZE = 32
+"""Pixels that the pose is told from: the silhouette shows at any size."""
+
+
+class Cameras(nn.Module):
+    """The set's :class:`Bank`, and what follows from it."""
+
+    flow: Tensor
+    seen: Tensor
+    paint: Tensor
+    falling: Tensor
+    reflected: Tensor
+    hits: Tensor
+    lender: Tensor
+    share: Tensor
+    doubt: Tensor
+    weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
+    reach: Tensor  # [K, 1, S, S] the same of each texel
+
+    def __init__(self, bank: Bank) -> None:
+        super().__init__()
+        for field in fields(bank):
+            self.register_buffer(field.name, getattr(bank, field.name).clone())
+        light = self.falling.mean(dim=1, keepdim=True)
+        weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
+        reach = F.grid_sample(weight, self.flow.permute(0, 2, 3, 1), align_corners=False)
+        # These follow from the others: a checkpoint need not hold them.
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
+
+    def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
+        """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
+        light = linear_from_srgb((view + 1) / 2) - self.reflected[camera]
+        paint = (light / self.falling[camera].clamp_min(2 * DARK)).clamp(0, 1.2)
+        return paint * (self.weight[camera] > 0)
+
+    def gather(self, paint: Tensor, camera: Tensor) -> Tensor:
+        """A picture's paint [B, 3, S, S] in the atlas, bright pixels before dark ones."""
+        grid = self.flow[camera].permute(0, 2, 3, 1)
+        bright = F.grid_sample(paint * self.weight[camera], grid, align_corners=False)
+        return bright / self.reach[camera]
+
+    def project(self, texture: Tensor, camera: Tensor) -> Tensor:
+        """Mean paint [B, 3, S, S] that each pixel sees of a linear texture; 0 off the car."""
+        return project(texture, self.paint[camera], self.falling.shape[-1])
+
+    def render(self, texture: Tensor, camera: Tensor) -> Tensor:
+        """Views [B, 3, S, S] in [-1, 1] of textures in [-1, 1]."""
+        paint = self.project(linear_from_srgb(((texture + 1) / 2).clamp(0, 1)), camera)
+        radiance = self.falling[camera] * paint + self.reflected[camera]
+        return srgb_from_linear(radiance) * 2 - 1
+
+    def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
+        """For every texel the colour that its lenders have, [B, 3, S, S]."""
+        flat = texture.flatten(2)
+        lent = torch.zeros_like(flat)
+        for m in range(self.lender.shape[1]):
+            index = self.lender[camera, m].flatten(1).long()
+            share = self.share[camera, m].flatten(1).to(flat.dtype)
+            lent = lent + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
+        return lent.view(texture.shape)
+
+
+class PoseFinder(nn.Module):
+    """[B, 3, S, S] -> logits over the cameras [B, K], and the pose in the frame [B, 2, 3].
+
+    Args:
+        moves: pictures may lie anyhow in the frame; else there is no pose to find.
+    """
+
+    def __init__(self, cameras: int, width: float, moves: bool) -> None:
+        super().__init__()
+        c = [3, *(scaled(n, width) for n in (64, 128, 128))]
+        layers: list[nn.Module] = []
+        for i in range(3):
+            layers += [nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1), _norm(c[i + 1])]
+            layers += [nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.camera = nn.Linear(c[3] * 16, cameras)
+        self.pose = nn.Linear(c[3] * 16, 6) if moves else None
+        for parameter in () if self.pose is None else self.pose.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, view: Tensor) -> tuple[Tensor, Tensor | None]:
+        small = F.interpolate(view, (POSE_SIZE, POSE_SIZE), mode="bilinear", antialias=True)
+        features = self.features(small).flatten(1)
+        scores = self.camera(features).float()
+        if self.pose is None:
+            return scores, None
+        still = features.new_tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float32)
+        # Tenths: a step of the optimiser should move a picture by little.
+        pose = still + 0.1 * self.pose(features).float().reshape(-1, 2, 3)
+        return scores, pose
+
+
+class Mender(nn.Module):
+    """Texture-space network: [B, C, S, S] -> correction, paint, and how far to trust the sample."""
+
+    def __init__(self, inputs: int, width: float) -> None:
+        super().__init__()
+        c = [scaled(n, width) for n in (32, 64, 96)]
+        self.enter = block(inputs, c[0])
+        self.down1 = block(c[0], c[1])
+        self.down2 = block(c[1], c[2])
+        self.wide = block(c[2], c[2], dilation=3)
+        self.up1 = block(c[2] + c[1], c[1])
+        self.up0 = block(c[1] + c[0], c[0])
+        self.leave = nn.Conv2d(c[0], 7, 3, padding=1)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x0 = self.enter(x)
+        x1 = self.down1(F.avg_pool2d(x0, 2))
+        x2 = self.wide(self.down2(F.avg_pool2d(x1, 2)))
+        x1 = self.up1(torch.cat([F.interpolate(x2, scale_factor=2.0), x1], dim=1))
+        x0 = self.up0(torch.cat([F.interpolate(x1, scale_factor=2.0), x0], dim=1))
+        out: Tensor = self.leave(x0)
+        return out
+
+
+class AtlasPredictor(Predictor):
+    """View to texture over known cameras.
+
+    Args:
+        bank: what the set says of its cameras.
+        width: scales the channels.
+        moves: views may be pictures of the cameras that were moved in the frame.
+    """
+
+    def __init__(self, bank: Bank, width: float = 1.0, moves: bool = False) -> None:
+        super().__init__()
+        self.cameras = Cameras(bank)
+        self.pose = PoseFinder(len(bank.flow), width, moves)
+        self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
+        self.mend = Mender(17 + PLACES, width)
+
+    def look(self, view: Tensor) -> Sight:
+        """Which camera took the views [B, 3, S, S], and where each texel is seen in them."""
+        scores, pose = self.pose(view)
+        camera = scores.argmax(dim=1)
+        flow = self.cameras.flow[camera]
+        return Sight(scores, camera, pose, flow if pose is None else moved(flow, pose))
+
+    def predict(self, view: Tensor) -> tuple[Tensor, Sight]:
+        sight = self.look(view)
+        evidence, base, mean = self._evidence(view, sight)
+        place = self.place.expand(view.shape[0], -1, -1, -1)
+        mended = self.mend(torch.cat([evidence, place], 1)).float()
+        delta, paint, trust = mended.split([3, 3, 1], dim=1)
+        painted = torch.tanh(paint + torch.atanh(mean.clamp(-0.95, 0.95)))
+        keep = torch.sigmoid(trust + 2)
+        return (keep * (base + delta) + (1 - keep) * painted).clamp(-1, 1), sight
+
+    def _evidence(self, view: Tensor, sight: Sight) -> tuple[Tensor, Tensor, Tensor]:
+        """What is known before anything is learnt: the mender's input [B, 17, S, S], its first
+        guess at the texture, and the mean colour [B, 3, 1, 1]. Nothing is trained through it."""
+        cameras, camera = self.cameras, sight.camera
+        with torch.autocast(view.device.type, enabled=False):
+            straight = view.detach().float()
+            if sight.pose is not None:
+                straight = warped(straight, sight.pose.detach())
+            paint = cameras.albedo(straight, camera)
+            first = sharp = cameras.gather(paint, camera)
+            shows = cameras.weight[camera] > 0
+            for _ in range(SHARPENINGS):
+                miss = (paint - cameras.project(sharp.clamp(0, 1), camera)) * shows
+                sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
+            first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (first, sharp))
+            seen = cameras.seen[camera].float()
+            trusted = seen * cameras.reach[camera]
+            area = trusted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
+            mean = (sharp * trusted).sum(dim=(2, 3), keepdim=True) / area
+            lent = cameras.lend(sharp, camera)
+            base = sharp * seen + lent * (1 - seen)
+            density = torch.log1p(cameras.hits[camera]) / 3
+            known = [base, first * seen, lent, mean.expand_as(base)]
+            about = [seen, trusted, cameras.doubt[camera], density]
+        return torch.cat([*known, *about, seen * density], dim=1), base, mean
+
+
+class PlateRenderer(Renderer):
+    """The exact renderer: a camera's plate dressed in the texture, moved as the view was."""
+
+    def __init__(self, cameras: Cameras) -> None:
+        super().__init__()
+        # Not a submodule: the predictor holds it, in the checkpoint too.
+        self._cameras = (cameras,)
+
+    def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
+        if sight is None:
+            raise ValueError("the exact renderer must be told the camera")
+        with torch.autocast(texture.device.type, enabled=False):
+            picture = self._cameras[0].render(texture.float(), sight.camera)
+            return picture if sight.pose is None else warped(picture, inverse(sight.pose))
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Statistics of one image alone: no running averages that would have to fit views and
+    reprojections at once, and the same answer at any batch size."""
+    return nn.GroupNorm(math.gcd(channels, 4), channels)
+
+
+def block(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation),
+        _norm(outputs),
+        nn.ReLU(),
+    )

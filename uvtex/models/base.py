@@ -1,0 +1,37 @@
+"""What every predictor and every renderer promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from uvtex.models.sight import Sight
+
+
+class Predictor(nn.Module):
+    """View to UV texture.
+
+    Invariants: views and textures are [B, 3, S, S] in [-1, 1]; in evaluation mode an image's
+    answer does not depend on the others of its batch; ``forward`` is ``predict`` less the sight.
+    """
+
+    normalises_over_batch = False
+    """In training an image's answer depends on its batch, as BatchNorm's does; such a predictor
+    tells of no camera."""
+
+    def predict(self, view: Tensor) -> tuple[Tensor, Sight | None]:
+        """The texture, and what was found out about the camera, by a predictor that tells."""
+        raise NotImplementedError
+
+    def forward(self, view: Tensor) -> Tensor:
+        return self.predict(view)[0]
+
+
+class Renderer(nn.Module):
+    """UV texture to view, both [B, 3, S, S] in [-1, 1]; normalises nothing over a batch."""
+
+    def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
+        """``sight`` is of the view to be shown, where the predictor tells it."""
+        raise NotImplementedError

@@ -1,0 +1,61 @@
+"""What a predictor finds out about the camera of a view, and a renderer is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Sight(NamedTuple):
+    """How the car is seen in each view of a batch.
+
+    A view is a picture of one of the set's cameras, moved in the frame by ``pose``: a point ``p``
+    of the camera's picture lies at ``pose @ (p, 1)`` in the view, in grid_sample's coordinates.
+    Without a pose it is that camera's picture as it is.
+    """
+
+    scores: Tensor  # [B, K] logits over the set's cameras
+    camera: Tensor  # int64 [B], the best of them
+    pose: Tensor | None  # [B, 2, 3]
+    flow: Tensor  # [B, 2, S, S] in [-1, 1]: where each texel is seen in the view
+
+    def half(self, number: int) -> Sight:
+        """The first (0) or the second (1) half of a batch of two halves."""
+        return self._each(lambda part: part.chunk(2)[number])
+
+    def twice(self) -> Sight:
+        """Of the same views, and once more."""
+        return self._each(lambda part: torch.cat([part, part]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Sight:
+        return Sight(
+            change(self.scores),
+            change(self.camera),
+            None if self.pose is None else change(self.pose),
+            change(self.flow),
+        )
+
+
+def moved(points: Tensor, pose: Tensor) -> Tensor:
+    """``points`` [B, 2, S, S], x then y, by the affine maps ``pose`` [B, 2, 3]."""
+    x, y = points[:, :1], points[:, 1:]
+    a, b, c = (pose[:, :, i].reshape(-1, 2, 1, 1) for i in range(3))
+    return a * x + b * y + c
+
+
+def inverse(pose: Tensor) -> Tensor:
+    """The affine maps [B, 2, 3] that undo ``pose``."""
+    a, b, c, d = pose[:, 0, 0], pose[:, 0, 1], pose[:, 1, 0], pose[:, 1, 1]
+    scale = 1 / (a * d - b * c)
+    linear = torch.stack([d, -b, -c, a], dim=1).reshape(-1, 2, 2) * scale.reshape(-1, 1, 1)
+    return torch.cat([linear, -linear @ pose[:, :, 2:]], dim=2)
+
+
+def warped(images: Tensor, pose: Tensor) -> Tensor:
+    """Pictures [B, C, S, S] whose point ``p`` shows what ``images`` show at ``pose @ (p, 1)``."""
+    grid = F.affine_grid(pose, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
