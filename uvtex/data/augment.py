@@ -42,6 +42,8 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         if flows is not None and seen is not None:
             flows, inside = move(flows, torch.linalg.inv(matrices).to(flows))
             seen = seen * inside
+    if how.background:
+        views = _before_colours(views, masks, draw, how.background)
     views = _camera(views, draw, how)
     a, b = views.chunk(2)
     mask_a, mask_b = masks.chunk(2)
@@ -110,6 +112,14 @@ def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     points = torch.stack([x, y]).expand(len(images), -1, -1, -1)
     old, _ = move(points, matrices.to(points))
     return F.grid_sample(images, old.permute(0, 2, 3, 1), padding_mode=padding, align_corners=False)
+
+
+def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) -> Tensor:
+    """Every view in part before a colour of its own: a livery is not known by its studio."""
+    share = draw.amounts(strength).abs()
+    colour = torch.stack([draw.amounts(1.0) for _ in range(3)], dim=1)
+    share, colour = (x.float().to(views.device) for x in (share, colour))
+    return torch.lerp(views, colour.view(-1, 3, 1, 1), (1 - masks) * share.view(-1, 1, 1, 1))
 
 
 def _camera(views: Tensor, draw: _Draw, how: Augment) -> Tensor:
