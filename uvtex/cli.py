@@ -23,7 +23,7 @@ def main() -> None:
     \b
     Example:
       uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
-      uvtex train data/demo --preset bank --image-size 64 --epochs 20
+      uvtex train data/demo --preset atlas --image-size 64 --epochs 20
       uvtex infer runs/best/checkpoints/best.safetensors photo.jpg --out textures
     """
 
