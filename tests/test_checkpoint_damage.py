@@ -52,7 +52,7 @@ def call(*args: Any) -> Result:
 CASES: list[tuple[Callable[[Path], None], str]] = [
     (lambda p: write(p, header()) or cut(p, 1), "not a whole safetensors file"),
     (lambda p: write(p, header()) or cut(p, 4096), "not a whole safetensors file"),
-    (lambda p: write(p, header(preset="bank")), "weights do not fit preset 'bank'"),
+    (lambda p: write(p, header(preset="atlas")), "weights do not fit preset 'atlas'"),
     (lambda p: write(p, header(width=0.2)), "weights do not fit preset 'poc05'"),
     (lambda p: write(p, header(preset="none")), "settings in its header cannot be used"),
     (lambda p: write(p, header(colour=1)), "settings in its header cannot be used"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from uvtex.columns import Atlas, ssim_columns, term_columns, texture_columns
 from uvtex.config import resolve
@@ -18,7 +18,7 @@ from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.evaluate import mean_colour, measure, samples
 from uvtex.losses import Outputs, Pair, terms
-from uvtex.models import build
+from uvtex.models import Predictor, Renderer, Sight, build
 from uvtex.showroom.mesh import grid
 from uvtex.showroom.seam_edges import write
 
@@ -27,7 +27,7 @@ SETTINGS = {"image_size": 32, "width": 0.1, "val_split": 0.34, "device": "cpu"}
 
 def test_each_samples_terms_are_those_of_a_batch_of_it_alone() -> None:
     torch.manual_seed(0)
-    images = torch.rand(9, 3, 3, 16, 16) * 2 - 1
+    images = torch.rand(10, 3, 3, 16, 16) * 2 - 1
     masks = (torch.rand(2, 3, 1, 16, 16) > 0.4).float()
     masks[0, 1] = 0  # nothing of the car is seen
     pair, out = Pair(*images[:3], *masks), Outputs(*images[3:])
@@ -40,7 +40,8 @@ def test_each_samples_terms_are_those_of_a_batch_of_it_alone() -> None:
 
 
 def _one(whole: Any, i: int) -> Any:
-    return type(whole)(*(getattr(whole, f.name)[i : i + 1] for f in fields(whole)))
+    parts = {f.name: getattr(whole, f.name) for f in fields(whole)}
+    return type(whole)(**{k: None if v is None else v[i : i + 1] for k, v in parts.items()})
 
 
 def test_measured_is_the_mean_of_the_samples(tiny_set: Path) -> None:
@@ -96,15 +97,22 @@ def test_what_is_measured_depends_on_what_the_set_says(tiny_set: Path, tmp_path:
     assert without.keys() - measured(mapless).keys() == BY_MAPS
 
 
-class _Perfect(nn.Module):
-    """Knows the one livery's texture; its pictures are black where no car is."""
+class _Perfect(Predictor):
+    """Knows the one livery's texture."""
 
     def __init__(self, answer: Tensor) -> None:
         super().__init__()
         self.answer = answer
 
-    def forward(self, shown: Tensor) -> Tensor:
-        return self.answer.expand(len(shown), -1, -1, -1)
+    def predict(self, view: Tensor) -> tuple[Tensor, None]:
+        return self.answer.expand(len(view), -1, -1, -1), None
+
+
+class _Same(Renderer):
+    """Shows the texture itself."""
+
+    def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
+        return texture
 
 
 def test_the_true_texture_has_no_seam_no_bleed_and_is_like_itself(
@@ -114,7 +122,7 @@ def test_the_true_texture_has_no_seam_no_bleed_and_is_like_itself(
     store = PairStore.open(with_seams(tmp_path / "seamed", tiny_set), config)
     (batch,) = store.val_batches(8)
     truth = _Perfect(batch.pair.texture[:1])
-    values = measure(truth, truth, store, config, None)
+    values = measure(truth, _Same(), store, config, None)
     for name in ("ssim_uv", "ssim_uv_covered", "ssim_uv_visible"):
         assert values[name] == pytest.approx(1, abs=1e-4)
     for name in ("seam_uv", "bleed", "bleed_border", "bleed_2px", "bleed_4px"):
@@ -127,7 +135,7 @@ def test_networks_that_give_nan_are_not_passed_over(tiny_set: Path) -> None:
     config = resolve(SETTINGS)
     store = PairStore.open(tiny_set, config)
     broken = _Perfect(torch.full((1, 3, 32, 32), torch.nan))
-    values = measure(broken, broken, store, config, None)
+    values = measure(broken, _Same(), store, config, None)
     assert values.keys() >= ALWAYS | BY_MAPS
     assert np.isnan([values[name] for name in ("direct", "ssim_uv", "bleed")]).all()
 
