@@ -45,6 +45,12 @@ def test_a_set_holds_every_view_with_its_mask_and_map(built: Path) -> None:
             assert arrays["uv"].shape == (32, 32, 2)
 
 
+def test_a_set_says_where_the_unwrap_cuts_the_car(built: Path) -> None:
+    with np.load(built / manifest.SEAMS, allow_pickle=False) as arrays:
+        assert arrays["a"].shape == arrays["b"].shape == (len(arrays["length"]), 2, 2)
+        assert float(arrays["length"].sum()) == pytest.approx(9.41, abs=0.05)
+
+
 def test_the_same_settings_give_the_same_files(built: Path, tmp_path: Path) -> None:
     again = build(SMALL, tmp_path / "again").parent
     assert files(again) == files(built)
