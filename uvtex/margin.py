@@ -10,7 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCORES = ("ssim", "haarpsi", "margin")
 """First words of the metrics that are better the higher."""
-ERRORS = ("lpips", "l1", "seam", "bleed", "total", "cycle", "uv", "direct", "cross", "flow")
+ERRORS = (
+    "lpips",
+    "l1",
+    "seam",
+    "bleed",
+    "total",
+    "cycle",
+    "uv",
+    "direct",
+    "cross",
+    "render",
+    "flow",
+)
 """First words of the metrics and loss terms that are better the lower."""
 
 
