@@ -77,6 +77,12 @@ def test_a_predictor_that_keeps_to_the_car_has_none() -> None:
     assert values["bleed_towards"] != values["bleed_towards"]  # nothing changed: NaN
 
 
+def test_rounding_points_nowhere() -> None:
+    values = found(leaky(1e-3, 2), *scene())
+    assert values["bleed_border"] == pytest.approx(1e-3, rel=1e-2)
+    assert values["bleed_towards"] != values["bleed_towards"]  # under half a level: NaN
+
+
 def test_the_whole_atlas_counts_where_no_flow_is_known() -> None:
     """A texture that is the view before its ground changes by all of it; half of it, by half."""
     view, mask = scene()
