@@ -165,6 +165,16 @@ def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path
     assert (tmp_path / "checkpoints/best_last.safetensors").read_bytes() == before
 
 
+def test_weights_spoilt_by_an_epochs_last_step_are_never_saved(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    """Its one training loss was finite: only validation sees what the step made."""
+    config = settings(lr=1e39, batch_size=64)
+    with pytest.raises(DivergenceError, match=r"epoch 1, validation: loss term 'cycle' is nan"):
+        run(config, tiny_set, tmp_path)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
 def test_a_full_disk_leaves_the_previous_checkpoint(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

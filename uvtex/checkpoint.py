@@ -162,8 +162,12 @@ def restore_optimizer(
     optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]
 ) -> None:
     """Puts back what :func:`optimizer_tensors` took."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in subset(tensors, f"optimizer.{name}").items():
         index, field = key.split(".", 1)
+        if field != "step":
+            # A fused optimiser walks parameter and state side by side: both must lie alike.
+            value = torch.empty_like(parameters[int(index)]).copy_(value)
         state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

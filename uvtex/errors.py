@@ -25,5 +25,9 @@ class DivergenceError(UvtexError):
     """A loss became NaN or infinite. Names the epoch, the step and the term."""
 
 
+class OutOfMemory(UvtexError):
+    """Memory ran out. Names the picture size, the batch size and the device, and what to lower."""
+
+
 class BackboneMissing(UvtexError):
     """LPIPS was asked for and its ImageNet backbone cannot be had. Says where the file goes."""

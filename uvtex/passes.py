@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from uvtex.losses import Outputs, Pair
-from uvtex.models import Predictor, Renderer, Sight
+from uvtex.models import Predictor, Renderer
 
 
 def forward(
@@ -18,7 +18,9 @@ def forward(
         noise: [2B, 3, S, S] added to U(a) and U(b) before they are rendered, so that no code
             survives the way through the texture (Bashkirova et al. 2019). None: nothing.
     """
-    textures, sights = _textures(predictor, pair)
+    if predictor.normalises_over_batch:
+        return _forward_apart(predictor, renderer, pair, noise)
+    textures, sights = predictor.predict(torch.cat([pair.a, pair.b]))
     texture_a, texture_b = textures.chunk(2)
     shaken = textures if noise is None else (textures + noise).clamp(-1, 1)
     if sights is None:
@@ -35,9 +37,14 @@ def forward(
     )
 
 
-def _textures(predictor: Predictor, pair: Pair) -> tuple[Tensor, Sight | None]:
-    """U(a) and U(b), one after the other in one batch of 2B."""
-    if not predictor.normalises_over_batch:
-        return predictor.predict(torch.cat([pair.a, pair.b]))
-    # BatchNorm's statistics are of one pass: two passes in one would have others.
-    return torch.cat([predictor(pair.a), predictor(pair.b)]), None
+def _forward_apart(
+    predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None
+) -> Outputs:
+    """For BatchNorm, whose statistics are of one pass: U(a), U(b), U(R(t)) in this order. Such a
+    predictor tells of no camera, so R(t) can be had first, and the three can be one batch."""
+    true = renderer(pair.texture)
+    texture_a, texture_b, texture_true = predictor.passes(pair.a, pair.b, true)
+    textures = torch.cat([texture_a, texture_b])
+    shaken = textures if noise is None else (textures + noise).clamp(-1, 1)
+    view_a, view_b = renderer(shaken).chunk(2)
+    return Outputs(texture_a, texture_b, view_a, view_b, true, true, texture_true, None, None)

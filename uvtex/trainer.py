@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from uvtex import checkpoint, losses, metrics, run_folder
+from uvtex import checkpoint, losses, memory, metrics, run_folder
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
-from uvtex.evaluate import measure
+from uvtex.evaluate import BATCH, measure
 from uvtex.files import write_atomic
 from uvtex.framing import framing_of
 from uvtex.margin import margin
@@ -68,10 +68,7 @@ class Trainer:
         )
         self._optimizers = {
             name: torch.optim.Adam(
-                network.parameters(),
-                lr=config.lr,
-                betas=(0.5, 0.999),
-                fused=data.device.type == "cuda",
+                network.parameters(), lr=config.lr, betas=(0.5, 0.999), fused=True
             )
             for name, network in self._networks().items()
             if any(True for _ in network.parameters())
@@ -84,6 +81,7 @@ class Trainer:
 
         Raises:
             DivergenceError: a loss is NaN or infinite; the last good checkpoint stays.
+            OutOfMemory: likewise.
             UvtexError: something cannot be written.
         """
         for epoch in range(len(self._reports) + 1, self.config.epochs + 1):
@@ -153,8 +151,15 @@ class Trainer:
         config = self.config
         now = weights(config.schedule, epoch, config.epochs)
         lr = learning_rate(config.lr, config.schedule, epoch, config.epochs)
-        train = self._train(epoch, now, lr)
-        val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
+        size, device = config.image_size, self.data.device
+        lower = "--image-size or --width"
+        both = f"--batch-size, {lower}"
+        with memory.named(f"training in batches of {config.batch_size}", size, device, both):
+            train = self._train(epoch, now, lr)
+        with memory.named(f"validating in batches of {BATCH}", size, device, lower):
+            val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
+        # The last step's weights were in no training loss yet.
+        self._check_finite(f"epoch {epoch}, validation", {term: val[term] for term in TERMS})
         val["total"] = sum(now[term] * val[term] for term in TERMS)
         val["total_ref"] = sum(REFERENCE[term] * val[term] for term in TERMS)
         val["margin"] = self._margin(val)
@@ -197,14 +202,16 @@ class Trainer:
         names = list(history[0])
         table = torch.stack([torch.stack([row[n] for n in names]) for row in history]).cpu()
         for step, row in enumerate(table.tolist(), 1):
-            for name, value in zip(names, row, strict=True):
-                if not math.isfinite(value):
-                    raise DivergenceError(
-                        f"{self.run_dir}: epoch {epoch}, step {step}: loss term {name!r} is "
-                        f"{value}; lower --lr or the weights. The last good checkpoint is "
-                        f"{self._checkpoint('_last')}"
-                    )
+            self._check_finite(f"epoch {epoch}, step {step}", dict(zip(names, row, strict=True)))
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
+
+    def _check_finite(self, when: str, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise DivergenceError(
+                    f"{self.run_dir}: {when}: loss term {name!r} is {value}; lower --lr or the "
+                    f"weights. The last good checkpoint is {self._checkpoint('_last')}"
+                )
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for step, batch in enumerate(batches, 1):

@@ -25,6 +25,11 @@ class Predictor(nn.Module):
         """The texture, and what was found out about the camera, by a predictor that tells."""
         raise NotImplementedError
 
+    def passes(self, *views: Tensor) -> tuple[Tensor, ...]:
+        """The texture of each of ``views``, in their order, as ``forward`` one by one gives them;
+        a network that normalises over a batch may know how to make them at once."""
+        return tuple(self(view) for view in views)
+
     def forward(self, view: Tensor) -> Tensor:
         return self.predict(view)[0]
 

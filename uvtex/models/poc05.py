@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.sight import Sight
+from uvtex.models.winograd import ConvReLU
 
 
 def scaled(channels: int, width: float) -> int:
@@ -30,7 +31,7 @@ class UNet(Predictor):
             nn.Sequential(
                 nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1),
                 *([nn.BatchNorm2d(c[i + 1])] if i else []),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             )
             for i in range(4)
         )
@@ -38,21 +39,41 @@ class UNet(Predictor):
         self.up = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(c[i] * (1 if i == 4 else 2), c[i - 1], 4, stride=2, padding=1),
-                *([nn.BatchNorm2d(c[i - 1]), nn.ReLU()] if i > 1 else [nn.Tanh()]),
+                *([nn.BatchNorm2d(c[i - 1]), nn.ReLU(inplace=True)] if i > 1 else [nn.Tanh()]),
             )
             for i in range(4, 0, -1)
         )
 
     def predict(self, view: Tensor) -> tuple[Tensor, None]:
-        x: Tensor = view
+        return self._run(view, passes=1), None
+
+    def passes(self, *views: Tensor) -> tuple[Tensor, ...]:
+        """``tuple(self(view) for view in views)``, the views being equally many, in one batch.
+
+        What is normalised over a batch is normalised over each of ``views`` apart, and the running
+        statistics hear of them one after the other.
+        """
+        return self._run(torch.cat(views), len(views)).chunk(len(views))
+
+    def _run(self, x: Tensor, passes: int) -> Tensor:
         skips: list[Tensor] = []
         for down in self.down:
-            x = down(x)
+            x = _apart(down, x, passes)
             skips.append(x)
         x = skips.pop()
         for number, up in enumerate(self.up):
-            x = up(x if number == 0 else torch.cat([x, skips.pop()], dim=1))
-        return x, None
+            x = _apart(up, x if number == 0 else torch.cat([x, skips.pop()], dim=1), passes)
+        return x
+
+
+def _apart(layers: nn.Module, x: Tensor, passes: int) -> Tensor:
+    """``layers`` one after the other over ``passes`` batches in one."""
+    for layer in layers.children():
+        if passes > 1 and layer.training and isinstance(layer, nn.BatchNorm2d):
+            x = torch.cat([layer(part) for part in x.chunk(passes)])
+        else:
+            x = layer(x)
+    return x
 
 
 class ConvRenderer(Renderer):
@@ -66,9 +87,10 @@ class ConvRenderer(Renderer):
         sizes = (7, 5, 3, 3, 3, 3)
         channels = [3, *(scaled(n, width) for n in (64, 64, 128, 128, 64)), 3]
         layers: list[nn.Module] = []
-        for i, size in enumerate(sizes):
-            layers += [nn.Conv2d(channels[i], channels[i + 1], size, padding=size // 2), nn.ReLU()]
-        layers[-1] = nn.Tanh()
+        for i, size in enumerate(sizes[:-1]):
+            # Identity: checkpoints number the layers with ReLU a layer of its own.
+            layers += [ConvReLU(channels[i], channels[i + 1], size), nn.Identity()]
+        layers += [nn.Conv2d(channels[-2], 3, sizes[-1], padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
