@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "  R(t) = v, and noise": {**BASELINE, "w_render": 1.0, "texture_noise": 0.1},
     "atlas, pairs alone": {"preset": "atlas", "pairs": True},
     "atlas": {"preset": "atlas"},
-    "  any background": {"preset": "atlas", "augment": {"background": 1.0}},
+    "  the studio alone": {"preset": "atlas", "augment": {"background": 0.0}},
 }
 SHOWN = (
     "ssim_uv",
