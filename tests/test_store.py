@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,8 @@ def without(folder: Path, out: Path, *names: str) -> Path:
 
 def tensors(batch: Batch) -> list[torch.Tensor]:
     parts = [getattr(batch.pair, field.name) for field in fields(batch.pair)]
-    return [*parts, batch.flow_a, batch.seen_a, batch.flow_b, batch.seen_b]
+    sides = (batch.flow_a, batch.seen_a, batch.camera_a, batch.flow_b, batch.seen_b, batch.camera_b)
+    return [*parts, *sides]
 
 
 def every(store: PairStore, augment: Augment | None = None) -> list[torch.Tensor]:
@@ -267,7 +268,7 @@ def test_the_flow_follows_the_geometry(tiny_set: Path, how: Augment) -> None:
     (batch,) = store.val_batches(99)
     # A smooth ramp stands in for the picture, so that resampling twice costs next to nothing.
     ramp = F.interpolate(batch.pair.a[:, :, ::16, ::16], 32, mode="bicubic").clamp(-0.9, 0.9)
-    batch = Batch(type(batch.pair)(**{**vars(batch.pair), "a": ramp}), *tensors(batch)[5:])
+    batch = replace(batch, pair=replace(batch.pair, a=ramp))
     changed = augmented(batch, how, "key")
     before, after = (sample(b.pair.a, b.flow_a) for b in (batch, changed))
     assert changed.seen_a is not None
@@ -286,7 +287,7 @@ def test_the_mask_follows_the_view(tiny_set: Path) -> None:
     (batch,) = store.val_batches(99)
     pair = batch.pair
     shown = pair.mask_a.expand_as(pair.a) * 2 - 1  # the mask itself as the picture
-    batch = Batch(type(pair)(**{**vars(pair), "a": shown}), *tensors(batch)[5:])
+    batch = replace(batch, pair=replace(pair, a=shown))
     changed = augmented(batch, Augment(affine=0.1, perspective=0.1), "key").pair
     inside = F.pad(torch.ones(1, 1, 26, 26), (3, 3, 3, 3)) > 0  # the border repeats, the mask ends
     error = ((changed.a[:, :1] + 1) / 2 - changed.mask_a).abs()
