@@ -75,7 +75,11 @@ def test_batched_passes_equal_six_separate_ones(
     for pairwise in both:
         for network in pairwise:
             network.train(training)
-    torch.testing.assert_close(stepped(forward, both[0], pair), stepped(one_by_one, both[1], pair))
+    # A bias before BatchNorm has no gradient: what is found there is rounding, the larger the more
+    # alike a channel's values are, and with one small picture they nearly are.
+    torch.testing.assert_close(
+        stepped(forward, both[0], pair), stepped(one_by_one, both[1], pair), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:

@@ -14,6 +14,7 @@ the plain sum, 1e-6 and 4e-6 of the result's norm.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -32,8 +33,14 @@ POINTS = {3: (0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)), 5: (0, 1, -1, 2, -2,
 TILES = 256
 """Tiles worked on at once: what they need stays in a core's cache."""
 
+ROOMS = 64
+"""Pieces of working memory that a thread keeps, a few megabytes each; then it starts anew."""
+
 LEAST = 64
 """Channels on both sides from which on it pays: below, the transforms cost more than they save."""
+
+
+_local = threading.local()
 
 
 class Form(NamedTuple):
@@ -160,7 +167,6 @@ class Tiles:
         self._inputs = SIDE + self._size - 1
         self._count, _, height, width = x.shape
         self._down, self._across = height // SIDE, width // SIDE
-        self._rooms: dict[str, Tensor] = {}
 
     def parts(self) -> list[slice]:
         """The batch, a few pictures at a time."""
@@ -170,11 +176,15 @@ class Tiles:
         ]
 
     def room(self, name: str, *shape: int) -> Tensor:
-        """Working memory, zeros at first, the same for every part: taking new memory each time
-        costs as much as the arithmetic."""
-        kept = self._rooms.get(name)
-        if kept is None or kept.shape != shape:
-            kept = self._rooms[name] = self._weight.new_zeros(shape)
+        """Working memory, zeros at first, the same for every part and for every layer of a shape:
+        taking new memory each time costs as much as the arithmetic."""
+        rooms = _own_rooms()
+        key = (name, self._size, shape, self._weight.dtype)
+        kept = rooms.get(key)
+        if kept is None:
+            if len(rooms) >= ROOMS:
+                rooms.clear()
+            kept = rooms[key] = self._weight.new_zeros(shape)
         return kept
 
     def product(self, tile: Tensor) -> Tensor:
@@ -224,6 +234,14 @@ class Tiles:
     def _inside(self, frame: Tensor, x: Tensor) -> Tensor:
         start = self._size // 2
         return frame[:, :, start : start + x.shape[2], start : start + x.shape[3]]
+
+
+def _own_rooms() -> dict[tuple[object, ...], Tensor]:
+    """Each thread's: two that share working memory would spoil each other's tiles."""
+    if not hasattr(_local, "rooms"):
+        _local.rooms = {}
+    rooms: dict[tuple[object, ...], Tensor] = _local.rooms
+    return rooms
 
 
 def _like(x: Tensor, channels: int) -> Tensor:
