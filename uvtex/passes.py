@@ -28,7 +28,7 @@ def forward(
         view_a, view_b, true_a = views.chunk(3)
         true_b, sight_a, sight_b = true_a, None, None
     else:
-        views = renderer(torch.cat([shaken, pair.texture, pair.texture]), sights.twice())
+        views = renderer(torch.cat([shaken, pair.texture, pair.texture]), sights)
         view_a, view_b, true_a, true_b = views.chunk(4)
         sight_a, sight_b = sights.half(0), sights.half(1)
     texture_true, _ = predictor.predict(true_a)

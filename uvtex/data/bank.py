@@ -9,6 +9,7 @@ colours of the training liveries say which, without any mesh.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -96,19 +97,29 @@ def lenders(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return lender.view(shape), share.view(shape), doubt.view(shape)
 
 
-def project(texture: Tensor, paint: Tensor, size: int) -> Tensor:
-    """Mean of textures [B, C, T, T] over what each pixel sees of them, [B, C, size, size].
+class Aim(NamedTuple):
+    """Which texels the pixels of some views see."""
 
-    Args:
-        paint: int16 [B, 2, k * size, k * size], see :func:`encode`. A pixel without paint is 0.
-    """
-    edge = 1 - 1 / texture.shape[-1]
+    grid: Tensor  # float32 [B, k * S, k * S, 2] as grid_sample has it; far outside for no paint
+    share: Tensor  # float32 [B, 1, S, S] of each pixel's sub-pixels that see paint
+
+
+def aim(paint: Tensor, size: int, texels: int) -> Aim:
+    """The aim of ``paint`` int16 [B, 2, k * size, k * size], see :func:`encode`, at textures of
+    ``texels`` a side."""
+    edge = 1 - 1 / texels
     coded = paint.permute(0, 2, 3, 1)
     # Half a texel from the border is the border; far outside, for no paint, samples zero.
-    grid = torch.where(coded == NO_PAINT, 3.0, (coded / 32767.0).clamp(-edge, edge))
-    factor = paint.shape[-1] // size
-    mean = F.avg_pool2d(F.grid_sample(texture, grid, align_corners=False), factor)
-    return mean / painted(paint, size).clamp_min(1e-6)
+    grid = torch.where(coded == NO_PAINT, 3.0, (coded * (1 / 32767)).clamp(-edge, edge))
+    return Aim(grid, painted(paint, size))
+
+
+def project(texture: Tensor, at: Aim) -> Tensor:
+    """Mean of textures [B, C, T, T] over what each pixel sees of them, [B, C, S, S]; 0 off the
+    paint."""
+    size = at.share.shape[-1]
+    seen = F.grid_sample(texture, at.grid, align_corners=False)
+    return F.avg_pool2d(seen, seen.shape[-1] // size) / at.share.clamp_min(1e-6)
 
 
 def painted(paint: Tensor, size: int) -> Tensor:

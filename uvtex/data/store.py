@@ -164,7 +164,8 @@ class PairStore:
             view = self._views(rows).to(self.device)
             camera = rows.part("map").device
             paint = linear_from_srgb(texture.float() / 255)
-            yield camera, banks.project(paint, maps.paint[camera], self.size), view.float() / 255
+            at = banks.aim(maps.paint[camera], self.size, self.size)
+            yield camera, banks.project(paint, at), view.float() / 255
 
     @property
     def size(self) -> int:

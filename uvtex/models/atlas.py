@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvtex.data.bank import Bank, painted, project
+from uvtex.data.bank import Aim, Bank, aim, painted, project
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.poc05 import scaled
 from uvtex.models.sight import Sight, inverse, moved, warped
@@ -72,14 +72,15 @@ class Cameras(nn.Module):
         bright = F.grid_sample(paint * self.weight[camera], grid, align_corners=False)
         return bright / self.reach[camera]
 
-    def project(self, texture: Tensor, camera: Tensor) -> Tensor:
-        """Mean paint [B, 3, S, S] that each pixel sees of a linear texture; 0 off the car."""
-        return project(texture, self.paint[camera], self.falling.shape[-1])
+    def aim(self, camera: Tensor) -> Aim:
+        """Which texels the pixels of each camera see."""
+        return aim(self.paint[camera], self.falling.shape[-1], self.flow.shape[-1])
 
-    def render(self, texture: Tensor, camera: Tensor) -> Tensor:
-        """Views [B, 3, S, S] in [-1, 1] of textures in [-1, 1]."""
-        paint = self.project(linear_from_srgb(((texture + 1) / 2).clamp(0, 1)), camera)
-        radiance = self.falling[camera] * paint + self.reflected[camera]
+    def render(self, textures: Tensor, camera: Tensor) -> Tensor:
+        """Views of textures in [-1, 1]: [B, n, 3, S, S] each, n textures for each camera [B]."""
+        paint = linear_from_srgb(((textures.flatten(1, 2) + 1) / 2).clamp(0, 1))
+        shown = project(paint, self.aim(camera)).reshape(textures.shape)
+        radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
         return srgb_from_linear(radiance) * 2 - 1
 
     def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
@@ -193,10 +194,11 @@ class AtlasPredictor(Predictor):
             if sight.pose is not None:
                 straight = warped(straight, sight.pose.detach())
             paint = cameras.albedo(straight, camera)
-            first = sharp = cameras.gather(paint, camera)
+            first = sharp = cameras.gather(paint, camera).clamp(0, 1)
             shows = cameras.weight[camera] > 0
+            at = cameras.aim(camera)
             for _ in range(SHARPENINGS):
-                miss = (paint - cameras.project(sharp.clamp(0, 1), camera)) * shows
+                miss = (paint - project(sharp, at)) * shows
                 sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
             first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (first, sharp))
             seen = cameras.seen[camera].float()
@@ -222,9 +224,14 @@ class PlateRenderer(Renderer):
     def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
         if sight is None:
             raise ValueError("the exact renderer must be told the camera")
+        views = sight.camera.shape[0]
         with torch.autocast(texture.device.type, enabled=False):
-            picture = self._cameras[0].render(texture.float(), sight.camera)
-            return picture if sight.pose is None else warped(picture, inverse(sight.pose))
+            several = texture.float().reshape(-1, views, *texture.shape[1:]).transpose(0, 1)
+            pictures = self._cameras[0].render(several, sight.camera)
+            if sight.pose is not None:
+                moved_back = warped(pictures.flatten(1, 2), inverse(sight.pose))
+                pictures = moved_back.reshape(pictures.shape)
+            return pictures.transpose(0, 1).flatten(0, 1)
 
 
 def _norm(channels: int) -> nn.GroupNorm:

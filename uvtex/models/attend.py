@@ -125,14 +125,15 @@ class AttendingRenderer(Renderer):
         if sight is None:
             raise ValueError("the renderer must be told the camera's code")
         batch, size = texture.shape[0], list(texture.shape[2:])
+        code = sight.scores.repeat(batch // sight.scores.shape[0], 1)
         # Keys move with the camera and not with the paint: geometry knows no livery.
-        keys = self.place + self.turn(sight.scores).view(batch, self.side**2, -1)
+        keys = self.place + self.turn(code).view(batch, self.side**2, -1)
         flow, _ = self.asking(keys, keys.new_zeros(batch, keys.shape[2]))
         flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
         sampled = F.grid_sample(
             texture.float(), flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
         )
-        frame = self.frame(sight.scores).view(batch, PLACES, self.side, self.side)
+        frame = self.frame(code).view(batch, PLACES, self.side, self.side)
         frame = F.interpolate(frame, size, mode="bilinear", align_corners=False)
         lit = self.light(torch.cat([sampled, flow, sampled.mean(1, keepdim=True), frame], 1))
         gain, added = lit.float().chunk(2, dim=1)

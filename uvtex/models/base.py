@@ -38,5 +38,8 @@ class Renderer(nn.Module):
     """UV texture to view, both [B, 3, S, S] in [-1, 1]; normalises nothing over a batch."""
 
     def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
-        """``sight`` is of the view to be shown, where the predictor tells it."""
+        """``sight`` is of the views to be shown, where the predictor tells it.
+
+        For a sight of B views there may be n * B textures: B to be shown so, B more, and so on.
+        """
         raise NotImplementedError

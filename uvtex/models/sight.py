@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -25,19 +24,9 @@ class Sight(NamedTuple):
 
     def half(self, number: int) -> Sight:
         """The first (0) or the second (1) half of a batch of two halves."""
-        return self._each(lambda part: part.chunk(2)[number])
-
-    def twice(self) -> Sight:
-        """Of the same views, and once more."""
-        return self._each(lambda part: torch.cat([part, part]))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Sight:
-        return Sight(
-            change(self.scores),
-            change(self.camera),
-            None if self.pose is None else change(self.pose),
-            change(self.flow),
-        )
+        pose = None if self.pose is None else self.pose.chunk(2)[number]
+        scores, camera, flow = (x.chunk(2)[number] for x in (self.scores, self.camera, self.flow))
+        return Sight(scores, camera, pose, flow)
 
 
 def moved(points: Tensor, pose: Tensor) -> Tensor:
