@@ -185,18 +185,23 @@ def main(data: Path, kills: int, count: int, preset: str, seed: int) -> None:
         whole, run = folder / "whole" / RUN, folder / "cut" / RUN
         print(f"the same run twice: {differences(folder / 'again' / RUN, whole) or 'equal'}")
         print(f"{count} epochs, the last took {_seconds(whole):.2f} s")
-        torn = 0
+        torn = hit = 0
         for number in range(kills):
             done = kill(start(data, file, folder / "cut"), run, KINDS[number % 3], rng)
             torn += done.leftovers > 0
+            hit += not done.ended
             print(
                 f"kill {number + 1:2} {done.kind:8}  epochs whole on disk {done.epochs:2}  "
                 f"half-written files {done.leftovers}{'  (had ended)' if done.ended else ''}",
                 flush=True,
             )
+            if done.ended:
+                break
         finish(start(data, file, folder / "cut"))
         found = differences(run, whole)
-        print(f"{kills} kills, {torn} in the middle of a write; left over: {leftovers(run)}")
+        if hit < kills:
+            found.append(f"only {hit} of {kills} kills met a running process; give more --epochs")
+        print(f"{hit} kills, {torn} in the middle of a write; left over: {leftovers(run)}")
         print(f"against the uninterrupted run: {', '.join(found) or 'equal'}")
     sys.exit(bool(found))
 
