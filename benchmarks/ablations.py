@@ -4,8 +4,10 @@
 
 The set is one that `uvtex showroom build` made. All runs share data, size, width, learning rate and
 epochs; those of one line differ in the seed of weights and order alone. A figure is that of the
-epoch with the best SSIM(UV), but for the last table, which asks what choosing by the lowest
-`total` would have given. Figures are of held-out liveries, unless the line says `by sample`.
+epoch with the best SSIM(UV), but for the last two columns: SSIM(UV) had the epoch been chosen by
+the lowest `total`, and that of the last epoch. Figures are of held-out liveries, unless the line
+says `by sample`. `pairs alone` trains without the cameras and is measured with them, as the rest.
+A run that diverges is counted and left out. Each line is printed once its runs are done.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import multiprocessing
 import shutil
 import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +49,55 @@ SHOWN = (
 )
 
 
-def run(job: tuple[Path, dict[str, Any], int]) -> list[dict[str, float]]:
-    """Every epoch's validation figures of one run."""
+@dataclass(frozen=True)
+class Curve:
+    """One run's validation figures."""
+
+    best: dict[str, float]
+    """Those of the epoch with the best SSIM(UV)."""
+    epochs: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: the set it trains on, and the one that its best epoch is measured on."""
+
+    data: Path
+    whole: Path
+    values: dict[str, Any]
+    seed: int
+
+
+def run(job: Job) -> Curve | None:
+    """What came of one run; None if it diverged."""
     import torch
 
+    from uvtex import checkpoint
     from uvtex.config import resolve
     from uvtex.data.store import PairStore
+    from uvtex.errors import DivergenceError
+    from uvtex.evaluate import measure
+    from uvtex.metrics import load_lpips
     from uvtex.trainer import Trainer
 
     torch.set_num_threads(1)
-    data, values, seed = job
-    config = resolve(values, {"seed": seed})
-    store = PairStore.open(data, config)
+    config = resolve(job.values, {"seed": job.seed})
+    store = PairStore.open(job.data, config)
     with tempfile.TemporaryDirectory() as folder:
-        return [report.val for report in Trainer(config, store, Path(folder)).epochs()]
+        trainer = Trainer(config, store, Path(folder))
+        try:
+            epochs = [report.val for report in trainer.epochs()]
+        except DivergenceError:
+            return None
+        best = max(epochs, key=lambda val: val["ssim_uv"])
+        if job.whole != job.data:
+            # The split is by livery, and no texture changed: the same views are held out.
+            store = PairStore.open(job.whole, config)
+            chosen = checkpoint.load(trainer.best_checkpoint)
+            networks = (n.to(store.device) for n in (chosen.predictor, chosen.renderer))
+            lpips = load_lpips(config.lpips_backbone, store.device)
+            best = measure(*networks, store, config, lpips)
+    return Curve(best, epochs)
 
 
 def pairs_alone(data: Path, folder: Path) -> Path:
@@ -88,37 +126,40 @@ def pairs_alone(data: Path, folder: Path) -> Path:
 def main(data: Path, seeds: int, jobs: int, only: str, **common: Any) -> None:
     names = [name for name in VARIANTS if only in name]
     common["thresholds"] = [{"metric": "ssim_uv", "at_least": 0.245}]
+    heads = ["mean (sd) of seeds", *SHOWN, "ssim_uv, lowest total", "ssim_uv, last epoch"]
+    print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         stripped = pairs_alone(data, Path(folder) / "pairs")
         work = [
             _job(data, stripped, VARIANTS[name], common, s) for name in names for s in range(seeds)
         ]
         with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-            curves = pool.map(run, work, chunksize=1)
-    runs = {name: curves[i * seeds : (i + 1) * seeds] for i, name in enumerate(names)}
-    print("| mean (sd) of seeds | " + " | ".join(SHOWN) + " |\n|" + " --- |" * (len(SHOWN) + 1))
-    for name, of_seeds in runs.items():
-        best = [max(curve, key=lambda val: val["ssim_uv"]) for curve in of_seeds]
-        print(f"| {name} | " + " | ".join(_spread(best, metric) for metric in SHOWN) + " |")
-    print(
-        "\n| SSIM(UV) of the epoch chosen by | best SSIM(UV) | lowest total | last |\n|"
-        + " --- |" * 4
-    )
-    for name, of_seeds in runs.items():
-        chosen = [
-            [max(curve, key=lambda val: val["ssim_uv"]) for curve in of_seeds],
-            [min(curve, key=lambda val: val["total"]) for curve in of_seeds],
-            [curve[-1] for curve in of_seeds],
-        ]
-        print(f"| {name} | " + " | ".join(_spread(c, "ssim_uv") for c in chosen) + " |")
+            curves = pool.imap(run, work)
+            for name in names:
+                print(_line(name, [next(curves) for _ in range(seeds)]), flush=True)
 
 
 def _job(
     data: Path, stripped: Path, values: dict[str, Any], common: dict[str, Any], seed: int
-) -> tuple[Path, dict[str, Any], int]:
-    pairs = values.get("pairs", False)
-    settings = {k: v for k, v in values.items() if k != "pairs"}
-    return stripped if pairs else data, {**common, **settings}, seed
+) -> Job:
+    settings = {**common, **{k: v for k, v in values.items() if k != "pairs"}}
+    return Job(stripped if values.get("pairs") else data, data, settings, seed)
+
+
+def _line(name: str, of_seeds: list[Curve | None]) -> str:
+    """A variant's line of the table."""
+    curves = [curve for curve in of_seeds if curve is not None]
+    lost = len(of_seeds) - len(curves)
+    if not curves:
+        return f"| {name} |" + " diverged |" * (len(SHOWN) + 2)
+    if lost:
+        name += f" ({lost} of {len(of_seeds)} diverged)"
+    best = [curve.best for curve in curves]
+    cheapest = [min(curve.epochs, key=lambda val: val["total"]) for curve in curves]
+    last = [curve.epochs[-1] for curve in curves]
+    cells = [_spread(best, metric) for metric in SHOWN]
+    cells += [_spread(chosen, "ssim_uv") for chosen in (cheapest, last)]
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def _spread(vals: list[dict[str, float]], metric: str) -> str:
