@@ -166,14 +166,38 @@ def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path
     assert (tmp_path / "checkpoints/best_last.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("preset", "first"), [("poc05", r"predictor\.\S+"), ("atlas", r"predictor\.place")]
+)
 def test_weights_spoilt_by_an_epochs_last_step_are_never_saved(
-    tiny_set: Path, tmp_path: Path
+    tiny_set: Path, tmp_path: Path, preset: str, first: str
 ) -> None:
-    """Its one training loss was finite: only validation sees what the step made."""
-    config = settings(lr=1e39, batch_size=64)
-    with pytest.raises(DivergenceError, match=r"epoch 1, validation: loss term 'cycle' is nan"):
+    """Its one training loss was finite: no loss has seen what the step made."""
+    config = settings(preset=preset, lr=1e39, batch_size=64)
+    with pytest.raises(DivergenceError, match=rf"epoch 1: parameter '{first}' is NaN or inf"):
         run(config, tiny_set, tmp_path)
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_spoilt_pose_finder_leaves_the_last_good_checkpoint(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    """Its NaNs still point at a camera, so that validation's figures are finite."""
+    config = settings(preset="atlas")
+    trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
+    epochs = trainer.epochs()
+    next(epochs)
+    before = (tmp_path / "checkpoints/best_last.safetensors").read_bytes()
+
+    def spoil(step: int) -> None:
+        if step == trainer.data.steps(config.batch_size):
+            with torch.no_grad():
+                trainer.predictor.pose.camera.weight.fill_(float("nan"))
+
+    trainer.on_step = spoil
+    with pytest.raises(DivergenceError, match=r"epoch 2: parameter 'predictor\.pose\.camera\.w"):
+        next(epochs)
+    assert (tmp_path / "checkpoints/best_last.safetensors").read_bytes() == before
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint(

@@ -80,7 +80,8 @@ class Trainer:
         """Trains, yielding after each epoch once its checkpoint and report are on disk.
 
         Raises:
-            DivergenceError: a loss is NaN or infinite; the last good checkpoint stays.
+            DivergenceError: a loss or a parameter is NaN or infinite; the last good checkpoint
+                stays.
             OutOfMemory: likewise.
             UvtexError: something cannot be written.
         """
@@ -156,9 +157,9 @@ class Trainer:
         both = f"--batch-size, {lower}"
         with memory.named(f"training in batches of {config.batch_size}", size, device, both):
             train = self._train(epoch, now, lr)
+        self._check_parameters(epoch)  # the last step's were in no training loss yet
         with memory.named(f"validating in batches of {BATCH}", size, device, lower):
             val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
-        # The last step's weights were in no training loss yet.
         self._check_finite(f"epoch {epoch}, validation", {term: val[term] for term in TERMS})
         val["total"] = sum(now[term] * val[term] for term in TERMS)
         val["total_ref"] = sum(REFERENCE[term] * val[term] for term in TERMS)
@@ -211,6 +212,21 @@ class Trainer:
                 raise DivergenceError(
                     f"{self.run_dir}: {when}: loss term {name!r} is {value}; lower --lr or the "
                     f"weights. The last good checkpoint is {self._checkpoint('_last')}"
+                )
+
+    def _check_parameters(self, epoch: int) -> None:
+        """Figures cannot tell: the argmax of a pose finder's NaNs is a camera like any other."""
+        named = {
+            f"{name}.{key}": parameter
+            for name, network in self._networks().items()
+            for key, parameter in network.named_parameters()
+        }
+        finite = torch.stack([parameter.isfinite().all() for parameter in named.values()])
+        for name, fine in zip(named, finite.tolist(), strict=True):
+            if not fine:
+                raise DivergenceError(
+                    f"{self.run_dir}: epoch {epoch}: parameter {name!r} is NaN or infinite; lower "
+                    f"--lr or the weights. The last good checkpoint is {self._checkpoint('_last')}"
                 )
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
