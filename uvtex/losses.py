@@ -83,7 +83,12 @@ def flow(sight: Sight, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
     L1 of the flow [B, 2, S, S] inside ``seen`` [B, 1, S, S], a scalar.
 
     Views that were taken for another camera's have no flow worth comparing.
+
+    Raises:
+        ValueError: ``sight`` names no camera: the predictor knows none.
     """
+    if sight.camera is None:
+        raise ValueError("a predictor that knows no cameras cannot be told of them")
     right = (sight.camera == camera).view(-1, 1, 1, 1)
     return F.cross_entropy(sight.scores, camera) + masked_l1(sight.flow, true, seen * right)
 

@@ -189,6 +189,7 @@ class AtlasPredictor(Predictor):
         """What is known before anything is learnt: the mender's input [B, 17, S, S], its first
         guess at the texture, and the mean colour [B, 3, 1, 1]. Nothing is trained through it."""
         cameras, camera = self.cameras, sight.camera
+        assert camera is not None  # look() says it
         with torch.autocast(view.device.type, enabled=False):
             straight = view.detach().float()
             if sight.pose is not None:
@@ -222,7 +223,7 @@ class PlateRenderer(Renderer):
         self._cameras = (cameras,)
 
     def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
-        if sight is None:
+        if sight is None or sight.camera is None:
             raise ValueError("the exact renderer must be told the camera")
         views = sight.camera.shape[0]
         with torch.autocast(texture.device.type, enabled=False):

@@ -44,7 +44,9 @@ def _waves(side: int, channels: int) -> Tensor:
 class Asking(nn.Module):
     """Each place of one grid asks the places of another where it is found.
 
-    Returns the flow [B, 2, n, n] in [-1, 1] and how spread the answer is, [B, 1, n, n].
+    Returns the flow [B, 2, n, n] in [-1, 1] and how spread the answer is, [B, 1, n, n], a variance
+    in the flow's units; both in float32 under autocast too: in bf16 places would be off by pixels,
+    and the variance, a small difference of two squares, would be rounding and less than 0.
     """
 
     centres: Tensor
@@ -58,11 +60,13 @@ class Asking(nn.Module):
 
     def forward(self, keys: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
         """``keys`` [B, n * n, C] of the places asked, ``change`` [B, C] added to every query."""
-        query = self.query + change[:, None]
-        scores = query @ keys.transpose(1, 2) * self.sharpness.exp() / self.channels**0.5
-        weight = scores.float().softmax(dim=2)
-        found = weight @ self.centres
-        spread = (weight @ self.centres.square() - found.square()).sum(dim=2, keepdim=True)
+        with torch.autocast(keys.device.type, enabled=False):
+            query = self.query + change.float()[:, None]
+            scores = query @ keys.float().transpose(1, 2)
+            weight = (scores * self.sharpness.exp() / self.channels**0.5).softmax(dim=2)
+            found = weight @ self.centres
+            variance = weight @ self.centres.square() - found.square()
+            spread = variance.sum(dim=2, keepdim=True).clamp_min(0)
         both = torch.cat([found, spread], dim=2).transpose(1, 2)
         both = both.reshape(-1, 3, self.side, self.side)
         return both[:, :2], both[:, 2:]
@@ -105,7 +109,7 @@ class AttendingPredictor(Predictor):
         keep = torch.sigmoid(trust)
         texture = (keep * (sampled + delta) + (1 - keep) * torch.tanh(paint)).clamp(-1, 1)
         code = torch.tanh(self.code(about)).float()
-        return texture, Sight(code, code.argmax(dim=1), None, flow)
+        return texture, Sight(code, None, None, flow)
 
 
 class AttendingRenderer(Renderer):
