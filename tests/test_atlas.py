@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,51 @@ def test_a_texel_never_lends_to_itself() -> None:
     lender, _, _ = banks.lenders(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
     own = torch.arange(16).view(4, 4)
     assert (lender != own).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, banks.LENDERS])
+def test_where_few_texels_are_able_they_alone_lend(count: int) -> None:
+    liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
+    able = (torch.arange(16) < count).view(1, 1, 4, 4)
+    lender, share, doubt = (x[0].flatten(1) for x in banks.lenders(liveries, able))
+    lends = share > 0
+    own = torch.arange(16)
+    assert not (lends & (lender == own)).any(), "a texel lent to itself"
+    assert able.flatten()[lender[lends].long()].all(), "a texel that is not seen lent"
+    others = count - able.flatten().long()
+    assert torch.equal(lends.sum(dim=0) > 0, others > 0)
+    total = share.float().sum(dim=0)
+    torch.testing.assert_close(total, (others > 0).float(), atol=2e-3, rtol=0)
+    assert (doubt[0, others == 0] == 1).all()
+    assert (doubt[0, others > 0] < 1).all()
+
+
+def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) -> None:
+    assert store.bank is not None
+    alone = replace(store.bank, share=torch.zeros_like(store.bank.share))
+    predictor = AtlasPredictor(alone, 0.15)
+    view = next(store.val_batches(2)).pair.a
+    with torch.no_grad():
+        texture, sight = predictor.predict(view)
+    unseen = ~alone.seen[sight.camera]
+    for image, hidden in zip(texture, unseen, strict=True):
+        colours = image[:, hidden[0]]
+        torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)
+        assert (colours.abs() > 0.01).any(), "mid grey is no livery's mean"
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_is_compared_at_once_changes_no_lender(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    liveries = torch.randint(0, 256, (5, 3, 8, 8), generator=draw).to(torch.uint8)
+    able = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
+    whole = banks.lenders(liveries, able)
+    monkeypatch.setattr(banks, "COMPARED", rows * 64)
+    lender, share, doubt = banks.lenders(liveries, able)
+    assert torch.equal(lender, whole[0])
+    torch.testing.assert_close((share, doubt), whole[1:], atol=1e-3, rtol=1e-3)
 
 
 def test_lights_are_read_off_pictures_of_several_liveries() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from uvtex import checkpoint, losses, memory, metrics, run_folder
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
+from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
@@ -44,6 +45,7 @@ class Trainer:
         CheckpointError: the checkpoint to resume from is broken or of other settings.
         BackboneMissing: a threshold is on LPIPS, which cannot be had; or ``lpips_backbone`` is bad.
         DataError: the preset needs what the data set does not have.
+        OutOfMemory: what the set says of its cameras takes more than there is.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Trainer:
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
         self.predictor, self.renderer = (
             network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in build(config, data.bank if config.preset == "atlas" else None)
+            for network in build(config, self._bank())
         )
         self._optimizers = {
             name: torch.optim.Adam(
@@ -96,6 +98,14 @@ class Trainer:
     def best_checkpoint(self) -> Path:
         """Where the best epoch's weights are, once there was an epoch."""
         return self._checkpoint("")
+
+    def _bank(self) -> Bank | None:
+        """What the preset needs to know of the set's cameras."""
+        if self.config.preset != "atlas":
+            return None
+        doing = "comparing the training liveries texel by texel"
+        with memory.named(doing, self.config.image_size, self.data.device, "--image-size"):
+            return self.data.bank
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"predictor": self.predictor, "renderer": self.renderer}

@@ -21,7 +21,11 @@ LENDERS = 8
 MOST_LIVERIES = 256
 """Liveries of a large set that likeness is read off."""
 CHUNK = 1024
-"""Texels compared with all others at once."""
+"""Texels compared with all others at once, at most;"""
+COMPARED = 2**26
+"""and pairs of texels, a quarter of a gigabyte: at 512 pixels those of 256 texels."""
+NEVER = 2.0
+"""A difference of colour that no two texels have: the range is 1."""
 CLOSENESS = 0.05
 """Difference of colour, of the range, by which a lender's share falls to 1/e."""
 DIM = 0.02
@@ -39,8 +43,8 @@ class Bank:
     reflected: Tensor  # float32 [K, 3, S, S] linear light that black paint leaves
     hits: Tensor  # float32 [K, 1, S, S] sub-pixels that see the texel
     lender: Tensor  # int32 [K, M, S, S] texels (row * S + column) that camera k sees
-    share: Tensor  # float16 [K, M, S, S] of each lender; they sum to 1
-    doubt: Tensor  # float32 [K, 1, S, S] mean difference of their colours, of the range
+    share: Tensor  # float16 [K, M, S, S] of each lender; they sum to 1, or to 0 where none can lend
+    doubt: Tensor  # float32 [K, 1, S, S] mean difference of their colours, of the range; 1 for none
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
@@ -71,7 +75,8 @@ def lenders(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         able: bool [K, 1, S, S], texels that each camera sees well enough to lend.
 
     Returns:
-        ``lender``, ``share`` and ``doubt`` of :class:`Bank`. A texel never lends to itself.
+        ``lender``, ``share`` and ``doubt`` of :class:`Bank`. A texel never lends to itself, and a
+        lender without a share is none: there are fewer than LENDERS where few are able.
     """
     cameras, size = len(able), textures.shape[-1]
     texels = size * size
@@ -81,20 +86,39 @@ def lenders(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     lender = torch.zeros(cameras, LENDERS, texels, dtype=torch.int32, device=textures.device)
     share = torch.zeros(cameras, LENDERS, texels, dtype=torch.float16, device=textures.device)
     doubt = torch.ones(cameras, texels, device=textures.device)
-    for start in range(0, texels, CHUNK):
-        part = slice(start, start + CHUNK)
-        mean = squares[part, None] + squares - 2 * colours[part] @ colours.T
-        apart = (mean.clamp_min(0) / colours.shape[1]).sqrt()
-        rows = torch.arange(len(apart), device=apart.device)
-        apart[rows, rows + start] = 2.0
+    rows_at_once = max(1, min(CHUNK, COMPARED // texels))
+    for start in range(0, texels, rows_at_once):
+        part = slice(start, start + rows_at_once)
+        apart = _apart(colours, squares, part)
         for k in range(cameras):
-            some = apart.masked_fill(~good[k], 2.0)
-            distance, index = some.topk(LENDERS, dim=1, largest=False)
-            part_of = torch.softmax(-distance / CLOSENESS, dim=1)
+            index, part_of, doubt[k, part] = _likest(apart.masked_fill(~good[k], NEVER))
             lender[k, :, part], share[k, :, part] = index.T.int(), part_of.T.half()
-            doubt[k, part] = (distance * part_of).sum(dim=1).clamp_max(1)
     shape = (cameras, -1, size, size)
     return lender.view(shape), share.view(shape), doubt.view(shape)
+
+
+def _apart(colours: Tensor, squares: Tensor, part: slice) -> Tensor:
+    """How far the colours [N, C] of ``part`` are from all: float [n, N], of the range; NEVER from
+    themselves. In place: each such matrix is all of COMPARED."""
+    apart = squares[part, None] + squares
+    apart -= 2 * colours[part] @ colours.T
+    apart.clamp_min_(0).div_(colours.shape[1]).sqrt_()
+    rows = torch.arange(len(apart), device=apart.device)
+    apart[rows, rows + part.start] = NEVER
+    return apart
+
+
+def _likest(apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The nearest in each row of ``apart`` [n, N] and their shares, [n, LENDERS], and the doubt
+    [n]. What is NEVER like has no share."""
+    # Not of the able columns alone, which takes half as long: topk would choose others among
+    # texels that were painted just alike, and earlier runs' figures could not be had again.
+    distance, index = apart.topk(LENDERS, dim=1, largest=False)
+    lends = distance < NEVER
+    nearness = (-distance / CLOSENESS).masked_fill(~lends, -torch.inf)
+    share = torch.softmax(nearness, dim=1).masked_fill(~lends, 0)  # NaN where none lends
+    doubt = (distance * share).sum(dim=1).clamp_max(1)
+    return index, share, doubt.masked_fill(~lends.any(dim=1), 1)
 
 
 class Aim(NamedTuple):

@@ -48,6 +48,7 @@ class Cameras(nn.Module):
     doubt: Tensor
     weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
     reach: Tensor  # [K, 1, S, S] the same of each texel
+    lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
 
     def __init__(self, bank: Bank) -> None:
         super().__init__()
@@ -59,6 +60,7 @@ class Cameras(nn.Module):
         # These follow from the others: a checkpoint need not hold them.
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
+        self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
         """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
@@ -84,7 +86,7 @@ class Cameras(nn.Module):
         return srgb_from_linear(radiance) * 2 - 1
 
     def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
-        """For every texel the colour that its lenders have, [B, 3, S, S]."""
+        """For every texel the colour that its lenders have, [B, 3, S, S]; 0 where it has none."""
         flat = texture.flatten(2)
         lent = torch.zeros_like(flat)
         for m in range(self.lender.shape[1]):
@@ -206,7 +208,7 @@ class AtlasPredictor(Predictor):
             trusted = seen * cameras.reach[camera]
             area = trusted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
             mean = (sharp * trusted).sum(dim=(2, 3), keepdim=True) / area
-            lent = cameras.lend(sharp, camera)
+            lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
             base = sharp * seen + lent * (1 - seen)
             density = torch.log1p(cameras.hits[camera]) / 3
             known = [base, first * seen, lent, mean.expand_as(base)]
