@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.margin import Threshold
+from uvtex.models.atlas import Cameras
 from uvtex.report import read_epochs
 from uvtex.trainer import Trainer
 
@@ -65,6 +67,24 @@ def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_what_follows_from_a_resumed_runs_cameras_follows_from_those_that_it_holds(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    config = settings(preset="atlas")
+    first = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
+    next(first.epochs())
+    store = PairStore.open(tiny_set, config)
+    bank = store.bank
+    assert bank is not None
+    # As another version of the fit of lights might have it, from the same pictures.
+    store.bank = replace(bank, falling=bank.falling * 0.7, flow=bank.flow.flip(0))
+    old, new = first.predictor.cameras, Trainer(config, store, tmp_path, True).predictor.cameras
+    for name in ("flow", "falling", "weight", "reach"):
+        assert torch.equal(getattr(new, name), getattr(old, name)), name
+    assert not torch.equal(Cameras(store.bank).weight, new.weight)
+    assert not torch.equal(Cameras(store.bank).reach, new.reach)
 
 
 def test_a_run_killed_between_checkpoint_and_report_keeps_the_epoch(

@@ -100,13 +100,7 @@ def load(path: Path) -> Checkpoint:
     """
     tensors, header = read(path)
     config = settings(path, header)
-    cameras = subset(tensors, "predictor.cameras")
-    try:
-        predictor, renderer = build(config, Bank(**cameras) if cameras else None)
-    except TypeError as error:
-        raise CheckpointError(
-            f"{path}: what it says of the cameras is not this uvtex's: {error}; train anew"
-        ) from None
+    predictor, renderer = build(config, bank(path, tensors))
     for name, network in (("predictor", predictor), ("renderer", renderer)):
         try:
             network.load_state_dict(subset(tensors, name))
@@ -142,6 +136,21 @@ def settings(path: Path, header: dict[str, Any]) -> TrainConfig:
         return validate(TrainConfig, header["config"], where=str(path))
     except ConfigError as error:
         raise CheckpointError(f"{path}: settings in its header cannot be used: {error}") from None
+
+
+def bank(path: Path, tensors: dict[str, Tensor]) -> Bank | None:
+    """What ``tensors`` of ``path`` say of a set's cameras; None if nothing.
+
+    Raises:
+        CheckpointError: another version of uvtex said it.
+    """
+    cameras = subset(tensors, "predictor.cameras")
+    try:
+        return Bank(**cameras) if cameras else None
+    except TypeError as error:
+        raise CheckpointError(
+            f"{path}: what it says of the cameras is not this uvtex's: {error}; train anew"
+        ) from None
 
 
 def subset(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -6,7 +6,9 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,15 @@ __all__ = ["EpochReport", "Trainer", "read_epochs"]
 
 REFERENCE = weights(Schedule(), 1, 1)
 """The default weights: ``total_ref`` is by these, so it compares across schedules."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run as its last checkpoint has it."""
+
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
+    bank: Bank | None
 
 
 class Trainer:
@@ -63,10 +74,11 @@ class Trainer:
         self._check_thresholds()
         self._fingerprint = data.fingerprint()
         self._framing = framing_of(data.train_masks())
+        stopped = self._stopped() if resume else None
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
         self.predictor, self.renderer = (
             network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in build(config, self._bank())
+            for network in build(config, self._bank(stopped))
         )
         self._optimizers = {
             name: torch.optim.Adam(
@@ -76,7 +88,15 @@ class Trainer:
             if any(True for _ in network.parameters())
         }
         self._reports: list[EpochReport] = []
-        self._begin(resume, force)
+        (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+        run_folder.tidy(run_dir)
+        if stopped is not None:
+            self._restore(stopped)
+        elif force:
+            run_folder.clear(run_dir, config.checkpoint_name)
+        else:
+            run_folder.refuse_taken(run_dir, config.checkpoint_name, resume)
+        write_atomic(run_dir / "config.yaml", dump_yaml(config).encode())
 
     def epochs(self) -> Iterator[EpochReport]:
         """Trains, yielding after each epoch once its checkpoint and report are on disk.
@@ -99,14 +119,6 @@ class Trainer:
         """Where the best epoch's weights are, once there was an epoch."""
         return self._checkpoint("")
 
-    def _bank(self) -> Bank | None:
-        """What the preset needs to know of the set's cameras."""
-        if self.config.preset != "atlas":
-            return None
-        doing = "comparing the training liveries texel by texel"
-        with memory.named(doing, self.config.image_size, self.data.device, "--image-size"):
-            return self.data.bank
-
     def _networks(self) -> dict[str, nn.Module]:
         return {"predictor": self.predictor, "renderer": self.renderer}
 
@@ -121,19 +133,11 @@ class Trainer:
 
     # -- starting
 
-    def _begin(self, resume: bool, force: bool) -> None:
-        (self.run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
-        run_folder.tidy(self.run_dir)
+    def _stopped(self) -> Stopped | None:
+        """What the run's last checkpoint holds, if there is one and this run is what it began."""
         last = self._checkpoint("_last")
-        if resume and last.is_file():
-            self._restore(last)
-        elif force:
-            run_folder.clear(self.run_dir, self.config.checkpoint_name)
-        else:
-            run_folder.refuse_taken(self.run_dir, self.config.checkpoint_name, resume)
-        write_atomic(self.run_dir / "config.yaml", dump_yaml(self.config).encode())
-
-    def _restore(self, last: Path) -> None:
+        if not last.is_file():
+            return None
         tensors, header = checkpoint.read(last)
         theirs = checkpoint.settings(last, header)
         if _identity(theirs) != _identity(self.config):
@@ -146,13 +150,30 @@ class Trainer:
             )
         if header["data_fingerprint"] != self._fingerprint:
             raise CheckpointError(f"{last}: the data set has changed since; start anew")
+        return Stopped(tensors, header, checkpoint.bank(last, tensors))
+
+    def _bank(self, stopped: Stopped | None) -> Bank | None:
+        """What the preset needs to know of the set's cameras.
+
+        A resumed run's are its checkpoint's: all that follows from them has to agree
+        with the weights, and who lends to whom need not be found again.
+        """
+        if self.config.preset != "atlas":
+            return None
+        if stopped is not None:
+            return stopped.bank
+        doing = "comparing the training liveries texel by texel"
+        with memory.named(doing, self.config.image_size, self.data.device, "--image-size"):
+            return self.data.bank
+
+    def _restore(self, stopped: Stopped) -> None:
         for name, network in self._networks().items():
-            network.load_state_dict(checkpoint.subset(tensors, name))
+            network.load_state_dict(checkpoint.subset(stopped.tensors, name))
         for name, optimizer in self._optimizers.items():
-            checkpoint.restore_optimizer(optimizer, name, tensors)
-        epoch = header["epoch"]
+            checkpoint.restore_optimizer(optimizer, name, stopped.tensors)
+        epoch = stopped.header["epoch"]
         self._reports = [r for r in read_epochs(self.run_dir) if r.epoch < epoch]
-        self._reports.append(EpochReport.from_json(header["report"]))
+        self._reports.append(EpochReport.from_json(stopped.header["report"]))
         write_epochs(self.run_dir, self._reports)
 
     # -- one epoch

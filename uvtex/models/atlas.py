@@ -53,7 +53,9 @@ class Cameras(nn.Module):
     def __init__(self, bank: Bank) -> None:
         super().__init__()
         for field in fields(bank):
-            self.register_buffer(field.name, getattr(bank, field.name).clone())
+            # Sums round by how their numbers lie: a checkpoint's bank lies straight, so all do.
+            value = getattr(bank, field.name).clone(memory_format=torch.contiguous_format)
+            self.register_buffer(field.name, value)
         light = self.falling.mean(dim=1, keepdim=True)
         weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
         reach = F.grid_sample(weight, self.flow.permute(0, 2, 3, 1), align_corners=False)
