@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from uvtex import bleed as bleed_module
 from uvtex.bleed import bleed, by_depth, swap
 
 SIZE = 48
@@ -146,3 +147,22 @@ def test_without_a_background_there_is_nothing_to_say() -> None:
     assert bleed(view, view, swapped).isnan().all()
     columns = by_depth(view, view, swapped, *straight())
     assert all(column.isnan().all() for column in columns.values())
+
+
+def test_the_surroundings_of_a_mask_are_found_once() -> None:
+    view, mask = scene()
+    other = mask.roll(2, dims=3)
+    bleed_module._outside.cache_clear()
+    first = swap(view, mask)
+    swap(view, other)
+    again = swap(view, mask)
+    assert bleed_module._outside.cache_info().misses == 2
+    for name in ("view", "change", "depth"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+
+
+def test_masks_of_one_content_and_two_shapes_are_two_masks() -> None:
+    view, mask = scene()
+    wide = swap(view.reshape(2, 3, SIZE // 2, SIZE * 2), mask.reshape(2, 1, SIZE // 2, SIZE * 2))
+    assert wide.depth.shape == (2, 1, SIZE // 2, SIZE * 2)
+    assert not torch.equal(wide.depth.flatten(), swap(view, mask).depth.flatten())

@@ -7,6 +7,7 @@ keeps to the car gives the same texture twice. Neither the true texture nor a re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ DEPTHS = {"bleed_border": 0.0, "bleed_2px": 2.0, "bleed_4px": 4.0, "bleed_8px": 
 """Metric -> pixels inside the silhouette from which on it counts, up to the next one's."""
 LEAST = 0.5 / 127.5
 """Half of a level of 255: a texture that changes by less than this did not change."""
+MASKS = 256
+"""Masks whose surroundings are kept, about a megabyte each at 256 px: those of a built set's
+cameras, which every epoch asks for again."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,20 @@ def swap(view: Tensor, mask: Tensor) -> Swap:
 
     The colour is the background's mean, half of the range brighter or darker in each channel. What
     the mask encloses, as windows, belongs to the car; wheels that a mask of paint leaves out at its
-    edge go with the background. Pixels that are car in part keep that part.
+    edge go with the background. Pixels that are car in part keep that part. On CUDA this waits for
+    the mask: its distances are found on the host.
 
     Args:
         mask: [B, 1, H, W] in [0, 1], the car's share of each pixel.
     """
-    found = [_outside(one[0].numpy()) for one in mask.cpu()]
+    height, width = mask.shape[2:]
+    found = [_outside(one.tobytes(), height, width) for one in mask.float().cpu().numpy()]
     share, depth, place = (
-        torch.from_numpy(np.stack(parts)).to(view.device) for parts in zip(*found, strict=True)
+        torch.from_numpy(np.stack(parts)[:, None]).to(view.device)
+        for parts in zip(*found, strict=True)
     )
-    share, depth = share[:, None].to(view), depth[:, None].to(view)
-    flat = place.flatten(1)[:, None].expand(-1, view.shape[1], -1)
+    share, depth = share.to(view), depth.to(view)
+    flat = place.long().flatten(2).expand(-1, view.shape[1], -1)
     behind = view.flatten(2).gather(2, flat).view_as(view)
     plain = (depth == 0).to(view)
     area = plain.sum(dim=(2, 3), keepdim=True).clamp_min(1)
@@ -103,13 +110,19 @@ def _sum(values: Tensor) -> Tensor:
     return values.sum(dim=(1, 2, 3))
 
 
-def _outside(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a mask [H, W]: the background's share, the depth, and the nearest background's index."""
-    car = ndimage.binary_fill_holes(mask > 0)
+@lru_cache(maxsize=MASKS)
+def _outside(mask: bytes, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a mask in float32: the background's share, the depth, and the nearest background's index.
+
+    Each is [height, width] and not to be written into.
+    """
+    part = np.frombuffer(mask, np.float32).reshape(height, width)
+    car = ndimage.binary_fill_holes(part > 0)
     if car.all():  # nothing to measure by, and the transform would make distances up
-        return np.zeros_like(mask), np.full_like(mask, np.inf), np.zeros(mask.shape, np.int64)
+        return np.zeros_like(part), np.full_like(part, np.inf), np.zeros(part.shape, np.int32)
     depth, (row, column) = ndimage.distance_transform_edt(car, return_indices=True)
     # Only the outline is car in part: a half pixel at a window's edge has car behind it.
     edge = car & ndimage.binary_dilation(~car, np.ones((3, 3)))
-    share = np.where(car, np.where(edge, 1 - mask, 0), 1)
-    return share.astype(mask.dtype), depth, row * mask.shape[1] + column
+    share = np.where(car, np.where(edge, 1 - part, 0), 1)
+    place = (row * width + column).astype(np.int32)
+    return share.astype(np.float32), depth.astype(np.float32), place

@@ -46,7 +46,7 @@ def measure(
     columns = samples(predictor, renderer, data, config, lpips)
     broken = torch.stack([columns[term] for term in TERMS]).isnan().any()
     means = [torch.where(broken, column.mean(), column.nanmean()) for column in columns.values()]
-    values = torch.stack([broken.to(means[0]), *means]).tolist()  # the one sync
+    values = torch.stack([broken.to(means[0]), *means]).tolist()  # one sync for all figures
     kept = zip(columns, values[1:], strict=True)
     return {name: value for name, value in kept if values[0] or not math.isnan(value)}
 
@@ -60,6 +60,8 @@ def samples(
     lpips: metrics.LPIPS | None,
 ) -> dict[str, Tensor]:
     """Every metric and loss term of every validation sample.
+
+    The device is waited for once a batch, for its masks: see :func:`uvtex.bleed.swap`.
 
     Returns:
         name -> [N] on the store's device, in the order of ``data.val``; NaN where a metric says

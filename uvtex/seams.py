@@ -145,6 +145,7 @@ def _steps(texture: Tensor, pairs: Pairs) -> Tensor:
 
 def _sampled(texture: Tensor, at: Tensor) -> Tensor:
     """Colours [B, C, m] at UVs [m, 2]."""
-    grid = (at * 2 - 1) * at.new_tensor([1.0, -1.0])  # grid_sample counts downwards
+    u, v = at.unbind(dim=-1)
+    grid = torch.stack([u * 2 - 1, 1 - v * 2], dim=-1)  # grid_sample counts downwards
     grid = grid.to(texture.dtype).expand(len(texture), 1, -1, -1)
     return F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[:, :, 0]
