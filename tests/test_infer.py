@@ -17,7 +17,9 @@ from PIL import Image
 from uvtex import checkpoint
 from uvtex.cli import main
 from uvtex.config import resolve
+from uvtex.errors import CheckpointError
 from uvtex.framing import Framing, Range, box_of, framed, framing_of, padded
+from uvtex.infer import infer
 from uvtex.models import build
 from uvtex.photos import prepare
 from uvtex.result_files import distinct_names
@@ -30,7 +32,7 @@ KNOWN = Framing(
 )
 
 
-def save_checkpoint(path: Path, framing: Framing | None) -> Path:
+def save_checkpoint(path: Path, framing: Framing | dict[str, Any] | None) -> Path:
     torch.manual_seed(0)
     config = resolve({"image_size": 32, "width": 0.1, "device": "cpu"})
     networks = zip(("predictor", "renderer"), build(config, None), strict=True)
@@ -42,7 +44,7 @@ def save_checkpoint(path: Path, framing: Framing | None) -> Path:
         "data_fingerprint": "",
     }
     if framing is not None:
-        header["framing"] = framing.model_dump()
+        header["framing"] = framing if isinstance(framing, dict) else framing.model_dump()
     checkpoint.save(path, tensors, header)
     return path
 
@@ -394,3 +396,10 @@ def test_a_mask_can_be_as_bad_as_a_photo(model: Path) -> None:
 def test_a_texture_size_out_of_reason_is_a_usage_error(model: Path, size: str) -> None:
     path = photo("p.png", 60, 60, (9, 9, 50, 50))
     assert call(model, path, "--texture-size", size, "--out", "o").exit_code == 2
+
+
+def test_a_framing_that_cannot_be_read_is_the_checkpoints_fault(tmp_path: Path) -> None:
+    broken = save_checkpoint(tmp_path / "broken.safetensors", {"size": {"least": "wide"}})
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors: .*size\.least"):
+        infer(str(broken), [photo("p.png", 60, 60, (10, 10, 50, 50))], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

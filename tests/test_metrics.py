@@ -144,7 +144,7 @@ def test_lpips_is_absent_and_says_where_its_file_goes(tmp_path: Path) -> None:
     with pytest.raises(BackboneMissing, match=r"alexnet-owt-7be5be79\.pth") as caught:
         metrics.require_lpips(None)
     assert str(tmp_path / "torch_home") in str(caught.value)
-    assert "--lpips-backbone" in str(caught.value)
+    assert "`lpips_backbone: FILE`" in str(caught.value)
 
 
 def test_a_bad_backbone_is_refused_not_imitated(tmp_path: Path) -> None:

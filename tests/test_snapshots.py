@@ -171,8 +171,11 @@ def test_archive_removes_only_on_request_and_what_prune_would(run: Path) -> None
         assert len(tar.getnames()) == 11
 
 
+@pytest.mark.parametrize(
+    "place", [0, 2, 400, -6], ids=["magic", "method", "content", "gzip's checksum"]
+)
 def test_nothing_is_removed_where_the_archive_cannot_be_read_back(
-    run: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
     """A byte of the archive turns over between writing and reading."""
     module = importlib.import_module("uvtex.snapshots.archive")
@@ -180,9 +183,9 @@ def test_nothing_is_removed_where_the_archive_cannot_be_read_back(
 
     def spoil(file: Any, *args: Any) -> None:
         write(file, *args)
-        file.seek(400)
+        at = file.seek(place, 2 if place < 0 else 0)
         byte = file.read(1)
-        file.seek(400)
+        file.seek(at)
         file.write(bytes([byte[0] ^ 0xFF]))
 
     monkeypatch.setattr(module, "_write", spoil)

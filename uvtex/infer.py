@@ -88,8 +88,7 @@ def infer(
         raise ConfigError(f"{masks}: one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
-    framing = checkpoint.read_header(path).get("framing")
-    known = None if framing is None else validate(Framing, framing, where=str(path))
+    known = _framing(path)
     size = loaded.config.image_size
     ready = _prepared(photos, names, masks, size, known, whole)
     results = [result_files(out, stem) for stem in names]
@@ -123,6 +122,18 @@ def resampled(texture: Image.Image, size: int) -> Image.Image:
     if texture.size == (size, size):
         return texture
     return texture.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _framing(path: Path) -> Framing | None:
+    """What the checkpoint's training showed, where it says so; a CheckpointError if not usable."""
+    framing = checkpoint.read_header(path).get("framing")
+    try:
+        return None if framing is None else validate(Framing, framing, where="framing")
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{path}: what its header says of training's pictures cannot be used: {error}; take "
+            "another checkpoint, or train anew"
+        ) from None
 
 
 def _prepared(

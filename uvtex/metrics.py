@@ -155,7 +155,8 @@ def find_backbone(given: str | None) -> Path:
         except (OSError, RuntimeError) as error:
             raise BackboneMissing(
                 f"LPIPS needs AlexNet's ImageNet weights ({cached.name}) and they could not be "
-                f"downloaded ({error}); put that file at {cached}, or give --lpips-backbone FILE"
+                f"downloaded ({error}); put that file at {cached}, or name it by "
+                "`lpips_backbone: FILE` in the settings (in a study: below `train`)"
             ) from None
     return cached
 

@@ -6,6 +6,7 @@ with xz in three times the time), and every system opens a .tar.gz.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import tarfile
@@ -22,6 +23,7 @@ from uvtex.snapshots.folder import Snapshot, snapshots
 from uvtex.snapshots.retention import remove
 
 LEVEL = 1
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,14 @@ def _read_back(file: BinaryIO) -> dict[str, str]:
     file.seek(0)
     digests = {}
     try:
-        with tarfile.open(fileobj=file, mode="r:gz") as tar:
+        with gzip.open(file) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
             for member in tar:
                 content = tar.extractfile(member)
                 if content is not None:
                     digests[member.name] = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
-    except (tarfile.TarError, EOFError, zlib.error):
+            while plain.read(CHUNK):  # gzip's own checksum stands behind tar's end
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
         return {}
     return digests
 
