@@ -78,7 +78,8 @@ class Augment(Settings):
     perspective: float = Field(default=0.0, ge=0, le=0.2)
     """Tilt: a picture's far edge shrinks, and its near one grows, by up to this share."""
     background: float = Field(default=0.0, ge=0, le=1)
-    """What the mask leaves out goes up to this share of the way to a plain colour."""
+    """What the mask leaves out goes up to this share of the way to a plain colour, in the views by
+    which a predictor learns to tell the camera; nothing else is trained before such backgrounds."""
     noise: float = Field(default=0.0, ge=0, le=1)
     """Standard deviation of Gaussian noise; 1 is the range from black to white."""
     blur: float = Field(default=0.0, ge=0, le=8)

@@ -282,14 +282,13 @@ class Trainer:
         out = forward(self.predictor, self.renderer, batch.pair, self._noise(batch, noise))
         out = out.float32()
         values = losses.terms(batch.pair, out)
+        seen_by = [out.sight_a, out.sight_b]
+        if batch.shown_a is not None and batch.shown_b is not None and out.sight_a is not None:
+            with autocast(self.data.device, self.config.precision):
+                seen_by = [self.predictor.look(view) for view in (batch.shown_a, batch.shown_b)]
         sights = (
-            (out.sight_a, batch.camera_a, batch.flow_a, batch.seen_a),
-            (
-                out.sight_b,
-                batch.camera_b,
-                batch.flow_b,
-                batch.seen_b,
-            ),
+            (seen_by[0], batch.camera_a, batch.flow_a, batch.seen_a),
+            (seen_by[1], batch.camera_b, batch.flow_b, batch.seen_b),
         )
         known = [
             losses.flow(sight, camera, flow, seen)

@@ -42,10 +42,11 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         if flows is not None and seen is not None:
             flows, inside = move(flows, torch.linalg.inv(matrices).to(flows))
             seen = seen * inside
-    if how.background:
-        views = _before_colours(views, masks, draw, how.background)
     views = _camera(views, draw, how)
     a, b = views.chunk(2)
+    shown_a, shown_b = None, None
+    if how.background:
+        shown_a, shown_b = _before_colours(views, masks, draw, how.background).chunk(2)
     mask_a, mask_b = masks.chunk(2)
     flow_a, flow_b = (None, None) if flows is None else flows.chunk(2)
     seen_a, seen_b = (None, None) if seen is None else seen.chunk(2)
@@ -56,6 +57,8 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         seen_a=seen_a,
         flow_b=flow_b,
         seen_b=seen_b,
+        shown_a=shown_a,
+        shown_b=shown_b,
     )
 
 
@@ -115,7 +118,7 @@ def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
 
 
 def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) -> Tensor:
-    """Every view in part before a colour of its own: a livery is not known by its studio."""
+    """Every view in part before a colour of its own: a camera is not known by its studio."""
     share = draw.amounts(strength).abs()
     colour = torch.stack([draw.amounts(1.0) for _ in range(3)], dim=1)
     share, colour = (x.float().to(views.device) for x in (share, colour))

@@ -30,6 +30,10 @@ class Predictor(nn.Module):
         a network that normalises over a batch may know how to make them at once."""
         return tuple(self(view) for view in views)
 
+    def look(self, view: Tensor) -> Sight | None:
+        """What ``predict`` finds out about the camera, alone."""
+        return None
+
     def forward(self, view: Tensor) -> Tensor:
         return self.predict(view)[0]
 
