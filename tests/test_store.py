@@ -241,7 +241,7 @@ def test_augmentation_that_is_off_changes_nothing(tiny_set: Path) -> None:
     assert augmented(batch, Augment(), "key") is batch
 
 
-@pytest.mark.parametrize("name", list(Augment.model_fields))
+@pytest.mark.parametrize("name", [n for n in Augment.model_fields if n != "background"])
 def test_each_strength_changes_training_views_alone(tiny_set: Path, name: str) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     how = Augment(**{name: 0.2})
@@ -257,6 +257,20 @@ def test_each_strength_changes_training_views_alone(tiny_set: Path, name: str) -
     assert torch.equal(plain.flow_a, changed.flow_a) != moved
     val = [torch.stack([b.pair.a.mean() for b in store.val_batches(3)]) for _ in range(2)]
     assert torch.equal(*val)
+
+
+def test_other_backgrounds_are_shown_beside_the_views(tiny_set: Path) -> None:
+    store = PairStore.open(tiny_set, CONFIG)
+    plain, changed = (
+        next(iter(store.train_batches(4, 0, 1, a))) for a in (None, Augment(background=1.0))
+    )
+    assert plain.shown_a is None
+    assert torch.equal(plain.pair.a, changed.pair.a)
+    assert changed.shown_a is not None
+    difference = (changed.shown_a - plain.pair.a).abs()
+    paint = plain.pair.mask_a.expand_as(difference)
+    assert (difference[paint == 1] == 0).all()
+    assert (difference[paint == 0] > 0).float().mean() > 0.9
 
 
 @pytest.mark.parametrize(

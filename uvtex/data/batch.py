@@ -21,5 +21,5 @@ class Batch:
     camera_a: Tensor | None  # int64 [B]: the bank's camera that took view a
     camera_b: Tensor | None
     shown_a: Tensor | None = None
-    """View a before another background, [B, 3, S, S], where training is to tell the camera by it."""
+    """View a before another background, [B, 3, S, S], where the camera is to be told by it."""
     shown_b: Tensor | None = None
