@@ -178,6 +178,7 @@ def _cross_problems(study: StudyConfig) -> list[str]:
     for name, schedule in search.schedules.items():
         problems.extend(_outside(name, schedule, search))
     problems.extend(_constants_outside(study))
+    problems.extend(_constants_idle(study))
     for name in study.pruning.spare:
         if name not in search.queue:
             problems.append(f"pruning.spare: {name!r} is not in search.queue")
@@ -201,6 +202,18 @@ def _constants_outside(study: StudyConfig) -> list[str]:
         for name in CONSTANTS
         if (bounds := getattr(study.search, name)) is not None
         and not bounds.low <= getattr(settings, name) <= bounds.high
+    ]
+
+
+def _constants_idle(study: StudyConfig) -> list[str]:
+    """A dimension that changes nothing. Of a set that is not built here only its manifest tells
+    whether it has UV maps, and none may be there yet: :class:`Search` says what then holds."""
+    exact = study.data.showroom is not None and study.train.get("preset") == "atlas"
+    if study.search.w_render is None or not exact:
+        return []
+    return [
+        "search.w_render: changes nothing, for preset 'atlas' renders a built set exactly, by its "
+        "UV maps; leave it out"
     ]
 
 

@@ -319,6 +319,16 @@ def test_both_views_in_one_pass_are_both_views_apart(store: PairStore) -> None:
         torch.testing.assert_close(true, renderer(pair.texture, sight), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_cannot_learn_from_the_true_texture_is_not_asked_to(
+    store: PairStore, moves: bool
+) -> None:
+    predictor, renderer = build(config(augment={"affine": 0.1 * moves}), store.bank)
+    out = forward(predictor, renderer, next(store.val_batches(3)).pair)
+    assert out.view_a.requires_grad
+    assert out.true_a.requires_grad == moves  # the pose alone learns from it
+
+
 def test_nothing_passes_a_texture_that_was_shaken(store: PairStore) -> None:
     predictor, renderer = build(config(), store.bank)
     pair = next(store.val_batches(3)).pair

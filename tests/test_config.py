@@ -12,6 +12,7 @@ from uvtex.config import (
     Schedule,
     TrainConfig,
     dump_yaml,
+    from_flags,
     load_yaml,
     resolve,
     validate,
@@ -60,6 +61,31 @@ def test_later_layers_win_over_earlier_and_over_the_preset() -> None:
     assert config.w_flow == 3.0
     assert config.schedule.uv == Ramp(start=0.4, end=0.1)
     assert resolve({"preset": "atlas"}).w_flow == PRESETS["atlas"]["w_flow"]
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "expected"),
+    [
+        ({"start": 0.9, "end": 0.5}, {"w_cycle_end": 0.1}, Ramp(start=0.9, end=0.1)),
+        ({"start": 0.9, "end": 0.5}, {"w_cycle": 0.2}, Ramp(start=0.2, end=0.5)),
+        (0.9, {"w_cycle_end": 0.1}, Ramp(start=0.9, end=0.1)),
+        ({"start": 0.9, "end": 0.5}, {"w_uv_end": 0.1}, Ramp(start=0.9, end=0.5)),
+        (None, {"w_cycle_end": 0.1}, Ramp(start=0.3, end=0.1)),
+        (None, {"w_cycle": 0, "w_cycle_end": 0.0}, Ramp(start=0, end=0)),
+        ({"end": 0.1}, {}, Ramp(start=0.3, end=0.1)),
+    ],
+)
+def test_a_flag_changes_one_end_of_a_weight_and_leaves_the_other(
+    file: object, flags: dict[str, float], expected: Ramp
+) -> None:
+    settings = {} if file is None else {"schedule": {"cycle": file}}
+    assert resolve(settings, from_flags(flags)).schedule.cycle == expected
+
+
+def test_a_later_bare_number_is_a_start() -> None:
+    layers = ({"schedule": {"uv": {"start": 0.9, "end": 0.5}}}, {"schedule": {"uv": 0.2}})
+    assert resolve(*layers).schedule.uv == Ramp(start=0.2, end=0.5)
+    assert resolve(layers[1]).schedule.uv == Ramp(start=0.2)
 
 
 def test_every_problem_is_listed_with_its_path_and_the_nearest_key() -> None:

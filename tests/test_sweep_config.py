@@ -106,10 +106,29 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
         ({"hours": -1}, "hours: "),
         ({"data": {"path": "x", "showroom": {"sise": 3}}}, "data.showroom.sise: unknown key"),
         ({"train": "poc05"}, "train: "),
+        (
+            {
+                "train": {"preset": "atlas"},
+                "data": {"path": "x", "showroom": {}},
+                "search": {"w_render": {"low": 0.1, "high": 1}},
+            },
+            "search.w_render: changes nothing",
+        ),
     ],
 )
 def test_impossible_study_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     assert any(line.startswith(expected) for line in problems(tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    ("preset", "data"), [("poc05", {"path": "x", "showroom": {}}), ("atlas", {"path": "pairs"})]
+)
+def test_the_renderers_weight_may_be_searched_where_it_can_learn(
+    tmp_path: Path, preset: str, data: dict[str, Any]
+) -> None:
+    search = {"w_render": {"low": 0.1, "high": 1}}
+    file = study_file(tmp_path, train={"preset": preset, "w_render": 0.3}, data=data, search=search)
+    assert load(file).search.w_render == Range(low=0.1, high=1)
 
 
 def test_flags_win_over_the_file_and_are_checked_like_it(tmp_path: Path) -> None:

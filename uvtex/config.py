@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -101,7 +101,9 @@ class TrainConfig(Settings):
     """Weight of the supervision of camera and flow by the set's UV maps; constant."""
     w_render: float = Field(default=0.0, ge=0)
     """Weight of ``|R(t) - v|``, which trains the renderer on textures that are no code; constant.
-    """
+
+    It matters where the renderer learns: preset ``poc05``, and ``atlas`` on sets without UV maps.
+    Where the set has them ``atlas`` renders exactly, and the term is a figure and nothing more."""
     texture_noise: float = Field(default=0.0, ge=0, le=1)
     """Standard deviation of the noise on ``U(v)`` before it is rendered, in training; 1 is the
     range from black to white. It washes out codes."""
@@ -125,6 +127,7 @@ class TrainConfig(Settings):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "poc05": {},
+    # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
     # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
     "atlas": {"w_flow": 1.0, "w_render": 0.3, "augment": {"background": 1.0}},
 }
@@ -136,14 +139,35 @@ S = TypeVar("S", bound=BaseModel)
 def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
     """Defaults, then the preset's, then each of ``layers``: the later wins, mappings are merged.
 
+    A weight's bare number is its start; an end that an earlier layer gave it stays.
+
     Raises:
         ConfigError: listing every problem.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged = merge(merged, layer)
+        merged = merge(merged, _with_ramps(layer, _from_number))
     preset = PRESETS.get(str(merged.get("preset", "poc05")), {})
-    return validate(TrainConfig, merge(preset, merged), where="settings")
+    values = _with_ramps(merge(preset, merged), _with_start)
+    return validate(TrainConfig, values, where="settings")
+
+
+def _with_ramps(layer: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Mapping[str, Any]:
+    """``layer`` with ``change(term, value)`` in place of each weight that its schedule gives."""
+    schedule = layer.get("schedule")
+    if not isinstance(schedule, Mapping):
+        return layer  # absent, or the model says what is wrong with it
+    changed = {k: change(k, v) if k in TERMS else v for k, v in schedule.items()}
+    return {**layer, "schedule": changed}
+
+
+def _from_number(term: str, value: Any) -> Any:
+    return {"start": value} if isinstance(value, (int, float)) else value
+
+
+def _with_start(term: str, value: Any) -> Any:
+    start = getattr(Schedule(), term).start
+    return {"start": start, **value} if isinstance(value, Mapping) else value
 
 
 def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,13 +179,11 @@ def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
     schedule: dict[str, Any] = {
         key: values.pop(key) for key in ("lr_scheduler", "lr_scheduler_tmax") if key in values
     }
-    defaults = TrainConfig().schedule
     for term in TERMS:
-        start, end = values.pop(f"w_{term}", None), values.pop(f"w_{term}_end", None)
-        if start is not None:
-            schedule[term] = {"start": start}
-        if end is not None:
-            schedule.setdefault(term, {"start": getattr(defaults, term).start})["end"] = end
+        ends = {"start": values.pop(f"w_{term}", None), "end": values.pop(f"w_{term}_end", None)}
+        given_ends = {key: value for key, value in ends.items() if value is not None}
+        if given_ends:
+            schedule[term] = given_ends
     return {**values, "schedule": schedule} if schedule else values
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from uvtex.losses import Outputs, Pair
-from uvtex.models import Predictor, Renderer
+from uvtex.models import Predictor, Renderer, Sight
 
 
 def forward(
@@ -28,13 +28,31 @@ def forward(
         view_a, view_b, true_a = views.chunk(3)
         true_b, sight_a, sight_b = true_a, None, None
     else:
-        views = renderer(torch.cat([shaken, pair.texture, pair.texture]), sights)
-        view_a, view_b, true_a, true_b = views.chunk(4)
+        views, true = _dressed(renderer, shaken, pair.texture, sights)
+        view_a, view_b = views.chunk(2)
+        true_a, true_b = true.chunk(2)
         sight_a, sight_b = sights.half(0), sights.half(1)
     texture_true, _ = predictor.predict(true_a)
     return Outputs(
         texture_a, texture_b, view_a, view_b, true_a, true_b, texture_true, sight_a, sight_b
     )
+
+
+def _dressed(
+    renderer: Renderer, textures: Tensor, texture: Tensor, sights: Sight
+) -> tuple[Tensor, Tensor]:
+    """Views of U(a) and U(b) [2B, 3, S, S], and of the true texture [B, 3, S, S] as in both.
+
+    Where nothing that makes the true texture's views can learn, no gradient is worked out for them.
+    """
+    twice = torch.cat([texture, texture])
+    if sights.pose is None and not any(True for _ in renderer.parameters()):
+        with torch.no_grad():
+            true = renderer(twice, sights)
+        # As rendered in one call they lie: sums over them, the losses, round alike.
+        return renderer(textures, sights).contiguous(), true.contiguous()
+    views, true = renderer(torch.cat([textures, twice]), sights).chunk(2)
+    return views, true
 
 
 def _forward_apart(
