@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from tests.sets import make_showroom
 from uvtex.config import Augment, TrainConfig
-from uvtex.data import stacks, views
+from uvtex.data import manifest, stacks, views
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
 from uvtex.data.prefetch import ahead
@@ -122,6 +123,35 @@ def test_the_fingerprint_of_plates_sees_plates_and_textures(showroom: Path, tmp_
     assert PairStore.open(folder, CONFIG).fingerprint() != known
 
 
+@pytest.mark.parametrize("side", ["train", "val"])
+def test_the_digests_of_composed_views_tell_the_sides_apart(
+    showroom: Path, tmp_path: Path, side: str
+) -> None:
+    folder = shutil.copytree(showroom, tmp_path / "set")
+    store = PairStore.open(folder, CONFIG)
+    record = manifest.read(folder).records[getattr(store, side)[0]]
+    pixels = np.asarray(Image.open(folder / record.texture)).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(folder / record.texture)
+    changed = PairStore.open(folder, CONFIG)
+    assert (changed.fingerprint() == store.fingerprint()) == (side == "train")
+    assert (changed.train_fingerprint() == store.train_fingerprint()) == (side == "val")
+
+
+def test_digests_are_of_contents_not_of_how_many_files_hold_them(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_set, tmp_path / "set")
+    records = list(manifest.read(folder).records)
+    for i, record in enumerate(records):
+        shutil.copy(folder / str(record.mask), folder / f"masks/own{i}.png")
+        records[i] = record.model_copy(update={"mask": f"masks/own{i}.png"})
+    manifest.write(folder, records)
+    one, own = (PairStore.open(path, CONFIG) for path in (tiny_set, folder))
+    assert own.fingerprint() == one.fingerprint()
+    assert own.train_fingerprint() == one.train_fingerprint()
+
+
 def test_a_broken_plate_is_named(showroom: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     shutil.copytree(showroom, folder)
@@ -177,6 +207,7 @@ def test_what_is_mapped_from_a_file_gives_the_batches_of_what_is_in_memory(
         assert not resident._contents.views.mapped
         assert same(every(mapped), every(resident))
         assert mapped.fingerprint() == resident.fingerprint()
+        assert mapped.train_fingerprint() == resident.train_fingerprint()
 
 
 def test_a_full_disk_is_said_before_anything_is_written(

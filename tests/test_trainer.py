@@ -1,13 +1,17 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.sets import make_set
 from uvtex import checkpoint, files
 from uvtex.config import TrainConfig, resolve
+from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.margin import Threshold
@@ -170,6 +174,47 @@ def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_pat
     other = make_set(tmp_path / "other", seed=9)
     with pytest.raises(CheckpointError, match="data set has changed"):
         run(settings(epochs=1), other, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("what", ["views", "masks", "uv_maps", "textures"])
+@pytest.mark.parametrize("side", ["train", "val"])
+def test_a_set_of_which_one_file_changed_is_not_resumed_on(
+    tiny_set: Path, tmp_path: Path, what: str, side: str
+) -> None:
+    config = settings(epochs=1)
+    data = shutil.copytree(tiny_set, tmp_path / "set")
+    store = PairStore.open(data, config)
+    next(Trainer(config, store, tmp_path / "run").epochs())
+    record = manifest.read(data).records[getattr(store, side)[0]]
+    path = data / str(getattr(record, what.removesuffix("s")))
+    if what == "uv_maps":
+        np.savez(path, uv=np.load(path)["uv"][::-1])
+    else:
+        pixels = np.asarray(Image.open(path)).copy()
+        pixels[9, 9] ^= 1
+        Image.fromarray(pixels).save(path)
+    changed = PairStore.open(data, config)
+    if what in ("views", "textures"):  # masks and UV maps are a camera's, and so of both sides
+        assert (changed.fingerprint() == store.fingerprint()) == (side == "train")
+    else:
+        assert changed.fingerprint() != store.fingerprint()
+        assert changed.train_fingerprint() != store.train_fingerprint()
+    with pytest.raises(CheckpointError, match="the data set has changed since; start anew"):
+        Trainer(config, changed, tmp_path / "run", resume=True)
+
+
+def test_a_checkpoint_from_before_the_training_sides_digest_is_resumed(
+    tiny_set: Path, tmp_path: Path
+) -> None:
+    whole = run(settings(), tiny_set, tmp_path / "whole")
+    run(settings(epochs=1), tiny_set, tmp_path)
+    last = tmp_path / "checkpoints/best_last.safetensors"
+    tensors, header = checkpoint.read(last)
+    del header["train_fingerprint"]
+    header["data_fingerprint"] = "0" * 16  # by the definition of its time
+    header["config"]["epochs"] = 3
+    checkpoint.save(last, tensors, header)
+    assert run(settings(), tiny_set, tmp_path, resume=True) == whole
 
 
 def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path: Path) -> None:

@@ -72,7 +72,10 @@ class Trainer:
         """Told the number of each of an epoch's steps, from 1, once it is queued: no sync."""
         self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
-        self._fingerprint = data.fingerprint()
+        self._digests = {
+            "data_fingerprint": data.fingerprint(),
+            "train_fingerprint": data.train_fingerprint(),
+        }
         self._framing = framing_of(data.train_masks())
         stopped = self._stopped() if resume else None
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
@@ -148,7 +151,8 @@ class Trainer:
                 f"{last}: was trained with another {', '.join(changed)}; resume with the settings "
                 f"of {self.run_dir / 'config.yaml'}, or start under another name"
             )
-        if header["data_fingerprint"] != self._fingerprint:
+        # A checkpoint without the second has the first by another definition.
+        if "train_fingerprint" in header and self._digests != {k: header[k] for k in self._digests}:
             raise CheckpointError(f"{last}: the data set has changed since; start anew")
         return Stopped(tensors, header, checkpoint.bank(last, tensors))
 
@@ -312,7 +316,7 @@ class Trainer:
             "epoch": report.epoch,
             "metrics": report.val,
             "metric_versions": self.metric_versions(),
-            "data_fingerprint": self._fingerprint,
+            **self._digests,
             "framing": None if self._framing is None else self._framing.model_dump(),
         }
         weights_only = {

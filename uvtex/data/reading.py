@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor
 
 from uvtex.data import bank as banks
+from uvtex.data import digests, pictures
 from uvtex.data import flow as flows
-from uvtex.data import pictures
+from uvtex.data.digests import Table
 from uvtex.data.manifest import Record
-from uvtex.data.stacks import Places, Space, Stack
+from uvtex.data.stacks import Space, Stack
 from uvtex.data.views import Composed, Pictures, Plates, Views, keep, read_light, read_plates
 from uvtex.errors import DataError
 
@@ -50,8 +50,8 @@ class Contents:
     plates: Plates | None
     """Where every plate is known, for views of this size."""
     index: Tensor  # int64 [N, 5] on the host, by COLUMNS
-    digest: str | None
-    """Of the validation side, where views are composed."""
+    paints: Table | None
+    """Digests of the textures as views are composed from them, where they are."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def listing(records: Sequence[Record]) -> Listing:
     return Listing(names, "\0".join(r.view for r in records), textures, masks, maps, plates, index)
 
 
-def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[int]) -> Contents:
-    """The pictures of a set at ``size``; ``val`` are the records to take a digest of.
+def read(folder: Path, files: Listing, size: int, space: Space) -> Contents:
+    """The pictures of a set at ``size``.
 
     Raises:
         DataError: a file is missing or broken.
@@ -98,8 +98,8 @@ def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[in
         return Contents(views, textures, masks, maps, None, files.index, None)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = keep(Composed(plates, whole), texture, plate, space)
-    digest = _digest(plates, whole, files.index[torch.tensor(val)])
-    return Contents(composed, textures, masks, maps, plates, files.index, digest)
+    paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
+    return Contents(composed, textures, masks, maps, plates, files.index, paints)
 
 
 def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
@@ -211,17 +211,3 @@ def _finer(paint: Tensor, side: int) -> Tensor:
         return paint
     at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()
     return paint[:, at][:, :, at]
-
-
-def _digest(plates: Plates, textures: Stack, rows: Tensor) -> str:
-    """Of plates and textures alone: devices round composed views differently."""
-    cameras = plates.digests()
-    liveries: dict[int, bytes] = {}
-    digest = hashlib.sha256()
-    for _, texture, _, _, plate in rows.tolist():
-        if texture not in liveries:
-            place = torch.tensor([texture])
-            pixels = textures.take(Places(place, place.to(textures.pixels.device)))
-            liveries[texture] = hashlib.sha256(pixels.cpu().numpy().tobytes()).digest()
-        digest.update(liveries[texture] + cameras[plate])
-    return digest.hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor
 from uvtex import seams
 from uvtex.config import Augment, TrainConfig
 from uvtex.data import bank as banks
-from uvtex.data import lights, manifest, splits
+from uvtex.data import digests, lights, manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
@@ -29,8 +28,8 @@ from uvtex.losses import Pair
 from uvtex.seams import Seams
 from uvtex.showroom.compose import linear_from_srgb
 
-CHUNK = 256
-"""Pictures digested at once."""
+CHUNK = 64
+"""Views digested at once."""
 LIGHT_CHUNK = 32
 """Views that lights are fitted to at once."""
 
@@ -111,7 +110,7 @@ class PairStore:
         # Nothing holds the records beyond this line: those of a large set take a gigabyte.
         files = listing(manifest.read(folder).records)
         sides = cls._sides(files.liveries, config, everything)
-        contents = read(folder, files, config.image_size, Space(device, limit), sides[1])
+        contents = read(folder, files, config.image_size, Space(device, limit))
         store = cls(files.liveries, contents, sides, device)
         if everything:
             store.train, store.val = [], list(range(len(files.liveries)))
@@ -181,18 +180,39 @@ class PairStore:
     def fingerprint(self) -> str:
         """Digest of what the split holds out: figures of two runs compare if it is equal.
 
-        Of pictures it is that of their pixels; of composed views, of their plates and textures.
+        It is of all that a figure is made from: views (where they are composed, their textures
+        and plates), textures, masks, where texels are seen, and which texels any camera sees.
         """
-        if self._contents.digest is not None:
-            return self._contents.digest
-        held_out = self._rows(torch.tensor(self._held_out))
-        digest = hashlib.sha256()
-        for chunk in self._chunks(held_out, CHUNK):
-            digest.update(self._views(chunk).cpu().numpy().tobytes())
-        for chunk in self._chunks(held_out, CHUNK):
-            textures = self._contents.textures.take(chunk.part("texture"))
-            digest.update(textures.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        covered = [] if self.covered is None else [self.covered.cpu().numpy()]
+        return digests.joined(self._tables(self._held_out), *covered)
+
+    def train_fingerprint(self) -> str:
+        """Digest of what training sees: a run goes on as it began if both digests are equal.
+
+        It is of the same parts as :meth:`fingerprint`, and of which records may be partners.
+        """
+        firsts = np.array([(i, self._mates[i][0]) for i in self.train], np.int64)
+        return digests.joined(self._tables(self.train), firsts)
+
+    def _tables(self, samples: list[int]) -> list[digests.Table]:
+        """Digests of each part of each of ``samples``."""
+        contents = self._contents
+        rows = self._rows(torch.tensor(samples, dtype=torch.int64))
+        places = {name: rows.part(name).host for name in COLUMNS}
+        tables = [digests.of_stack(contents.masks, places["mask"])]
+        if contents.maps is not None:
+            maps = digests.each(contents.maps.flow, contents.maps.seen, contents.maps.paint)
+            tables.append(maps[places["map"].numpy()])
+        if contents.plates is not None and contents.paints is not None:
+            plates = digests.each(*contents.plates.parts)
+            return [
+                *tables,
+                contents.paints[places["texture"].numpy()],
+                plates[places["plate"].numpy()],
+            ]
+        views = [digests.each(self._views(chunk)) for chunk in self._chunks(rows, CHUNK)]
+        textures = digests.of_stack(contents.textures, places["texture"])
+        return [*tables, textures, *views]
 
     def train_masks(self, most: int = 64) -> np.ndarray:
         """Up to ``most`` of the training side's different masks, bool [M, S, S]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,15 +67,6 @@ class Plates:
     def nbytes(self) -> int:
         """What they take."""
         return sum(part.nbytes for part in self.parts)
-
-    def digests(self) -> list[bytes]:
-        """Of each plate."""
-        return [
-            hashlib.sha256(
-                b"".join(part[k].cpu().numpy().tobytes() for part in self.parts)
-            ).digest()
-            for k in range(len(self.uv))
-        ]
 
 
 class Composed:
