@@ -102,7 +102,7 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
     assert not torch.allclose(right.texture_a, naive.texture_a, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=40)
 @given(
     count=st.integers(1, 6),
     channels=st.integers(1, 9),
@@ -112,6 +112,7 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
     size=st.sampled_from(sorted(winograd.POINTS)),
     seed=st.integers(0, 10**6),
     channels_last=st.booleans(),
+    at_once=st.sampled_from([1, 7, 20, winograd.TILES]),
 )
 def test_tiles_equal_the_plain_convolution(
     count: int,
@@ -122,6 +123,7 @@ def test_tiles_equal_the_plain_convolution(
     size: int,
     seed: int,
     channels_last: bool,
+    at_once: int,
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
 
@@ -134,18 +136,22 @@ def test_tiles_equal_the_plain_convolution(
     leaves = [x, leaf(outputs, channels, size, size), leaf(outputs)]
     for tensor in leaves:
         tensor.requires_grad_()
-    fast = winograd.Tiled.apply(*leaves)
-    plain = F.relu(F.conv2d(*leaves, padding=size // 2))
-    torch.testing.assert_close(fast, plain)
-    into = leaf(*plain.shape)
-    torch.testing.assert_close(
-        torch.autograd.grad(fast, leaves, into), torch.autograd.grad(plain, leaves, into)
-    )
-    wanted = [leaves[1], leaves[2]]  # as for pictures, which nobody differentiates by
-    torch.testing.assert_close(
-        torch.autograd.grad(winograd.Tiled.apply(x.detach(), *wanted), wanted, into),
-        torch.autograd.grad(F.relu(F.conv2d(x.detach(), *wanted, padding=size // 2)), wanted, into),
-    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(winograd, "TILES", at_once)  # few: a picture in parts, row by row
+        fast = winograd.Tiled.apply(*leaves)
+        plain = F.relu(F.conv2d(*leaves, padding=size // 2))
+        torch.testing.assert_close(fast, plain)
+        into = leaf(*plain.shape)
+        torch.testing.assert_close(
+            torch.autograd.grad(fast, leaves, into), torch.autograd.grad(plain, leaves, into)
+        )
+        wanted = [leaves[1], leaves[2]]  # as for pictures, which nobody differentiates by
+        torch.testing.assert_close(
+            torch.autograd.grad(winograd.Tiled.apply(x.detach(), *wanted), wanted, into),
+            torch.autograd.grad(
+                F.relu(F.conv2d(x.detach(), *wanted, padding=size // 2)), wanted, into
+            ),
+        )
 
 
 def test_the_gradient_of_tiles_agrees_with_finite_differences() -> None:

@@ -31,10 +31,10 @@ POINTS = {3: (0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)), 5: (0, 1, -1, 2, -2,
 """Where the polynomials are evaluated, by kernel size; infinity is the last point."""
 
 TILES = 256
-"""Tiles worked on at once: what they need stays in a core's cache."""
+"""Tiles worked on at once, whole rows of them: what they need is 10 to 30 megabytes."""
 
 ROOMS = 64
-"""Pieces of working memory that a thread keeps, a few megabytes each; then it starts anew."""
+"""Pieces of working memory that a thread keeps, megabytes each; then it starts anew."""
 
 LEAST = 64
 """Channels on both sides from which on it pays: below, the transforms cost more than they save."""
@@ -72,6 +72,18 @@ def form(size: int, dtype: torch.dtype) -> Form:
     squares = [np.kron(matrix, matrix) for matrix in (tile, kernel, output)]
     squares[2] = np.pad(squares[2], ((0, 0), (0, 1)), constant_values=1)
     return Form(*(torch.from_numpy(square).to(dtype) for square in squares))
+
+
+class Band(NamedTuple):
+    """A part of a batch: some pictures, and of these the rows from ``top`` to ``bottom``."""
+
+    pictures: slice
+    top: int
+    bottom: int
+
+    def of(self, x: Tensor) -> Tensor:
+        """That part of [N, C, H, W]."""
+        return x[self.pictures, :, self.top : self.bottom]
 
 
 class ConvReLU(nn.Conv2d):
@@ -121,11 +133,11 @@ class Tiled(torch.autograd.Function):
         kernel = tiles.kernel()
         y = _like(x, len(weight))
         for part in tiles.parts():
-            tile = tiles.spread(x[part])
+            tile = tiles.spread(x, part)
             product = tiles.product(tile)
             torch.bmm(tile, kernel, out=product[:-1])
             product[-1] = bias
-            out = tiles.windows(y[part], SIDE)
+            out = tiles.windows(part.of(y), SIDE)
             values = tiles.room("values", *out.shape)
             torch.mm(tiles.form.output, product.flatten(1), out=values.view(SIDE**2, -1))
             torch.clamp_min(values, 0, out=out)
@@ -141,10 +153,10 @@ class Tiled(torch.autograd.Function):
         grad_x = _like(x, x.shape[1]) if ctx.needs_input_grad[0] else None
         grad_kernel, grad_bias = torch.zeros_like(kernel), weight.new_zeros(len(weight))
         for part in tiles.parts():
-            out, lit = (tiles.windows(whole[part], SIDE) for whole in (grad, y))
+            out, lit = (tiles.windows(part.of(whole), SIDE) for whole in (grad, y))
             values = tiles.room("values", *out.shape)
             torch.ops.aten.threshold_backward.grad_input(out, lit, 0, grad_input=values)
-            tile = tiles.spread(x[part])
+            tile = tiles.spread(x, part)
             product = tiles.product(tile)
             flat = values.view(SIDE**2, -1)
             torch.mm(tiles.form.output.T, flat, out=product.flatten(1))
@@ -152,7 +164,7 @@ class Tiled(torch.autograd.Function):
             grad_kernel.baddbmm_(tile.transpose(1, 2), product[:-1])
             if grad_x is not None:
                 torch.bmm(product[:-1], kernel.transpose(1, 2), out=tile)
-                tiles.gather(tile, grad_x[part])
+                tiles.gather(tile, grad_x, part)
         taps = tiles.form.kernel.T @ grad_kernel.flatten(1)
         grad_weight = taps.view(*weight.shape[2:], *kernel.shape[1:]).permute(3, 2, 0, 1)
         return grad_x, grad_weight, grad_bias
@@ -165,14 +177,18 @@ class Tiles:
         self.form = form(weight.shape[2], x.dtype)
         self._weight, self._size = weight, weight.shape[2]
         self._inputs = SIDE + self._size - 1
-        self._count, _, height, width = x.shape
-        self._down, self._across = height // SIDE, width // SIDE
+        self._count, _, self._height, width = x.shape
+        self._across = width // SIDE
 
-    def parts(self) -> list[slice]:
-        """The batch, a few pictures at a time."""
-        step = max(1, TILES // (self._down * self._across))
+    def parts(self) -> list[Band]:
+        """The batch, a few pictures at a time; of large ones some rows at a time, from the top."""
+        height = self._height
+        rows = min(height, SIDE * max(1, TILES // self._across))
+        step = max(1, TILES * SIDE // (height * self._across))
         return [
-            slice(start, min(start + step, self._count)) for start in range(0, self._count, step)
+            Band(slice(i, min(i + step, self._count)), top, min(top + rows, height))
+            for i in range(0, self._count, step)
+            for top in range(0, height, rows)
         ]
 
     def room(self, name: str, *shape: int) -> Tensor:
@@ -196,19 +212,27 @@ class Tiles:
         taps = self._weight.permute(2, 3, 1, 0).reshape(self._size**2, -1)
         return (self.form.kernel @ taps).view(-1, self._weight.shape[1], self._weight.shape[0])
 
-    def spread(self, x: Tensor) -> Tensor:
-        """[n, C, H, W] -> [a * a, tiles, C]: each tile's inputs, evaluated at the points."""
-        frame = self._frame("frame", x)  # nothing ever writes into its border
-        self._inside(frame, x).copy_(x)
+    def spread(self, x: Tensor, part: Band) -> Tensor:
+        """[N, C, H, W] -> [a * a, tiles, C]: the part's inputs, evaluated at the points."""
+        frame = self._frame("frame", part.of(x))  # nothing ever writes into its sides
+        top, bottom = self._reach(part)
+        above = top - part.top + self._size // 2
+        frame[:, :, :above].zero_()
+        frame[:, :, above + bottom - top :].zero_()
+        self._inside(frame[:, :, above:], bottom - top).copy_(x[part.pictures, :, top:bottom])
         windows = self.windows(frame, self._inputs)
         inputs = self.room("inputs", *windows.shape).copy_(windows)
         tiles = self.room("tiles", self._inputs**2, windows[0, 0, ..., 0].numel(), x.shape[1])
         torch.mm(self.form.tile, inputs.view(len(tiles), -1), out=tiles.flatten(1))
         return tiles
 
-    def gather(self, tiles: Tensor, x: Tensor) -> None:
-        """The adjoint of :meth:`spread`, into ``x``: tiles overlap, so their inputs are summed."""
-        frame = self._frame("sums", x).zero_()
+    def gather(self, tiles: Tensor, x: Tensor, part: Band) -> None:
+        """The adjoint of :meth:`spread`, into ``x``: tiles overlap, so their inputs are summed.
+
+        Parts overlap as well. What the part above left in common rows is added to, the others are
+        written anew.
+        """
+        frame = self._frame("sums", part.of(x)).zero_()
         windows = self.windows(frame, self._inputs)
         inputs = self.room("inputs", *windows.shape)
         torch.mm(self.form.tile.T, tiles.flatten(1), out=inputs.view(len(tiles), -1))
@@ -216,12 +240,18 @@ class Tiles:
         for rows in (slice(0, SIDE), slice(SIDE, None)):
             for columns in (slice(0, SIDE), slice(SIDE, None)):
                 windows[rows, columns].add_(inputs[rows, columns])
-        x.copy_(self._inside(frame, x))
+        top, bottom = self._reach(part)
+        sums = self._inside(frame[:, :, top - part.top + self._size // 2 :], bottom - top)
+        common = min(part.top + self._size // 2, bottom) - top if part.top else 0
+        into = x[part.pictures, :, top:bottom]
+        into[:, :, :common] += sums[:, :, :common]
+        into[:, :, common:] = sums[:, :, common:]
 
     def windows(self, x: Tensor, side: int) -> Tensor:
         """[n, C, ...] as [side, side, n, down, across, C]: a view, whose tiles may overlap."""
         image, channel, row, column = x.stride()
-        shape = (side, side, len(x), self._down, self._across, x.shape[1])
+        down = (x.shape[2] - side) // SIDE + 1
+        shape = (side, side, len(x), down, self._across, x.shape[1])
         strides = (row, column, image, SIDE * row, SIDE * column, channel)
         return x.as_strided(shape, strides, x.storage_offset())
 
@@ -231,9 +261,14 @@ class Tiles:
         grown = self._size - 1
         return self.room(name, count, height + grown, width + grown, channels).permute(0, 3, 1, 2)
 
-    def _inside(self, frame: Tensor, x: Tensor) -> Tensor:
+    def _reach(self, part: Band) -> tuple[int, int]:
+        """The first row that the part's tiles depend on, and the one behind the last."""
+        border = self._size // 2
+        return max(0, part.top - border), min(self._height, part.bottom + border)
+
+    def _inside(self, frame: Tensor, rows: int) -> Tensor:
         start = self._size // 2
-        return frame[:, :, start : start + x.shape[2], start : start + x.shape[3]]
+        return frame[:, :, :rows, start : start + SIDE * self._across]
 
 
 def _own_rooms() -> dict[tuple[object, ...], Tensor]:
