@@ -43,7 +43,7 @@ def of_stack(stack: Stack, places: Tensor) -> Table:
 def each(*tensors: Tensor) -> Table:
     """Of each row of ``tensors`` [n, ...] together."""
     made = []
-    for parts in zip(*(tensor.split(ROWS) for tensor in tensors), strict=True):
+    for parts in zip(*(torch.split(tensor, ROWS) for tensor in tensors), strict=True):
         arrays = [part.cpu().numpy() for part in parts]
         for row in zip(*arrays, strict=True):
             made.append(hashlib.sha256(b"".join(part.tobytes() for part in row)).digest())
