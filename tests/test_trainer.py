@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.sets import make_set
+from tests.sets import make_set, make_showroom
 from uvtex import checkpoint, files
-from uvtex.config import TrainConfig, resolve
-from uvtex.data import manifest
+from uvtex.config import Augment, TrainConfig, resolve
+from uvtex.data import manifest, views
 from uvtex.data.store import PairStore
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.margin import Threshold
@@ -71,6 +71,28 @@ def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("preset", ["poc05", "atlas"])
+def test_a_step_on_a_gpu_is_queued_without_waiting_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    monkeypatch.setattr(views, "KEPT", 0)  # views are composed at each step
+    every = {name: 0.1 for name in Augment.model_fields}
+    config = settings(preset=preset, device="cuda", augment=every, texture_noise=0.1)
+    store = PairStore.open(make_showroom(tmp_path / "set"), config)
+    trainer = Trainer(config, store, tmp_path / "run")
+    batches = store.train_batches(2, 0, 1, config.augment)
+    weights = {"direct": 1.0, "uv": 1.0, "cycle": 1.0, "cross": 1.0, "flow": 1.0}
+    noise = torch.Generator("cuda")
+    trainer._step(next(batches), weights, noise)  # the first makes the optimisers' state
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer._step(next(batches), weights, noise)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_what_follows_from_a_resumed_runs_cameras_follows_from_those_that_it_holds(

@@ -40,7 +40,7 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         matrices = _homographies(draw, how)
         views, masks = _warp(views, matrices, "border"), _warp(masks, matrices, "zeros")
         if flows is not None and seen is not None:
-            flows, inside = move(flows, torch.linalg.inv(matrices).to(flows))
+            flows, inside = move(flows, _sent(torch.linalg.inv(matrices), flows.device))
             seen = seen * inside
     views = _camera(views, draw, how)
     a, b = views.chunk(2)
@@ -91,10 +91,18 @@ class _Draw:
 
     def factors(self, strength: float) -> Tensor:
         """1 +- ``strength``, float [B, 1, 1, 1] on the device."""
-        return (1 + self.amounts(strength)).float().to(self._device).view(-1, 1, 1, 1)
+        return _sent(1 + self.amounts(strength), self._device).view(-1, 1, 1, 1)
 
     def normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._own, device=self._device)
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Numbers of the host as floats on ``device``: pinned, or a GPU's queue would be waited for."""
+    values = values.float()
+    if device.type == "cuda":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def _homographies(draw: _Draw, how: Augment) -> Tensor:
@@ -113,7 +121,7 @@ def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     centres = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     points = torch.stack([x, y]).expand(len(images), -1, -1, -1)
-    old, _ = move(points, matrices.to(points))
+    old, _ = move(points, _sent(matrices, images.device))
     return F.grid_sample(images, old.permute(0, 2, 3, 1), padding_mode=padding, align_corners=False)
 
 
@@ -121,14 +129,14 @@ def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) 
     """Every view in part before a colour of its own: a camera is not known by its studio."""
     share = draw.amounts(strength).abs()
     colour = torch.stack([draw.amounts(1.0) for _ in range(3)], dim=1)
-    share, colour = (x.float().to(views.device) for x in (share, colour))
+    share, colour = (_sent(x, views.device) for x in (share, colour))
     return torch.lerp(views, colour.view(-1, 3, 1, 1), (1 - masks) * share.view(-1, 1, 1, 1))
 
 
 def _camera(views: Tensor, draw: _Draw, how: Augment) -> Tensor:
     """What a camera does to a picture: blur first, the sensor's noise last."""
     if how.blur:
-        views = _blurred(views, draw.amounts(how.blur).abs().float().to(views.device))
+        views = _blurred(views, draw.amounts(how.blur).abs().float())
     if how.colour:
         views = _coloured(views, draw, how.colour)
     if how.noise:
@@ -140,15 +148,18 @@ def _coloured(views: Tensor, draw: _Draw, strength: float) -> Tensor:
     views = (views + 1) * draw.factors(strength)
     mean = views.mean(dim=(1, 2, 3), keepdim=True)
     views = mean + (views - mean) * draw.factors(strength)
-    grey = (views * views.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    luma = _sent(torch.tensor(LUMA), views.device).view(1, 3, 1, 1)
+    grey = (views * luma).sum(dim=1, keepdim=True)
     return (grey + (views - grey) * draw.factors(strength)).clamp(0, 2) - 1
 
 
 def _blurred(views: Tensor, sigma: Tensor) -> Tensor:
-    """Every picture by its own Gaussian of ``sigma`` [B] pixels, cut at three of the largest."""
+    """Every picture by its own Gaussian of ``sigma`` [B] pixels (on the host), cut at three of the
+    largest."""
     batch, channels, height, width = views.shape
     reach = min(math.ceil(3 * float(sigma.max())), height - 1, width - 1)
     at = torch.arange(-reach, reach + 1, device=views.device)
+    sigma = _sent(sigma, views.device)
     weights = torch.exp(-0.5 * (at / sigma.clamp_min(1e-3)[:, None]) ** 2)
     kernel = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     padded = F.pad(views, (reach,) * 4, mode="reflect")

@@ -105,6 +105,8 @@ class PoseFinder(nn.Module):
         moves: pictures may lie anyhow in the frame; else there is no pose to find.
     """
 
+    still: Tensor  # [2, 3] the pose of a picture that was not moved
+
     def __init__(self, cameras: int, width: float, moves: bool) -> None:
         super().__init__()
         c = [3, *(scaled(n, width) for n in (64, 128, 128))]
@@ -117,6 +119,8 @@ class PoseFinder(nn.Module):
         self.pose = nn.Linear(c[3] * 16, 6) if moves else None
         for parameter in () if self.pose is None else self.pose.parameters():
             nn.init.zeros_(parameter)
+        # A buffer: made at each step it would be a transfer that a GPU's queue waits for.
+        self.register_buffer("still", torch.eye(2, 3), persistent=False)
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor | None]:
         small = F.interpolate(view, (POSE_SIZE, POSE_SIZE), mode="bilinear", antialias=True)
@@ -124,9 +128,8 @@ class PoseFinder(nn.Module):
         scores = self.camera(features).float()
         if self.pose is None:
             return scores, None
-        still = features.new_tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float32)
         # Tenths: a step of the optimiser should move a picture by little.
-        pose = still + 0.1 * self.pose(features).float().reshape(-1, 2, 3)
+        pose = self.still + 0.1 * self.pose(features).float().reshape(-1, 2, 3)
         return scores, pose
 
 

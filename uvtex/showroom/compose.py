@@ -50,7 +50,7 @@ def sample(textures: Tensor, uv: Tensor, size: tuple[int, ...]) -> Tensor:
     painted = ~torch.isnan(uv[..., 0])
     # grid_sample counts from -1 to 1, downwards; NaN would spread, so it samples the middle.
     at = torch.where(painted[..., None], uv, 0.5) * 2 - 1
-    at = at * at.new_tensor([1.0, -1.0])
+    at = torch.stack([at[..., 0], -at[..., 1]], dim=-1)
     batch = textures.shape[0]
     values = F.grid_sample(
         textures,
