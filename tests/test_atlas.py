@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from uvtex.config import TrainConfig, resolve
 from uvtex.data import bank as banks
 from uvtex.data import lights
 from uvtex.data.store import PairStore
+from uvtex.errors import DataError
 from uvtex.evaluate import mean_colour, measure
 from uvtex.models import build
 from uvtex.models.atlas import AtlasPredictor, Cameras, PlateRenderer
@@ -168,13 +171,14 @@ def test_lights_are_read_off_pictures_of_several_liveries() -> None:
 def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
     shown = {name for i in store.val for name in store.liveries([i])}
     records = json.loads((data / "manifest.json").read_text())["records"]
-    files = {data / r["texture"] for r in records if r["livery"] in shown}
+    held_out = [record for record in records if record["livery"] in shown]
+    files = {data / record[key] for record in held_out for key in ("texture", "view")}
     before = store.bank
     originals = {file: file.read_bytes() for file in files}
     try:
         from PIL import Image
 
-        for file in files:
+        for file in files:  # in what is shown, and in how it shows: lights are read off views
             Image.new("RGB", (SIZE, SIZE), "red").save(file)
         after = PairStore.open(data, config()).bank
     finally:
@@ -182,8 +186,59 @@ def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
             file.write_bytes(content)
     assert before is not None
     assert after is not None
-    assert torch.equal(before.lender, after.lender)
-    assert torch.equal(before.share, after.share)
+    for field in fields(before):
+        assert torch.equal(getattr(before, field.name), getattr(after, field.name)), field.name
+
+
+def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
+    """The set with a UV map file for each photo, a copy of ``map_of``'s for the record."""
+    shutil.copytree(data, folder)
+    values = json.loads((folder / "manifest.json").read_text())
+    for number, record in enumerate(values["records"]):
+        source = folder / map_of(number).format(record["uv_map"])
+        record["uv_map"] = f"uv_maps/photo{number}.npz"
+        if source.is_file():
+            shutil.copy(source, folder / record["uv_map"])
+        else:
+            uv = uv_map(number, len(values["records"]), SIZE)
+            np.savez(folder / record["uv_map"], uv=uv.astype(np.float32))
+    (folder / "manifest.json").write_text(json.dumps(values))
+    return folder
+
+
+def test_photos_with_the_same_map_are_of_one_camera(
+    data: Path, store: PairStore, tmp_path: Path
+) -> None:
+    copies = PairStore.open(photos(data, tmp_path / "copies", lambda _: "{}"), config())
+    assert store.bank is not None
+    assert copies.bank is not None
+    for field in fields(store.bank):
+        assert torch.equal(getattr(copies.bank, field.name), getattr(store.bank, field.name))
+    mine, theirs = (next(s.val_batches(6)).camera_a for s in (copies, store))
+    assert mine is not None
+    assert theirs is not None
+    assert torch.equal(mine, theirs)
+
+
+def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
+    own = PairStore.open(photos(data, tmp_path / "own", lambda _: "none"), config())
+    assert own.bank is not None
+    assert len(own.bank.flow) == len(own.train)
+    for batch in own.train_batches(5, 0, 1):
+        assert batch.camera_a is not None
+        assert torch.equal(own.bank.flow[batch.camera_a], batch.flow_a)
+    trainer = Trainer(config(epochs=1), own, tmp_path / "run")
+    assert next(iter(trainer.epochs())).val["ssim_uv"] > 0
+
+
+def test_more_cameras_than_can_be_told_apart_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uvtex.data import store as stores
+
+    monkeypatch.setattr(stores, "MOST_CAMERAS", 2)
+    with pytest.raises(DataError, match=r"3 different UV maps.*up to 2 .*leave `uv_map` out"):
+        Trainer(config(), PairStore.open(data, config()), tmp_path / "run")
 
 
 # -- poses
@@ -343,8 +398,6 @@ def test_nothing_passes_a_texture_that_was_shaken(store: PairStore) -> None:
 
 
 def without(data: Path, folder: Path, *keys: str) -> Path:
-    import shutil
-
     shutil.copytree(data, folder)
     path = folder / "manifest.json"
     values = json.loads(path.read_text())

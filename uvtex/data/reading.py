@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ class Maps:
     flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
     seen: Tensor  # bool [K, 1, S, S]
     paint: Tensor  # int16 [K, 2, kS, kS], see uvtex.data.bank.encode
+
+    def first(self, count: int) -> Maps:
+        """The first ``count`` cameras."""
+        return Maps(self.flow[:count], self.seen[:count], self.paint[:count])
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,8 @@ def listing(records: Sequence[Record]) -> Listing:
     return Listing(names, "\0".join(r.view for r in records), textures, masks, maps, plates, index)
 
 
-def read(folder: Path, files: Listing, size: int, space: Space) -> Contents:
-    """The pictures of a set at ``size``.
+def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[int]) -> Contents:
+    """The pictures of a set at ``size``; ``val`` are the records that train nothing.
 
     Raises:
         DataError: a file is missing or broken.
@@ -92,10 +97,11 @@ def read(folder: Path, files: Listing, size: int, space: Space) -> Contents:
     plates = _plates(folder, files.plates, size, space)
     textures, whole = _textures(folder, files.textures, size, space, plates is not None)
     masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
-    maps = _read_maps(folder, files.maps, size, space.device)
     if plates is None:
+        maps, index = _cameras(folder, files, size, space.device, val)
         views = Pictures(_views(folder, files, size, space))
-        return Contents(views, textures, masks, maps, None, files.index, None)
+        return Contents(views, textures, masks, maps, None, index, None)
+    maps, _ = _read_maps(folder, files.maps, size, space.device)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = keep(Composed(plates, whole), texture, plate, space)
     paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
@@ -177,21 +183,53 @@ def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
     return pictures.read_grey(folder / name, size)
 
 
+def _cameras(
+    folder: Path, files: Listing, size: int, device: torch.device, val: Sequence[int]
+) -> tuple[Maps | None, Tensor]:
+    """The maps of photos, one a camera, and the index that says so: photos may each have a file.
+
+    Cameras are in the order of the records, but those that ``val`` alone shows come last.
+    """
+    column = COLUMNS.index("map")
+    index = files.index.clone()
+    trains = torch.ones(len(index), dtype=torch.bool)
+    trains[torch.tensor(val, dtype=torch.int64)] = False
+    shown = set(index[trains, column].tolist())
+    order = sorted(range(len(files.maps)), key=lambda k: k not in shown)
+    maps, camera = _read_maps(folder, [files.maps[k] for k in order], size, device, alike=True)
+    place = torch.empty(len(order), dtype=torch.int64)
+    place[torch.tensor(order)] = camera
+    index[:, column] = place[index[:, column]]
+    return maps, index
+
+
 def _read_maps(
-    folder: Path, names: Sequence[str | None], size: int, device: torch.device
-) -> Maps | None:
+    folder: Path, names: Sequence[str | None], size: int, device: torch.device, alike: bool = False
+) -> tuple[Maps | None, Tensor]:
+    """The maps, and which of them each of ``names`` is, int64; where ``alike``, one for all names
+    that say the same."""
     if any(name is None for name in names):
-        return None
-    flow = torch.empty(len(names), 2, size, size, device=device)
-    seen = torch.empty(len(names), 1, size, size, dtype=torch.bool, device=device)
-    paint = []
-    for k, name in enumerate(names):
+        return None, torch.arange(len(names))
+    flow: list[Tensor] = []
+    seen: list[Tensor] = []
+    paint: list[Tensor] = []
+    place: dict[Hashable, int] = {}
+    camera = []
+    for name in names:
         uv = flows.read_uv_map(folder / str(name))
+        coded = banks.encode(_gridded(uv, size))
+        key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
+        camera.append(place.setdefault(key, len(place)))
+        if camera[-1] < len(flow):
+            continue
         xy, hit = flows.invert(uv, size)
-        flow[k], seen[k, 0] = torch.from_numpy(xy), torch.from_numpy(hit)
-        paint.append(torch.from_numpy(banks.encode(_gridded(uv, size))))
+        flow.append(torch.from_numpy(xy).float())
+        seen.append(torch.from_numpy(hit)[None])
+        paint.append(torch.from_numpy(coded))
     grid = max(len(part[0]) for part in paint)
-    return Maps(flow, seen, torch.stack([_finer(part, grid) for part in paint]).to(device))
+    finer = [_finer(part, grid) for part in paint]
+    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer)))
+    return maps, torch.tensor(camera)
 
 
 def _gridded(uv: np.ndarray, size: int) -> np.ndarray:

@@ -30,6 +30,9 @@ from uvtex.showroom.compose import linear_from_srgb
 
 CHUNK = 64
 """Views digested at once."""
+MOST_CAMERAS = 256
+"""That preset atlas tells apart. Where every photo has a map of its own, none is shown often enough
+to be learnt, and what a bank holds of each takes 10 MB at 256 pixels."""
 LIGHT_CHUNK = 32
 """Views that lights are fitted to at once."""
 
@@ -110,7 +113,7 @@ class PairStore:
         # Nothing holds the records beyond this line: those of a large set take a gigabyte.
         files = listing(manifest.read(folder).records)
         sides = cls._sides(files.liveries, config, everything)
-        contents = read(folder, files, config.image_size, Space(device, limit))
+        contents = read(folder, files, config.image_size, Space(device, limit), sides[1])
         store = cls(files.liveries, contents, sides, device)
         if everything:
             store.train, store.val = [], list(range(len(files.liveries)))
@@ -134,11 +137,24 @@ class PairStore:
     def bank(self) -> Bank | None:
         """What the set says of its cameras, where all UV maps are known; made when asked for.
 
-        Which texels lend to which is read off the training side alone.
+        Which texels lend to which is read off the training side alone, and of photos the cameras
+        are those of the training side.
+
+        Raises:
+            DataError: there are more than MOST_CAMERAS.
         """
         maps = self._contents.maps
         if maps is None:
             return None
+        if self._contents.plates is None:
+            maps = maps.first(len(self._contents.index[self.train, COLUMNS.index("map")].unique()))  # type: ignore[no-untyped-call]
+        if len(maps.flow) > MOST_CAMERAS:
+            raise DataError(
+                f"the training views have {len(maps.flow)} different UV maps, and preset atlas "
+                f"tells up to {MOST_CAMERAS} cameras apart; give views from one place the same "
+                "UV map, or leave `uv_map` out of every record of manifest.json to learn from the "
+                "pairs alone, or take preset poc05"
+            )
         textures = self._contents.index[self.train, COLUMNS.index("texture")]
         textures = torch.unique(textures)
         chosen = textures[:: -(-len(textures) // banks.MOST_LIVERIES)]
