@@ -48,7 +48,10 @@ class Trainer:
     """Trains one run into ``run_dir``; to stop it, stop iterating.
 
     Everything random derives from (seed, epoch, step), so a trainer resumed from its last
-    checkpoint continues as if it had never stopped.
+    checkpoint continues as if it had never stopped: on the CPU bit for bit. On CUDA cuDNN is held
+    to algorithms that repeat, which is meant to give the same for preset ``poc05``. ``atlas``, with
+    known cameras or from pairs alone, repeats there to rounding only: the gradients of grid_sample
+    (and of bilinear resizing) are added up in no fixed order. None of this was tried on CUDA.
 
     Raises (on construction):
         UvtexError: ``run_dir`` holds a run already, which is neither to be resumed nor replaced
@@ -70,6 +73,9 @@ class Trainer:
         self.config, self.data, self.run_dir = config, data, run_dir
         self.on_step: Callable[[int], None] = lambda step: None
         """Told the number of each of an epoch's steps, from 1, once it is queued: no sync."""
+        if data.device.type == "cuda":
+            # The fastest algorithms may add in any order, and a benchmark may choose by chance.
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
         self._digests = {
