@@ -20,7 +20,7 @@ from sweep.registry import champion, fetch_checkpoint, promote
 from sweep.tracking import Tracker
 from tests.made_study import add_checkpoint, add_trial, empty_store, make_study
 from uvtex.checkpoint import load
-from uvtex.config import TrainConfig
+from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
 from uvtex.models import build
 
@@ -219,13 +219,32 @@ def test_preparing_in_the_graph_is_what_infer_does(tmp_path: Path) -> None:
     assert difference.mean() < 3
 
 
-@pytest.mark.parametrize(("preset", "maps"), [("poc05", True), ("atlas", True), ("atlas", False)])
-def test_every_preset_exports_with_free_sizes(
-    preset: str, maps: bool, tiny_set: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("preset", "maps", "affine"),
+    [("poc05", True, 0), ("atlas", True, 0), ("atlas", True, 0.1), ("atlas", False, 0)],
+)
+def test_every_preset_exports_with_free_sizes_and_answers_as_here(
+    preset: str, maps: bool, affine: float, tiny_set: Path, tmp_path: Path
 ) -> None:
-    config = TrainConfig(preset=preset, width=0.1, image_size=32, device="cpu")  # type: ignore[arg-type]
-    predictor = build(config, PairStore.open(tiny_set, config).bank if maps else None)[0]
+    import mlflow.pytorch
+
+    config = resolve(
+        {"preset": preset, "width": 0.1, "image_size": 32, "device": "cpu"},
+        {"augment": {"affine": affine}},
+    )
+    torch.manual_seed(0)
+    predictor = build(config, PairStore.open(tiny_set, config).bank if maps else None)[0].eval()
+    with torch.no_grad():  # fresh networks leave out what their zeros hide
+        for parameter in predictor.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
     export.save(predictor, 32, tmp_path / "model")
+    program = mlflow.pytorch.load_model(str(tmp_path / "model"))
+    for shape in ((1, 31, 20, 3), (3, 40, 80, 3)):
+        pictures = torch.randint(0, 256, shape).to(torch.uint8)
+        with torch.no_grad():
+            expected = export.PictureToTexture(predictor, 32)(pictures)
+        assert len(expected.unique()) > 20
+        torch.testing.assert_close(program(pictures), expected, atol=1, rtol=0)
 
 
 def test_a_network_that_fixes_the_batch_is_refused(tmp_path: Path) -> None:
