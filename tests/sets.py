@@ -17,13 +17,25 @@ GROUND = 60
 
 
 def make_set(
-    folder: Path, liveries: int = 6, cameras: int = 3, size: int = 32, seed: int = 0
+    folder: Path,
+    liveries: int = 6,
+    cameras: int = 3,
+    size: int = 32,
+    seed: int = 0,
+    shapes: bool = False,
 ) -> Path:
-    """A data set with masks and exact UV maps: each camera sees a turned part of the atlas."""
+    """A data set with masks and exact UV maps: each camera sees a turned part of the atlas.
+
+    Args:
+        shapes: each camera's disc is of another size and at another place, so that it can be told
+            before any ground; else the ground alone tells.
+    """
     rng = np.random.default_rng(seed)
     for name in ("views", "textures", "masks", "uv_maps"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     maps = [uv_map(camera, cameras, size) for camera in range(cameras)]
+    for camera in range(cameras if shapes else 0):
+        maps[camera][~_disc(camera, cameras, size)] = np.nan
     for camera, uv in enumerate(maps):
         np.savez(folder / f"uv_maps/{camera}.npz", uv=uv.astype(np.float32))
         mask = np.isfinite(uv[..., 0])
@@ -47,6 +59,14 @@ def make_set(
             )
     manifest.write(folder, records)
     return folder
+
+
+def _disc(camera: int, cameras: int, size: int) -> np.ndarray:
+    """bool [size, size]: a disc that is smaller, and further to the right, for later cameras."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
+    late = camera / max(1, cameras - 1)
+    shown: np.ndarray = (x + 0.2 - 0.4 * late) ** 2 + y**2 < (0.85 - 0.25 * late) ** 2
+    return shown
 
 
 def uv_map(camera: int, cameras: int, size: int) -> np.ndarray:
