@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -185,8 +184,10 @@ def resident() -> int:
 
 
 def peak() -> int:
-    """Of this process, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Of this process, bytes. Not getrusage's figure, which a process inherits from the larger one
+    that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def make(folder: Path, cameras: int, liveries: int, size: int, distinct: int = 16) -> None:

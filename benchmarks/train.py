@@ -5,19 +5,18 @@
     python benchmarks/train.py compare /tmp/set --device cuda --image-size 256
     python benchmarks/train.py profile /tmp/set
 
-`compare` trains preset poc05 at width 1 both ways by turns, each in a process of its own: while one
-works the other waits. The rival is benchmarks/reference_loop.py; ours is the Trainer's own step on
-the store's batches. First both take one batch from the same weights in float32, and the gradients'
-difference is printed: the mathematics is the same. On CUDA model FLOPs utilisation is stated
-against a matrix product measured beside it, both in bf16. `profile` prints the operators that the
-time goes to.
+`compare` trains preset poc05 at width 1 in three ways by turns, each in a process of its own: while
+one works the others wait. The rival is benchmarks/reference_loop.py, in float32; ours is the
+Trainer's own step on the store's batches, in float32 and in bf16. First all take one batch from the
+same weights, and the gradients' differences to the rival's are printed: the mathematics is the
+same. On CUDA model FLOPs utilisation is stated against a matrix product measured beside it, both in
+bf16. `profile` prints the operators that the time goes to.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -28,6 +27,7 @@ from typing import Any
 
 import click
 import torch
+from data import peak
 from reference_loop import Reference, separate
 from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
@@ -35,12 +35,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from uvtex.config import TrainConfig, resolve
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
+from uvtex.device import autocast
 from uvtex.losses import terms, total
 from uvtex.passes import forward
 from uvtex.schedule import weights
 from uvtex.trainer import Trainer
 
-NAMES = ("reference", "ours")
+REFERENCE = "reference"
+PRECISIONS = ("float32", "bf16")
 Rates = dict[str, list[float]]
 
 DATA = click.argument("folder", type=click.Path(path_type=Path))
@@ -77,18 +79,20 @@ def compare(
     steps: int,
     turns: int,
 ) -> None:
-    """Images a second of both, by turns, the ratio, and each one's peak memory."""
+    """Images a second of each, by turns, the ratios, and each one's peak memory."""
     config = settings(image_size, batch_size, device)
     print(f"poc05, width 1, {image_size} px, batches of {batch_size}, {device}")
     print(
         f"{threads} threads each, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
     )
-    print(f"difference of the gradients, relative: {difference(folder, config):.1e}")
-    ends = {name: start(name, folder, config, threads, workers) for name in NAMES}
+    for name, apart in differences(folder, config).items():
+        print(f"gradients of {name} are off by {apart:.1e} of their norm")
+    names = (REFERENCE, *PRECISIONS)
+    ends = {name: start(name, folder, config, threads, workers) for name in names}
     for end in ends.values():
         ask(end, 2)  # the first steps take memory and choose kernels
-    wall: Rates = {name: [] for name in NAMES}
-    busy: Rates = {name: [] for name in NAMES}
+    wall: Rates = {name: [] for name in names}
+    busy: Rates = {name: [] for name in names}
     for _ in range(turns):
         for name, end in ends.items():
             images, seconds, cpu = ask(end, steps)
@@ -97,13 +101,16 @@ def compare(
     for name, end in ends.items():
         print(f"{name:10}{spread(wall[name])} images/s {spread(busy[name])} a CPU second")
         print(f"{'':10}{stop(end)}")
-    by_turn = [o / r for o, r in zip(wall["ours"], wall["reference"], strict=True)]
-    print(f"ratio     {spread(by_turn)} by turn; of the medians {ratio(wall):.2f}")
-    print(f"          {ratio(busy):.2f} by CPU time, of the medians")
+    for name in PRECISIONS:
+        by_turn = [o / r for o, r in zip(wall[name], wall[REFERENCE], strict=True)]
+        print(
+            f"{name:10}{spread(by_turn)} times the reference by turn; of the medians "
+            f"{ratio(wall, name):.2f}, by CPU time {ratio(busy, name):.2f}"
+        )
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{turns} turns of {steps} steps; median [least, most]; load averages {load}")
     if device.startswith("cuda"):
-        utilisation(folder, config, statistics.median(wall["ours"]))
+        utilisation(folder, config, statistics.median(wall["bf16"]))
 
 
 def settings(image_size: int, batch_size: int, device: str) -> TrainConfig:
@@ -118,36 +125,39 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):8.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
-def ratio(rates: Rates) -> float:
-    """Ours to the reference's, of the medians."""
-    ours, reference = (statistics.median(rates[name]) for name in ("ours", "reference"))
-    return ours / reference
+def ratio(rates: Rates, name: str) -> float:
+    """That way's to the reference's, of the medians."""
+    return statistics.median(rates[name]) / statistics.median(rates[REFERENCE])
 
 
-def difference(folder: Path, config: TrainConfig) -> float:
-    """Of both ways' gradients on one batch, in float32, relative to their norm."""
-    trainer, batches = begin(folder, config.model_copy(update={"precision": "float32"}))
+def differences(folder: Path, config: TrainConfig) -> dict[str, float]:
+    """By precision, of its gradients on one batch to the reference's, relative to their norm."""
+    trainer, batches = begin(folder, config)
     plain = Reference(folder, config)
     plain.predictor.load_state_dict(trainer.predictor.state_dict())
     plain.renderer.load_state_dict(trainer.renderer.state_dict())
     pair, now = next(batches).pair, weights(config.schedule, 1, config.epochs)
-    gradients = []
-    for passes, networks in (
-        (forward, (trainer.predictor, trainer.renderer)),
-        (separate, (plain.predictor, plain.renderer)),
-    ):
+
+    def gradient(passes: Any, networks: tuple[torch.nn.Module, ...], precision: str) -> Any:
         parameters = [p for n in networks for p in n.parameters()]
-        loss = total(terms(pair, passes(*networks, pair)), now)
-        gradients.append(torch.autograd.grad(loss, parameters))
-    ours, theirs = (torch.cat([g.flatten() for g in both]).double() for both in gradients)
-    return float((ours - theirs).norm() / theirs.norm())
+        with autocast(trainer.data.device, precision):
+            out = passes(*networks, pair)
+        loss = total(terms(pair, out.float32()), now)
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)]).double()
+
+    theirs = gradient(separate, (plain.predictor, plain.renderer), "float32")
+    ours = (trainer.predictor, trainer.renderer)
+    return {
+        precision: float((gradient(forward, ours, precision) - theirs).norm() / theirs.norm())
+        for precision in PRECISIONS
+    }
 
 
 # -- a process for each way
 
 
 def start(name: str, folder: Path, config: TrainConfig, threads: int, workers: int) -> Connection:
-    """A process that trains one way when it is asked to."""
+    """A process that trains in the way of that name when it is asked to."""
     context = multiprocessing.get_context("spawn")
     end, theirs = context.Pipe()
     args = (name, str(folder), config.model_dump(mode="json"), threads, workers, theirs)
@@ -175,19 +185,19 @@ def serve(
     torch.set_num_threads(threads)
     config = TrainConfig.model_validate(values)
     step = (
-        stepping(Path(folder), config)
-        if name == "ours"
-        else Reference(Path(folder), config, workers).step
+        Reference(Path(folder), config, workers).step
+        if name == REFERENCE
+        else stepping(Path(folder), config.model_copy(update={"precision": name}))
     )
     while steps := end.recv():
         wall, cpu = time.perf_counter(), time.process_time()
         images = sum(step()[0] for _ in range(steps))
         synchronise(config.device)
         end.send((images, time.perf_counter() - wall, time.process_time() - cpu))
-    peak = f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB resident"
+    most = f"peak {peak() / 2**20:,.0f} MiB resident"
     if config.device.startswith("cuda"):
-        peak += f", {torch.cuda.max_memory_allocated() / 2**20:,.0f} MiB on the device"
-    end.send(peak)
+        most += f", {torch.cuda.max_memory_allocated() / 2**20:,.0f} MiB on the device"
+    end.send(most)
 
 
 def stepping(folder: Path, config: TrainConfig) -> Callable[[], tuple[int, Any]]:
@@ -235,10 +245,10 @@ def utilisation(folder: Path, config: TrainConfig, images: float) -> None:
     with FlopCounterMode(display=False) as counter:
         trainer._step(batch, now, torch.Generator(config.device))
     flops = counter.get_total_flops() / len(batch.pair.a)
-    peak = matrix_peak(config.device)
+    most = matrix_peak(config.device)
     print(f"{flops / 1e9:.1f} GFLOP an image, forward and backward")
-    print(f"measured peak of a bf16 matrix product {peak / 1e12:.0f} TFLOP/s")
-    print(f"model FLOPs utilisation {images * flops / peak:.1%}")
+    print(f"measured peak of a bf16 matrix product {most / 1e12:.0f} TFLOP/s")
+    print(f"model FLOPs utilisation {images * flops / most:.1%}")
 
 
 def matrix_peak(device: str, side: int = 8192, repeats: int = 20) -> float:
@@ -263,6 +273,7 @@ def matrix_peak(device: str, side: int = 8192, repeats: int = 20) -> float:
 @BATCH
 @DEVICE
 @THREADS
+@click.option("--precision", type=click.Choice(PRECISIONS), default="float32")
 @click.option("--steps", type=int, default=3)
 @click.option("--rows", type=int, default=20)
 def profile(
@@ -271,12 +282,14 @@ def profile(
     batch_size: int,
     device: str,
     threads: int,
+    precision: str,
     steps: int,
     rows: int,
 ) -> None:
     """The operators of a step by the time that they take themselves."""
     torch.set_num_threads(threads)
-    step = stepping(folder, settings(image_size, batch_size, device))
+    config = settings(image_size, batch_size, device)
+    step = stepping(folder, config.model_copy(update={"precision": precision}))
     step()
     kinds = [ProfilerActivity.CPU]
     if device.startswith("cuda"):
@@ -285,7 +298,7 @@ def profile(
         for _ in range(steps):
             step()
         synchronise(device)
-    by = "self_cuda_time_total" if len(kinds) > 1 else "self_cpu_time_total"
+    by = "self_device_time_total" if len(kinds) > 1 else "self_cpu_time_total"
     print(found.key_averages().table(sort_by=by, row_limit=rows, max_name_column_width=45))
 
 

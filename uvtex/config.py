@@ -116,6 +116,7 @@ class TrainConfig(Settings):
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Of the networks' arithmetic; weights, optimisers, losses and metrics are float32 always."""
     checkpoint_name: str = Field(default="best", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     checkpoint_every: int = Field(default=0, ge=0)
     """Keep ``NAME_epochNNN`` every so many epochs; 0 keeps none but the best and the last."""

@@ -40,6 +40,11 @@ def _train_flags(command: Any) -> Any:
         click.option("--checkpoint-every", type=int, help="Keep NAME_epochNNN every N epochs."),
         click.option("--preset", help="poc05 (the original) or atlas (by correspondence)."),
         click.option("--width", type=float, help="Scales the networks' channels; 1 by default."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bf16"]),
+            help="Of the networks; auto, the default, is bf16 on CUDA and float32 on a CPU.",
+        ),
     ]
     for flag in reversed(flags):
         command = flag(command)
