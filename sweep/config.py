@@ -24,7 +24,8 @@ OBJECTIVE = "ssim_uv"
 """What Optuna maximises: the probe's SSIM(UV) at its epoch of best margin."""
 
 METRICS = (
-    *("ssim_uv", "ssim_uv_visible", "ssim_uv_covered", "l1_uv", "l1_uv_visible", "l1_uv_covered"),
+    *("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "ssim_uv_covered"),
+    *("l1_uv", "l1_uv_visible", "l1_uv_covered"),
     *("ssim_view", "ssim_view_true", "ssim_view_noisy"),
     *("ssim_view_inside", "ssim_view_true_inside", "ssim_view_noisy_inside"),
     *("haarpsi_view", "haarpsi_view_true"),

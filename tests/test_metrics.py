@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
@@ -69,6 +71,58 @@ def test_ssim_within_looks_at_the_mask_alone() -> None:
     assert metrics.ssim_within(x, mixed, mask).tolist() == pytest.approx([1, 1])
     assert metrics.ssim_within(x, mixed, 1 - mask).max() < 0.95
     assert metrics.ssim_within(x, y, torch.zeros(2, 1, 48, 48)).isnan().all()
+
+
+def test_ssim_alone_is_ssim_where_the_mask_has_no_end() -> None:
+    x, y = pictures()
+    mask = torch.ones(2, 1, 48, 48)
+    mask[..., 30:] = 0
+    inner = (..., slice(5, -5), slice(5, 25))
+    found, plain = metrics.ssim_alone_map(x, y, mask), metrics.ssim_map(x, y)
+    torch.testing.assert_close(found[inner], plain[inner], atol=1e-4, rtol=0)
+    assert (found[..., 26:30] - plain[..., 26:30]).abs().max() > 0.01
+
+
+def test_ssim_alone_is_equation_13_over_the_texels_of_the_mask() -> None:
+    """One texel's window, which leaves the picture, summed by hand."""
+    x, y = pictures()
+    mask = (torch.rand(2, 1, 48, 48, generator=torch.Generator().manual_seed(3)) < 0.5).float()
+    row, column = 20, 3
+    part = (..., slice(row - 5, row + 6), slice(0, column + 6))
+    at = torch.arange(-5, 6).double()
+    window = torch.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))[:, 5 - column :]
+    w = window * mask[part].double()
+    w /= w.sum(dim=(2, 3), keepdim=True)
+    a, b = x[part].double(), y[part].double()
+    ma, mb = ((w * z).sum(dim=(2, 3)) for z in (a, b))
+    va, vb, ab = ((w * z).sum(dim=(2, 3)) for z in (a * a, b * b, a * b))
+    c1, c2 = 0.0004, 0.0036
+    similar = (2 * ma * mb + c1) * (2 * (ab - ma * mb) + c2)
+    similar /= (ma**2 + mb**2 + c1) * (va - ma**2 + vb - mb**2 + c2)
+    found = metrics.ssim_alone_map(x, y, mask)[:, row, column]
+    assert found.tolist() == pytest.approx(similar.mean(dim=1).tolist(), abs=1e-4)
+
+
+@given(share=st.floats(0.05, 0.95), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_ssim_alone_hears_of_nothing_outside_the_mask(share: float, seed: int) -> None:
+    x, y = pictures(seed)
+    draw = torch.Generator().manual_seed(seed)
+    mask = (torch.rand(2, 1, 48, 48, generator=draw) < share).float()
+    other = torch.where(mask > 0, y, torch.rand(y.shape, generator=draw) * 2 - 1)
+    before, after = (
+        metrics.within(metrics.ssim_alone_map(x, z, mask), mask).tolist() for z in (y, other)
+    )
+    assert after == pytest.approx(before, abs=1e-6)
+    assert metrics.ssim_within(x, other, mask).tolist() != pytest.approx(before, abs=1e-3)
+
+
+def test_ssim_alone_of_one_texel_or_none() -> None:
+    x, _ = pictures()
+    mask = torch.zeros(2, 1, 48, 48)
+    assert metrics.within(metrics.ssim_alone_map(x, x, mask), mask).isnan().all()
+    mask[..., 7, 9] = 1
+    assert metrics.ssim_alone_map(x, x, mask)[:, 7, 9].tolist() == pytest.approx([1, 1])
 
 
 def test_a_mean_within_a_mask_is_weighed_by_it() -> None:

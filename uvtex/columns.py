@@ -49,7 +49,8 @@ def texture_columns(batch: Batch, texture: Tensor, atlas: Atlas = UNKNOWN) -> Co
     """Metrics of a predicted texture [B, 3, S, S] against the true one.
 
     Over the whole atlas; ``_covered`` over the texels that any camera sees, ``_visible`` over those
-    that view a does.
+    that view a does. SSIM there still sees what lies within five texels of them; in
+    ``ssim_uv_visible_alone`` nothing else counts.
     """
     true = batch.pair.texture
     similarity = metrics.ssim_map(texture, true)
@@ -58,6 +59,9 @@ def texture_columns(batch: Batch, texture: Tensor, atlas: Atlas = UNKNOWN) -> Co
         if mask is not None:
             columns[f"ssim_uv_{name}"] = metrics.within(similarity, mask)
             columns[f"l1_uv_{name}"] = _l1(texture, true, mask.expand(len(true), -1, -1, -1))
+    if batch.seen_a is not None:
+        alone = metrics.ssim_alone_map(texture, true, batch.seen_a)
+        columns["ssim_uv_visible_alone"] = metrics.within(alone, batch.seen_a)
     if atlas.seams is not None:
         columns["seam_uv"] = seams.excess(texture, true, atlas.seams)
     return columns

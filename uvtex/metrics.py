@@ -24,11 +24,17 @@ VERSIONS = {
     "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
     "haarpsi": "piq HaarPSI on [0, 1], three scales, c 30, alpha 4.2",
     "lpips": "lpips 0.1 AlexNet on [-1, 1]",
+    "alone": "that SSIM, its windows' weights outside the mask 0, a window's weights 1 in all",
     "inside": "means of the SSIM and LPIPS maps weighted by the mask, the view's own outside",
     "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
     "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
 }
 """What each family of metrics is; stored beside every figure."""
+
+
+WINDOW, SIGMA = 11, 1.5
+K1, K2, RANGE = 0.01, 0.03, 2.0
+C1, C2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
 
 
 def ssim_map(x: Tensor, y: Tensor) -> Tensor:
@@ -49,11 +55,11 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
             x.float(),
             y.float(),
             gaussian_kernel=True,
-            sigma=1.5,
-            kernel_size=11,
-            data_range=2.0,
-            k1=0.01,
-            k2=0.03,
+            sigma=SIGMA,
+            kernel_size=WINDOW,
+            data_range=RANGE,
+            k1=K1,
+            k2=K2,
             reduction="none",
             return_full_image=True,
         )
@@ -80,6 +86,37 @@ def within(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of a map [B, H, W] weighted by ``mask`` [B or 1, 1, H, W]: [B]; NaN for an empty one."""
     weight = mask[:, 0].float()
     return (values * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))
+
+
+def ssim_alone_map(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+    """SSIM at every pixel, averaged over channels, of what lies inside a mask alone: [B, H, W].
+
+    The window's weights outside ``mask`` [B, 1, H, W] are 0, and those that are left are brought
+    back to a sum of 1 (normalised convolution: Knutsson & Westin 1993). :func:`ssim_map` also sees
+    what lies five pixels outside; where no such pixel is, nor the picture's border, the two agree.
+    Values are to be read inside the mask.
+
+    Args:
+        x, y: [B, C, H, W] in [-1, 1].
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x, y, weight = x.float(), y.float(), mask.float()
+        share = _blurred(weight).clamp_min(1e-12)
+        products = (x, y, x * x, y * y, x * y)
+        mx, my, xx, yy, xy = (_blurred(z * weight) / share for z in products)
+        luminance = (2 * mx * my + C1) / (mx * mx + my * my + C1)
+        structure = (2 * (xy - mx * my) + C2) / (xx - mx * mx + yy - my * my + C2)
+        return (luminance * structure).mean(dim=1)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """SSIM's Gaussian window over [B, C, H, W], zeros around it."""
+    at = torch.arange(-(WINDOW // 2), WINDOW // 2 + 1, device=x.device)
+    line = torch.exp(-0.5 * (at / SIGMA) ** 2)
+    line = (line / line.sum()).to(x.dtype)
+    flat = x.flatten(0, 1)[:, None]
+    flat = F.conv2d(flat, line.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
+    return F.conv2d(flat, line.view(1, 1, -1, 1), padding=(WINDOW // 2, 0)).view(x.shape)
 
 
 def haarpsi(x: Tensor, y: Tensor) -> Tensor:

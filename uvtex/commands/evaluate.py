@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HEADLINE = (
     "ssim_uv",
     "ssim_uv_visible",
+    "ssim_uv_visible_alone",
     "l1_uv_visible",
     "ssim_view",
     "haarpsi_view",
