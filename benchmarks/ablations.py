@@ -77,7 +77,7 @@ def run(job: Job) -> Curve | None:
     from uvtex.data.store import PairStore
     from uvtex.errors import DivergenceError
     from uvtex.evaluate import measure
-    from uvtex.metrics import load_lpips
+    from uvtex.perceptual import load_lpips
     from uvtex.trainer import Trainer
 
     torch.set_num_threads(1)

@@ -225,7 +225,7 @@ def _measure_both(study: StudyConfig, old: Path, new: Path) -> tuple[float, floa
     from uvtex.checkpoint import load
     from uvtex.data.store import PairStore
     from uvtex.evaluate import measure
-    from uvtex.metrics import load_lpips
+    from uvtex.perceptual import load_lpips
 
     before, after = load(old), load(new)
     if before.config.image_size != after.config.image_size:

@@ -116,7 +116,7 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
 
 def _check_lpips(study: StudyConfig) -> None:
     if study.wants_lpips:
-        from uvtex.metrics import require_lpips
+        from uvtex.perceptual import require_lpips
 
         require_lpips(study.train.get("lpips_backbone"))
 

@@ -25,12 +25,12 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
     import torch.hub
 
-    from uvtex import metrics
+    from uvtex import perceptual
 
     def refuse(url: str, *args: object, **kwargs: object) -> None:
         raise OSError("no network in tests")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    metrics.find_backbone.cache_clear()
+    perceptual.find_backbone.cache_clear()
     yield
-    metrics.find_backbone.cache_clear()
+    perceptual.find_backbone.cache_clear()

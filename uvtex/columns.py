@@ -10,6 +10,7 @@ from uvtex import bleed, metrics, seams
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.losses import Outputs, Pair
+from uvtex.perceptual import LPIPS
 
 Columns = dict[str, Tensor]
 
@@ -67,9 +68,7 @@ def texture_columns(batch: Batch, texture: Tensor, atlas: Atlas = UNKNOWN) -> Co
     return columns
 
 
-def pair_columns(
-    what: str, a: Tensor, b: Tensor, pair: Pair, lpips: metrics.LPIPS | None
-) -> Columns:
+def pair_columns(what: str, a: Tensor, b: Tensor, pair: Pair, lpips: LPIPS | None) -> Columns:
     """Metrics of two reprojections [B, 3, H, W] against both views, mean of the two.
 
     Args:

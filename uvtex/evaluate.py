@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from uvtex import bleed, metrics
+from uvtex import bleed
 from uvtex.columns import (
     Atlas,
     bleed_columns,
@@ -25,6 +25,7 @@ from uvtex.device import autocast
 from uvtex.losses import Outputs
 from uvtex.models import Predictor, Renderer
 from uvtex.passes import forward
+from uvtex.perceptual import LPIPS
 
 BATCH = 32
 
@@ -35,7 +36,7 @@ def measure(
     renderer: Renderer,
     data: PairStore,
     config: TrainConfig,
-    lpips: metrics.LPIPS | None,
+    lpips: LPIPS | None,
 ) -> dict[str, float]:
     """Every metric and loss term over the validation side: means of :func:`samples`.
 
@@ -57,7 +58,7 @@ def samples(
     renderer: Renderer,
     data: PairStore,
     config: TrainConfig,
-    lpips: metrics.LPIPS | None,
+    lpips: LPIPS | None,
 ) -> dict[str, Tensor]:
     """Every metric and loss term of every validation sample.
 
@@ -90,7 +91,7 @@ def samples(
 
 
 def _columns(
-    batch: Batch, out: Outputs, noisy: Tensor, atlas: Atlas, lpips: metrics.LPIPS | None
+    batch: Batch, out: Outputs, noisy: Tensor, atlas: Atlas, lpips: LPIPS | None
 ) -> dict[str, Tensor]:
     pair = batch.pair
     return (

@@ -17,8 +17,8 @@ from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.evaluate import mean_colour_samples, samples
 from uvtex.margin import higher_is_better
-from uvtex.metrics import load_lpips
 from uvtex.paired import Difference, difference
+from uvtex.perceptual import load_lpips
 
 BASELINE = "(a texture of its mean colour)"
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uvtex import checkpoint, losses, memory, metrics, run_folder
+from uvtex import checkpoint, losses, memory, metrics, perceptual, run_folder
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
@@ -76,7 +76,7 @@ class Trainer:
         if data.device.type == "cuda":
             # The fastest algorithms may add in any order, and a benchmark may choose by chance.
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        self._lpips = metrics.load_lpips(config.lpips_backbone, data.device)
+        self._lpips = perceptual.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
         self._digests = {
             "data_fingerprint": data.fingerprint(),
@@ -137,7 +137,7 @@ class Trainer:
 
     def _check_thresholds(self) -> None:
         if self._lpips is None and any("lpips" in t.metric for t in self.config.thresholds):
-            metrics.find_backbone(self.config.lpips_backbone)  # says what is missing, and where
+            perceptual.find_backbone(self.config.lpips_backbone)  # says what is missing, and where
             raise BackboneMissing("LPIPS is asked for and absent")
 
     # -- starting

@@ -77,7 +77,7 @@ def train(
     config = resolve(load_yaml(file) if file else {}, from_flags(given))
     # Threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from uvtex import metrics
+    from uvtex import perceptual
     from uvtex.commands import progress
     from uvtex.data.store import PairStore
     from uvtex.report import read_epochs
@@ -85,7 +85,7 @@ def train(
     from uvtex.trainer import Trainer
 
     absent = [t for t in config.thresholds if "lpips" in t.metric]
-    if absent and config.lpips_backbone is None and not _lpips_at_hand(metrics):
+    if absent and config.lpips_backbone is None and not _lpips_at_hand(perceptual):
         kept = tuple(t for t in config.thresholds if t not in absent)
         config = config.model_copy(update={"thresholds": kept or config.thresholds})
         click.echo(
@@ -125,11 +125,11 @@ def train(
         click.echo(progress.summary(best, config, run_dir, checkpoint))
 
 
-def _lpips_at_hand(metrics: Any) -> bool:
+def _lpips_at_hand(perceptual: Any) -> bool:
     from uvtex.errors import BackboneMissing
 
     try:
-        metrics.find_backbone(None)
+        perceptual.find_backbone(None)
     except BackboneMissing:
         return False
     return True
