@@ -35,7 +35,7 @@ METRICS = (
 """What a threshold may be on. LPIPS needs its backbone; what is of texels, or of a border, the
 set's UV maps; seams a built set. All others are measured in every run."""
 
-CONSTANTS = ("w_flow", "w_render")
+CONSTANTS = ("w_flow", "w_render", "w_ssim")
 """Weights that are no part of the schedule, and may be searched beside it."""
 
 Scheduler = Literal["none", "cosine"]
@@ -116,6 +116,8 @@ class Search(Settings):
     w_render: Range | None = None
     """Of the weight of the renderer's own term; None: as the train settings say. It changes nothing
     where preset ``atlas`` meets a set with UV maps: that renderer is exact."""
+    w_ssim: Range | None = None
+    """Of the weight of the textures' SSIM; None: as the train settings say."""
     tmax: Range = Range(low=0.5, high=2.0)
     """T_max in parts of a run's epochs."""
     lr_schedulers: tuple[Scheduler, ...] = Field(default=("none", "cosine"), min_length=1)

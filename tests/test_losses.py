@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from uvtex.losses import Outputs, Pair, masked_l1, terms, total
+from uvtex.losses import Outputs, Pair, dissimilarity, masked_l1, terms, total
+from uvtex.metrics import ssim_map
 
 
 def by_hand(pair: Pair, out: Outputs) -> dict[str, Tensor]:
@@ -79,3 +80,20 @@ def test_the_cycle_term_ignores_what_lies_outside_the_mask() -> None:
     assert masked_l1(x, y, mask).item() == 0
     y[..., :2] = 0.5
     assert masked_l1(x, y, mask).item() == pytest.approx(0.5)
+
+
+def test_dissimilarity_is_that_of_ssim_in_value_and_gradient() -> None:
+    generator = torch.Generator().manual_seed(0)
+    texture_a, texture_b, true = (torch.rand(2, 3, 40, 40, generator=generator) for _ in range(3))
+    # Equal near the border, where the two treat what lies beyond differently.
+    inside = torch.zeros(1, 1, 40, 40)
+    inside[..., 12:-12, 12:-12] = 1
+    leaves = [torch.lerp(true, x, inside).requires_grad_() for x in (texture_a, texture_b)]
+    pair = Pair(true, true, true, inside, inside)
+    found = dissimilarity(pair, Outputs(*leaves, true, true, true, true, true))
+    expected = 1 - sum(ssim_map(leaf, true).mean() for leaf in leaves) / 2
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+    ours, theirs = (torch.autograd.grad(value, leaves) for value in (found, expected))
+    for a, b in zip(ours, theirs, strict=True):
+        part = (..., slice(12, -12), slice(12, -12))
+        torch.testing.assert_close(a[part], b[part], atol=1e-7, rtol=1e-3)

@@ -47,13 +47,16 @@ def run(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> lis
 
 
 EXACT = pytest.mark.parametrize(
-    ("preset", "device"),
+    ("preset", "device", "precision"),
     [
-        ("poc05", "cpu"),
-        ("atlas", "cpu"),
+        ("poc05", "cpu", "float32"),
+        ("atlas", "cpu", "float32"),
+        ("poc05", "cpu", "bf16"),
+        ("atlas", "cpu", "bf16"),
         pytest.param(  # and not atlas: see Trainer
             "poc05",
             "cuda",
+            "bf16",
             marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
         ),
     ],
@@ -63,9 +66,9 @@ EXACT = pytest.mark.parametrize(
 
 @EXACT
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
-    tiny_set: Path, tmp_path: Path, preset: str, device: str
+    tiny_set: Path, tmp_path: Path, preset: str, device: str, precision: str
 ) -> None:
-    config = settings(preset=preset, device=device)
+    config = settings(preset=preset, device=device, precision=precision)
     one = run(config, tiny_set, tmp_path / "1")
     assert one == run(config, tiny_set, tmp_path / "2")
     assert one != run(config.model_copy(update={"seed": 1}), tiny_set, tmp_path / "3")
@@ -74,9 +77,10 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 
 @EXACT
 def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
-    tiny_set: Path, tmp_path: Path, preset: str, device: str
+    tiny_set: Path, tmp_path: Path, preset: str, device: str, precision: str
 ) -> None:
-    config = settings(preset=preset, device=device, schedule={"uv": {"start": 0.4, "end": 0.1}})
+    schedule = {"uv": {"start": 0.4, "end": 0.1}}
+    config = settings(preset=preset, device=device, precision=precision, schedule=schedule)
     whole = run(config, tiny_set, tmp_path / "whole")
     for _ in Trainer(config, PairStore.open(tiny_set, config), tmp_path / "cut").epochs():
         break
@@ -212,6 +216,20 @@ def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_pat
     other = make_set(tmp_path / "other", seed=9)
     with pytest.raises(CheckpointError, match="data set has changed"):
         run(settings(epochs=1), other, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("preset", ["poc05", "atlas"])
+def test_networks_of_another_version_are_not_resumed(
+    tiny_set: Path, tmp_path: Path, preset: str
+) -> None:
+    config = settings(epochs=1, preset=preset)
+    run(config, tiny_set, tmp_path / "run")
+    last = tmp_path / "run/checkpoints/best_last.safetensors"
+    tensors, header = checkpoint.read(last)
+    name = next(k for k in sorted(tensors) if k.startswith("predictor.") and k.endswith(".bias"))
+    checkpoint.save(last, {**tensors, name: torch.zeros(3)}, header)
+    with pytest.raises(CheckpointError, match=rf"best_last.*do not fit preset '{preset}'.*anew"):
+        run(config, tiny_set, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("what", ["views", "masks", "uv_maps", "textures"])

@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from uvtex.config import TrainConfig, validate
 from uvtex.data.bank import Bank
@@ -102,13 +102,7 @@ def load(path: Path) -> Checkpoint:
     config = settings(path, header)
     predictor, renderer = build(config, bank(path, tensors))
     for name, network in (("predictor", predictor), ("renderer", renderer)):
-        try:
-            network.load_state_dict(subset(tensors, name))
-        except RuntimeError as error:
-            first = str(error).splitlines()[-1].strip()
-            raise CheckpointError(
-                f"{path}: weights do not fit preset {config.preset!r}: {first}"
-            ) from None
+        fill(network, name, path, tensors, config.preset)
         network.eval().requires_grad_(False)
     return Checkpoint(
         path,
@@ -119,6 +113,24 @@ def load(path: Path) -> Checkpoint:
         header["metrics"],
         header["data_fingerprint"],
     )
+
+
+def fill(
+    network: nn.Module, name: str, path: Path, tensors: dict[str, Tensor], preset: str
+) -> None:
+    """Gives ``network`` the weights that ``path``'s ``tensors`` hold below ``name``.
+
+    Raises:
+        CheckpointError: they do not fit.
+    """
+    try:
+        network.load_state_dict(subset(tensors, name))
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"{path}: weights do not fit preset {preset!r} of this uvtex ({first}); train it anew, "
+            "or use the version that it was made with"
+        ) from None
 
 
 def read_config(path: Path) -> TrainConfig:

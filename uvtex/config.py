@@ -104,6 +104,9 @@ class TrainConfig(Settings):
 
     It matters where the renderer learns: preset ``poc05``, and ``atlas`` on sets without UV maps.
     Where the set has them ``atlas`` renders exactly, and the term is a figure and nothing more."""
+    w_ssim: float = Field(default=0.0, ge=0)
+    """Weight of ``1 - SSIM(U(v), t)``, mean over both views; constant. L1 alone is content with
+    what is flat where it is in doubt (Zhao et al. 2017)."""
     texture_noise: float = Field(default=0.0, ge=0, le=1)
     """Standard deviation of the noise on ``U(v)`` before it is rendered, in training; 1 is the
     range from black to white. It washes out codes."""
@@ -130,7 +133,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "poc05": {},
     # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
     # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
-    "atlas": {"w_flow": 1.0, "w_render": 0.3, "augment": {"background": 1.0}},
+    "atlas": {"w_flow": 1.0, "w_render": 0.3, "w_ssim": 0.8, "augment": {"background": 1.0}},
 }
 """What each preset changes of the defaults above."""
 

@@ -1,12 +1,15 @@
-"""The four loss terms, all L1 on images in [-1, 1], and two that are no part of the schedule."""
+"""The four loss terms, all L1 on images in [-1, 1], and three that are no part of the schedule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from uvtex.metrics import ssim_alone_map
 
 if TYPE_CHECKING:
     from uvtex.models.sight import Sight
@@ -76,6 +79,14 @@ def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
         )
         / 2,
     }
+
+
+def dissimilarity(pair: Pair, out: Outputs) -> Tensor:
+    """``1 - SSIM`` of U(a) and of U(b) with the true texture, their mean, a scalar in [0, 2]."""
+    textures = torch.cat([out.texture_a, out.texture_b])
+    everywhere = torch.ones_like(textures[:, :1])
+    true = torch.cat([pair.texture, pair.texture])
+    return 1 - ssim_alone_map(textures, true, everywhere).mean()
 
 
 def flow(sight: Sight, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:

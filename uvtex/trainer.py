@@ -178,7 +178,8 @@ class Trainer:
 
     def _restore(self, stopped: Stopped) -> None:
         for name, network in self._networks().items():
-            network.load_state_dict(checkpoint.subset(stopped.tensors, name))
+            last = self._checkpoint("_last")
+            checkpoint.fill(network, name, last, stopped.tensors, self.config.preset)
         for name, optimizer in self._optimizers.items():
             checkpoint.restore_optimizer(optimizer, name, stopped.tensors)
         epoch = stopped.header["epoch"]
@@ -234,7 +235,7 @@ class Trainer:
         for optimizer in self._optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr
-        fixed = {"flow": config.w_flow, "render": config.w_render}
+        fixed = {"flow": config.w_flow, "render": config.w_render, "ssim": config.w_ssim}
         coefficients = now | {term: weight for term, weight in fixed.items() if weight}
         noise = torch.Generator(self.data.device)
         noise.manual_seed(random.Random(f"noise/{config.seed}/{epoch}").getrandbits(63))
@@ -284,6 +285,7 @@ class Trainer:
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        self.predictor.clip_gradients()
         for optimizer in self._optimizers.values():
             optimizer.step()
         return {name: value.detach() for name, value in {**values, "total": total}.items()}
@@ -292,6 +294,8 @@ class Trainer:
         out = forward(self.predictor, self.renderer, batch.pair, self._noise(batch, noise))
         out = out.float32()
         values = losses.terms(batch.pair, out)
+        if self.config.w_ssim:
+            values["ssim"] = losses.dissimilarity(batch.pair, out)
         seen_by = [out.sight_a, out.sight_b]
         if batch.shown_a is not None and batch.shown_b is not None and out.sight_a is not None:
             with autocast(self.data.device, self.config.precision):

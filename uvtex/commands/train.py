@@ -36,6 +36,7 @@ def _train_flags(command: Any) -> Any:
         ),
         click.option("--w-flow", type=float, help="Weight of camera and flow by the UV maps."),
         click.option("--w-render", type=float, help="Weight of the renderer's own term, R(t) = v."),
+        click.option("--w-ssim", type=float, help="Weight of 1 - SSIM of textures with the true."),
         click.option("--checkpoint-name", help="Of the run in runs/ and its best checkpoint."),
         click.option("--checkpoint-every", type=int, help="Keep NAME_epochNNN every N epochs."),
         click.option("--preset", help="poc05 (the original) or atlas (by correspondence)."),

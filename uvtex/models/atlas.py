@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from uvtex.data.bank import Aim, Bank, aim, painted, project
 from uvtex.models.base import Predictor, Renderer
+from uvtex.models.layers import group_norm
+from uvtex.models.mender import Mender, bounded
 from uvtex.models.poc05 import scaled
 from uvtex.models.sight import Sight, inverse, moved, warped
 from uvtex.showroom.compose import linear_from_srgb, srgb_from_linear
@@ -28,6 +30,8 @@ SHARPENINGS = 4
 """More gain nothing: docs/log.md, 2026-11-23."""
 DARK = 0.01
 """Light on a white wall below which a pixel says nothing of its paint."""
+KNOWN = 28
+"""Channels of what is known of a texture before anything is learnt."""
 PLACES = 8
 """Learnt channels that tell the mender where in the atlas it is."""
 POSE_SIZE = 32
@@ -49,6 +53,7 @@ class Cameras(nn.Module):
     weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
     reach: Tensor  # [K, 1, S, S] the same of each texel
     lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
+    footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
 
     def __init__(self, bank: Bank) -> None:
         super().__init__()
@@ -63,6 +68,7 @@ class Cameras(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
         self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("footprint", footprint(self.flow) * self.seen, persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
         """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
@@ -75,6 +81,11 @@ class Cameras(nn.Module):
         grid = self.flow[camera].permute(0, 2, 3, 1)
         bright = F.grid_sample(paint * self.weight[camera], grid, align_corners=False)
         return bright / self.reach[camera]
+
+    def nearest(self, paint: Tensor, camera: Tensor) -> Tensor:
+        """The paint [B, 3, S, S] of the pixel that each texel lies in: mixed with no other's."""
+        grid = self.flow[camera].permute(0, 2, 3, 1)
+        return F.grid_sample(paint, grid, mode="nearest", align_corners=False)
 
     def aim(self, camera: Tensor) -> Aim:
         """Which texels the pixels of each camera see."""
@@ -98,6 +109,20 @@ class Cameras(nn.Module):
         return lent.view(texture.shape)
 
 
+def footprint(flow: Tensor) -> Tensor:
+    """How texels lie in the pixels that see them, for flows [K, 2, S, S]: [K, 8, S, S].
+
+    Sines and cosines of the place within a pixel, then by how many pixels it moves from texel to
+    texel, across and down, cut at 2. Whoever is to tell texels apart that share a pixel needs it.
+    """
+    pixels = (flow + 1) * (flow.shape[-1] / 2) - 0.5
+    phase = 2 * math.pi * pixels
+    across = F.pad(pixels[..., 2:] - pixels[..., :-2], (1, 1)) / 2
+    down = F.pad(pixels[..., 2:, :] - pixels[..., :-2, :], (0, 0, 1, 1)) / 2
+    moves = torch.cat([across, down], dim=1).clamp(-2, 2)
+    return torch.cat([phase.sin(), phase.cos(), moves], dim=1)
+
+
 class PoseFinder(nn.Module):
     """[B, 3, S, S] -> logits over the cameras [B, K], and the pose in the frame [B, 2, 3].
 
@@ -112,7 +137,7 @@ class PoseFinder(nn.Module):
         c = [3, *(scaled(n, width) for n in (64, 128, 128))]
         layers: list[nn.Module] = []
         for i in range(3):
-            layers += [nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1), _norm(c[i + 1])]
+            layers += [nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1), group_norm(c[i + 1])]
             layers += [nn.ReLU()]
         self.features = nn.Sequential(*layers)
         self.camera = nn.Linear(c[3] * 16, cameras)
@@ -133,32 +158,6 @@ class PoseFinder(nn.Module):
         return scores, pose
 
 
-class Mender(nn.Module):
-    """Texture-space network: [B, C, S, S] -> correction, paint, and how far to trust the sample."""
-
-    def __init__(self, inputs: int, width: float) -> None:
-        super().__init__()
-        c = [scaled(n, width) for n in (32, 64, 96)]
-        self.enter = block(inputs, c[0])
-        self.down1 = block(c[0], c[1])
-        self.down2 = block(c[1], c[2])
-        self.wide = block(c[2], c[2], dilation=3)
-        self.up1 = block(c[2] + c[1], c[1])
-        self.up0 = block(c[1] + c[0], c[0])
-        self.leave = nn.Conv2d(c[0], 7, 3, padding=1)
-        for parameter in self.leave.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x0 = self.enter(x)
-        x1 = self.down1(F.avg_pool2d(x0, 2))
-        x2 = self.wide(self.down2(F.avg_pool2d(x1, 2)))
-        x1 = self.up1(torch.cat([F.interpolate(x2, scale_factor=2.0), x1], dim=1))
-        x0 = self.up0(torch.cat([F.interpolate(x1, scale_factor=2.0), x0], dim=1))
-        out: Tensor = self.leave(x0)
-        return out
-
-
 class AtlasPredictor(Predictor):
     """View to texture over known cameras.
 
@@ -173,7 +172,7 @@ class AtlasPredictor(Predictor):
         self.cameras = Cameras(bank)
         self.pose = PoseFinder(len(bank.flow), width, moves)
         self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
-        self.mend = Mender(17 + PLACES, width)
+        self.mend = Mender(KNOWN + PLACES, width)
 
     def look(self, view: Tensor) -> Sight:
         """Which camera took the views [B, 3, S, S], and where each texel is seen in them."""
@@ -182,19 +181,18 @@ class AtlasPredictor(Predictor):
         flow = self.cameras.flow[camera]
         return Sight(scores, camera, pose, flow if pose is None else moved(flow, pose))
 
+    def clip_gradients(self) -> None:
+        self.mend.clip_gradients()
+
     def predict(self, view: Tensor) -> tuple[Tensor, Sight]:
         sight = self.look(view)
-        evidence, base, mean = self._evidence(view, sight)
+        evidence = self._evidence(view, sight)
         place = self.place.expand(view.shape[0], -1, -1, -1)
-        mended = self.mend(torch.cat([evidence, place], 1)).float()
-        delta, paint, trust = mended.split([3, 3, 1], dim=1)
-        painted = torch.tanh(paint + torch.atanh(mean.clamp(-0.95, 0.95)))
-        keep = torch.sigmoid(trust + 2)
-        return (keep * (base + delta) + (1 - keep) * painted).clamp(-1, 1), sight
+        return bounded(evidence[:, :3] + self.mend(torch.cat([evidence, place], 1)).float()), sight
 
-    def _evidence(self, view: Tensor, sight: Sight) -> tuple[Tensor, Tensor, Tensor]:
-        """What is known before anything is learnt: the mender's input [B, 17, S, S], its first
-        guess at the texture, and the mean colour [B, 3, 1, 1]. Nothing is trained through it."""
+    def _evidence(self, view: Tensor, sight: Sight) -> Tensor:
+        """What is known before anything is learnt, [B, KNOWN, S, S]; first a guess at the texture.
+        Nothing is trained through it."""
         cameras, camera = self.cameras, sight.camera
         assert camera is not None  # look() says it
         with torch.autocast(view.device.type, enabled=False):
@@ -202,13 +200,14 @@ class AtlasPredictor(Predictor):
             if sight.pose is not None:
                 straight = warped(straight, sight.pose.detach())
             paint = cameras.albedo(straight, camera)
+            nearest = cameras.nearest(paint, camera).clamp(0, 1)
             first = sharp = cameras.gather(paint, camera).clamp(0, 1)
             shows = cameras.weight[camera] > 0
             at = cameras.aim(camera)
             for _ in range(SHARPENINGS):
                 miss = (paint - project(sharp, at)) * shows
                 sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
-            first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (first, sharp))
+            nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
             seen = cameras.seen[camera].float()
             trusted = seen * cameras.reach[camera]
             area = trusted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
@@ -216,9 +215,9 @@ class AtlasPredictor(Predictor):
             lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
             base = sharp * seen + lent * (1 - seen)
             density = torch.log1p(cameras.hits[camera]) / 3
-            known = [base, first * seen, lent, mean.expand_as(base)]
-            about = [seen, trusted, cameras.doubt[camera], density]
-        return torch.cat([*known, *about, seen * density], dim=1), base, mean
+            known = [base, first * seen, lent, mean.expand_as(base), nearest * seen]
+            about = [seen, trusted, cameras.doubt[camera], density, seen * density]
+        return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
 
 
 class PlateRenderer(Renderer):
@@ -240,17 +239,3 @@ class PlateRenderer(Renderer):
                 moved_back = warped(pictures.flatten(1, 2), inverse(sight.pose))
                 pictures = moved_back.reshape(pictures.shape)
             return pictures.transpose(0, 1).flatten(0, 1)
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    """Statistics of one image alone: no running averages that would have to fit views and
-    reprojections at once, and the same answer at any batch size."""
-    return nn.GroupNorm(math.gcd(channels, 4), channels)
-
-
-def block(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation),
-        _norm(outputs),
-        nn.ReLU(),
-    )

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvtex.models.atlas import Mender, block
 from uvtex.models.base import Predictor, Renderer
+from uvtex.models.layers import block
+from uvtex.models.mender import Mender, bounded
 from uvtex.models.poc05 import scaled
 from uvtex.models.sight import Sight
 
@@ -90,6 +91,9 @@ class AttendingPredictor(Predictor):
         self.home = nn.Parameter(torch.zeros(1, PLACES, size, size))
         self.mend = Mender(7 + PLACES, width)
 
+    def clip_gradients(self) -> None:
+        self.mend.clip_gradients()
+
     def predict(self, view: Tensor) -> tuple[Tensor, Sight]:
         features = F.adaptive_avg_pool2d(self.features(view), self.side)
         tokens = features.flatten(2).transpose(1, 2)
@@ -104,10 +108,8 @@ class AttendingPredictor(Predictor):
         )
         mean = sampled.mean(dim=(2, 3), keepdim=True)
         home = self.home.expand(view.shape[0], -1, -1, -1)
-        mended = self.mend(torch.cat([sampled, spread, mean.expand_as(sampled), home], 1)).float()
-        delta, paint, trust = mended.split([3, 3, 1], dim=1)
-        keep = torch.sigmoid(trust)
-        texture = (keep * (sampled + delta) + (1 - keep) * torch.tanh(paint)).clamp(-1, 1)
+        known = torch.cat([sampled, spread, mean.expand_as(sampled), home], 1)
+        texture = bounded(sampled + self.mend(known).float())
         code = torch.tanh(self.code(about)).float()
         return texture, Sight(code, None, None, flow)
 
@@ -141,5 +143,4 @@ class AttendingRenderer(Renderer):
         frame = F.interpolate(frame, size, mode="bilinear", align_corners=False)
         lit = self.light(torch.cat([sampled, flow, sampled.mean(1, keepdim=True), frame], 1))
         gain, added = lit.float().chunk(2, dim=1)
-        view: Tensor = ((sampled + 1) * 2 * torch.sigmoid(gain) + added - 1).clamp(-1, 1)
-        return view
+        return bounded((sampled + 1) * 2 * torch.sigmoid(gain) + added - 1)

@@ -30,6 +30,9 @@ class Predictor(nn.Module):
         a network that normalises over a batch may know how to make them at once."""
         return tuple(self(view) for view in views)
 
+    def clip_gradients(self) -> None:
+        """Called before each step of the optimiser: what would throw the network off is cut."""
+
     def look(self, view: Tensor) -> Sight | None:
         """What ``predict`` finds out about the camera, alone."""
         return None
