@@ -21,6 +21,7 @@ from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
 from uvtex.data.prefetch import ahead
 from uvtex.data.reading import COLUMNS, Contents, Maps, listing, read
+from uvtex.data.recolour import recoloured
 from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
@@ -162,10 +163,16 @@ class PairStore:
         liveries = self._contents.textures.take(places).to(self.device)
         return banks.make(maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries)
 
+    @property
+    def _plates_are_cameras(self) -> bool:
+        """There is a plate for each UV map, and both are numbered alike."""
+        index = self._contents.index
+        return self._contents.plates is not None and bool((index[:, 3] == index[:, 4]).all())
+
     def _lights(self, maps: Maps) -> tuple[Tensor, Tensor]:
         """Falling and reflected light [K, 3, S, S] of the cameras of ``maps``."""
-        plates, index = self._contents.plates, self._contents.index
-        if plates is not None and bool((index[:, 3] == index[:, 4]).all()):
+        plates = self._contents.plates
+        if plates is not None and self._plates_are_cameras:
             falling, reflected = (
                 x.float().permute(0, 3, 1, 2) for x in (plates.falling, plates.reflected)
             )
@@ -244,13 +251,21 @@ class PairStore:
         """The epoch's batches: every training sample once, shuffled; the last may be smaller.
 
         Args:
-            augment: how far views are changed, by (seed, epoch, step); None: not at all.
+            augment: how far views are changed, by (seed, epoch, step); None: not at all. Liveries
+                get other colours where plates say how the car then looks.
         """
         order = list(self.train)
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
         batches = self._batches(order, batch_size, f"partner/{seed}/{epoch}")
+        plates = self._contents.plates if self._plates_are_cameras else None
         for step, batch in enumerate(batches):
-            yield augmented(batch, augment, f"augment/{seed}/{epoch}/{step}") if augment else batch
+            if augment is None:
+                yield batch
+                continue
+            if plates is not None and augment.livery:
+                key = f"livery/{seed}/{epoch}/{step}"
+                batch = recoloured(batch, plates, augment.livery, key)
+            yield augmented(batch, augment, f"augment/{seed}/{epoch}/{step}")
 
     def val_batches(self, batch_size: int) -> Iterator[Batch]:
         """Every validation sample once, in order, always with the same partners."""

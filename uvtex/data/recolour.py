@@ -1,0 +1,86 @@
+"""Liveries in other colours: a batch's textures, and its views as the car would then look.
+
+What a view shows of its paint is told from the light that falls on it and the light that it
+reflects without; so the view of the recoloured car is known exactly, pixel by pixel, without its
+texture: in linear light all that is done to the paint commutes with the mean over a pixel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from uvtex.data.batch import Batch
+from uvtex.data.views import Plates
+from uvtex.showroom.compose import linear_from_srgb, srgb_from_linear
+
+DARKEST = 0.5
+"""Least gain of a channel, in linear light."""
+LEAST = 1e-3
+"""Light on a white wall below which a pixel shows no paint."""
+
+
+class Recolouring(NamedTuple):
+    """New red, green and blue are old ones in another order, each darkened."""
+
+    order: Tensor  # int64 [B, 3]: the old channel of each new one
+    gain: Tensor  # float32 [B, 3, 1, 1] in [DARKEST, 1]
+
+    def __call__(self, linear: Tensor) -> Tensor:
+        """Of paint [B, 3, S, S] in linear light."""
+        return self.reordered(linear) * self.gain
+
+    def reordered(self, images: Tensor) -> Tensor:
+        """``images`` [B, 3, S, S], their channels in order."""
+        return images.gather(1, self.order[:, :, None, None].expand_as(images))
+
+
+def recoloured(batch: Batch, plates: Plates, share: float, key: str) -> Batch:
+    """``batch`` with about ``share`` of its liveries in other colours, in both their views.
+
+    Which, and how, is a function of ``key``, the same on every device. What is no paint stays. The
+    batch's cameras are numbered as ``plates``.
+
+    Raises:
+        ValueError: the batch does not say which cameras took its views.
+    """
+    pair = batch.pair
+    if batch.camera_a is None or batch.camera_b is None:
+        raise ValueError("the batch does not say which cameras took its views")
+    change = draw(len(pair.a), share, key, pair.a.device)
+    texture = srgb_from_linear(change(linear_from_srgb((pair.texture + 1) / 2))) * 2 - 1
+    a = _view(pair.a, plates, batch.camera_a, change)
+    b = _view(pair.b, plates, batch.camera_b, change)
+    return replace(batch, pair=replace(pair, a=a, b=b, texture=texture))
+
+
+def draw(count: int, share: float, key: str, device: torch.device) -> Recolouring:
+    """One for each of ``count`` liveries; about 1 - ``share`` of them change nothing."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
+    host = torch.Generator().manual_seed(seed)
+    order = torch.rand(count, 3, generator=host).argsort(dim=1)
+    gain = 1 - (1 - DARKEST) * torch.rand(count, 3, generator=host)
+    kept = torch.rand(count, 1, generator=host) >= share
+    order = torch.where(kept, torch.arange(3), order)
+    gain = torch.where(kept, 1.0, gain)[:, :, None, None]
+    if device.type == "cuda":  # or a GPU's queue would be waited for
+        order, gain = order.pin_memory(), gain.pin_memory()
+    return Recolouring(*(x.to(device, non_blocking=True) for x in (order, gain)))
+
+
+def _view(view: Tensor, plates: Plates, camera: Tensor, change: Recolouring) -> Tensor:
+    """The view [B, 3, S, S] in [-1, 1] of the recoloured car.
+
+    A pixel is ``falling * paint + reflected``, in linear light; see :mod:`uvtex.showroom.compose`.
+    """
+    falling, reflected = (
+        x[camera].permute(0, 3, 1, 2).float() for x in (plates.falling, plates.reflected)
+    )
+    lit = linear_from_srgb((view + 1) / 2) - reflected
+    paint = change(lit / falling.clamp_min(LEAST))
+    changed = srgb_from_linear(paint * falling + reflected) * 2 - 1
+    return torch.where(falling.amin(dim=1, keepdim=True) > LEAST, changed, view)
