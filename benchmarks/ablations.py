@@ -37,6 +37,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "atlas, pairs alone": {"preset": "atlas", "pairs": True},
     "atlas": {"preset": "atlas"},
     "  the studio alone": {"preset": "atlas", "augment": {"background": 0.0}},
+    "  no SSIM": {"preset": "atlas", "w_ssim": 0.0},
+    "  liveries as they are": {"preset": "atlas", "augment": {"livery": 0.0}},
 }
 SHOWN = (
     "ssim_uv",

@@ -1,0 +1,60 @@
+"""How far figures of texels could rise, and where a checkpoint loses.
+
+    python benchmarks/oracles.py data/set --checkpoint runs/best/checkpoints/best.safetensors
+
+Over the views that validate: a texture that is exact wherever the view sees it and has the true
+mean colour elsewhere, which is what a perfect reader of the view would give who knows nothing of
+the rest; and the checkpoint's textures, as they are, made exact where the view sees them, and made
+exact elsewhere. `ssim_uv_visible` looks five texels beyond what is seen, `_alone` does not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from uvtex import checkpoint
+from uvtex.columns import texture_columns
+from uvtex.data.store import PairStore
+from uvtex.device import autocast
+
+SHOWN = ("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv", "l1_uv_visible")
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--checkpoint", "file", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--all", "everything", is_flag=True, help="Every view, not those held out.")
+@torch.no_grad()
+def main(data: Path, file: Path, everything: bool) -> None:
+    loaded = checkpoint.load(file)
+    store = PairStore.open(data, loaded.config, everything=everything)
+    predictor = loaded.predictor.to(store.device)
+    found: dict[str, dict[str, list[Tensor]]] = {}
+    for batch in store.val_batches(32):
+        true, seen = batch.pair.texture, batch.seen_a
+        if seen is None:
+            raise click.ClickException(f"{data}: no UV maps: what a view sees is not known")
+        with autocast(store.device, loaded.config.precision):
+            ours = predictor(batch.pair.a).float()
+        flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
+        for name, texture in {
+            "mean colour": flat,
+            "exact where seen, mean colour elsewhere": torch.where(seen > 0, true, flat),
+            "checkpoint": ours,
+            "checkpoint, exact where seen": torch.where(seen > 0, true, ours),
+            "checkpoint, exact elsewhere": torch.where(seen > 0, ours, true),
+        }.items():
+            for metric, column in texture_columns(batch, texture).items():
+                found.setdefault(name, {}).setdefault(metric, []).append(column)
+    print("| " + " | ".join(["", *SHOWN]) + " |\n|" + " --- |" * (len(SHOWN) + 1))
+    for name, columns in found.items():
+        means = [f"{torch.cat(columns[metric]).nanmean():.4f}" for metric in SHOWN]
+        print("| " + " | ".join([name, *means]) + " |")
+
+
+if __name__ == "__main__":
+    main()
