@@ -5,11 +5,14 @@
 Over the views that validate: a texture that is exact wherever the view sees it and has the true
 mean colour elsewhere, which is what a perfect reader of the view would give who knows nothing of
 the rest; and the checkpoint's textures, as they are, made exact where the view sees them, and made
-exact elsewhere. `ssim_uv_visible` looks five texels beyond what is seen, `_alone` does not.
+exact elsewhere. `ssim_uv_visible` looks five texels beyond what is seen, `_alone` does not. Then
+the views by how plain their liveries are, told by what the mean colour scores there: figures of
+sets compare only where that is alike.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -21,6 +24,7 @@ from uvtex.columns import texture_columns
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
 
+BANDS = (0.0, 0.2, 0.4, 0.65, 0.81, 1.0)
 SHOWN = ("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv", "l1_uv_visible")
 
 
@@ -54,6 +58,15 @@ def main(data: Path, file: Path, everything: bool) -> None:
     for name, columns in found.items():
         means = [f"{torch.cat(columns[metric]).nanmean():.4f}" for metric in SHOWN]
         print("| " + " | ".join([name, *means]) + " |")
+    plain, ours = (
+        torch.cat(found[name]["ssim_uv_visible"]) for name in ("mean colour", "checkpoint")
+    )
+    for low, high in pairwise(BANDS):
+        chosen = (plain > low) & (plain <= high)
+        print(
+            f"mean colour {low} to {high}: {int(chosen.sum())} views, "
+            f"{plain[chosen].mean():.3f}; checkpoint {ours[chosen].mean():.3f}"
+        )
 
 
 if __name__ == "__main__":
