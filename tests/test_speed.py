@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from uvtex import checkpoint
 from uvtex.losses import Outputs, Pair, terms, total
 from uvtex.models import ConvRenderer, UNet, winograd
 from uvtex.models.base import Predictor
+from uvtex.models.threads import shared
 from uvtex.passes import forward
 
 WEIGHTS = {"cycle": 0.3, "uv": 0.25, "direct": 0.2, "cross": 0.7}
@@ -102,7 +104,19 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
     assert not torch.allclose(right.texture_a, naive.texture_a, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.fixture
+def threads_put_back() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads_put_back")
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # puts back after all examples
+)
 @given(
     count=st.integers(1, 6),
     channels=st.integers(1, 9),
@@ -113,6 +127,7 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
     seed=st.integers(0, 10**6),
     channels_last=st.booleans(),
     at_once=st.sampled_from([1, 7, 20, winograd.TILES]),
+    threads=st.integers(1, 3),
 )
 def test_tiles_equal_the_plain_convolution(
     count: int,
@@ -124,7 +139,9 @@ def test_tiles_equal_the_plain_convolution(
     seed: int,
     channels_last: bool,
     at_once: int,
+    threads: int,
 ) -> None:
+    torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(*shape: int) -> Tensor:
@@ -152,6 +169,35 @@ def test_tiles_equal_the_plain_convolution(
                 F.relu(F.conv2d(x.detach(), *wanted, padding=size // 2)), wanted, into
             ),
         )
+
+
+@pytest.mark.usefixtures("threads_put_back")
+def test_shared_work_keeps_its_order_and_torchs_threads() -> None:
+    torch.set_num_threads(3)
+    weight = torch.ones(2, requires_grad=True)
+    callers = torch.get_num_threads(), torch.is_grad_enabled()
+
+    def work(items: Sequence[int]) -> tuple[list[int], int, Tensor]:
+        return list(items), torch.get_num_threads(), weight * len(items)
+
+    done = shared(work, range(10))
+    assert [item for items, _, _ in done for item in items] == list(range(10))
+    assert sorted(len(items) for items, _, _ in done) == [3, 3, 4]
+    assert [threads for _, threads, _ in done] == [1, 1, 1]
+    assert not any(made.requires_grad for _, _, made in done)
+    assert (torch.get_num_threads(), torch.is_grad_enabled()) == callers
+    few = shared(work, [7, 8])  # torch's own threads do better at these
+    assert [(items, threads) for items, threads, _ in few] == [([7, 8], 3)]
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == 3
+
+
+def test_an_error_in_shared_work_reaches_the_caller() -> None:
+    def work(items: Sequence[int]) -> None:
+        raise ValueError(f"no such thing as {items[0]}")
+
+    with pytest.raises(ValueError, match="no such thing as 5"):
+        shared(work, [5, 6, 7])
 
 
 def test_the_gradient_of_tiles_agrees_with_finite_differences() -> None:

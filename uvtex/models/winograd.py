@@ -15,6 +15,7 @@ the plain sum, 1e-6 and 4e-6 of the result's norm.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,14 +25,16 @@ from numpy.polynomial import polynomial
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from uvtex.models.threads import shared
+
 SIDE = 4
 """Outputs of a tile along each axis."""
 
 POINTS = {3: (0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)), 5: (0, 1, -1, 2, -2, 0.5, -0.5)}
 """Where the polynomials are evaluated, by kernel size; infinity is the last point."""
 
-TILES = 256
-"""Tiles worked on at once, whole rows of them: what they need is 10 to 30 megabytes."""
+TILES = 128
+"""Tiles worked on at once, whole rows of them: what they need is 5 to 15 megabytes a thread."""
 
 ROOMS = 64
 """Pieces of working memory that a thread keeps, megabytes each; then it starts anew."""
@@ -132,15 +135,19 @@ class Tiled(torch.autograd.Function):
         tiles = Tiles(x, weight)
         kernel = tiles.kernel()
         y = _like(x, len(weight))
-        for part in tiles.parts():
-            tile = tiles.spread(x, part)
-            product = tiles.product(tile)
-            torch.bmm(tile, kernel, out=product[:-1])
-            product[-1] = bias
-            out = tiles.windows(part.of(y), SIDE)
-            values = tiles.room("values", *out.shape)
-            torch.mm(tiles.form.output, product.flatten(1), out=values.view(SIDE**2, -1))
-            torch.clamp_min(values, 0, out=out)
+
+        def work(pictures: Sequence[slice]) -> None:
+            for part in tiles.bands(pictures):
+                tile = tiles.spread(x, part)
+                product = tiles.product(tile)
+                torch.bmm(tile, kernel, out=product[:-1])
+                product[-1] = bias
+                out = tiles.windows(part.of(y), SIDE)
+                values = tiles.room("values", *out.shape)
+                torch.mm(tiles.form.output, product.flatten(1), out=values.view(SIDE**2, -1))
+                torch.clamp_min(values, 0, out=out)
+
+        shared(work, tiles.pictures())
         ctx.save_for_backward(x, weight, y)
         return y
 
@@ -151,20 +158,28 @@ class Tiled(torch.autograd.Function):
         tiles = Tiles(x, weight)
         kernel = tiles.kernel()
         grad_x = _like(x, x.shape[1]) if ctx.needs_input_grad[0] else None
-        grad_kernel, grad_bias = torch.zeros_like(kernel), weight.new_zeros(len(weight))
-        for part in tiles.parts():
-            out, lit = (tiles.windows(part.of(whole), SIDE) for whole in (grad, y))
-            values = tiles.room("values", *out.shape)
-            torch.ops.aten.threshold_backward.grad_input(out, lit, 0, grad_input=values)
-            tile = tiles.spread(x, part)
-            product = tiles.product(tile)
-            flat = values.view(SIDE**2, -1)
-            torch.mm(tiles.form.output.T, flat, out=product.flatten(1))
-            grad_bias += product[-1].sum(0)
-            grad_kernel.baddbmm_(tile.transpose(1, 2), product[:-1])
-            if grad_x is not None:
-                torch.bmm(product[:-1], kernel.transpose(1, 2), out=tile)
-                tiles.gather(tile, grad_x, part)
+
+        def work(pictures: Sequence[slice]) -> tuple[Tensor, Tensor]:
+            grad_kernel, grad_bias = torch.zeros_like(kernel), weight.new_zeros(len(weight))
+            for part in tiles.bands(pictures):
+                out, lit = (tiles.windows(part.of(whole), SIDE) for whole in (grad, y))
+                values = tiles.room("values", *out.shape)
+                torch.ops.aten.threshold_backward.grad_input(out, lit, 0, grad_input=values)
+                tile = tiles.spread(x, part)
+                product = tiles.product(tile)
+                flat = values.view(SIDE**2, -1)
+                torch.mm(tiles.form.output.T, flat, out=product.flatten(1))
+                grad_bias += product[-1].sum(0)
+                grad_kernel.baddbmm_(tile.transpose(1, 2), product[:-1])
+                if grad_x is not None:
+                    torch.bmm(product[:-1], kernel.transpose(1, 2), out=tile)
+                    tiles.gather(tile, grad_x, part)
+            return grad_kernel, grad_bias
+
+        (grad_kernel, grad_bias), *others = shared(work, tiles.pictures())
+        for more_kernel, more_bias in others:
+            grad_kernel += more_kernel
+            grad_bias += more_bias
         taps = tiles.form.kernel.T @ grad_kernel.flatten(1)
         grad_weight = taps.view(*weight.shape[2:], *kernel.shape[1:]).permute(3, 2, 0, 1)
         return grad_x, grad_weight, grad_bias
@@ -180,16 +195,17 @@ class Tiles:
         self._count, _, self._height, width = x.shape
         self._across = width // SIDE
 
-    def parts(self) -> list[Band]:
-        """The batch, a few pictures at a time; of large ones some rows at a time, from the top."""
-        height = self._height
-        rows = min(height, SIDE * max(1, TILES // self._across))
-        step = max(1, TILES * SIDE // (height * self._across))
-        return [
-            Band(slice(i, min(i + step, self._count)), top, min(top + rows, height))
-            for i in range(0, self._count, step)
-            for top in range(0, height, rows)
-        ]
+    def pictures(self) -> list[slice]:
+        """The batch, a few pictures at a time; none shares anything with another."""
+        step = max(1, TILES * SIDE // (self._height * self._across))
+        return [slice(i, min(i + step, self._count)) for i in range(0, self._count, step)]
+
+    def bands(self, pictures: Sequence[slice]) -> Iterator[Band]:
+        """These, large ones some rows at a time, from the top."""
+        rows = min(self._height, SIDE * max(1, TILES // self._across))
+        for some in pictures:
+            for top in range(0, self._height, rows):
+                yield Band(some, top, min(top + rows, self._height))
 
     def room(self, name: str, *shape: int) -> Tensor:
         """Working memory, zeros at first, the same for every part and for every layer of a shape:
