@@ -155,7 +155,7 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
     Example: sweep sync quickstart
     """
     from sweep import session
-    from sweep.tracking import sync as sync_study
+    from sweep.syncing import sync as sync_study
 
     found = session.saved(store, study)
     changed = sync_study(found.paths.folder, uri or found.tracking_uri)

@@ -74,7 +74,7 @@ class Projection:
         self._open().study_started(self._study)
 
     def _sync(self) -> None:
-        from sweep.tracking import sync
+        from sweep.syncing import sync
 
         sync(self._study.paths.folder, self._study.tracking_uri)
         self.behind = False

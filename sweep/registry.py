@@ -132,7 +132,8 @@ def _register(
     from mlflow.entities import LoggedModelOutput
 
     from sweep import export
-    from sweep.tracking import Tracker, project
+    from sweep.syncing import project
+    from sweep.tracking import Tracker
     from uvtex.checkpoint import load, read
 
     checkpoint = _checkpoint_file(run_dir)

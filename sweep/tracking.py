@@ -7,41 +7,26 @@ set last, so that a run with a status has all its artifacts.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep import mlflow_seam as seam
+from sweep import shown
 from sweep.mlflow_seam import TrackingError
-from sweep.record import TrialRecord, best_line, epoch_lines, records
-from sweep.ui import serve_ui
-from uvtex.config import TERMS, TrainConfig, validate
+from sweep.record import TrialRecord, best_line
+from uvtex.config import TrainConfig, dump_yaml
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from sweep.config import StudyConfig
 
-__all__ = ["Tracker", "TrackingError", "project", "run_name", "serve_ui", "sync"]
-
-STATUS = {
-    "running": "RUNNING",
-    "complete": "FINISHED",
-    "promoted": "FINISHED",
-    "pruned": "KILLED",
-    "failed": "FAILED",
-}
-"""MLflow has no word for pruned; KILLED is stopped from outside, and the tag says by whom."""
-
 MONITOR_SECONDS = 5.0
 """Between two samples of the machine's load; quickstart's runs last half a minute."""
-
-LONGEST_VALUE = 5000
-"""Characters of a parameter or tag; MLflow refuses more than 6000 and 8000."""
 
 
 class Tracker:
@@ -72,14 +57,12 @@ class Tracker:
 
     def study_started(self, config: StudyConfig) -> str:
         """The parent run, created or opened again; returns its id."""
-        from uvtex.config import dump_yaml
-
         with seam.speaking("log the study", self.uri):
             run_id = self._parent() or self._create_parent()
             self._client.update_run(run_id, status="RUNNING")
             self._client.set_tag(run_id, "sweep.state", "running")
             # As tags, since trials, hours and the queue may change when a study goes on.
-            for key, value in _flat(config.model_dump(mode="json", exclude_none=True)):
+            for key, value in shown.flat(config.model_dump(mode="json", exclude_none=True)):
                 self._client.set_tag(run_id, f"study.{key}", value)
             self._client.log_text(run_id, dump_yaml(config), "study.yaml")
         return run_id
@@ -93,7 +76,7 @@ class Tracker:
         """
         with seam.speaking(f"log the start of {record.label}", self.uri):
             run_id = self._find(record) or self._create(record)
-            self._log_params(run_id, _params(record, config))
+            self._log_params(run_id, shown.params(record, config))
             self._set_tags(run_id, record)
             if record.state == "running":
                 self._client.update_run(run_id, status="RUNNING")
@@ -112,7 +95,7 @@ class Tracker:
                 return
             # One batch is one transaction: an epoch is there as a whole or not at all.
             self._client.log_batch(
-                run_id, metrics=_metrics(line, time.time() if at is None else at)
+                run_id, metrics=shown.metrics(line, time.time() if at is None else at)
             )
             self._steps[run_id].add(line["epoch"])
 
@@ -122,15 +105,15 @@ class Tracker:
             run_id = self._known(record)
             self._unwatch(run_id)
             run = self._client.get_run(run_id)
-            ended = _milliseconds(record.ended)
+            ended = shown.milliseconds(record.ended)
             self._set_tags(run_id, record)
-            if run.info.status == STATUS[record.state] and run.info.end_time == ended:
+            if run.info.status == shown.STATUS[record.state] and run.info.end_time == ended:
                 return
             self._log_best(run, run_dir)
-            for path in _artifacts(run_dir):
+            for path in shown.artifacts(run_dir):
                 folder = None if path.parent == run_dir else path.parent.name
                 self._upload(run_id, path, folder)
-            self._client.set_terminated(run_id, STATUS[record.state], ended)
+            self._client.set_terminated(run_id, shown.STATUS[record.state], ended)
 
     def study_ended(
         self, summary: Mapping[str, Any], report: Path | None = None, state: str = "complete"
@@ -143,16 +126,16 @@ class Tracker:
             for run in list(self._monitors):
                 self._unwatch(run)
             logged = self._client.get_run(run_id).data.metrics
-            for key, value in _flat(summary):
-                number = _number(value)
+            for key, value in shown.flat(summary):
+                number = shown.number(value)
                 if number is None:
                     self._client.set_tag(run_id, f"summary.{key}", value)
-                elif logged.get(f"summary/{_metric_name(key)}") != number:
-                    self._client.log_metric(run_id, f"summary/{_metric_name(key)}", number)
+                elif logged.get(f"summary/{shown.metric_name(key)}") != number:
+                    self._client.log_metric(run_id, f"summary/{shown.metric_name(key)}", number)
             if report is not None and report.is_file():
                 self._client.log_artifact(run_id, str(report))
             self._client.set_tag(run_id, "sweep.state", state)
-            self._client.set_terminated(run_id, STATUS.get(state, "FINISHED"))
+            self._client.set_terminated(run_id, shown.STATUS.get(state, "FINISHED"))
 
     def close(self) -> None:
         """Ends the sampling of the machine's load; the store stays as it is."""
@@ -179,9 +162,9 @@ class Tracker:
             run_id = self._find(record)
             if run_id is None:
                 return True
-            shown = self._client.get_metric_history(run_id, "val/total")
+            history = self._client.get_metric_history(run_id, "val/total")
         happened = {line["epoch"]: line["val"].get("total") for line in lines}
-        return all(happened.get(metric.step) == metric.value for metric in shown)
+        return all(happened.get(metric.step) == metric.value for metric in history)
 
     def _find_experiment(self, artifact_root: Path | None) -> str:
         found = self._client.get_experiment_by_name(self.study)
@@ -214,9 +197,9 @@ class Tracker:
         parent = self._parent() or self._create_parent()
         run = self._client.create_run(
             self.experiment_id,
-            start_time=_milliseconds(record.started),
+            start_time=shown.milliseconds(record.started),
             tags={**tags, "mlflow.parentRunId": parent},
-            run_name=run_name(record),
+            run_name=shown.run_name(record),
         )
         run_id = str(run.info.run_id)
         self._run_ids[record.trial, record.stage] = run_id
@@ -270,9 +253,10 @@ class Tracker:
 
         tags = {"sweep.state": record.state, "sweep.schedule": record.schedule}
         if record.reason:
-            tags["sweep.reason"] = record.reason[:LONGEST_VALUE]
-            tags["mlflow.note.content"] = f"**{record.state}**: {record.reason}"[:LONGEST_VALUE]
-        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+            tags["sweep.reason"] = record.reason
+            tags["mlflow.note.content"] = f"**{record.state}**: {record.reason}"
+        cut = [RunTag(key, value[: shown.LONGEST_VALUE]) for key, value in tags.items()]
+        self._client.log_batch(run_id, tags=cut)
 
     def _log_best(self, run: Run, run_dir: Path) -> None:
         """The table of runs shows each metric's last value; what counts is the best epoch's."""
@@ -306,137 +290,3 @@ class Tracker:
         monitor = self._monitors.pop(run_id, None)
         if monitor is not None:
             monitor.finish()
-
-
-def sync(study_dir: Path, uri: str, artifact_root: Path | None = None) -> int:
-    """Makes MLflow show what the trial directories of a study say; returns the number of runs.
-
-    A run that shows epochs which did not happen is deleted and made again.
-
-    Raises:
-        TrackingError: MLflow is away or refuses.
-        UvtexError: a trial directory is damaged.
-    """
-    config = _study(study_dir)
-    tracker = Tracker(
-        uri, artifact_root or config.store / "artifacts", config.name, system_metrics=False
-    )
-    tracker.study_started(config)
-    found = records(study_dir)
-    for record in found:
-        project(tracker, record, study_dir / "trials" / f"{record.trial:04d}" / record.stage)
-    tracker.study_ended(
-        _summary(study_dir),
-        study_dir / "report.html",
-        "running" if any(record.state == "running" for record in found) else "complete",
-    )
-    return len(found)
-
-
-def run_name(record: TrialRecord) -> str:
-    """``0007 probe uv-heavy``."""
-    return f"{record.trial:04d} {record.stage} {record.schedule}"
-
-
-def project(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
-    """Makes the child run of ``record`` show what its trial directory says; returns its id."""
-    from uvtex.config import load_yaml
-
-    lines = epoch_lines(run_dir)
-    if not tracker.agrees(record, lines):
-        tracker.forget(record)
-    settings = run_dir / "config.yaml"
-    if settings.is_file():
-        config = validate(TrainConfig, load_yaml(settings), str(settings))
-    else:  # it died before its first step
-        config = TrainConfig()
-    run_id = tracker.trial_started(record, config, run_dir, live=False)
-    clock = record.started or 0.0
-    for line in lines:
-        clock += float(line["seconds"])
-        tracker.epoch(record, line, at=clock)
-    if record.state != "running":
-        tracker.trial_ended(record, run_dir)
-    return run_id
-
-
-def _study(study_dir: Path) -> StudyConfig:
-    from sweep.config import StudyConfig
-    from uvtex.config import load_yaml
-
-    path = study_dir / "study.yaml"
-    return validate(StudyConfig, load_yaml(path), str(path))
-
-
-def _summary(study_dir: Path) -> dict[str, Any]:
-    path = study_dir / "summary.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
-    """The schedule and settings, flat; both ends of every weight, so that runs can be plotted."""
-    from uvtex.metrics import VERSIONS
-
-    dump = config.model_dump(mode="json", exclude={"schedule"})
-    schedule = config.schedule
-    for term in TERMS:
-        ramp = getattr(schedule, term)
-        dump[f"w_{term}"] = ramp.start
-        dump[f"w_{term}_end"] = ramp.start if ramp.end is None else ramp.end
-    dump["lr_scheduler"] = schedule.lr_scheduler
-    dump["lr_scheduler_tmax"] = schedule.lr_scheduler_tmax or config.epochs
-    dump["thresholds"] = ", ".join(str(threshold) for threshold in config.thresholds)
-    dump["schedule"] = record.schedule
-    dump["metric_versions"] = dict(VERSIONS)
-    return dict(_flat(dump))
-
-
-def _metrics(line: Mapping[str, Any], at: float) -> list[Metric]:
-    from mlflow.entities import Metric
-
-    values = {f"train/{term}": value for term, value in line["train"].items()}
-    values |= {f"val/{metric}": value for metric, value in line["val"].items()}
-    values |= {f"schedule/w_{term}": value for term, value in line["weights"].items()}
-    values |= {"schedule/lr": line["lr"], "epoch/seconds": line["seconds"]}
-    stamp = int(at * 1000)
-    # NaN says that there is no figure; MLflow would draw it and call it the latest.
-    return [
-        Metric(name, float(value), stamp, line["epoch"])
-        for name, value in values.items()
-        if not math.isnan(value)
-    ]
-
-
-def _artifacts(run_dir: Path) -> Iterator[Path]:
-    """What people want beside the figures; ``_last`` is only what a run is resumed from."""
-    yield run_dir / "config.yaml"
-    yield run_dir / "epochs.jsonl"
-    for path in sorted(run_dir.glob("checkpoints/*.safetensors")):
-        if not path.stem.endswith("_last"):
-            yield path
-    yield from sorted(run_dir.glob("grids/*.png"))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, (list, tuple)):
-            yield f"{prefix}{key}", json.dumps(value)[:LONGEST_VALUE]
-        elif value is not None:
-            yield f"{prefix}{key}", str(value)[:LONGEST_VALUE]
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _metric_name(key: str) -> str:
-    return key.replace(".", "/")
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1000)

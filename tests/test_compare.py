@@ -9,7 +9,8 @@ import pytest
 
 from sweep.compare import compare
 from sweep.config import StudyConfig
-from sweep.tracking import Tracker, project
+from sweep.syncing import project
+from sweep.tracking import Tracker
 from tests.made_study import add_trial, empty_store, make_study
 from uvtex.errors import UvtexError
 

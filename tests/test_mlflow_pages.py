@@ -26,7 +26,7 @@ from sweep.config import StudyConfig
 from sweep.mlflow_seam import TrackingError
 from sweep.record import read_record
 from sweep.registry import promote
-from sweep.tracking import sync
+from sweep.syncing import sync
 from sweep.ui import running_ui, serve_ui
 from tests.made_study import empty_store, make_whole_study
 

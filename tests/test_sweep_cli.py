@@ -184,7 +184,7 @@ def test_study_goes_on_without_mlflow_and_says_so_once(
 
     for name in ("study_started", "trial_started", "epoch", "trial_ended", "study_ended"):
         monkeypatch.setattr(Tracker, name, away)
-    monkeypatch.setattr("sweep.tracking.sync", away)
+    monkeypatch.setattr("sweep.syncing.sync", away)
     result = call("run", str(tiny_study(here, tiny_set, trials=1)))
     assert result.exit_code == 0
     assert result.output.count("MLflow is away") == 1

@@ -18,8 +18,10 @@ from sqlalchemy.exc import OperationalError
 
 from sweep import mlflow_seam
 from sweep.config import StudyConfig
+from sweep.mlflow_seam import TrackingError
 from sweep.record import epoch_lines, read_record, write_record
-from sweep.tracking import Tracker, TrackingError, sync
+from sweep.syncing import sync
+from sweep.tracking import Tracker
 from tests.made_study import add_checkpoint, add_trial, empty_store, make_study, make_whole_study
 from uvtex.config import TrainConfig, load_yaml
 from uvtex.errors import UvtexError
