@@ -30,6 +30,7 @@ def summarise(study: StudyConfig) -> dict[str, Any]:
         "probes": dict(Counter(r.state for r in found if r.stage == "probe")),
         "full_runs": dict(Counter(r.state for r in found if r.stage == "full")),
         "passed": bool(passed),
+        "over": _over(study, found),
         "champion": _entry(study, _champion(passed, study)),
         "baseline": _entry(study, _baseline(found)),
         "nearest": _entry(study, nearest),
@@ -58,8 +59,9 @@ def verdict(summary: dict[str, Any]) -> str:
             f"No full run passed; the nearest to it, {nearest['label']}, passed as a probe with a "
             f"margin of {nearest['metrics']['margin']:+.4f}."
         )
+    nothing = "Nothing passed" if summary["over"] else "Nothing has passed yet"
     return (
-        f"Nothing passed {' and '.join(summary['thresholds'])}. The nearest was {nearest['label']} "
+        f"{nothing}: {' and '.join(summary['thresholds'])}. The nearest is {nearest['label']} "
         f"with a margin of {nearest['metrics']['margin']:+.4f}: {nearest['reason']}."
     )
 
@@ -119,6 +121,12 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> dict[str, Any] | N
         "gate": record.gate.model_dump() if record.gate else None,
         "checkpoints": (run_dir / "checkpoints").as_posix(),
     }
+
+
+def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
+    """Whether all that the study file asks for has ended."""
+    probes = sum(record.stage == "probe" for record in found)
+    return probes >= study.trials and all(record.state != "running" for record in found)
 
 
 def _made(study: StudyConfig, record: TrialRecord) -> int:

@@ -173,5 +173,8 @@ def test_summary_says_honestly_that_nothing_passed_and_why(tmp_path: Path) -> No
     )
     drive(config)
     text = summary.verdict(summary.summarise(config))
-    assert text.startswith("Nothing passed ssim_uv >= 0.99. The nearest was ")
+    assert text.startswith("Nothing passed: ssim_uv >= 0.99. The nearest is ")
     assert "misses ssim_uv >= 0.99" in text
+    more = config.model_copy(update={"trials": config.trials + 1})
+    text = summary.verdict(summary.summarise(more))
+    assert text.startswith("Nothing has passed yet: ssim_uv >= 0.99. The nearest is ")
