@@ -9,7 +9,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests' worth of threads on two cores is slower
 
 import pytest
+from PIL import Image
 
+from tests.made_car import obj, small_car
 from tests.sets import make_set
 
 
@@ -17,6 +19,24 @@ from tests.sets import make_set
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six liveries, three cameras, 32 px. Tests read it and leave it as it is."""
     return make_set(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def car_file(tmp_path: Path) -> Path:
+    """A car of two boxes."""
+    path = tmp_path / "small.obj"
+    path.write_text(obj(small_car()))
+    return path
+
+
+@pytest.fixture
+def livery_folder(tmp_path: Path) -> Path:
+    """Two liveries, each of one colour."""
+    folder = tmp_path / "liveries"
+    folder.mkdir()
+    for name, colour in (("red", (200, 30, 30)), ("blue one", (20, 40, 190))):
+        Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.test_own_car import mirrored_flank, obj, small_car
+from tests.made_car import mirrored_flank, obj, small_car
 from uvtex.cli import main
 from uvtex.errors import DataError
 from uvtex.showroom import meshfile
