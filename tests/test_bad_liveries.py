@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tests.test_import import png16
+from tests.sources import png16
 from uvtex.cli import main
 
 QUICK = "--size 16 --texture-size 32 --cameras 1 --samples 1 --supersample 1 --no-views".split()
