@@ -35,8 +35,8 @@ METRICS = (
 """What a threshold may be on. LPIPS needs its backbone; what is of texels, or of a border, the
 set's UV maps; seams a built set. All others are measured in every run."""
 
-CONSTANTS = ("w_flow", "w_render", "w_ssim")
-"""Weights that are no part of the schedule, and may be searched beside it."""
+CONSTANTS = ("lr", "w_flow", "w_render", "w_ssim")
+"""Settings that are no part of the schedule, and may be searched beside it."""
 
 Scheduler = Literal["none", "cosine"]
 
@@ -111,6 +111,8 @@ class Search(Settings):
     startup_trials: int = Field(default=10, ge=0)
     """Random trials before TPE models anything; the queued ones count."""
     weights: Weights = Weights()
+    lr: Range | None = None
+    """Of the learning rate that a run starts with; None: as the train settings say."""
     w_flow: Range | None = None
     """Of the weight of the flow supervision; None: as the train settings say."""
     w_render: Range | None = None
@@ -125,6 +127,12 @@ class Search(Settings):
     """Names of schedules to try first, in this order."""
     schedules: dict[str, NamedSchedule] = Field(default_factory=dict)
     """In a study file: the path of a schedules file, relative to the study file."""
+
+    @model_validator(mode="after")
+    def _learns(self) -> Search:
+        if self.lr is not None and self.lr.low <= 0:
+            raise ValueError(f"lr's low must be > 0, got {self.lr.low:g}")
+        return self
 
 
 class Pruning(Settings):

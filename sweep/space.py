@@ -79,7 +79,7 @@ def schedule(params: Mapping[str, float | str], epochs: int) -> Schedule:
 
 
 def constants(params: Mapping[str, float | str]) -> dict[str, float]:
-    """The searched weights that are no part of the schedule, as settings of a run."""
+    """The searched settings that are no part of the schedule, as settings of a run."""
     return {name: float(params[name]) for name in CONSTANTS if name in params}
 
 

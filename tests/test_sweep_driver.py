@@ -58,6 +58,27 @@ def test_full_run_has_its_own_epochs_and_t_max_in_proportion(tmp_path: Path) -> 
     assert jobs["full"]["schedule"]["lr_scheduler_tmax"] == jobs["full"]["epochs"] == 8
 
 
+def test_a_searched_learning_rate_reaches_the_runs_and_named_schedules_keep_theirs(
+    tmp_path: Path,
+) -> None:
+    search = {
+        "queue": ["baseline"],
+        "startup_trials": 4,
+        "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+    }
+    train = {"image_size": 32, "device": "cpu", "lr": 3e-4}
+    config = study(tmp_path, search=search, train=train, pruning={"enabled": False})
+    _, launcher = drive(config)
+    rates = {
+        Path(job.run_dir).parent.name: job.config["lr"]
+        for job in launcher.jobs
+        if Path(job.run_dir).name == "probe"
+    }
+    assert rates.pop("0000") == 3e-4
+    assert len(set(rates.values())) == len(rates) == 4
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates.values())
+
+
 def test_hopeless_probe_is_pruned_and_a_spared_one_is_not(tmp_path: Path) -> None:
     config = study(tmp_path, pruning={"warmup_epochs": 3, "spare": ["baseline"]})
     drive(config)

@@ -17,7 +17,12 @@ from uvtex.margin import Threshold
 PANELS = 6
 """Schedules that are drawn; more would be too small to read."""
 
-PARAMETERS = {"lr_scheduler": "learning rate", "tmax": "T_max"}
+PARAMETERS = {
+    "lr": "learning rate",
+    "lr_scheduler": "rate's scheduler",
+    "tmax": "T_max",
+    **{name: name for name in ("w_flow", "w_render", "w_ssim")},
+}
 """Names for people, of the parameters that are not a term's start or end."""
 
 
