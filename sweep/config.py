@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sweep.record import Stage, StudyPaths
 from uvtex.config import (
@@ -128,11 +128,12 @@ class Search(Settings):
     schedules: dict[str, NamedSchedule] = Field(default_factory=dict)
     """In a study file: the path of a schedules file, relative to the study file."""
 
-    @model_validator(mode="after")
-    def _learns(self) -> Search:
-        if self.lr is not None and self.lr.low <= 0:
-            raise ValueError(f"lr's low must be > 0, got {self.lr.low:g}")
-        return self
+    @field_validator("lr")
+    @classmethod
+    def _learns(cls, lr: Range | None) -> Range | None:
+        if lr is not None and lr.low <= 0:
+            raise ValueError("low must be > 0")
+        return lr
 
 
 class Pruning(Settings):

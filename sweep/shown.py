@@ -51,6 +51,7 @@ def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
 
 
 def metrics(line: Mapping[str, Any], at: float) -> list[Metric]:
+    """Those of a line of ``epochs.jsonl``, by its epoch, at ``at`` Unix seconds."""
     from mlflow.entities import Metric
 
     values = {f"train/{term}": value for term, value in line["train"].items()}
@@ -77,6 +78,7 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Keys joined by dots, and values as text, lists as JSON; None is left out."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -87,6 +89,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def number(text: str) -> float | None:
+    """``text`` as a number, None if it is none."""
     try:
         return float(text)
     except ValueError:
@@ -94,8 +97,10 @@ def number(text: str) -> float | None:
 
 
 def metric_name(key: str) -> str:
+    """MLflow groups metrics by slashes."""
     return key.replace(".", "/")
 
 
 def milliseconds(seconds: float | None) -> int | None:
+    """MLflow's times."""
     return None if seconds is None else int(seconds * 1000)

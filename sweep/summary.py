@@ -54,14 +54,15 @@ def verdict(summary: dict[str, Any]) -> str:
     nearest = summary["nearest"]
     if nearest is None:
         return "Nothing was tried yet."
+    passed = "passed" if summary["over"] else "has passed yet"
     if nearest["stage"] == "probe" and nearest["state"] == "promoted":
         return (
-            f"No full run passed; the nearest to it, {nearest['label']}, passed as a probe with a "
-            f"margin of {nearest['metrics']['margin']:+.4f}."
+            f"No full run {passed}; the nearest to it, {nearest['label']}, passed as a probe with "
+            f"a margin of {nearest['metrics']['margin']:+.4f}."
         )
-    nothing = "Nothing passed" if summary["over"] else "Nothing has passed yet"
+    thresholds = " and ".join(summary["thresholds"])
     return (
-        f"{nothing}: {' and '.join(summary['thresholds'])}. The nearest is {nearest['label']} "
+        f"Nothing {passed}: {thresholds}. The nearest is {nearest['label']} "
         f"with a margin of {nearest['metrics']['margin']:+.4f}: {nearest['reason']}."
     )
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import StudyConfig
+from sweep.config import Range, Search, StudyConfig
 from sweep.record import write_record
 from sweep.report import write_report
-from sweep.report.charts import drawn_schedules, plane
-from sweep.report.importance import LEAST, importances
+from sweep.report.charts import drawn_schedules, plane, schedules
+from sweep.report.importance import LEAST, distributions, importances
 from sweep.report.pictures import best_and_worst, shown
 from sweep.report.story import read
 from tests.made_study import add_trial, make_study, make_whole_study
@@ -101,6 +101,21 @@ def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
         "lr_scheduler",
         "tmax",
     }
+
+
+def test_what_is_searched_by_ratio_is_weighed_by_ratio() -> None:
+    search = Search(lr=Range(low=1e-4, high=1e-2, log=True))
+    found = distributions({"lr": 1e-3, "tmax": 1.0, "lr_scheduler": "none"}, search)
+    assert (found["lr"].low, found["lr"].high, found["lr"].log) == (1e-4, 1e-2, True)
+    assert not found["tmax"].log
+
+
+def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0)
+    runs = read(study.paths.folder).runs
+    (panel,) = schedules(runs).layout.annotations
+    assert f"rate {runs[0].lines[0]['lr']:.2g}<" in panel.text
 
 
 def test_the_baseline_is_always_among_the_schedules(tmp_path: Path) -> None:

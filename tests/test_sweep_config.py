@@ -114,7 +114,7 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
             },
             "search.w_render: changes nothing",
         ),
-        ({"search": {"lr": {"low": 0, "high": 1e-3}}}, "search: lr's low must be > 0, got 0"),
+        ({"search": {"lr": {"low": 0, "high": 1e-3}}}, "search.lr: low must be > 0"),
         (
             {"train": {"lr": 2e-4}, "search": {"lr": {"low": 1e-3, "high": 4e-3, "log": True}}},
             "search.lr: 0.001 to 0.004 leaves out 0.0002, which the train settings have",

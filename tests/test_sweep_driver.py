@@ -77,6 +77,11 @@ def test_a_searched_learning_rate_reaches_the_runs_and_named_schedules_keep_thei
     assert rates.pop("0000") == 3e-4
     assert len(set(rates.values())) == len(rates) == 4
     assert all(1e-4 <= rate <= 1e-2 for rate in rates.values())
+    full = [job for job in launcher.jobs if Path(job.run_dir).name == "full"]
+    assert full
+    for job in full:
+        trial = Path(job.run_dir).parent.name
+        assert job.config["lr"] == (rates | {"0000": 3e-4})[trial]
 
 
 def test_hopeless_probe_is_pruned_and_a_spared_one_is_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.config import OBJECTIVE
+from sweep.config import CONSTANTS, OBJECTIVE
 from sweep.report import theme
 from sweep.report.story import Run, Story, title
 from uvtex.config import TERMS
@@ -17,11 +17,10 @@ from uvtex.margin import Threshold
 PANELS = 6
 """Schedules that are drawn; more would be too small to read."""
 
-PARAMETERS = {
+PARAMETERS = {name: name for name in CONSTANTS} | {
     "lr": "learning rate",
     "lr_scheduler": "rate's scheduler",
     "tmax": "T_max",
-    **{name: name for name in ("w_flow", "w_render", "w_ssim")},
 }
 """Names for people, of the parameters that are not a term's start or end."""
 
@@ -273,7 +272,7 @@ def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
     for term in TERMS:
         values = [entry["weights"][term] for entry in run.lines]
         out.append((term, values, {"color": theme.TERMS[term], "width": 2.4}))
-    first = max(entry["lr"] for entry in run.lines) or 1.0
+    first = _rate(run) or 1.0
     rates = [entry["lr"] / first for entry in run.lines]
     out.append(
         ("learning rate / its start", rates, {"color": theme.INK, "width": 1.4, "dash": "dot"})
@@ -281,8 +280,14 @@ def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
     return out
 
 
+def _rate(run: Run) -> float:
+    """The learning rate that it started with."""
+    return max((float(entry["lr"]) for entry in run.lines), default=0.0)
+
+
 def _panel_title(run: Run) -> str:
-    return f"<b>{run.name}</b>  <span style='color:{theme.QUIET}'>margin {run.margin:+.3f}</span>"
+    facts = f"margin {run.margin:+.3f}, rate {_rate(run):.2g}"
+    return f"<b>{run.name}</b>  <span style='color:{theme.QUIET}'>{facts}</span>"
 
 
 def _longest(runs: Sequence[Run]) -> int:

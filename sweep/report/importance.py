@@ -42,7 +42,7 @@ def _ped_anova(runs: list[Run], search: Search) -> dict[str, float]:
             study.add_trial(
                 optuna.trial.create_trial(
                     params=params,
-                    distributions=_distributions(params, search),
+                    distributions=distributions(params, search),
                     value=run.at_best(OBJECTIVE),
                 )
             )
@@ -56,7 +56,8 @@ def _ped_anova(runs: list[Run], search: Search) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _distributions(params: Mapping[str, float | str], search: Search) -> dict[str, Any]:
+def distributions(params: Mapping[str, float | str], search: Search) -> dict[str, Any]:
+    """Optuna's, of each of ``params``: where the study looked for it."""
     import optuna
 
     bounds = {f"{t}_{end}": getattr(search.weights, t) for t in TERMS for end in ("start", "end")}
@@ -64,8 +65,8 @@ def _distributions(params: Mapping[str, float | str], search: Search) -> dict[st
     out: dict[str, Any] = {}
     for name in params:
         if name in bounds:
-            low, high = bounds[name].low, bounds[name].high
-            out[name] = optuna.distributions.FloatDistribution(low, high)
+            low, high, log = bounds[name].low, bounds[name].high, bounds[name].log
+            out[name] = optuna.distributions.FloatDistribution(low, high, log=log)
         else:
             out[name] = optuna.distributions.CategoricalDistribution(list(search.lr_schedulers))
     return out
