@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -192,12 +193,20 @@ def test_shared_work_keeps_its_order_and_torchs_threads() -> None:
         assert later.submit(torch.get_num_threads).result() == 3
 
 
-def test_an_error_in_shared_work_reaches_the_caller() -> None:
-    def work(items: Sequence[int]) -> None:
-        raise ValueError(f"no such thing as {items[0]}")
+@pytest.mark.usefixtures("threads_put_back")
+def test_an_error_in_shared_work_reaches_the_caller_when_all_have_ended() -> None:
+    torch.set_num_threads(3)
+    ended = []
 
-    with pytest.raises(ValueError, match="no such thing as 5"):
+    def work(items: Sequence[int]) -> None:
+        if items[0] == 6:
+            raise ValueError(f"no such thing as {items[0]}")
+        time.sleep(0.1)
+        ended.append(items[0])
+
+    with pytest.raises(ValueError, match="no such thing as 6"):
         shared(work, [5, 6, 7])
+    assert sorted(ended) == [5, 7]
 
 
 def test_the_gradient_of_tiles_agrees_with_finite_differences() -> None:
@@ -237,6 +246,8 @@ def test_the_renderer_uses_tiles_at_full_width_and_equals_the_plain_layers() -> 
     convs = [layer for layer in renderer.layers if isinstance(layer, nn.Conv2d)]
     used = [winograd.pays(torch.empty(1, c.in_channels, 32, 32).double(), c.weight) for c in convs]
     assert used == [False, True, True, True, True, False]
+    with torch.inference_mode():
+        assert renderer(texture).shape == texture.shape
     x = texture
     for conv in convs[:-1]:
         x = F.relu(F.conv2d(x, conv.weight, conv.bias, padding=conv.kernel_size[0] // 2))

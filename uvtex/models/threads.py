@@ -8,9 +8,10 @@ traffic; and what is worked on is then larger than a core's own cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -20,11 +21,14 @@ R = TypeVar("R")
 
 
 def shared(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
-    """``work`` done on ``items``, as many of them to each of torch's threads as to any other.
+    """``work`` done on ``items``, shared out evenly among as many threads as torch has.
 
     Its results are in the items' order: what is summed over them is the same each time, though not
     the same with another number of threads. Nothing is recorded for gradients. ``work`` is called
     once, in the caller's thread, where there are fewer items than threads.
+
+    Raises:
+        Exception: what ``work`` raised first in the items' order, once none of it runs any more.
     """
     threads = torch.get_num_threads()
     if threads == 1 or len(items) < threads:
@@ -37,17 +41,21 @@ def shared(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
         with torch.no_grad():  # each thread has this of its own, on at first
             return work(part)
 
-    try:
-        return list(_pool(threads).map(quietly, parts))
-    finally:
-        torch.set_num_threads(threads)  # what the pool's threads set of theirs, new ones take up
+    futures = [_pool(threads).submit(quietly, part) for part in parts]
+    wait(futures)
+    return [future.result() for future in futures]
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "parts", _work_alone)
+    """That many threads in which torch works alone. They do not live on in a forked process."""
+    started = Barrier(threads)
 
+    def work_alone() -> None:
+        torch.get_num_threads()  # a thread takes up the number of all when it first asks for it
+        torch.set_num_threads(1)
 
-def _work_alone() -> None:
-    torch.get_num_threads()  # a thread takes up all other threads' number when it first asks for it
-    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(threads, "parts", work_alone)
+    wait([pool.submit(started.wait) for _ in range(threads)])
+    torch.set_num_threads(threads)  # of all that ask from now on: the last one set it to 1
+    return pool

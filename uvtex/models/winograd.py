@@ -120,6 +120,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
         and x.shape[2] % SIDE == 0
         and x.shape[3] % SIDE == 0
         and not torch.is_autocast_enabled("cpu")
+        and not torch.is_inference_mode_enabled()  # what is kept from call to call lies outside it
         and not torch.compiler.is_compiling()
     )
 
