@@ -61,6 +61,7 @@ def test_later_layers_win_over_earlier_and_over_the_preset() -> None:
     assert config.w_flow == 3.0
     assert config.schedule.uv == Ramp(start=0.4, end=0.1)
     assert resolve({"preset": "atlas"}).w_flow == PRESETS["atlas"]["w_flow"]
+    assert resolve({"preset": "atlas"}, {"lr": 5e-4}).lr == 5e-4
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,14 @@ def test_bf16_trains_close_to_float32(tiny_set: Path, tmp_path: Path, preset: st
         assert losses[1][term] == pytest.approx(losses[0][term], rel=0.05)
 
 
+def test_adam_goes_by_the_settings_rate_and_decay(tiny_set: Path, tmp_path: Path) -> None:
+    config = settings(lr=3e-4, beta1=0.7)
+    trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path / "run")
+    next(trainer.epochs())
+    groups = [g for adam in trainer._optimizers.values() for g in adam.param_groups]
+    assert [(group["lr"], group["betas"]) for group in groups] == [(3e-4, (0.7, 0.999))] * 2
+
+
 def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     config = settings(epochs=1)
     run(config, tiny_set, tmp_path)
@@ -216,6 +224,12 @@ def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_pat
     other = make_set(tmp_path / "other", seed=9)
     with pytest.raises(CheckpointError, match="data set has changed"):
         run(settings(epochs=1), other, tmp_path / "run", resume=True)
+    last = tmp_path / "run/checkpoints/best_last.safetensors"
+    tensors, header = checkpoint.read(last)
+    del header["config"]["beta1"]
+    checkpoint.save(last, tensors, header)
+    with pytest.raises(CheckpointError, match="version made it that had no beta1; start under"):
+        run(settings(epochs=1, beta1=0.9), tiny_set, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("preset", ["poc05", "atlas"])

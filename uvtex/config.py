@@ -99,6 +99,8 @@ class TrainConfig(Settings):
     epochs: int = Field(default=40, ge=1)
     batch_size: int = Field(default=6, ge=1)
     lr: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Adam's decay of the gradients' mean."""
     schedule: Schedule = Schedule()
     w_flow: float = Field(default=0.0, ge=0)
     """Weight of the supervision of camera and flow by the set's UV maps; constant."""
@@ -138,7 +140,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "poc05": {},
     # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
     # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
-    "atlas": {"w_flow": 1.0, "w_render": 0.3, "w_ssim": 0.8, "augment": _ATLAS_AUGMENT},
+    "atlas": {
+        "lr": 2e-3,
+        "beta1": 0.9,
+        "w_flow": 1.0,
+        "w_render": 0.3,
+        "w_ssim": 0.8,
+        "augment": _ATLAS_AUGMENT,
+    },
 }
 """What each preset changes of the defaults above."""
 

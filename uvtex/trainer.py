@@ -91,7 +91,7 @@ class Trainer:
         )
         self._optimizers = {
             name: torch.optim.Adam(
-                network.parameters(), lr=config.lr, betas=(0.5, 0.999), fused=True
+                network.parameters(), lr=config.lr, betas=(config.beta1, 0.999), fused=True
             )
             for name, network in self._networks().items()
             if any(True for _ in network.parameters())
@@ -153,6 +153,12 @@ class Trainer:
             changed = sorted(
                 k for k, v in _identity(self.config).items() if _identity(theirs).get(k) != v
             )
+            absent = [key for key in changed if key not in header["config"]]
+            if absent:
+                raise CheckpointError(
+                    f"{last}: a version made it that had no {', '.join(absent)}; start under "
+                    "another name"
+                )
             raise CheckpointError(
                 f"{last}: was trained with another {', '.join(changed)}; resume with the settings "
                 f"of {self.run_dir / 'config.yaml'}, or start under another name"

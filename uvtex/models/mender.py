@@ -56,11 +56,11 @@ class Mender(nn.Module):
     def __init__(self, inputs: int, width: float) -> None:
         super().__init__()
         c = [scaled(n, width) for n in CHANNELS]
-        self.enter = stage(inputs, c[0], 1)
-        self.down1 = stage(c[0], c[1], 1)
+        self.enter = stage(inputs, c[0], 1, 1)
+        self.down1 = stage(c[0], c[1], 1, 1)
         self.down2 = stage(c[1], c[2], 1, 2, 4)
-        self.up1 = stage(c[2] + c[1], c[1], 1)
-        self.up0 = stage(c[1] + c[0], c[0], 1, 1)
+        self.up1 = stage(c[2] + c[1], c[1], 1, 1)
+        self.up0 = stage(c[1] + c[0], c[0], 1, 1, 1)
         self.leave = nn.Conv2d(c[0], 3, 3, padding=1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
