@@ -117,7 +117,7 @@ def test_sharpening_explains_the_view_better_than_sampling(store: PairStore) -> 
 def test_it_carries_liveries_it_has_never_seen(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set", liveries=12, cameras=3)
     schedule = {"cycle": 0.1, "uv": 0.0, "direct": 1.0, "cross": 0.0, "lr_scheduler": "cosine"}
-    wanted = config(epochs=8, val_split=0.25, schedule=schedule)
+    wanted = config(epochs=8, val_split=0.25, lr=2e-3, schedule=schedule)
     trainer = Trainer(wanted, PairStore.open(data, wanted), tmp_path / "run")
     reports = list(trainer.epochs())
     assert reports[-1].train["flow"] < 0.2 * reports[0].train["flow"]
@@ -237,7 +237,7 @@ def without(data: Path, folder: Path, *keys: str) -> Path:
 
 def test_pairs_alone_are_learnt_from(data: Path, tmp_path: Path) -> None:
     pairs = without(data, tmp_path / "pairs", "uv_map", "camera")
-    wanted = config(epochs=6, schedule={"direct": 1.0, "lr_scheduler": "cosine"})
+    wanted = config(epochs=6, lr=2e-3, schedule={"direct": 1.0, "lr_scheduler": "cosine"})
     trainer = Trainer(wanted, PairStore.open(pairs, wanted), tmp_path / "run")
     assert isinstance(trainer.predictor, AttendingPredictor)
     reports = list(trainer.epochs())

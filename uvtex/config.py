@@ -141,7 +141,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
     # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
     "atlas": {
-        "lr": 2e-3,
+        "lr": 1e-3,
         "beta1": 0.9,
         "w_flow": 1.0,
         "w_render": 0.3,
