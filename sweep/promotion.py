@@ -32,9 +32,14 @@ def decide(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> Dec
         met = ", ".join(f"{t.metric} {metrics[t.metric]:.4g}" for t in thresholds)
         return Decision(True, value, f"passes with {met}")
     worst = min(thresholds, key=lambda t: t.slack(metrics[t.metric]))
-    return Decision(
-        False, value, f"{worst.metric} {metrics[worst.metric]:.4g} misses {worst} by the most"
-    )
+    figure = _apart(metrics[worst.metric], worst.value)
+    return Decision(False, value, f"{worst.metric} {figure} misses {worst} by the most")
+
+
+def _apart(value: float, threshold: float) -> str:
+    """``value`` to four digits, or to as many as it takes not to read like ``threshold``."""
+    texts = (f"{value:.{digits}g}" for digits in range(4, 18))
+    return next((text for text in texts if float(text) != threshold), f"{value:.4g}")
 
 
 def best(epochs: Sequence[Mapping[str, float]], thresholds: Sequence[Threshold]) -> int:

@@ -99,6 +99,15 @@ def test_reason_names_the_threshold_that_is_missed_by_the_most() -> None:
     assert reason == "lpips_view 0.9 misses lpips_view <= 0.5 by the most"
 
 
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [(0.50704, "0.507"), (0.507996, "0.507996"), (0.5079999999, "0.5079999999")],
+)
+def test_a_near_miss_never_reads_like_the_threshold(figure: float, told: str) -> None:
+    reason = decide({"ssim_uv": figure}, [Threshold(metric="ssim_uv", at_least=0.508)]).reason
+    assert reason == f"ssim_uv {told} misses ssim_uv >= 0.508 by the most"
+
+
 @given(st.lists(st.tuples(metric, metric), min_size=1, max_size=12))
 def test_best_epoch_is_the_first_with_the_largest_margin(values: list[tuple[float, float]]) -> None:
     epochs = [{"ssim_uv": a, "lpips_view": b} for a, b in values]
