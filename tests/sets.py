@@ -109,14 +109,24 @@ def shoot(texture: np.ndarray, uv: np.ndarray, ground: int = 110) -> np.ndarray:
 
 
 def make_showroom(
-    folder: Path, liveries: int = 4, cameras: int = 3, size: int = 32, texels: int = 32
+    folder: Path,
+    liveries: int = 4,
+    cameras: int = 3,
+    size: int = 32,
+    texels: int = 32,
+    same: int = 0,
 ) -> Path:
-    """A data set of made plates, its views composed from them as a build does it."""
+    """A data set of made plates, its views composed from them as a build does it.
+
+    Args:
+        same: rows at the top of the atlas that all liveries have alike.
+    """
     rng = np.random.default_rng(0)
     for name in ("views", "textures", "masks", "uv_maps", "plates"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     paints = [paint(rng, texels) for _ in range(liveries)]
     for livery, texture in enumerate(paints):
+        texture[:same] = paints[0][:same]
         Image.fromarray(texture).save(folder / f"textures/{livery}.png")
     batch = torch.from_numpy(np.stack(paints)).permute(0, 3, 1, 2).float() / 255
     records = []

@@ -11,7 +11,8 @@ import torch
 from tests.sets import make_showroom
 from uvtex.config import Augment, resolve
 from uvtex.data.batch import Batch
-from uvtex.data.recolour import DARKEST, draw, recoloured
+from uvtex.data.fixed import LEAST, fixed
+from uvtex.data.recolour import DARKEST, draw, kept, recoloured
 from uvtex.data.store import PairStore
 from uvtex.showroom.compose import compose
 
@@ -28,33 +29,80 @@ def first(store: PairStore, augment: Augment | None = None, epoch: int = 1) -> B
     return next(store.train_batches(6, 0, epoch, augment))
 
 
-def test_views_are_those_of_the_recoloured_texture(store: PairStore) -> None:
-    plates = store._contents.plates
-    assert plates is not None
-    batch = first(store)
-    changed = recoloured(batch, plates, 1.0, "key")
-    for view, camera in ((changed.pair.a, batch.camera_a), (changed.pair.b, batch.camera_b)):
+@pytest.fixture(scope="module")
+def half_fixed(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
+    """No livery paints the upper half of its atlas."""
+    folder = tmp_path_factory.mktemp("half") / "set"
+    values = {"image_size": 32, "device": "cpu", "val_split": 0.2}
+    return PairStore.open(make_showroom(folder, liveries=LEAST + 2, same=16), resolve(values))
+
+
+def changed(store: PairStore, batch: Batch) -> Batch:
+    assert store._kept is not None
+    return recoloured(batch, *store._kept, 1.0, "key")
+
+
+@pytest.mark.parametrize("name", ["store", "half_fixed"])
+def test_views_are_those_of_the_recoloured_texture(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue(name)
+    plates, batch = store._contents.plates, first(store)
+    after = changed(store, batch)
+    for view, camera in ((after.pair.a, batch.camera_a), (after.pair.b, batch.camera_b)):
         parts = (x[camera].float() for x in plates.parts)
-        expected = compose((changed.pair.texture + 1) / 2, *parts) * 2 - 1
+        expected = compose((after.pair.texture + 1) / 2, *parts) * 2 - 1
         # Views are bytes, and what is brighter than white was clipped.
         assert (view - expected).abs().mean() < 0.005
-    apart = [(x - y).abs().mean() for x, y in zip(_parts(changed), _parts(batch), strict=True)]
-    assert min(apart) > 0.02
-    assert torch.equal(changed.pair.mask_a, batch.pair.mask_a)
+    apart = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
+    assert min(apart) > 0.01
+    assert torch.equal(after.pair.mask_a, batch.pair.mask_a)
 
 
 def _parts(batch: Batch) -> tuple[torch.Tensor, ...]:
     return batch.pair.texture, batch.pair.a, batch.pair.b
 
 
-def test_what_is_no_paint_stays(store: PairStore) -> None:
-    plates = store._contents.plates
+def test_what_no_livery_paints_keeps_its_colours(half_fixed: PairStore) -> None:
+    before = first(half_fixed)
+    texture = changed(half_fixed, before).pair.texture
+    torch.testing.assert_close(
+        texture[..., :16, :], before.pair.texture[..., :16, :], atol=0.01, rtol=0
+    )
+    assert (texture[..., 16:, :] - before.pair.texture[..., 16:, :]).abs().mean() > 0.05
+
+
+def test_what_stays_is_a_texture_and_what_cameras_see_of_it(half_fixed: PairStore) -> None:
+    plates = half_fixed._contents.plates
     assert plates is not None
+    everything = kept(torch.ones(4, 32, 32), plates)
+    assert torch.equal(everything.texture, torch.ones(1, 3, 32, 32))
+    painted = plates.falling.permute(0, 3, 1, 2) > 0
+    torch.testing.assert_close(everything.views[painted], torch.ones(int(painted.sum())))
+    nothing = kept(torch.zeros(4, 32, 32), plates)
+    assert not nothing.texture.any()
+    assert not nothing.views.any()
+
+
+def test_texels_are_fixed_where_enough_liveries_agree() -> None:
+    draw = torch.Generator().manual_seed(0)
+    liveries = torch.randint(0, 256, (LEAST, 3, 4, 4), generator=draw).to(torch.uint8)
+    liveries[:, :, :2] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None]
+    liveries[0, :, :2] += 4  # as if resized or compressed by another program
+    colour = fixed(liveries)
+    expected = torch.tensor([12.0, 22.0, 32.0])[:, None, None].expand(3, 2, 4) / 127.5 - 1
+    torch.testing.assert_close(colour[:3, :2], expected)
+    assert torch.equal(colour[3], (torch.arange(4) < 2).float()[:, None].expand(4, 4))
+    assert not colour[:, 2:].any()
+    assert not fixed(liveries[1:]).any(), "fewer say too little"
+
+
+def test_what_is_no_paint_stays(store: PairStore) -> None:
     batch = first(store)
-    changed = recoloured(batch, plates, 1.0, "key")
+    after = changed(store, batch)
     for view, before, mask in (
-        (changed.pair.a, batch.pair.a, batch.pair.mask_a),
-        (changed.pair.b, batch.pair.b, batch.pair.mask_b),
+        (after.pair.a, batch.pair.a, batch.pair.mask_a),
+        (after.pair.b, batch.pair.b, batch.pair.mask_b),
     ):
         background = (mask == 0).expand_as(view)
         torch.testing.assert_close(view[background], before[background], atol=1e-5, rtol=0)
@@ -98,7 +146,5 @@ def test_a_set_without_plates_keeps_its_colours(tiny_set: Path) -> None:
 
 
 def test_a_batch_that_names_no_cameras_is_refused(store: PairStore) -> None:
-    plates = store._contents.plates
-    assert plates is not None
     with pytest.raises(ValueError, match="which cameras"):
-        recoloured(replace(first(store), camera_a=None), plates, 1.0, "key")
+        changed(store, replace(first(store), camera_a=None))

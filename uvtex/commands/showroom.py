@@ -20,6 +20,9 @@ def showroom() -> None:
 @click.option("--cameras", type=int, help="Cameras around the car.")
 @click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses, as above.")
 @click.option("--liveries", metavar="N|DIR", help="Procedural liveries, or a folder of textures.")
+@click.option(
+    "--template", metavar="PNG|DIR", help="What procedural liveries leave unpainted, as below."
+)
 @click.option("--samples", type=int, help="Light paths a pixel.")
 @click.option("--supersample", type=int, help="UV samples along a pixel's side; 3 by default.")
 @click.option("--no-views", is_flag=True, help="Plates and textures only: much smaller on disk.")
@@ -45,11 +48,16 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     z up, metres, from the middle of the car on the floor; fov in degrees:
       [{"name": "front", "eye": [7, 1.5, 1.2], "target": [0, 0, 0.5], "fov": 35}]
 
+    A template is what the car's atlas holds beside paint: glass, lamps, the interior. It lies over
+    procedural liveries, so that they have what yours have: a PNG that is transparent where liveries
+    are painted, or a folder of your liveries, of which it is what all have alike.
+
     \b
     Example:
       uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
       uvtex showroom build data/mine --car car.glb --liveries liveries/ --texture-size 1024
-      uvtex showroom build data/many --car car.glb --liveries 100 --texture-size 1024
+      uvtex showroom build data/many --car car.glb --liveries 400 --template liveries/ \
+          --texture-size 1024
     """
     from uvtex.commands.bars import stages
     from uvtex.config import load_yaml, validate

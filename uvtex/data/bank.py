@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvtex.data.fixed import fixed
+
 NO_PAINT = -32768
 LENDERS = 8
 MOST_LIVERIES = 256
@@ -45,6 +47,7 @@ class Bank:
     lender: Tensor  # int32 [K, M, S, S] texels (row * S + column) that camera k sees
     share: Tensor  # float16 [K, M, S, S] of each lender; they sum to 1, or to 0 where none can lend
     doubt: Tensor  # float32 [K, 1, S, S] mean difference of their colours, of the range; 1 for none
+    fixed: Tensor  # float32 [4, S, S] what no livery paints: colour in [-1, 1], and 1; else 0
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
@@ -161,8 +164,10 @@ def make(
 ) -> Bank:
     """A :class:`Bank` of what is measured, with what follows from it."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
-    lent = lenders(liveries, able(flow, hits, falling))
-    return Bank(flow, seen, paint, falling, reflected, hits, *lent)
+    lender, share, doubt = lenders(liveries, able(flow, hits, falling))
+    same = fixed(liveries)
+    doubt = doubt.masked_fill(same[3:] > 0, 0)
+    return Bank(flow, seen, paint, falling, reflected, hits, lender, share, doubt, same)
 
 
 def able(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:

@@ -51,14 +51,20 @@ def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
     return _sized(picture.convert("RGB"), size)
 
 
-def resized(rgb: np.ndarray, size: int) -> np.ndarray:
-    """What :func:`read_rgb` gives at ``size`` for a picture that it read whole as ``rgb``."""
-    return _sized(Image.fromarray(rgb), size)
+def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """What :func:`read_rgb` or :func:`read_rgba` gives at ``size`` for one that it read whole."""
+    return _sized(Image.fromarray(picture), size)
 
 
 def read_grey(path: Path, size: int | None = None) -> np.ndarray:
     """A mask as uint8 [H, W]; see :func:`read_rgb`."""
     return _sized(_open(path).convert("L"), size)
+
+
+def read_rgba(path: Path, size: int | None = None) -> np.ndarray:
+    """A picture and how opaque it is, uint8 [H, W, 4], opaque where it says nothing of it; see
+    :func:`read_rgb`. Colours are not mixed with those of what cannot be seen."""
+    return _sized(_open(path).convert("RGBA"), size)
 
 
 def read_alpha(path: Path) -> np.ndarray | None:

@@ -2,7 +2,8 @@
 
 What a view shows of its paint is told from the light that falls on it and the light that it
 reflects without; so the view of the recoloured car is known exactly, pixel by pixel, without its
-texture: in linear light all that is done to the paint commutes with the mean over a pixel.
+texture: in linear light all that is done to the paint commutes with the mean over a pixel. What no
+livery paints keeps its colours: its part of a pixel is set aside first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from uvtex.data.batch import Batch
 from uvtex.data.views import Plates
-from uvtex.showroom.compose import linear_from_srgb, srgb_from_linear
+from uvtex.showroom.compose import linear_from_srgb, sample, srgb_from_linear
 
 DARKEST = 0.5
 """Least gain of a channel, in linear light."""
@@ -39,7 +40,21 @@ class Recolouring(NamedTuple):
         return images.gather(1, self.order[:, :, None, None].expand_as(images))
 
 
-def recoloured(batch: Batch, plates: Plates, share: float, key: str) -> Batch:
+class Kept(NamedTuple):
+    """What no livery paints, linear light; zero where liveries paint."""
+
+    texture: Tensor  # float32 [1, 3, S, S]
+    views: Tensor  # float32 [K, 3, S, S] its part of what each camera's pixels see of the atlas
+
+
+def kept(fixed: Tensor, plates: Plates) -> Kept:
+    """Of ``fixed`` [4, S, S], see :class:`uvtex.data.bank.Bank`, and as the cameras see it."""
+    texture = (linear_from_srgb((fixed[:3] + 1) / 2) * fixed[3:])[None]
+    size = (plates.size, plates.size)
+    return Kept(texture, torch.cat([sample(texture, uv, size) for uv in plates.uv]))
+
+
+def recoloured(batch: Batch, plates: Plates, stays: Kept, share: float, key: str) -> Batch:
     """``batch`` with about ``share`` of its liveries in other colours, in both their views.
 
     Which, and how, is a function of ``key``, the same on every device. What is no paint stays. The
@@ -52,9 +67,10 @@ def recoloured(batch: Batch, plates: Plates, share: float, key: str) -> Batch:
     if batch.camera_a is None or batch.camera_b is None:
         raise ValueError("the batch does not say which cameras took its views")
     change = draw(len(pair.a), share, key, pair.a.device)
-    texture = srgb_from_linear(change(linear_from_srgb((pair.texture + 1) / 2))) * 2 - 1
-    a = _view(pair.a, plates, batch.camera_a, change)
-    b = _view(pair.b, plates, batch.camera_b, change)
+    paint = linear_from_srgb((pair.texture + 1) / 2) - stays.texture
+    texture = srgb_from_linear(stays.texture + change(paint)) * 2 - 1
+    a = _view(pair.a, plates, stays, batch.camera_a, change)
+    b = _view(pair.b, plates, stays, batch.camera_b, change)
     return replace(batch, pair=replace(pair, a=a, b=b, texture=texture))
 
 
@@ -72,7 +88,7 @@ def draw(count: int, share: float, key: str, device: torch.device) -> Recolourin
     return Recolouring(*(x.to(device, non_blocking=True) for x in (order, gain)))
 
 
-def _view(view: Tensor, plates: Plates, camera: Tensor, change: Recolouring) -> Tensor:
+def _view(view: Tensor, plates: Plates, stays: Kept, camera: Tensor, change: Recolouring) -> Tensor:
     """The view [B, 3, S, S] in [-1, 1] of the recoloured car.
 
     A pixel is ``falling * paint + reflected``, in linear light; see :mod:`uvtex.showroom.compose`.
@@ -81,6 +97,7 @@ def _view(view: Tensor, plates: Plates, camera: Tensor, change: Recolouring) -> 
         x[camera].permute(0, 3, 1, 2).float() for x in (plates.falling, plates.reflected)
     )
     lit = linear_from_srgb((view + 1) / 2) - reflected
-    paint = change(lit / falling.clamp_min(LEAST))
+    still = stays.views[camera]
+    paint = still + change(lit / falling.clamp_min(LEAST) - still)
     changed = srgb_from_linear(paint * falling + reflected) * 2 - 1
     return torch.where(falling.amin(dim=1, keepdim=True) > LEAST, changed, view)

@@ -50,10 +50,12 @@ class Cameras(nn.Module):
     lender: Tensor
     share: Tensor
     doubt: Tensor
+    fixed: Tensor
     weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
     reach: Tensor  # [K, 1, S, S] the same of each texel
     lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
     footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
+    fixed_paint: Tensor  # [4, S, S] what no livery paints, linear, and 1; else 0
 
     def __init__(self, bank: Bank) -> None:
         super().__init__()
@@ -69,6 +71,9 @@ class Cameras(nn.Module):
         self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
         self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
         self.register_buffer("footprint", footprint(self.flow) * self.seen, persistent=False)
+        linear = linear_from_srgb((self.fixed[:3] + 1) / 2)
+        fixed_paint = torch.cat([linear, torch.ones_like(linear[:1])]) * self.fixed[3:]
+        self.register_buffer("fixed_paint", fixed_paint, persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
         """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
@@ -107,6 +112,11 @@ class Cameras(nn.Module):
             share = self.share[camera, m].flatten(1).to(flat.dtype)
             lent = lent + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
         return lent.view(texture.shape)
+
+
+def known_or(fixed: Tensor, images: Tensor) -> Tensor:
+    """``images`` [B, 3, S, S], but what is ``fixed`` [4, S, S] as :class:`Bank` has it."""
+    return torch.where(fixed[3:] > 0, fixed[:3], images)
 
 
 def footprint(flow: Tensor) -> Tensor:
@@ -201,19 +211,22 @@ class AtlasPredictor(Predictor):
                 straight = warped(straight, sight.pose.detach())
             paint = cameras.albedo(straight, camera)
             nearest = cameras.nearest(paint, camera).clamp(0, 1)
-            first = sharp = cameras.gather(paint, camera).clamp(0, 1)
+            first = cameras.gather(paint, camera).clamp(0, 1)
+            sharp = known_or(cameras.fixed_paint, first)
             shows = cameras.weight[camera] > 0
             at = cameras.aim(camera)
             for _ in range(SHARPENINGS):
                 miss = (paint - project(sharp, at)) * shows
                 sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
+                sharp = known_or(cameras.fixed_paint, sharp)
             nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
             seen = cameras.seen[camera].float()
             trusted = seen * cameras.reach[camera]
-            area = trusted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
-            mean = (sharp * trusted).sum(dim=(2, 3), keepdim=True) / area
+            painted = trusted * (1 - cameras.fixed[3:])
+            area = painted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
+            mean = (sharp * painted).sum(dim=(2, 3), keepdim=True) / area
             lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
-            base = sharp * seen + lent * (1 - seen)
+            base = known_or(cameras.fixed, sharp * seen + lent * (1 - seen))
             density = torch.log1p(cameras.hits[camera]) / 3
             known = [base, first * seen, lent, mean.expand_as(base), nearest * seen]
             about = [seen, trusted, cameras.doubt[camera], density, seen * density]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uvtex.showroom.cameras import Camera
     from uvtex.showroom.own_car import OwnCar
     from uvtex.showroom.plates import Plate
+    from uvtex.showroom.template import Template
 
 Progress = Callable[[str], None]
 """Called with one line whenever there is something to tell."""
@@ -69,12 +70,13 @@ def build(
         return out / "manifest.json"
     tracer()  # before anything is written
     car = _own_car(settings, tell)
+    layer = _template(settings, tell)
     if not (out / SETTINGS).is_file():
         _check_liveries(settings, tell)
         _folder(out)
         write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
     advance = stage or _in_lines(tell)
-    textures = _paint(_pictures(settings, sealed, car), out, advance)
+    textures = _paint(_pictures(settings, sealed, car, layer), out, advance)
     if car is not None:
         _mark(settings, out, car)
     _write_seams(out, car)
@@ -125,6 +127,16 @@ def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
     for line in car.remarks:
         tell(line)
     return car
+
+
+def _template(settings: ShowroomSettings, tell: Progress) -> Template | None:
+    if settings.template is None:
+        return None
+    from uvtex.showroom import template
+
+    layer = template.read(Path(settings.template), settings.texture_size)
+    tell(f"{settings.template}: no livery paints {100 * layer.share.mean():.1f} % of the atlas")
+    return layer
 
 
 def _mark(settings: ShowroomSettings, out: Path, car: OwnCar) -> None:
@@ -188,7 +200,7 @@ def _paint(
 
 
 def _pictures(
-    settings: ShowroomSettings, sealed: ShowroomSettings, car: OwnCar | None
+    settings: ShowroomSettings, sealed: ShowroomSettings, car: OwnCar | None, layer: Template | None
 ) -> dict[str, Callable[[], NDArray[np.uint8]]]:
     """Livery -> what makes its texture."""
     size = settings.texture_size
@@ -198,8 +210,13 @@ def _pictures(
         from uvtex.showroom.subject import PAINT
 
         surface = own_texels(car.subject.meshes[PAINT], samples(size)) if car else None
+
+        def livery(seed: int) -> NDArray[np.uint8]:
+            picture = paint(seed, size, surface)
+            return picture if layer is None else layer.over(picture)
+
         seeds = {f"livery_{n:03d}": livery_seed(settings, n) for n in range(sealed.liveries)}
-        return {name: partial(paint, seed, size, surface) for name, seed in seeds.items()}
+        return {name: partial(livery, seed) for name, seed in seeds.items()}
     from uvtex.data.pictures import read_rgb
 
     files = livery_files.find(Path(settings.livery_dir))

@@ -10,7 +10,7 @@ from uvtex.errors import ConfigError, DataError
 from uvtex.showroom import livery_files, poses
 from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
-PLACES = ("car.file", "livery_dir")
+PLACES = ("car.file", "livery_dir", "template")
 """Keys that say where something lay; two sets that differ in them alone are the same."""
 
 
@@ -30,6 +30,8 @@ def seal(settings: ShowroomSettings) -> ShowroomSettings:
         found = livery_files.digest(liveries)
         _same(str(folder), settings.livery_sha256, found)
         changed.update(livery_dir=_name(folder), livery_sha256=found, liveries=len(liveries))
+    if settings.template is not None:
+        changed.update(_sealed_template(settings))
     if settings.poses is not None:
         named = poses.named(settings.poses)
         found_problems = poses.problems(named)
@@ -69,6 +71,21 @@ def _sealed_car(car: CarSettings) -> CarSettings:
     found = livery_files.sha256(path)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
+
+
+def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
+    path = Path(settings.template or "")
+    if settings.livery_dir is not None:
+        raise ConfigError(
+            f"template: {path} is for procedural liveries; those in {settings.livery_dir} are "
+            "taken as they are"
+        )
+    if path.is_dir():
+        found = livery_files.digest(livery_files.find(path))
+    else:
+        found = livery_files.sha256(path)
+    _same(str(path), settings.template_sha256, found)
+    return {"template": _name(path), "template_sha256": found}
 
 
 def _same(what: str, wanted: str | None, found: str) -> None:

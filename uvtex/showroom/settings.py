@@ -66,6 +66,11 @@ class ShowroomSettings(Settings):
     """Folder of textures; only its name is kept with the set."""
     livery_sha256: str | None = None
     """Of the names and contents in ``livery_dir``; filled in by the build."""
+    template: str | None = None
+    """What no livery paints, laid over the procedural ones: a picture that is transparent where
+    liveries are painted, or a folder of liveries; only its name is kept with the set."""
+    template_sha256: str | None = None
+    """Of the file, or of the folder as ``livery_sha256`` is; filled in by the build."""
     poses: tuple[Pose, ...] | None = Field(default=None, min_length=1, max_length=999)
     """None: ``cameras`` of them all around the car."""
     views: Literal[False] | None = None
