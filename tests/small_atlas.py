@@ -1,6 +1,11 @@
 """Preset atlas at the size of a test."""
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from uvtex.config import TrainConfig, resolve
+from uvtex.models.atlas import Cameras
+from uvtex.models.sight import Sight, moved
 
 SIZE = 32
 
@@ -16,3 +21,10 @@ def config(**values: object) -> TrainConfig:
         "thresholds": [{"metric": "ssim_uv", "at_least": 0.1}],
     }
     return resolve(small, values)
+
+
+def sight_of(cameras: Cameras, camera: Tensor, pose: Tensor | None = None) -> Sight:
+    """What a predictor would say that is sure of its ``camera`` [B]."""
+    scores = F.one_hot(camera, len(cameras.flow)).float() * 9
+    flow = cameras.flow[camera]
+    return Sight(scores, camera, pose, flow if pose is None else moved(flow, pose))

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from tests.sets import make_set
-from tests.small_atlas import SIZE, config
+from tests.small_atlas import SIZE, config, sight_of
 from uvtex import losses
 from uvtex.config import resolve
 from uvtex.data import bank as banks
@@ -23,7 +21,7 @@ from uvtex.evaluate import mean_colour, measure
 from uvtex.models import build
 from uvtex.models.atlas import AtlasPredictor, Cameras, PlateRenderer
 from uvtex.models.attend import AttendingPredictor
-from uvtex.models.sight import Sight, inverse, moved, warped
+from uvtex.models.sight import inverse, moved, warped
 from uvtex.passes import forward
 from uvtex.trainer import Trainer
 
@@ -36,12 +34,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(data: Path) -> PairStore:
     return PairStore.open(data, config())
-
-
-def sight_of(cameras: Cameras, camera: Tensor, pose: Tensor | None = None) -> Sight:
-    scores = F.one_hot(camera, len(cameras.flow)).float() * 9
-    flow = cameras.flow[camera]
-    return Sight(scores, camera, pose, flow if pose is None else moved(flow, pose))
 
 
 # -- poses

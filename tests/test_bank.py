@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sets import make_set, make_showroom, paint, shoot, uv_map
+from tests.sets import make_set, paint, shoot, uv_map
 from tests.small_atlas import SIZE, config
 from uvtex.data import bank as banks
 from uvtex.data import lights
@@ -106,20 +106,6 @@ def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) ->
         colours = image[:, hidden[0]]
         torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)
         assert (colours.abs() > 0.01).any(), "mid grey is no livery's mean"
-
-
-def test_what_no_livery_paints_is_known_seen_or_not(tmp_path: Path) -> None:
-    folder = make_showroom(tmp_path / "set", liveries=10, same=SIZE // 2)
-    store = PairStore.open(folder, config(val_split=0.2))
-    batch = next(store.val_batches(6))
-    half = (..., slice(SIZE // 2), slice(None))
-    with torch.no_grad():
-        texture, sight = AtlasPredictor(store.bank, 0.15).predict(batch.pair.a)
-    seen = store.bank.seen[sight.camera][half]
-    assert seen.any()
-    assert not seen.all()
-    torch.testing.assert_close(texture[half], batch.pair.texture[half], atol=1e-5, rtol=0)
-    assert not store.bank.doubt[half].any()
 
 
 @pytest.mark.parametrize("rows", [1, 40])

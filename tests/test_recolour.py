@@ -11,7 +11,7 @@ import torch
 from tests.sets import make_showroom
 from uvtex.config import Augment, resolve
 from uvtex.data.batch import Batch
-from uvtex.data.fixed import LEAST, fixed
+from uvtex.data.fixed import LEAST
 from uvtex.data.recolour import DARKEST, draw, kept, recoloured
 from uvtex.data.store import PairStore
 from uvtex.showroom.compose import compose
@@ -82,19 +82,6 @@ def test_what_stays_is_a_texture_and_what_cameras_see_of_it(half_fixed: PairStor
     nothing = kept(torch.zeros(4, 32, 32), plates)
     assert not nothing.texture.any()
     assert not nothing.views.any()
-
-
-def test_texels_are_fixed_where_enough_liveries_agree() -> None:
-    draw = torch.Generator().manual_seed(0)
-    liveries = torch.randint(0, 256, (LEAST, 3, 4, 4), generator=draw).to(torch.uint8)
-    liveries[:, :, :2] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None]
-    liveries[0, :, :2] += 4  # as if resized or compressed by another program
-    colour = fixed(liveries)
-    expected = torch.tensor([12.0, 22.0, 32.0])[:, None, None].expand(3, 2, 4) / 127.5 - 1
-    torch.testing.assert_close(colour[:3, :2], expected)
-    assert torch.equal(colour[3], (torch.arange(4) < 2).float()[:, None].expand(4, 4))
-    assert not colour[:, 2:].any()
-    assert not fixed(liveries[1:]).any(), "fewer say too little"
 
 
 def test_what_is_no_paint_stays(store: PairStore) -> None:

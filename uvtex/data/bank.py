@@ -164,10 +164,8 @@ def make(
 ) -> Bank:
     """A :class:`Bank` of what is measured, with what follows from it."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
-    lender, share, doubt = lenders(liveries, able(flow, hits, falling))
-    same = fixed(liveries)
-    doubt = doubt.masked_fill(same[3:] > 0, 0)
-    return Bank(flow, seen, paint, falling, reflected, hits, lender, share, doubt, same)
+    lent = lenders(liveries, able(flow, hits, falling))
+    return Bank(flow, seen, paint, falling, reflected, hits, *lent, fixed(liveries))
 
 
 def able(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:

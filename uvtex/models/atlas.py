@@ -30,6 +30,11 @@ SHARPENINGS = 4
 """More gain nothing: docs/log.md, 2026-11-23."""
 DARK = 0.01
 """Light on a white wall below which a pixel says nothing of its paint."""
+OTHER = 0.2
+"""How far a pixel's colour, in [-1, 1], may be from that of what no livery paints: a tenth of the
+range is more than noise and 8 bits make;"""
+WHOLE = 0.9
+"""and the share of the pixel that has to be of it to tell."""
 KNOWN = 28
 """Channels of what is known of a texture before anything is learnt."""
 PLACES = 8
@@ -56,6 +61,8 @@ class Cameras(nn.Module):
     lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
     footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
     fixed_paint: Tensor  # [4, S, S] what no livery paints, linear, and 1; else 0
+    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] pixels that show nothing else, as they then look
+    fixed_whole: Tensor  # bool [K, 1, S, S] which these are
 
     def __init__(self, bank: Bank) -> None:
         super().__init__()
@@ -74,6 +81,11 @@ class Cameras(nn.Module):
         linear = linear_from_srgb((self.fixed[:3] + 1) / 2)
         fixed_paint = torch.cat([linear, torch.ones_like(linear[:1])]) * self.fixed[3:]
         self.register_buffer("fixed_paint", fixed_paint, persistent=False)
+        each = torch.arange(len(self.flow), device=self.flow.device)[:, None]
+        shown = torch.cat([project(fixed_paint[None], self.aim(camera)) for camera in each])
+        view = srgb_from_linear(self.falling * shown[:, :3] + self.reflected) * 2 - 1
+        self.register_buffer("fixed_view", view, persistent=False)
+        self.register_buffer("fixed_whole", shown[:, 3:] > WHOLE, persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
         """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
@@ -91,6 +103,17 @@ class Cameras(nn.Module):
         """The paint [B, 3, S, S] of the pixel that each texel lies in: mixed with no other's."""
         grid = self.flow[camera].permute(0, 2, 3, 1)
         return F.grid_sample(paint, grid, mode="nearest", align_corners=False)
+
+    def fixed_in(self, view: Tensor, camera: Tensor) -> Tensor:
+        """Which texels can be taken to be what no livery paints, by views in [-1, 1]: [B, 1, S, S].
+
+        All that the training liveries have alike, but for those in a pixel that shows nothing else
+        and yet looks otherwise: a new livery may paint what none has.
+        """
+        other = (view - self.fixed_view[camera]).abs().amax(dim=1, keepdim=True) > OTHER
+        other = other & self.fixed_whole[camera]
+        painted = self.nearest(other.float(), camera) * self.seen[camera] > 0
+        return (self.fixed[3:] > 0) & ~painted
 
     def aim(self, camera: Tensor) -> Aim:
         """Which texels the pixels of each camera see."""
@@ -112,11 +135,6 @@ class Cameras(nn.Module):
             share = self.share[camera, m].flatten(1).to(flat.dtype)
             lent = lent + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
         return lent.view(texture.shape)
-
-
-def known_or(fixed: Tensor, images: Tensor) -> Tensor:
-    """``images`` [B, 3, S, S], but what is ``fixed`` [4, S, S] as :class:`Bank` has it."""
-    return torch.where(fixed[3:] > 0, fixed[:3], images)
 
 
 def footprint(flow: Tensor) -> Tensor:
@@ -212,24 +230,26 @@ class AtlasPredictor(Predictor):
             paint = cameras.albedo(straight, camera)
             nearest = cameras.nearest(paint, camera).clamp(0, 1)
             first = cameras.gather(paint, camera).clamp(0, 1)
-            sharp = known_or(cameras.fixed_paint, first)
+            fixed = cameras.fixed_in(straight, camera)
+            sharp = torch.where(fixed, cameras.fixed_paint[:3], first)
             shows = cameras.weight[camera] > 0
             at = cameras.aim(camera)
             for _ in range(SHARPENINGS):
                 miss = (paint - project(sharp, at)) * shows
                 sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
-                sharp = known_or(cameras.fixed_paint, sharp)
+                sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
             nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
             seen = cameras.seen[camera].float()
             trusted = seen * cameras.reach[camera]
-            painted = trusted * (1 - cameras.fixed[3:])
+            painted = trusted * ~fixed
             area = painted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
             mean = (sharp * painted).sum(dim=(2, 3), keepdim=True) / area
             lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
-            base = known_or(cameras.fixed, sharp * seen + lent * (1 - seen))
+            base = torch.where(fixed, cameras.fixed[:3], sharp * seen + lent * (1 - seen))
             density = torch.log1p(cameras.hits[camera]) / 3
             known = [base, first * seen, lent, mean.expand_as(base), nearest * seen]
-            about = [seen, trusted, cameras.doubt[camera], density, seen * density]
+            doubt = cameras.doubt[camera] * ~fixed
+            about = [seen, trusted, doubt, density, seen * density]
         return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
 
 

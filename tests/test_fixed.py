@@ -1,0 +1,62 @@
+"""What no livery paints: found in the training liveries, and known to preset atlas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.sets import make_showroom
+from tests.small_atlas import SIZE, config, sight_of
+from uvtex.data.fixed import LEAST, fixed
+from uvtex.data.store import PairStore
+from uvtex.models.atlas import AtlasPredictor, Cameras
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
+    """No livery paints the upper half of its atlas."""
+    folder = tmp_path_factory.mktemp("fixed") / "set"
+    make_showroom(folder, liveries=LEAST + 2, same=SIZE // 2)
+    return PairStore.open(folder, config(val_split=0.2))
+
+
+def test_texels_are_fixed_where_enough_liveries_agree() -> None:
+    draw = torch.Generator().manual_seed(0)
+    liveries = torch.randint(0, 256, (LEAST, 3, 4, 4), generator=draw).to(torch.uint8)
+    liveries[:, :, :2] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None]
+    liveries[0, :, :2] += 4  # as if resized or compressed by another program
+    colour = fixed(liveries)
+    expected = torch.tensor([12.0, 22.0, 32.0])[:, None, None].expand(3, 2, 4) / 127.5 - 1
+    torch.testing.assert_close(colour[:3, :2], expected)
+    assert torch.equal(colour[3], (torch.arange(4) < 2).float()[:, None].expand(4, 4))
+    assert not colour[:, 2:].any()
+    assert not fixed(liveries[1:]).any(), "fewer say too little"
+
+
+def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
+    batch = next(store.val_batches(6))
+    predictor = AtlasPredictor(store.bank, 0.15)
+    half = (..., slice(SIZE // 2), slice(None))
+    with torch.no_grad():
+        guess = predictor._evidence(batch.pair.a, sight_of(predictor.cameras, batch.camera_a))
+    seen = predictor.cameras.seen[batch.camera_a][half]
+    assert seen.any()
+    assert not seen.all()
+    torch.testing.assert_close(guess[:, :3][half], batch.pair.texture[half], atol=1e-5, rtol=0)
+
+
+def test_what_is_painted_after_all_is_believed(store: PairStore) -> None:
+    """All training liveries are alike above; the view is of one that is painted there, too."""
+    cameras = Cameras(store.bank)
+    camera = torch.arange(3)
+    one = cameras.fixed[None, :3] * cameras.fixed[3:]
+    other = one.clone()
+    other[..., : SIZE // 2, : SIZE // 2] *= -1
+    views = (cameras.render(x.expand(3, 1, -1, -1, -1), camera)[:, 0] for x in (one, other))
+    as_ever, painted = (cameras.fixed_in(view, camera) for view in views)
+    assert torch.equal(as_ever, (cameras.fixed[3:] > 0).expand_as(as_ever))
+    lost = as_ever & ~painted
+    assert lost.any()
+    assert not (lost & ~cameras.seen).any(), "of what is not seen nothing else is known"
+    apart = ((other - one).abs().amax(dim=1, keepdim=True) > 0).expand_as(lost)
+    assert not (lost & ~apart)[..., : SIZE // 2, SIZE // 2 + 2 :].any()
