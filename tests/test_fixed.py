@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.sets import make_showroom
 from tests.small_atlas import SIZE, config, sight_of
@@ -57,6 +58,6 @@ def test_what_is_painted_after_all_is_believed(store: PairStore) -> None:
     assert torch.equal(as_ever, (cameras.fixed[3:] > 0).expand_as(as_ever))
     lost = as_ever & ~painted
     assert lost.any()
-    assert not (lost & ~cameras.seen).any(), "of what is not seen nothing else is known"
-    apart = ((other - one).abs().amax(dim=1, keepdim=True) > 0).expand_as(lost)
-    assert not (lost & ~apart)[..., : SIZE // 2, SIZE // 2 + 2 :].any()
+    assert not lost[..., SIZE // 2 + 3 :].any(), "what looks as ever is fixed"
+    far = F.max_pool2d(cameras.seen.float(), 3, stride=1, padding=1) == 0
+    assert not (lost & far).any(), "of what is not seen nothing else is known"

@@ -108,12 +108,13 @@ class Cameras(nn.Module):
         """Which texels can be taken to be what no livery paints, by views in [-1, 1]: [B, 1, S, S].
 
         All that the training liveries have alike, but for those in a pixel that shows nothing else
-        and yet looks otherwise: a new livery may paint what none has.
+        and yet looks otherwise, and their neighbours, of which such a pixel tells as well: a new
+        livery may paint what none has.
         """
         other = (view - self.fixed_view[camera]).abs().amax(dim=1, keepdim=True) > OTHER
         other = other & self.fixed_whole[camera]
-        painted = self.nearest(other.float(), camera) * self.seen[camera] > 0
-        return (self.fixed[3:] > 0) & ~painted
+        painted = self.nearest(other.float(), camera) * self.seen[camera]
+        return (self.fixed[3:] > 0) & (F.max_pool2d(painted, 3, stride=1, padding=1) == 0)
 
     def aim(self, camera: Tensor) -> Aim:
         """Which texels the pixels of each camera see."""
