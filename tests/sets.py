@@ -115,11 +115,13 @@ def make_showroom(
     size: int = 32,
     texels: int = 32,
     same: int = 0,
+    chequered: bool = False,
 ) -> Path:
     """A data set of made plates, its views composed from them as a build does it.
 
     Args:
-        same: rows at the top of the atlas that all liveries have alike.
+        same: rows at the top of the atlas that all liveries have alike;
+        chequered: and that are chequered, texel by texel.
     """
     rng = np.random.default_rng(0)
     for name in ("views", "textures", "masks", "uv_maps", "plates"):
@@ -127,6 +129,10 @@ def make_showroom(
     paints = [paint(rng, texels) for _ in range(liveries)]
     for livery, texture in enumerate(paints):
         texture[:same] = paints[0][:same]
+        if chequered:
+            odd = np.indices((same, texels)).sum(axis=0) % 2 == 1
+            texture[:same][odd] = (250, 40, 10)
+            texture[:same][~odd] = (5, 20, 240)
         Image.fromarray(texture).save(folder / f"textures/{livery}.png")
     batch = torch.from_numpy(np.stack(paints)).permute(0, 3, 1, 2).float() / 255
     records = []

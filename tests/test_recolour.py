@@ -12,9 +12,10 @@ from tests.sets import make_showroom
 from uvtex.config import Augment, resolve
 from uvtex.data.batch import Batch
 from uvtex.data.fixed import LEAST
-from uvtex.data.recolour import DARKEST, draw, kept, recoloured
+from uvtex.data.pictures import read_rgb
+from uvtex.data.recolour import DARKEST, Recolouring, _changed, draw, recoloured
 from uvtex.data.store import PairStore
-from uvtex.showroom.compose import compose
+from uvtex.showroom.compose import compose, linear_from_srgb, srgb_from_linear
 
 CPU = torch.device("cpu")
 
@@ -38,13 +39,22 @@ def half_fixed(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
 
 
 def changed(store: PairStore, batch: Batch) -> Batch:
-    assert store._kept is not None
-    return recoloured(batch, *store._kept, 1.0, "key")
+    contents = store._contents
+    assert contents.plates is not None
+    assert contents.kept is not None
+    return recoloured(batch, contents.plates, contents.kept, 1.0, "key")
 
 
-@pytest.mark.parametrize("name", ["store", "half_fixed"])
+@pytest.fixture(scope="module")
+def finer_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with textures of four times the views' size, and there finely chequered."""
+    folder = tmp_path_factory.mktemp("finer") / "set"
+    return make_showroom(folder, liveries=LEAST + 2, texels=128, same=64, chequered=True)
+
+
+@pytest.mark.parametrize(("name", "least"), [("store", 0.02), ("half_fixed", 0.01)])
 def test_views_are_those_of_the_recoloured_texture(
-    name: str, request: pytest.FixtureRequest
+    name: str, least: float, request: pytest.FixtureRequest
 ) -> None:
     store = request.getfixturevalue(name)
     plates, batch = store._contents.plates, first(store)
@@ -55,7 +65,7 @@ def test_views_are_those_of_the_recoloured_texture(
         # Views are bytes, and what is brighter than white was clipped.
         assert (view - expected).abs().mean() < 0.005
     apart = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
-    assert min(apart) > 0.01
+    assert min(apart) > least
     assert torch.equal(after.pair.mask_a, batch.pair.mask_a)
 
 
@@ -72,16 +82,30 @@ def test_what_no_livery_paints_keeps_its_colours(half_fixed: PairStore) -> None:
     assert (texture[..., 16:, :] - before.pair.texture[..., 16:, :]).abs().mean() > 0.05
 
 
-def test_what_stays_is_a_texture_and_what_cameras_see_of_it(half_fixed: PairStore) -> None:
-    plates = half_fixed._contents.plates
+def test_views_of_finer_textures_keep_what_no_livery_paints(finer_set: Path) -> None:
+    values = {"image_size": 32, "device": "cpu", "val_split": 0.2}
+    store = PairStore.open(finer_set, resolve(values))
+    plates, batch = store._contents.plates, first(store)
     assert plates is not None
-    everything = kept(torch.ones(4, 32, 32), plates)
-    assert torch.equal(everything.texture, torch.ones(1, 3, 32, 32))
-    painted = plates.falling.permute(0, 3, 1, 2) > 0
-    torch.testing.assert_close(everything.views[painted], torch.ones(int(painted.sum())))
-    nothing = kept(torch.zeros(4, 32, 32), plates)
-    assert not nothing.texture.any()
-    assert not nothing.views.any()
+    after = changed(store, batch)
+    files = sorted((finer_set / "textures").iterdir())
+    small = torch.stack([torch.tensor(read_rgb(file, 32)) for file in files])
+    shown = ((batch.pair.texture + 1) * 127.5).round().permute(0, 2, 3, 1)
+    which = [int((small - texture).abs().sum(dim=(1, 2, 3)).argmin()) for texture in shown]
+    whole = torch.stack([torch.tensor(read_rgb(files[i])) for i in which])
+    whole = whole.permute(0, 3, 1, 2) / 255
+    painted = srgb_from_linear(draw(len(whole), 1.0, "key", CPU)(linear_from_srgb(whole)))
+    painted[..., :64, :] = whole[..., :64, :]
+    expected = compose(painted, *(x[batch.camera_a].float() for x in plates.parts)) * 2 - 1
+    assert (after.pair.a - expected).abs().mean() < 0.004
+
+
+def test_what_was_clipped_turns_up_in_no_other_channel() -> None:
+    """A fixed texel that shines brighter than white in one channel, beside paint."""
+    still = torch.tensor([1.0, 0.1, 0.0, 0.5]).view(1, 4, 1, 1)
+    paint = torch.tensor([0.4, 0.1, 0.0]).view(1, 3, 1, 1)  # red: as bright as is seen
+    swap = Recolouring(torch.tensor([[1, 0, 2]]), torch.ones(1, 3, 1, 1))
+    torch.testing.assert_close(_changed(paint, still, swap), still[:, :3])
 
 
 def test_what_is_no_paint_stays(store: PairStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def test_another_template_is_another_set(layer: Path, car_file: Path, tmp_path: 
         (lambda p: Image.new("RGB", (32, 32)).save(p), "opaque everywhere"),
         (lambda p: Image.new("RGBA", (32, 32)).save(p), "transparent everywhere"),
         (lambda p: p.write_bytes(b"none"), "not a readable picture"),
-        (lambda p: None, "cannot be read: No such file"),
+        (lambda p: None, "no such file; give a picture, or a folder"),
+        (lambda p: os.mkfifo(p), "no such file; give a picture, or a folder"),
+        (lambda p: Image.new("RGBA", (1, 1), "#ff000080").save(p), "1x1 pixels; at least 16"),
         (lambda p: p.mkdir(), "holds no liveries"),
         (lambda p: _folder(p, "red"), "holds one livery"),
         (lambda p: _folder(p, "red", "blue"), "its 2 liveries have nothing alike"),
@@ -137,3 +140,17 @@ def test_own_liveries_are_taken_as_they_are(
     )
     assert done.exit_code == 2
     assert "is for procedural liveries" in done.output
+
+
+def test_an_unset_variable_is_no_template(car_file: Path, tmp_path: Path) -> None:
+    done = call(tmp_path / "set", "--car", car_file, "--liveries", 2, "--template", "")
+    assert done.exit_code == 2
+    assert "template: String should have at least 1 character" in done.output
+
+
+def test_what_is_odd_about_a_template_is_told(alike: Path, car_file: Path, tmp_path: Path) -> None:
+    Image.open(alike / "0.png").resize((64, 32)).save(alike / "0.png")
+    done = call(tmp_path / "set", "--car", car_file, "--liveries", 2, "--template", alike)
+    assert done.exit_code == 0, done.output
+    assert "0.png: 64 x 32, stretched to a square" in done.output
+    assert "3 liveries, which may be alike in places by chance" in done.output

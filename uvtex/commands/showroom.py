@@ -56,7 +56,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     Example:
       uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
       uvtex showroom build data/mine --car car.glb --liveries liveries/ --texture-size 1024
-      uvtex showroom build data/many --car car.glb --liveries 400 --template liveries/ \
+      uvtex showroom build data/many --car car.glb --liveries 400 --template liveries/ \\
           --texture-size 1024
     """
     from uvtex.commands.bars import stages

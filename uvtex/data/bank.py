@@ -165,7 +165,7 @@ def make(
     """A :class:`Bank` of what is measured, with what follows from it."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
     lent = lenders(liveries, able(flow, hits, falling))
-    return Bank(flow, seen, paint, falling, reflected, hits, *lent, fixed(liveries))
+    return Bank(flow, seen, paint, falling, reflected, hits, *lent, fixed([liveries]))
 
 
 def able(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ Nobody sees most of it, and nobody has to: it is the same in the next livery.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -15,9 +17,17 @@ LEAST = 8
 """Liveries; fewer are alike in places by chance."""
 
 
-def fixed(liveries: Tensor) -> Tensor:
-    """What ``liveries`` uint8 [L, 3, S, S] have alike: float32 [4, S, S], the texels' colour in
-    [-1, 1] and a 1; all 0 where liveries differ, and everywhere for fewer than LEAST."""
-    low, high = (x.float() for x in liveries.aminmax(dim=0))
-    alike = ((high - low) <= ALIKE).all(dim=0, keepdim=True) & (len(liveries) >= LEAST)
-    return torch.cat([(low + high) / 255 - 1, torch.ones_like(low[:1])]) * alike
+def fixed(liveries: Iterable[Tensor]) -> Tensor:
+    """What liveries, uint8 [l, 3, S, S] at a time, have alike: float32 [4, S, S], the texels'
+    colour in [-1, 1] and a 1; all 0 where liveries differ, and everywhere for fewer than LEAST."""
+    count, low, high = 0, None, None
+    for some in liveries:
+        least, most = some.aminmax(dim=0)
+        low = least if low is None else torch.minimum(low, least)
+        high = most if high is None else torch.maximum(high, most)
+        count += len(some)
+    if low is None or high is None:
+        raise ValueError("no liveries")
+    alike = ((high - low) <= ALIKE).all(dim=0, keepdim=True) & (count >= LEAST)
+    colour = (low.float() + high.float()) / 255 - 1
+    return torch.cat([colour, torch.ones_like(colour[:1])]) * alike

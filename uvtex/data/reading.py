@@ -16,14 +16,18 @@ from uvtex.data import bank as banks
 from uvtex.data import digests, pictures
 from uvtex.data import flow as flows
 from uvtex.data.digests import Table
+from uvtex.data.fixed import fixed
 from uvtex.data.manifest import Record
-from uvtex.data.stacks import Space, Stack
+from uvtex.data.recolour import Kept, kept
+from uvtex.data.stacks import Places, Space, Stack
 from uvtex.data.views import Composed, Pictures, Plates, Views, keep, read_light, read_plates
 from uvtex.errors import DataError
 
 COLUMNS = ("view", "texture", "mask", "map", "plate")
 """Of :attr:`Contents.index`: where each part of a record is."""
 
+CHUNK = 16
+"""Textures compared at once."""
 MOST_SAMPLES = 4
 """Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
 
@@ -57,6 +61,8 @@ class Contents:
     index: Tensor  # int64 [N, 5] on the host, by COLUMNS
     paints: Table | None
     """Digests of the textures as views are composed from them, where they are."""
+    kept: Kept | None
+    """What no livery of the training side paints, where views are composed."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,38 @@ def read(folder: Path, files: Listing, size: int, space: Space, val: Sequence[in
     if plates is None:
         maps, index = _cameras(folder, files, size, space.device, val)
         views = Pictures(_views(folder, files, size, space))
-        return Contents(views, textures, masks, maps, None, index, None)
+        return Contents(views, textures, masks, maps, None, index, None, None)
     maps, _ = _read_maps(folder, files.maps, size, space.device)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = keep(Composed(plates, whole), texture, plate, space)
     paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
-    return Contents(composed, textures, masks, maps, plates, files.index, paints)
+    kept = _kept(train_textures(files.index, _trains(files.index, val)), whole, textures, plates)
+    return Contents(composed, textures, masks, maps, plates, files.index, paints, kept)
+
+
+def train_textures(index: Tensor, trains: Tensor | Sequence[int]) -> Tensor:
+    """Places of up to MOST_LIVERIES of the textures that the training side shows, int64."""
+    used: Tensor = torch.unique(index[trains, COLUMNS.index("texture")])
+    return used[:: max(1, -(-len(used) // banks.MOST_LIVERIES))]
+
+
+def _trains(index: Tensor, val: Sequence[int]) -> Tensor:
+    """Which records train, bool [N]."""
+    trains = torch.ones(len(index), dtype=torch.bool)
+    trains[torch.tensor(val, dtype=torch.int64)] = False
+    return trains
+
+
+def _kept(chosen: Tensor, whole: Stack, small: Stack, plates: Plates) -> Kept | None:
+    """What the ``chosen`` textures have alike, as views are composed from them and as they are
+    shown; None where nothing trains."""
+    if not len(chosen):
+        return None
+    device = plates.uv.device
+    places = Places(chosen, chosen.to(device))
+    parts = [places.part(start, CHUNK) for start in range(0, len(chosen), CHUNK)]
+    large, same = (fixed(stack.take(p).to(device) for p in parts) for stack in (whole, small))
+    return kept(large, same, plates)
 
 
 def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
@@ -192,9 +224,7 @@ def _cameras(
     """
     column = COLUMNS.index("map")
     index = files.index.clone()
-    trains = torch.ones(len(index), dtype=torch.bool)
-    trains[torch.tensor(val, dtype=torch.int64)] = False
-    shown = set(index[trains, column].tolist())
+    shown = set(index[_trains(index, val), column].tolist())
     order = sorted(range(len(files.maps)), key=lambda k: k not in shown)
     maps, camera = _read_maps(folder, [files.maps[k] for k in order], size, device, alike=True)
     place = torch.empty(len(order), dtype=torch.int64)

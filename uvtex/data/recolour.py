@@ -1,9 +1,10 @@
 """Liveries in other colours: a batch's textures, and its views as the car would then look.
 
 What a view shows of its paint is told from the light that falls on it and the light that it
-reflects without; so the view of the recoloured car is known exactly, pixel by pixel, without its
-texture: in linear light all that is done to the paint commutes with the mean over a pixel. What no
-livery paints keeps its colours: its part of a pixel is set aside first.
+reflects without; so the view of the recoloured car is known, pixel by pixel, without its texture:
+in linear light all that is done to the paint commutes with the mean over a pixel. What no livery
+paints keeps its colours: its part of a pixel is set aside first. All this is exact but for 8 bits,
+what was clipped, and, beside paint, what liveries have only nearly alike.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.data.batch import Batch
@@ -23,6 +25,8 @@ DARKEST = 0.5
 """Least gain of a channel, in linear light."""
 LEAST = 1e-3
 """Light on a white wall below which a pixel shows no paint."""
+WHOLE = 0.999
+"""Share of a pixel's paint above which it is all of what no livery paints."""
 
 
 class Recolouring(NamedTuple):
@@ -41,24 +45,33 @@ class Recolouring(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What no livery paints, linear light; zero where liveries paint."""
+    """What no livery paints: its part of the paint, linear, and its share of the area."""
 
-    texture: Tensor  # float32 [1, 3, S, S]
-    views: Tensor  # float32 [K, 3, S, S] its part of what each camera's pixels see of the atlas
+    texture: Tensor  # float32 [1, 4, S, S]
+    views: Tensor  # float32 [K, 4, S, S] of what each camera's pixels see of the atlas
 
 
-def kept(fixed: Tensor, plates: Plates) -> Kept:
-    """Of ``fixed`` [4, S, S], see :class:`uvtex.data.bank.Bank`, and as the cameras see it."""
-    texture = (linear_from_srgb((fixed[:3] + 1) / 2) * fixed[3:])[None]
+def kept(fixed: Tensor, small: Tensor, plates: Plates) -> Kept:
+    """What stays of textures and views.
+
+    Args:
+        fixed: [4, T, T] as :func:`uvtex.data.fixed.fixed` has it, of the textures that views are
+            composed from.
+        small: [4, S, S] the same of the textures that networks see.
+    """
+    parts = torch.cat([linear_from_srgb((fixed[:3] + 1) / 2) * fixed[3:], fixed[3:]])[None]
+    texture = F.interpolate(parts, tuple(small.shape[1:]), mode="area")
+    # Texels of which shrinking has mixed nothing in are all there is, whatever their neighbours.
+    texture[:, 3:] = small[3:]
     size = (plates.size, plates.size)
-    return Kept(texture, torch.cat([sample(texture, uv, size) for uv in plates.uv]))
+    return Kept(texture, torch.cat([sample(parts, uv, size) for uv in plates.uv]))
 
 
 def recoloured(batch: Batch, plates: Plates, stays: Kept, share: float, key: str) -> Batch:
     """``batch`` with about ``share`` of its liveries in other colours, in both their views.
 
-    Which, and how, is a function of ``key``, the same on every device. What is no paint stays. The
-    batch's cameras are numbered as ``plates``.
+    Which, and how, is a function of ``key``, the same on every device. What is no paint stays, and
+    so does what no livery paints. The batch's cameras are numbered as ``plates``.
 
     Raises:
         ValueError: the batch does not say which cameras took its views.
@@ -67,8 +80,9 @@ def recoloured(batch: Batch, plates: Plates, stays: Kept, share: float, key: str
     if batch.camera_a is None or batch.camera_b is None:
         raise ValueError("the batch does not say which cameras took its views")
     change = draw(len(pair.a), share, key, pair.a.device)
-    paint = linear_from_srgb((pair.texture + 1) / 2) - stays.texture
-    texture = srgb_from_linear(stays.texture + change(paint)) * 2 - 1
+    paint = _changed(linear_from_srgb((pair.texture + 1) / 2), stays.texture, change)
+    whole = stays.texture[:, 3:] > WHOLE
+    texture = torch.where(whole, pair.texture, srgb_from_linear(paint) * 2 - 1)
     a = _view(pair.a, plates, stays, batch.camera_a, change)
     b = _view(pair.b, plates, stays, batch.camera_b, change)
     return replace(batch, pair=replace(pair, a=a, b=b, texture=texture))
@@ -80,12 +94,19 @@ def draw(count: int, share: float, key: str, device: torch.device) -> Recolourin
     host = torch.Generator().manual_seed(seed)
     order = torch.rand(count, 3, generator=host).argsort(dim=1)
     gain = 1 - (1 - DARKEST) * torch.rand(count, 3, generator=host)
-    kept = torch.rand(count, 1, generator=host) >= share
-    order = torch.where(kept, torch.arange(3), order)
-    gain = torch.where(kept, 1.0, gain)[:, :, None, None]
+    as_ever = torch.rand(count, 1, generator=host) >= share
+    order = torch.where(as_ever, torch.arange(3), order)
+    gain = torch.where(as_ever, 1.0, gain)[:, :, None, None]
     if device.type == "cuda":  # or a GPU's queue would be waited for
         order, gain = order.pin_memory(), gain.pin_memory()
     return Recolouring(*(x.to(device, non_blocking=True) for x in (order, gain)))
+
+
+def _changed(paint: Tensor, stays: Tensor, change: Recolouring) -> Tensor:
+    """``paint`` [B, 3, S, S], linear, in other colours, but for what ``stays`` [., 4, S, S]."""
+    still = stays[:, :3]
+    # Less than no paint does not exist: what was clipped would turn up in another channel.
+    return still + change((paint - still).clamp_min(0))
 
 
 def _view(view: Tensor, plates: Plates, stays: Kept, camera: Tensor, change: Recolouring) -> Tensor:
@@ -97,7 +118,7 @@ def _view(view: Tensor, plates: Plates, stays: Kept, camera: Tensor, change: Rec
         x[camera].permute(0, 3, 1, 2).float() for x in (plates.falling, plates.reflected)
     )
     lit = linear_from_srgb((view + 1) / 2) - reflected
-    still = stays.views[camera]
-    paint = still + change(lit / falling.clamp_min(LEAST) - still)
+    paint = _changed(lit / falling.clamp_min(LEAST), stays.views[camera], change)
     changed = srgb_from_linear(paint * falling + reflected) * 2 - 1
-    return torch.where(falling.amin(dim=1, keepdim=True) > LEAST, changed, view)
+    shows = falling.amin(dim=1, keepdim=True) > LEAST
+    return torch.where(shows & (stays.views[camera, 3:] <= WHOLE), changed, view)

@@ -19,12 +19,10 @@ from uvtex.data import digests, lights, manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
-from uvtex.data.fixed import fixed
 from uvtex.data.prefetch import ahead
-from uvtex.data.reading import COLUMNS, Contents, Maps, listing, read
-from uvtex.data.recolour import Kept, kept, recoloured
+from uvtex.data.reading import COLUMNS, Contents, Maps, listing, read, train_textures
+from uvtex.data.recolour import recoloured
 from uvtex.data.stacks import Places, Space
-from uvtex.data.views import Plates
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
 from uvtex.losses import Pair
@@ -158,24 +156,10 @@ class PairStore:
                 "UV map, or leave `uv_map` out of every record of manifest.json to learn from the "
                 "pairs alone, or take preset poc05"
             )
-        liveries = self._train_liveries()
-        return banks.make(maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries)
-
-    def _train_liveries(self) -> Tensor:
-        """Up to MOST_LIVERIES of the training side's textures, uint8 [L, 3, S, S]."""
-        textures = self._contents.index[self.train, COLUMNS.index("texture")]
-        textures = torch.unique(textures)
-        chosen = textures[:: -(-len(textures) // banks.MOST_LIVERIES)]
+        chosen = train_textures(self._contents.index, self.train)
         places = Places(chosen, chosen.to(self.device))
-        return self._contents.textures.take(places).to(self.device)
-
-    @cached_property
-    def _kept(self) -> tuple[Plates, Kept] | None:
-        """What recolouring needs, where plates are the cameras: else views can't be recoloured."""
-        plates = self._contents.plates
-        if plates is None or not self._plates_are_cameras:
-            return None
-        return plates, kept(fixed(self._train_liveries()), plates)
+        liveries = self._contents.textures.take(places).to(self.device)
+        return banks.make(maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries)
 
     @property
     def _plates_are_cameras(self) -> bool:
@@ -271,13 +255,15 @@ class PairStore:
         order = list(self.train)
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
         batches = self._batches(order, batch_size, f"partner/{seed}/{epoch}")
+        plates, kept = self._contents.plates, self._contents.kept
+        cameras = self._plates_are_cameras  # else no view can be recoloured
         for step, batch in enumerate(batches):
             if augment is None:
                 yield batch
                 continue
-            if augment.livery and self._kept is not None:
+            if plates is not None and kept is not None and cameras and augment.livery:
                 key = f"livery/{seed}/{epoch}/{step}"
-                batch = recoloured(batch, *self._kept, augment.livery, key)
+                batch = recoloured(batch, plates, kept, augment.livery, key)
             yield augmented(batch, augment, f"augment/{seed}/{epoch}/{step}")
 
     def val_batches(self, batch_size: int) -> Iterator[Batch]:

@@ -61,8 +61,8 @@ class Cameras(nn.Module):
     lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
     footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
     fixed_paint: Tensor  # [4, S, S] what no livery paints, linear, and 1; else 0
-    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] pixels that show nothing else, as they then look
-    fixed_whole: Tensor  # bool [K, 1, S, S] which these are
+    fixed_whole: Tensor  # bool [K, 1, S, S] pixels that show nothing else
+    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] how these look; not to be read elsewhere
 
     def __init__(self, bank: Bank) -> None:
         super().__init__()
@@ -85,7 +85,8 @@ class Cameras(nn.Module):
         shown = torch.cat([project(fixed_paint[None], self.aim(camera)) for camera in each])
         view = srgb_from_linear(self.falling * shown[:, :3] + self.reflected) * 2 - 1
         self.register_buffer("fixed_view", view, persistent=False)
-        self.register_buffer("fixed_whole", shown[:, 3:] > WHOLE, persistent=False)
+        share = shown[:, 3:] * painted(self.paint, self.falling.shape[-1])
+        self.register_buffer("fixed_whole", share > WHOLE, persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
         """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""

@@ -57,8 +57,8 @@ def build(
 
     Raises:
         ConfigError: settings that cannot go together.
-        DataError: ``out`` holds something else, or a set of other settings; the car or a livery
-            cannot be used.
+        DataError: ``out`` holds something else, or a set of other settings; the car, a livery or
+            the template cannot be used.
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
     from uvtex.showroom.plates import tracer
@@ -132,9 +132,15 @@ def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
 def _template(settings: ShowroomSettings, tell: Progress) -> Template | None:
     if settings.template is None:
         return None
+    from uvtex.data.fixed import LEAST
     from uvtex.showroom import template
 
-    layer = template.read(Path(settings.template), settings.texture_size)
+    path = Path(settings.template)
+    files = livery_files.find(path) if path.is_dir() else {path.stem: path}
+    livery_files.check(files, tell, usual=() if path.is_dir() else ("alpha",))
+    if path.is_dir() and len(files) < LEAST:
+        tell(f"{path}: {len(files)} liveries, which may be alike in places by chance")
+    layer = template.read(path, settings.texture_size)
     tell(f"{settings.template}: no livery paints {100 * layer.share.mean():.1f} % of the atlas")
     return layer
 

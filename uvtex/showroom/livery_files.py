@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from uvtex.errors import DataError
@@ -67,8 +67,11 @@ def sha256(path: Path) -> str:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def check(liveries: dict[str, Path], tell: Callable[[str], None]) -> None:
-    """Decodes every picture once, before anything is built with them, and tells what is odd.
+def check(
+    liveries: dict[str, Path], tell: Callable[[str], None], usual: Collection[str] = ()
+) -> None:
+    """Decodes every picture once, before anything is built with them, and tells what is odd, but
+    for what is ``usual``.
 
     Raises:
         DataError: some cannot be used; each is named with its reason.
@@ -87,7 +90,7 @@ def check(liveries: dict[str, Path], tell: Callable[[str], None]) -> None:
             size = f"{facts.width}x{facts.height}"
             broken.append(f"{path}: {size} pixels; at least {LEAST_SIDE} a side are needed")
             continue
-        odd = [*facts.oddities]
+        odd = [oddity for oddity in facts.oddities if oddity not in usual]
         if facts.width != facts.height:
             odd.append(f"{facts.width} x {facts.height}, stretched to a square")
         if odd:

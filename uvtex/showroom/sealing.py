@@ -82,8 +82,10 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
         )
     if path.is_dir():
         found = livery_files.digest(livery_files.find(path))
-    else:
+    elif path.is_file():  # a pipe would be waited for
         found = livery_files.sha256(path)
+    else:
+        raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
     _same(str(path), settings.template_sha256, found)
     return {"template": _name(path), "template_sha256": found}
 

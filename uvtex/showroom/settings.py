@@ -62,11 +62,11 @@ class ShowroomSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     car: CarSettings | None = None
     """None: the built-in car."""
-    livery_dir: str | None = None
+    livery_dir: str | None = Field(default=None, min_length=1)
     """Folder of textures; only its name is kept with the set."""
     livery_sha256: str | None = None
     """Of the names and contents in ``livery_dir``; filled in by the build."""
-    template: str | None = None
+    template: str | None = Field(default=None, min_length=1)
     """What no livery paints, laid over the procedural ones: a picture that is transparent where
     liveries are painted, or a folder of liveries; only its name is kept with the set."""
     template_sha256: str | None = None
