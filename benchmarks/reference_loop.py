@@ -60,7 +60,7 @@ class Reference:
         torch.manual_seed(config.seed)
         self.predictor, self.renderer = (n.to(self._device) for n in (UNet(), PlainRenderer()))
         self._optimizers = [
-            torch.optim.Adam(n.parameters(), lr=config.lr, betas=(config.beta1, 0.999))
+            torch.optim.Adam(n.parameters(), lr=config.lr, betas=(config.beta1, config.beta2))
             for n in (self.predictor, self.renderer)
         ]
         self._weights = weights(config.schedule, 1, config.epochs)

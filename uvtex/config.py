@@ -101,6 +101,8 @@ class TrainConfig(Settings):
     lr: float = Field(default=2e-4, gt=0)
     beta1: float = Field(default=0.5, ge=0, lt=1)
     """Adam's decay of the gradients' mean."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Adam's decay of the gradients' squares."""
     schedule: Schedule = Schedule()
     w_flow: float = Field(default=0.0, ge=0)
     """Weight of the supervision of camera and flow by the set's UV maps; constant."""

@@ -91,7 +91,10 @@ class Trainer:
         )
         self._optimizers = {
             name: torch.optim.Adam(
-                network.parameters(), lr=config.lr, betas=(config.beta1, 0.999), fused=True
+                network.parameters(),
+                lr=config.lr,
+                betas=(config.beta1, config.beta2),
+                fused=True,
             )
             for name, network in self._networks().items()
             if any(True for _ in network.parameters())
