@@ -26,8 +26,8 @@ from uvtex.errors import DataError
 COLUMNS = ("view", "texture", "mask", "map", "plate")
 """Of :attr:`Contents.index`: where each part of a record is."""
 
-CHUNK = 16
-"""Textures compared at once."""
+COMPARED = 2**26
+"""Bytes of textures that are compared at once."""
 MOST_SAMPLES = 4
 """Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
 
@@ -135,7 +135,8 @@ def _kept(chosen: Tensor, whole: Stack, small: Stack, plates: Plates) -> Kept | 
         return None
     device = plates.uv.device
     places = Places(chosen, chosen.to(device))
-    parts = [places.part(start, CHUNK) for start in range(0, len(chosen), CHUNK)]
+    count = max(1, COMPARED // (3 * whole.size**2))
+    parts = [places.part(start, count) for start in range(0, len(chosen), count)]
     large, same = (fixed(stack.take(p).to(device) for p in parts) for stack in (whole, small))
     return kept(large, same, plates)
 
