@@ -50,7 +50,8 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
 
     A template is what the car's atlas holds beside paint: glass, lamps, the interior. It lies over
     procedural liveries, so that they have what yours have: a PNG that is transparent where liveries
-    are painted, or a folder of your liveries, of which it is what all have alike.
+    are painted, or a folder of your liveries, of which it is what all have alike; leave those out
+    that you mean to evaluate on.
 
     \b
     Example:
