@@ -2,13 +2,12 @@
 
     python benchmarks/oracles.py data/set --checkpoint runs/best/checkpoints/best.safetensors
 
-Over the views that validate: a texture of the true mean colour, as it is, and of the paint's with
-what the checkpoint's training liveries have alike put in, which flatters where that is much; a
-texture that is exact wherever the view sees it and has the mean colour elsewhere, which is what a
-perfect reader of the view would give who knows nothing of the rest; and the checkpoint's textures,
-as they are, made exact where the view sees them, and made exact elsewhere. `ssim_uv_visible` looks
-five texels beyond what is seen, `_alone` does not. Then the views by how plain their liveries are,
-told by what the mean colour scores there: figures of sets compare only where that is alike.
+Over the views that validate: a texture that is exact wherever the view sees it and has the true
+mean colour elsewhere, which is what a perfect reader of the view would give who knows nothing of
+the rest; and the checkpoint's textures, as they are, made exact where the view sees them, and made
+exact elsewhere. `ssim_uv_visible` looks five texels beyond what is seen, `_alone` does not. Then
+the views by how plain their liveries are, told by what the mean colour scores there: figures of
+sets compare only where that is alike.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from uvtex import checkpoint
 from uvtex.columns import texture_columns
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.models.atlas import Cameras
 
 BANDS = (0.0, 0.2, 0.4, 0.65, 0.81, 1.0)
 SHOWN = ("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv", "l1_uv_visible")
@@ -39,9 +37,6 @@ def main(data: Path, file: Path, everything: bool) -> None:
     loaded = checkpoint.load(file)
     store = PairStore.open(data, loaded.config, everything=everything)
     predictor = loaded.predictor.to(store.device)
-    cameras = getattr(predictor, "cameras", None)
-    if not isinstance(cameras, Cameras):
-        raise click.ClickException(f"{file}: knows no cameras: preset atlas and UV maps are needed")
     found: dict[str, dict[str, list[Tensor]]] = {}
     for batch in store.val_batches(32):
         true, seen = batch.pair.texture, batch.seen_a
@@ -50,11 +45,8 @@ def main(data: Path, file: Path, everything: bool) -> None:
         with autocast(store.device, loaded.config.precision):
             ours = predictor(batch.pair.a).float()
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
-        fixed = cameras.fixed[3:]
-        paint = (true * (1 - fixed)).sum(dim=(2, 3), keepdim=True) / (1 - fixed).sum()
         for name, texture in {
             "mean colour": flat,
-            "mean colour of the paint, fixed texels": torch.lerp(paint, cameras.fixed[:3], fixed),
             "exact where seen, mean colour elsewhere": torch.where(seen > 0, true, flat),
             "checkpoint": ours,
             "checkpoint, exact where seen": torch.where(seen > 0, true, ours),

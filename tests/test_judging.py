@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.sets import make_set
+from tests import small_atlas
+from tests.sets import make_set, make_showroom
 from uvtex import checkpoint
 from uvtex.cli import main
 from uvtex.config import resolve
+from uvtex.data.fixed import LEAST
 from uvtex.data.store import PairStore
+from uvtex.judging import BASELINE, WITH_FIXED
 from uvtex.report import read_epochs
 from uvtex.trainer import Trainer
 
@@ -58,6 +61,19 @@ def evaluated(*args: Any) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     answer: dict[str, Any] = json.loads(result.stdout)
     return answer
+
+
+def test_what_no_livery_paints_has_a_baseline_of_its_own(tmp_path: Path) -> None:
+    data = make_showroom(tmp_path / "set", liveries=LEAST + 2, same=16)
+    config = small_atlas.config(epochs=1, val_split=0.2)
+    trainer = Trainer(config, PairStore.open(data, config), tmp_path / "run")
+    list(trainer.epochs())
+    rows = evaluated(trainer.best_checkpoint, "--data", data)["rows"]
+    _, plain, known = rows
+    assert plain == BASELINE
+    assert known == WITH_FIXED
+    assert rows[known]["ssim_uv"] > rows[plain]["ssim_uv"] + 0.2
+    assert rows[known]["l1_uv"] < rows[plain]["l1_uv"]
 
 
 def test_a_row_holds_what_training_reported(train: Train, tiny_set: Path) -> None:

@@ -143,8 +143,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
     # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
     "atlas": {
-        "lr": 1e-3,
+        "lr": 2e-3,
         "beta1": 0.9,
+        "beta2": 0.95,
         "w_flow": 1.0,
         "w_render": 0.3,
         "w_ssim": 0.8,

@@ -110,15 +110,23 @@ def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
     return {name: value for name, value in out.items() if not math.isnan(value)}
 
 
-def mean_colour_samples(data: PairStore) -> dict[str, Tensor]:
+def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[str, Tensor]:
     """The baseline that whole-atlas figures must be held against: each true texture's own mean
     colour, everywhere. It has no reprojection, so no view metric. Name -> [N], as :func:`samples`.
+
+    Args:
+        fixed: [4, S, S] as :class:`uvtex.data.bank.Bank` has it: what is known of every texture
+            beforehand. The colour is then the mean of the rest, and this lies over it.
     """
     columns: dict[str, list[Tensor]] = defaultdict(list)
     atlas = Atlas.of(data)
     for batch in data.val_batches(BATCH):
         true = batch.pair.texture
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
+        if fixed is not None:
+            paint = 1 - fixed[3:]
+            mean = (true * paint).sum(dim=(2, 3), keepdim=True) / paint.sum().clamp_min(1)
+            flat = torch.lerp(mean, fixed[:3], fixed[3:])
         for name, column in texture_columns(batch, flat, atlas).items():
             columns[name].append(column)
     return {name: torch.cat(parts) for name, parts in columns.items()}

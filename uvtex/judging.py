@@ -17,10 +17,13 @@ from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.evaluate import mean_colour_samples, samples
 from uvtex.margin import higher_is_better
+from uvtex.models.atlas import AtlasPredictor
 from uvtex.paired import Difference, difference
 from uvtex.perceptual import load_lpips
 
 BASELINE = "(a texture of its mean colour)"
+WITH_FIXED = f"{BASELINE[:-1]}, and what no livery paints)"
+"""Where a checkpoint knows such texels: a model that knew no more would score this."""
 
 BROKEN = "its networks give figures that are NaN or infinite; nothing said of it holds"
 
@@ -65,13 +68,17 @@ def judge(
     # All headers first: the last checkpoint's fault shows before the first one is measured.
     configs = {name: checkpoint.read_config(path) for name, path in files.items()}
     judged = []
+    known: dict[tuple[object, ...], torch.Tensor] = {}
     for name, path in files.items():
         config = configs[name].model_copy(update={"device": device})
         key = (config.image_size, config.split_by, config.val_split, config.split_seed)
         if key not in stores:
             stores[key] = PairStore.open(folder, config, everything=everything)
-        judged.append(_one(name, checkpoint.load(path), config, stores[key], everything))
-    return [*judged, *_baselines(stores)]
+        loaded = checkpoint.load(path)
+        judged.append(_one(name, loaded, config, stores[key], everything))
+        if isinstance(loaded.predictor, AtlasPredictor) and loaded.predictor.cameras.fixed.any():
+            known.setdefault(key, loaded.predictor.cameras.fixed)
+    return [*judged, *_baselines(stores, known)]
 
 
 def _one(
@@ -107,10 +114,15 @@ def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int)
     return None
 
 
-def _baselines(stores: Mapping[tuple[object, ...], PairStore]) -> Iterator[Judged]:
-    for store in stores.values():
-        name = BASELINE if len(stores) == 1 else f"{BASELINE[:-1]}, {store.size} px)"
-        yield _judged(name, store, mean_colour_samples(store))
+def _baselines(
+    stores: Mapping[tuple[object, ...], PairStore], known: Mapping[tuple[object, ...], torch.Tensor]
+) -> Iterator[Judged]:
+    for key, store in stores.items():
+        for name, fixed in ((BASELINE, None), (WITH_FIXED, known.get(key))):
+            if name == WITH_FIXED and fixed is None:
+                continue
+            sized = name if len(stores) == 1 else f"{name[:-1]}, {store.size} px)"
+            yield _judged(sized, store, mean_colour_samples(store, fixed))
 
 
 def _judged(

@@ -71,7 +71,8 @@ def evaluate(
     """Metrics of each CHECKPOINT on the validation side of a data set, a row a checkpoint.
 
     The table shows the headline metrics; --json holds all of them. The last row is what a texture
-    of the true one's mean colour scores: a model below it has learnt nothing of use.
+    of the true one's mean colour scores: a model below it has learnt nothing of use. Where a model
+    knows what no livery paints, a further row has that laid over the mean colour.
 
     --against pairs samples. Views of one livery are not independent, so each livery counts once,
     with its mean difference, and the 95 % interval is the paired t interval over liveries. A metric
