@@ -20,7 +20,7 @@ def _train_flags(command: Any) -> Any:
     flags = [
         click.option("--epochs", type=int, help="40 by default."),
         click.option("--batch-size", type=int, help="6 by default."),
-        click.option("--lr", type=float, help="Learning rate of both Adams; 2e-4, atlas: 1e-3."),
+        click.option("--lr", type=float, help="Learning rate of both Adams; 2e-4, atlas: 2e-3."),
         click.option("--lr-scheduler", type=click.Choice(["none", "cosine"]), help="none."),
         click.option("--lr-scheduler-tmax", type=int, help="Epochs to rate 0; the run's."),
         click.option("--image-size", type=int, help="Side in pixels; 256 by default."),
