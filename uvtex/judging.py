@@ -118,9 +118,8 @@ def _baselines(
     stores: Mapping[tuple[object, ...], PairStore], known: Mapping[tuple[object, ...], torch.Tensor]
 ) -> Iterator[Judged]:
     for key, store in stores.items():
-        for name, fixed in ((BASELINE, None), (WITH_FIXED, known.get(key))):
-            if name == WITH_FIXED and fixed is None:
-                continue
+        baselines = {BASELINE: None, **({WITH_FIXED: known[key]} if key in known else {})}
+        for name, fixed in baselines.items():
             sized = name if len(stores) == 1 else f"{name[:-1]}, {store.size} px)"
             yield _judged(sized, store, mean_colour_samples(store, fixed))
 
