@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from uvtex import checkpoint
 from uvtex.losses import Outputs, Pair, terms, total
-from uvtex.models import ConvRenderer, UNet, winograd
+from uvtex.models import ConvRenderer, UNet, threads, winograd
 from uvtex.models.base import Predictor
-from uvtex.models.threads import shared
+from uvtex.models.threads import apart, shared
 from uvtex.passes import forward
 
 WEIGHTS = {"cycle": 0.3, "uv": 0.25, "direct": 0.2, "cross": 0.7}
@@ -112,43 +112,35 @@ def threads_put_back() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("threads_put_back")
-@settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # puts back after all examples
-)
+@settings(deadline=None, max_examples=40)
 @given(
     count=st.integers(1, 6),
     channels=st.integers(1, 9),
     outputs=st.integers(1, 9),
-    down=st.integers(1, 9),
-    across=st.integers(1, 9),
-    size=st.sampled_from(sorted(winograd.POINTS)),
+    height=st.integers(1, 33),
+    width=st.integers(1, 33),
+    size=st.sampled_from(winograd.SIZES),
     seed=st.integers(0, 10**6),
     channels_last=st.booleans(),
     at_once=st.sampled_from([1, 7, 20, winograd.TILES]),
-    threads=st.integers(1, 3),
 )
 def test_tiles_equal_the_plain_convolution(
     count: int,
     channels: int,
     outputs: int,
-    down: int,
-    across: int,
+    height: int,
+    width: int,
     size: int,
     seed: int,
     channels_last: bool,
     at_once: int,
-    threads: int,
 ) -> None:
-    torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    x = leaf(count, channels, winograd.SIDE * down, winograd.SIDE * across)
+    x = leaf(count, channels, height, width)
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     leaves = [x, leaf(outputs, channels, size, size), leaf(outputs)]
@@ -194,6 +186,57 @@ def test_shared_work_keeps_its_order_and_torchs_threads() -> None:
 
 
 @pytest.mark.usefixtures("threads_put_back")
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # puts back after all examples
+)
+@given(
+    count=st.integers(0, 9),
+    most=st.integers(1, 4),
+    at_once=st.integers(1, 3),
+    learns=st.booleans(),
+    asked=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_pictures_worked_on_apart_equal_all_at_once(
+    count: int, most: int, at_once: int, learns: bool, asked: bool, seed: int
+) -> None:
+    """Values and gradients, of the pictures, of the parameters, or of both."""
+    torch.set_num_threads(at_once)
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 2, 1)).double()
+    network.requires_grad_(learns)
+    x = torch.randn(count, 3, 6, 5, dtype=torch.float64, requires_grad=asked)
+    into = torch.randn(count, 2, 6, 5, dtype=torch.float64)
+    wanted = [*([x] if asked else []), *(network.parameters() if learns else [])]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(threads, "PIXELS", most * 6 * 5)
+        made = apart(network, x)
+        pieces = count > most if at_once == 1 else count >= at_once
+        assert was_apart(made) == (bool(wanted) and pieces)
+        torch.testing.assert_close(made, network(x))
+        if wanted:
+            torch.testing.assert_close(
+                torch.autograd.grad(made, wanted, into),
+                torch.autograd.grad(network(x), wanted, into),
+            )
+
+
+def was_apart(made: Tensor) -> bool:
+    return getattr(type(made.grad_fn), "_forward_cls", None) is threads.Apart
+
+
+def test_nothing_is_worked_on_apart_where_it_does_not_pay() -> None:
+    network, x = nn.Conv2d(3, 4, 1), torch.randn(40, 3, 64, 64)
+    assert was_apart(apart(network, x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not was_apart(apart(network, x))
+    with torch.inference_mode():
+        assert apart(network, x).is_inference()
+
+
+@pytest.mark.usefixtures("threads_put_back")
 def test_an_error_in_shared_work_reaches_the_caller_when_all_have_ended() -> None:
     torch.set_num_threads(3)
     ended = []
@@ -209,6 +252,29 @@ def test_an_error_in_shared_work_reaches_the_caller_when_all_have_ended() -> Non
     assert sorted(ended) == [5, 7]
 
 
+@settings(deadline=None, max_examples=20)
+@given(
+    count=st.integers(1, 3),
+    channels=st.integers(1, winograd.FEW - 1),
+    size=st.sampled_from([1, 3, 5, 7]),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    seed=st.integers(0, 10**6),
+)
+def test_a_convolution_by_rows_equals_the_plain_one(
+    count: int, channels: int, size: int, height: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    shapes = [(count, channels, height, width), (4, channels, size, size), (4,)]
+    leaves = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]
+    rows, plain = winograd.by_rows(*leaves), F.conv2d(*leaves, padding=size // 2)
+    torch.testing.assert_close(rows, plain)
+    into = torch.randn_like(plain)
+    torch.testing.assert_close(
+        torch.autograd.grad(rows, leaves, into), torch.autograd.grad(plain, leaves, into)
+    )
+
+
 def test_the_gradient_of_tiles_agrees_with_finite_differences() -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = [(1, 2, 8, 4), (2, 2, 3, 3), (2,)]
@@ -218,7 +284,7 @@ def test_the_gradient_of_tiles_agrees_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(winograd.Tiled.apply, leaves)
 
 
-@pytest.mark.parametrize("size", sorted(winograd.POINTS))
+@pytest.mark.parametrize("size", winograd.SIZES)
 def test_tiles_in_float32_are_as_exact_as_float32_is(size: int) -> None:
     """Error against float64, as a share of the result's norm: 1e-5, where bf16 has 4e-3."""
     generator = torch.Generator().manual_seed(0)

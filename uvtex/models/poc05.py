@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.sight import Sight
+from uvtex.models.threads import apart
 from uvtex.models.winograd import ConvReLU
 
 
@@ -94,5 +95,4 @@ class ConvRenderer(Renderer):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
-        out: Tensor = self.layers(texture)
-        return out
+        return apart(self.layers, texture)
