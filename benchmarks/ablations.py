@@ -23,6 +23,8 @@ from typing import Any
 
 import click
 
+from uvtex.console import Clear
+
 BASELINE: dict[str, Any] = {"preset": "poc05"}
 ONE: dict[str, float] = {"cycle": 0.0, "uv": 0.0, "direct": 0.0, "cross": 0.0}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -114,7 +116,7 @@ def pairs_alone(data: Path, folder: Path) -> Path:
     return folder
 
 
-@click.command()
+@click.command(cls=Clear)
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--epochs", type=int, default=8)
 @click.option("--image-size", type=int, default=48)

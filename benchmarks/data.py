@@ -32,6 +32,7 @@ from plates import plates
 from torch.utils.data import DataLoader, Dataset
 
 from uvtex.config import TrainConfig
+from uvtex.console import Group
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.showroom.encode import npz, png
@@ -39,7 +40,7 @@ from uvtex.showroom.encode import npz, png
 MIB = 2**20
 
 
-@click.group()
+@click.group(cls=Group)
 def main() -> None:
     """Benchmarks of the data store and of what fills it."""
 

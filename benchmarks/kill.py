@@ -29,6 +29,8 @@ import click
 import yaml
 
 from uvtex import checkpoint
+from uvtex.console import Clear
+from uvtex.errors import UvtexError
 
 KINDS = ("starting", "anywhere", "writing")
 SETTINGS: dict[str, Any] = {
@@ -89,7 +91,8 @@ def finish(process: Any) -> None:
     """Waits for the end, which must be a good one."""
     _, err = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"uvtex train ended with {process.returncode}: {err.decode()}")
+        said = err.decode().strip().removeprefix("error: ")
+        raise UvtexError(f"uvtex train ended with {process.returncode}: {said}")
 
 
 def kill(process: Any, run: Path, kind: str, rng: random.Random) -> Kill:
@@ -167,7 +170,7 @@ def _sleep(process: Any, seconds: float) -> None:
     _until(process, lambda: time.monotonic() >= end)
 
 
-@click.command()
+@click.command(cls=Clear)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--kills", type=int, default=20)
 @click.option("--epochs", "count", type=int, default=60)

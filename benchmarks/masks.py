@@ -21,12 +21,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from uvtex.console import Clear
 from uvtex.data import manifest, masks, pictures
 
 Method = Callable[[np.ndarray, manifest.Record], np.ndarray]
 
 
-@click.command()
+@click.command(cls=Clear)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--views", type=int, default=120, help="Drawn at random from the set.")
 @click.option("--grabcut", is_flag=True, help="OpenCV's, started from the backdrop's mask.")

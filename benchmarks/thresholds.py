@@ -20,6 +20,7 @@ from sweep.config import StudyConfig
 from sweep.record import Stage
 from sweep.space import params, schedule
 from sweep.study_file import load
+from uvtex.console import Clear
 
 
 def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[float]]:
@@ -42,7 +43,7 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
     return {**curves, "seconds": [r.seconds for r in reports]}
 
 
-@click.command()
+@click.command(cls=Clear)
 @click.argument("study_file", type=click.Path(path_type=Path))
 @click.option("--schedule", "names", multiple=True, default=("baseline",))
 @click.option("--stage", type=click.Choice(["probe", "full"]), default="full")

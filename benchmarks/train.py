@@ -33,6 +33,7 @@ from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
 from uvtex.config import TrainConfig, resolve
+from uvtex.console import Group
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
@@ -52,7 +53,7 @@ DEVICE = click.option("--device", default="cpu")
 THREADS = click.option("--threads", type=int, default=2, help="Of each process.")
 
 
-@click.group()
+@click.group(cls=Group)
 def main() -> None:
     """Benchmarks of the trainer."""
 

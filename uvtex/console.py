@@ -12,8 +12,8 @@ from uvtex.errors import UvtexError
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
-class Group(click.Group):
-    """A command group whose commands end with one clear line, not with a traceback.
+class Clear(click.Command):
+    """A command that ends with one clear line, not with a traceback.
 
     Exit codes: 1 for what went wrong while running, 2 for usage, 130 after Ctrl-C.
     """
@@ -30,3 +30,7 @@ class Group(click.Group):
             place = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {place}{error.strerror or error}", err=True)
             sys.exit(1)
+
+
+class Group(Clear, click.Group):
+    """A command group whose commands end so."""
