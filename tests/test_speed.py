@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -232,8 +233,34 @@ def test_nothing_is_worked_on_apart_where_it_does_not_pay() -> None:
     assert was_apart(apart(network, x))
     with torch.autocast("cpu", torch.bfloat16):
         assert not was_apart(apart(network, x))
-    with torch.inference_mode():
-        assert apart(network, x).is_inference()
+    calls = []
+    network.register_forward_hook(lambda *_: calls.append(None))
+    with torch.no_grad():
+        apart(network, x)
+    assert len(calls) == 1
+
+
+@pytest.mark.usefixtures("threads_put_back")
+def test_a_thread_that_cannot_be_started_is_said_and_nobody_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where memory for its stack has run out."""
+    torch.set_num_threads(7)  # a number that has no pool yet
+    start, started = threading.Thread.start, []
+
+    def starting(thread: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        shared(len, range(7))
+    assert torch.get_num_threads() == 7
+    for thread in started:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in started)
 
 
 @pytest.mark.usefixtures("threads_put_back")
@@ -242,13 +269,13 @@ def test_an_error_in_shared_work_reaches_the_caller_when_all_have_ended() -> Non
     ended = []
 
     def work(items: Sequence[int]) -> None:
-        if items[0] == 6:
+        if items[0] == 6:  # first in order, first to end
             raise ValueError(f"no such thing as {items[0]}")
         time.sleep(0.1)
         ended.append(items[0])
 
     with pytest.raises(ValueError, match="no such thing as 6"):
-        shared(work, [5, 6, 7])
+        shared(work, [6, 5, 7])
     assert sorted(ended) == [5, 7]
 
 
@@ -306,7 +333,10 @@ def plain_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.relu(F.conv2d(x, weight, bias, padding=weight.shape[2] // 2))
 
 
-def test_the_renderer_uses_tiles_at_full_width_and_equals_the_plain_layers() -> None:
+@pytest.mark.usefixtures("threads_put_back")
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_the_renderer_uses_tiles_at_full_width_and_equals_the_plain_layers(at_once: int) -> None:
+    torch.set_num_threads(at_once)
     renderer = ConvRenderer().double()
     texture = random_pair(0, 2, 32).texture
     convs = [layer for layer in renderer.layers if isinstance(layer, nn.Conv2d)]
@@ -318,7 +348,14 @@ def test_the_renderer_uses_tiles_at_full_width_and_equals_the_plain_layers() -> 
     for conv in convs[:-1]:
         x = F.relu(F.conv2d(x, conv.weight, conv.bias, padding=conv.kernel_size[0] // 2))
     x = torch.tanh(F.conv2d(x, convs[-1].weight, convs[-1].bias, padding=1))
-    torch.testing.assert_close(renderer(texture), x)
+    made = renderer(texture)
+    assert was_apart(made) == (at_once == 2)
+    torch.testing.assert_close(made, x)
+    parameters = list(renderer.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(made.square().sum(), parameters),
+        torch.autograd.grad(x.square().sum(), parameters),
+    )
 
 
 def test_a_traced_program_holds_plain_convolutions() -> None:

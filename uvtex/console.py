@@ -15,7 +15,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_con
 class Clear(click.Command):
     """A command that ends with one clear line, not with a traceback.
 
-    Exit codes: 1 for what went wrong while running, 2 for usage, 130 after Ctrl-C.
+    Exit codes: 1 for what went wrong while running, 2 for usage. Commands that run long see to
+    Ctrl-C themselves.
     """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

@@ -9,8 +9,9 @@ import torch
 
 from uvtex.errors import OutOfMemory
 
-CPU_SAYS = "can't allocate memory"
-"""How torch's allocator on the CPU words it; on CUDA it has an exception of its own."""
+CPU_SAYS = ("can't allocate memory", "can't start new thread")
+"""How torch's allocator on the CPU words it, and Python where a thread's stack finds no room; on
+CUDA torch has an exception of its own."""
 
 
 @contextmanager
@@ -32,4 +33,5 @@ def named(doing: str, image_size: int, device: torch.device, lower: str) -> Iter
 
 
 def _ran_out(error: Exception) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or CPU_SAYS in str(error)
+    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return memory or any(words in str(error) for words in CPU_SAYS)

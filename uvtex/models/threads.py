@@ -32,7 +32,8 @@ def apart(network: nn.Module, x: Tensor) -> Tensor:
     A few pictures at a time, on a CPU in full precision while gradients are recorded; in half
     precision torch's own threads are faster (docs/log.md, 2026-11-24). Values are the same, and the
     parameters' gradients but for the order in which pictures are summed, which follows from how
-    many pictures and threads there are. They can be had once, and not differentiated again.
+    many pictures and threads there are. They can be had once, and not differentiated again; hooks
+    on parameters would be called for every piece.
 
     Args:
         network: its parameters that require gradients must all play a part in what it returns.
@@ -114,6 +115,8 @@ def shared(work: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
 
     Raises:
         Exception: what ``work`` raised first in the items' order, once none of it runs any more.
+        KeyboardInterrupt: at once; what runs goes on to its end, unheard.
+        RuntimeError: a thread cannot be started.
     """
     threads = torch.get_num_threads()
     if threads == 1 or len(items) < threads:
@@ -141,6 +144,11 @@ def _pool(threads: int) -> ThreadPoolExecutor:
         torch.set_num_threads(1)
 
     pool = ThreadPoolExecutor(threads, "parts", work_alone)
-    wait([pool.submit(started.wait) for _ in range(threads)])
-    torch.set_num_threads(threads)  # of all that ask from now on: the last one set it to 1
+    try:
+        wait([pool.submit(started.wait) for _ in range(threads)])
+    except BaseException:
+        started.abort()  # else those that did start would wait for the others for ever
+        raise
+    finally:
+        torch.set_num_threads(threads)  # of all that ask from now on: the last one set it to 1
     return pool

@@ -8,7 +8,7 @@ products, and those of MKL run at the machine's peak.
 Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", equation (7):
 Y = A^T [(G g G^T) * (B^T d B)] A. Points: Barabasz et al. 2020, "Error Analysis and Improving the
 Accuracy of Winograd Convolution", show that reciprocal pairs keep the error small: in float32 it is
-3e-6 of the result's norm, ten times that of the plain sum.
+3e-6 of the result's norm, ten to twenty times that of the plain sum.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIZES = (3, 5)
 """Of the kernels for which that is exact enough, and few enough multiplications."""
 
 TILES = 128
-"""Tiles worked on at once, whole rows of them: what they need is 30 megabytes a thread at most."""
+"""Tiles worked on at once, whole rows of them: at width 1 they need 30 megabytes a thread."""
 
 LEAST = 64
 """Channels on both sides from which on it pays: below, the transforms cost more than they save."""
@@ -103,7 +103,8 @@ class ConvReLU(nn.Conv2d):
         if pays(x, self.weight):
             out: Tensor = Tiled.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return out
-        if x.device.type == "cpu" and x.requires_grad and self.in_channels < FEW:
+        here = x.device.type == "cpu" and not torch.compiler.is_compiling()
+        if here and x.requires_grad and self.in_channels < FEW:
             return by_rows(x, self.weight, self.bias).relu_()
         return super().forward(x).relu_()
 
@@ -116,7 +117,7 @@ def by_rows(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     size = weight.shape[2]
     padded = F.pad(x, (size // 2, size // 2, 0, 0)).permute(0, 2, 3, 1)
     rows = padded.unfold(2, size, 1).flatten(3).permute(0, 3, 1, 2)  # [N, C * k, H, W]
-    taps = weight.transpose(2, 3).flatten(1, 2).unsqueeze(3)
+    taps = weight.transpose(2, 3).flatten(1, 2).unsqueeze(3).contiguous()
     return F.conv2d(rows, taps, bias, padding=(size // 2, 0))
 
 
@@ -208,9 +209,8 @@ class Tiles:
 
     def grown(self, channels: int) -> Tensor:
         """[N, channels, ...] to be filled with what all tiles give: it may be larger than x."""
-        shape = (self._count, channels, self._down * self.side, self._across * self.side)
-        dtype = self._weight.dtype
-        return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+        height, width = self._down * self.side, self._across * self.side
+        return self._weight.new_empty(self._count, height, width, channels).permute(0, 3, 1, 2)
 
     def room(self, name: str, *shape: int) -> Tensor:
         """Working memory, one piece of a name in each thread, with whatever was left in it: taking
