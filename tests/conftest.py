@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests' worth of threads on two cores is slower
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.made_car import obj, small_car
@@ -54,3 +55,11 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     perceptual.find_backbone.cache_clear()
     yield
     perceptual.find_backbone.cache_clear()
+
+
+@pytest.fixture
+def threads_put_back() -> Iterator[None]:
+    """For a test that changes how many threads torch has."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
