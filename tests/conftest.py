@@ -10,10 +10,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests' worth of threads on 
 
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from tests.made_car import obj, small_car
 from tests.sets import make_set
+
+# The first example of all loads libraries, and cores are shared: time tells nothing of a test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
