@@ -1,20 +1,27 @@
 # `make demo` and `make test` make the environment in .venv if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+CODE := uvtex sweep benchmarks tests
 
-.PHONY: demo test lint
+.PHONY: demo test lint constraints
 demo: .venv/installed
 	$(BIN)/sweep run configs/quickstart.yaml
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
 
+# Only our own folders are checked: data/, runs/ and mlruns/ hold what the commands made.
 lint: .venv/installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
-.venv/installed: pyproject.toml
+# The versions that this project was tested with; a user's own `pip install -e .` does not read them.
+constraints: .venv/installed
+	$(BIN)/uv pip compile pyproject.toml --extra showroom --extra dev --universal --python-version 3.11 \
+		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file constraints.txt
+
+.venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable ".[showroom,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[showroom,dev]"
 	touch $@

@@ -1,6 +1,6 @@
 """Each suspicion about the plateau, put to the test: one thing changed at a time, three seeds.
 
-    python benchmarks/ablations.py data/quickstart --epochs 8 --jobs 2
+    python -m benchmarks.ablations data/quickstart --epochs 8 --jobs 2
 
 The set is one that `uvtex showroom build` made. All runs share data, size, width, learning rate and
 epochs; those of one line differ in the seed of weights and order alone. A figure is that of the

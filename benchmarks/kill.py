@@ -1,7 +1,7 @@
 """Kills a training run at random moments, resumes it, and holds it against one let be.
 
     uvtex showroom build /tmp/set --size 32 --cameras 4 --liveries 8 --samples 4
-    python benchmarks/kill.py /tmp/set --kills 20
+    python -m benchmarks.kill /tmp/set --kills 20
 
 By SIGKILL. Three kinds of moments take turns: while it starts (before or in its first epoch),
 anywhere in a later epoch, and in the middle of a write (as soon as a half-written file is seen). In

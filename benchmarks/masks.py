@@ -1,7 +1,7 @@
 """How close the masks that `uvtex data` draws come to the exact ones of a rendered set.
 
     uvtex showroom build /tmp/set --size 128 --cameras 8 --liveries 24 --samples 16
-    python benchmarks/masks.py /tmp/set
+    python -m benchmarks.masks /tmp/set
 
 The exact masks show paint alone: neither windows nor wheels. The colour and backdrop masks show
 the whole car, so their IoU is given against the exact mask with its holes filled as well. With

@@ -1,6 +1,6 @@
 """How far figures of texels could rise, and where a checkpoint loses.
 
-    python benchmarks/oracles.py data/set --checkpoint runs/best/checkpoints/best.safetensors
+    python -m benchmarks.oracles data/set --checkpoint runs/best/checkpoints/best.safetensors
 
 Over the views that validate: a texture that is exact wherever the view sees it and has the true
 mean colour elsewhere, which is what a perfect reader of the view would give who knows nothing of

@@ -1,4 +1,4 @@
-"""What a plate costs and how much noise is left in it: `python benchmarks/data.py plates`.
+"""What a plate costs and how much noise is left in it: `python -m benchmarks.pair_store plates`.
 
 Each camera of the built-in car is traced once at every size and number of samples. Two long
 renders say how far off that is, both with another seed and in one livery, inside the mask:

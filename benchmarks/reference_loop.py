@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from data import Plain
 from torch import nn
 from torch.utils.data import DataLoader
 
+from benchmarks.pair_store import Plain
 from uvtex.config import TrainConfig
 from uvtex.data import manifest, splits
 from uvtex.losses import Outputs, Pair, terms, total

@@ -1,6 +1,6 @@
 """What a named schedule reaches over several seeds: where a study's thresholds should stand.
 
-    python benchmarks/thresholds.py configs/quickstart.yaml --schedule baseline --seeds 5
+    python -m benchmarks.thresholds configs/quickstart.yaml --schedule baseline --seeds 5
 
 Each seed trains one run with the study's own settings. A run's figure is the best of its epochs,
 metric by metric, which flatters the schedule: thresholds set by it are not too low. Prints each

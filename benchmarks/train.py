@@ -1,9 +1,9 @@
 """A training step against a plain loop on the same files, and where its time goes.
 
     uvtex showroom build /tmp/set --size 64 --cameras 12 --liveries 40 --samples 4
-    python benchmarks/train.py compare /tmp/set
-    python benchmarks/train.py compare /tmp/set --device cuda --image-size 256
-    python benchmarks/train.py profile /tmp/set
+    python -m benchmarks.train compare /tmp/set
+    python -m benchmarks.train compare /tmp/set --device cuda --image-size 256
+    python -m benchmarks.train profile /tmp/set
 
 `compare` trains preset poc05 at width 1 in three ways by turns, each in a process of its own: while
 one works the others wait. The rival is benchmarks/reference_loop.py, in float32; ours is the
@@ -27,11 +27,11 @@ from typing import Any
 
 import click
 import torch
-from data import peak
-from reference_loop import Reference, separate
 from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.pair_store import peak
+from benchmarks.reference_loop import Reference, separate
 from uvtex.config import TrainConfig, resolve
 from uvtex.console import Group
 from uvtex.data.batch import Batch

@@ -9,7 +9,7 @@ Three answers, from the least that can be known to the most:
 - :func:`by_variation`: where one camera took several liveries, the paint is what changes between
   them. Windows, tyres and shadows do not, so that this is close to an exact mask of the paint.
 
-How close each comes to exact masks: ``python benchmarks/masks.py DATA``, figures in docs/log.md.
+How close each comes to exact masks: ``python -m benchmarks.masks DATA``, figures in docs/log.md.
 """
 
 from __future__ import annotations

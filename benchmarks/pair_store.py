@@ -1,9 +1,9 @@
 """The store against a plain DataLoader, the memory of a large set, and what plates cost.
 
     uvtex showroom build /tmp/set --size 256 --cameras 6 --liveries 40 --samples 4
-    python benchmarks/data.py speed /tmp/set --image-size 64
-    python benchmarks/data.py memory
-    python benchmarks/data.py plates
+    python -m benchmarks.pair_store speed /tmp/set --image-size 64
+    python -m benchmarks.pair_store memory
+    python -m benchmarks.pair_store plates
 
 `speed` reads the same files both ways in one run: the store's epochs, and a
 `torch.utils.data.DataLoader` whose samples are opened, resized and masked with Pillow each time,
@@ -28,9 +28,9 @@ import click
 import numpy as np
 import torch
 from PIL import Image
-from plates import plates
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.plates import plates
 from uvtex.config import TrainConfig
 from uvtex.console import Group
 from uvtex.data import manifest
@@ -145,8 +145,8 @@ def memory(cameras: int, liveries: int, size: int) -> None:
     """Peak memory of opening a large set, against its plates and textures."""
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), cameras, liveries, size)
-        script = [sys.executable, __file__, "open", folder, "--image-size", str(size)]
-        subprocess.run(script, check=True)
+        module = [sys.executable, "-m", "benchmarks.pair_store"]
+        subprocess.run([*module, "open", folder, "--image-size", str(size)], check=True)
 
 
 @main.command("open", hidden=True)
