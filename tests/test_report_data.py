@@ -265,8 +265,8 @@ def test_two_textures_of_one_livery_and_a_climbing_path_are_reported(messy: Path
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("x" * 5000, "no path: File name too long"),
-        ("a\0b", "view 'a\\x00b' is no path"),
+        ("x" * 5000, "cannot be followed: File name too long"),
+        ("a\0b", "view 'a\\x00b' cannot be followed"),
         ("loop.png", "view loop.png is missing"),
         ("views", "view views is missing"),
         ("", "view  is missing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ SEAMS = "seams.npz"
 edge at its two places in the atlas, and ``length`` float [n], metres."""
 FILE_FIELDS = ("view", "texture", "mask", "uv_map")
 """What an import looks for; plates are of built sets alone."""
+PATH_FIELDS = (*FILE_FIELDS, "plate")
 
 
 class Record(BaseModel):
@@ -37,7 +39,7 @@ class Record(BaseModel):
     paint is seen. Its size may differ from the view's (a finer grid is welcome)."""
     plate: str | None = None
     """``.npz``: ``falling`` and ``reflected`` float [h, w, 3], linear light, with ``uv_map`` what
-    the camera sees of the car but its paint. The view can be composed from it; its file may then
+    the camera sees of the car but its paint. The view can be composed from both; its file may then
     be absent."""
     camera: str | None = None
     """Name of the camera; records of one camera share their mask and UV map."""
@@ -71,8 +73,8 @@ def read(folder: Path) -> Manifest:
     """The manifest of a data set's folder, with every path checked.
 
     Raises:
-        DataError: no manifest, no JSON, an unknown key, a path outside the folder, a missing file,
-            or one livery with two textures.
+        DataError: no manifest, no JSON, an unknown key, a path outside the folder, a missing file
+            (see :class:`RecordCheck`), or one livery with two textures.
     """
     path = folder / "manifest.json"
     try:
@@ -93,13 +95,12 @@ def read(folder: Path) -> Manifest:
         raise DataError(f"{path}: {where}: {first['msg']}") from None
     if manifest.version != VERSION:
         raise DataError(f"{path}: version {manifest.version}; this uvtex reads version {VERSION}")
-    _check_paths(folder, manifest)
+    _check_records(folder, manifest)
     return manifest
 
 
-def _check_paths(folder: Path, manifest: Manifest) -> None:
-    inside = _Inside(folder)
-    checked: set[str] = set()
+def _check_records(folder: Path, manifest: Manifest) -> None:
+    check = RecordCheck(folder)
     textures: dict[str, str] = {}
     for number, record in enumerate(manifest.records):
         first = textures.setdefault(record.livery, record.texture)
@@ -108,45 +109,71 @@ def _check_paths(folder: Path, manifest: Manifest) -> None:
                 f"{folder}/manifest.json: livery {record.livery!r} has two textures, "
                 f"{first} and {record.texture}; give each texture a livery of its own"
             )
-        for field in (*FILE_FIELDS, "plate"):
-            relative = getattr(record, field)
-            if relative is None or relative in checked:
-                continue
-            if not inside(relative):
-                raise DataError(
-                    f"{folder}/manifest.json: record {number}: {field} '{shown(relative)}' "
-                    "leaves the data set's folder; paths must stay inside it"
-                )
-            # isfile, unlike Path's, is False of a name that is too long.
-            composable = field == "view" and record.plate is not None
-            if not composable and not os.path.isfile(folder / relative):
-                raise DataError(
-                    f"{folder}/manifest.json: record {number}: {field} {shown(relative)} is missing"
-                )
-            checked.add(relative)
+        try:
+            check(record)
+        except DataError as error:
+            raise DataError(f"{folder}/manifest.json: record {number}: {error}") from None
 
 
-class _Inside:
-    """Whether a relative path stays inside a folder, links followed.
+class RecordCheck:
+    """Checks that a record's paths stay inside a data set's folder, and that its files are there.
 
-    Folders are resolved once each: sets have far more files than folders.
+    A view's file may be absent if the record has a plate and a UV map: the view is then composed.
+    The check looks up each file and each folder once, since records share textures and UV maps.
     """
 
     def __init__(self, folder: Path) -> None:
         self._root = folder.resolve()
-        self._parents: dict[str, bool] = {}
+        self._inside: dict[str, bool] = {}
+        self._present: set[str] = set()
 
-    def __call__(self, relative: str) -> bool:
+    def __call__(self, record: Record) -> None:
+        """Returns if the record can be used.
+
+        Raises:
+            DataError: names the field, the path and the fault, but not the record.
+        """
+        for field in PATH_FIELDS:
+            relative = getattr(record, field)
+            if relative is None or relative in self._present:
+                continue
+            self._check_inside(field, relative)
+            # isfile, unlike Path's, is False of a loop of links.
+            if os.path.isfile(self._root / relative):
+                self._present.add(relative)
+            elif field != "view" or record.plate is None:
+                raise DataError(f"{field} {shown(relative)} is missing")
+            elif record.uv_map is None:
+                raise DataError(
+                    f"view {shown(relative)} is missing and cannot be composed: the record has a "
+                    "plate but no uv_map; give the record a uv_map, or add the view's file"
+                )
+
+    def _check_inside(self, field: str, relative: str) -> None:
         parent, name = os.path.split(relative)
-        if parent not in self._parents:
-            self._parents[parent] = self._resolved(parent)
-        if name in ("", ".", "..") or os.path.islink(self._root / relative):
-            return self._resolved(relative)
-        return self._parents[parent]
-
-    def _resolved(self, relative: str) -> bool:
-        # Not resolve(), which raises on loops of links.
         try:
-            return Path(os.path.realpath(self._root / relative)).is_relative_to(self._root)
-        except ValueError:  # a NUL byte: no path at all
+            if self._is_link(relative) or name in ("", ".", ".."):
+                inside = self._leads_inside(relative)
+            else:
+                if parent not in self._inside:
+                    self._inside[parent] = self._leads_inside(parent)
+                inside = self._inside[parent]
+        except (OSError, ValueError) as error:  # a name that is too long, a NUL byte
+            # An OSError's text repeats the path, however long it is.
+            why = getattr(error, "strerror", None) or error
+            raise DataError(f"{field} '{shown(relative)}' cannot be followed: {why}") from None
+        if not inside:
+            raise DataError(
+                f"{field} '{shown(relative)}' leaves the data set's folder; paths must stay inside "
+                "it"
+            )
+
+    def _is_link(self, relative: str) -> bool:
+        try:
+            return stat.S_ISLNK(os.lstat(self._root / relative).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _leads_inside(self, relative: str) -> bool:
+        # Not resolve(), which raises on loops of links.
+        return Path(os.path.realpath(self._root / relative)).is_relative_to(self._root)

@@ -12,8 +12,6 @@ from uvtex.data.sources.found import Candidate, Source, Unusable
 from uvtex.data.sources.texts import parsed, problem
 from uvtex.errors import DataError
 
-_FIELDS = (*manifest.FILE_FIELDS, "plate")
-
 
 def read(source: Source) -> None:
     """Fills ``source`` from the file at its path."""
@@ -23,7 +21,7 @@ def read(source: Source) -> None:
     for where, record in records:
         files = {
             name: Path(os.path.realpath(root / relative))
-            for name in _FIELDS
+            for name in manifest.PATH_FIELDS
             if (relative := getattr(record, name)) is not None
         }
         source.candidates.append(
@@ -34,7 +32,8 @@ def read(source: Source) -> None:
 def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusable]]:
     """A ``manifest.json``'s good records, each with its place, and why the others are not.
 
-    :func:`uvtex.data.manifest.read` stops at the first fault; this lists them all.
+    :func:`uvtex.data.manifest.read` stops at the first fault; this lists them all. Both check a
+    record by :class:`uvtex.data.manifest.RecordCheck`.
 
     Raises:
         DataError: no file, no JSON, no list of records, another version.
@@ -47,15 +46,14 @@ def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusabl
         raise DataError(
             f"{path}: version {values['version']}; this uvtex reads version {manifest.VERSION}"
         )
-    root = path.parent.resolve()
+    check = manifest.RecordCheck(path.parent)
     good: list[tuple[str, manifest.Record]] = []
     refused: list[Unusable] = []
-    known: set[str] = set()
     for number, value in enumerate(records):
         where = f"record {number}"
         try:
             record = manifest.Record.model_validate(value)
-            _check(root, record, known)
+            check(record)
         except ValidationError as error:
             refused.append(Unusable(where, problem(error)))
         except DataError as error:
@@ -63,30 +61,3 @@ def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusabl
         else:
             good.append((where, record))
     return good, refused
-
-
-def _check(root: Path, record: manifest.Record, known: set[str]) -> None:
-    """Raises DataError where a file is outside ``root`` or missing; ``known`` ones are passed."""
-    composable = record.plate is not None and record.uv_map is not None
-    for name in _FIELDS:
-        relative = getattr(record, name)
-        if relative is not None and relative not in known:
-            _check_inside(root, name, relative, optional=name == "view" and composable)
-            known.add(relative)
-
-
-def _check_inside(root: Path, name: str, relative: str, optional: bool) -> None:
-    try:
-        target = Path(os.path.realpath(root / relative))  # resolve() would raise on loops of links
-        present = target.is_file()
-    except (OSError, ValueError) as error:  # names too long, NUL bytes
-        raise DataError(f"{name} '{manifest.shown(relative)}' is no path: {_why(error)}") from None
-    if not target.is_relative_to(root):
-        raise DataError(f"{name} '{manifest.shown(relative)}' leaves the data set's folder")
-    if not present and not optional:
-        raise DataError(f"{name} {manifest.shown(relative)} is missing")
-
-
-def _why(error: Exception) -> str:
-    # An OSError's text repeats the path, however long it is.
-    return str(getattr(error, "strerror", None) or error)
