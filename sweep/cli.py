@@ -35,7 +35,9 @@ def main() -> None:
 @click.option("--trials", type=int, help="Probes in total, earlier ones counted.")
 @click.option("--hours", type=float, help="Start no run that would not end within so many hours.")
 @click.option("--workers", type=int, help="Worker processes (default: one a GPU, else one).")
-@click.option("--dry-run", is_flag=True, help="Check and print the resolved settings, no more.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check, save and print the resolved settings, no more."
+)
 @JSON
 def run(
     config: Path,
@@ -59,9 +61,11 @@ def run(
     flags = {"trials": trials, "hours": hours, "workers": workers}
     study = load(config, flags)
     if dry_run:
-        session.rehearse(study)
+        not_saved = session.rehearse(study)
         text = json.dumps(study.model_dump(mode="json"), indent=1) if as_json else dump_yaml(study)
         click.echo(text)
+        if not_saved:
+            click.echo(not_saved, err=True)
         return
     out = sys.stderr if as_json else sys.stdout
     click.echo(dump_yaml(study), file=out)
@@ -188,16 +192,15 @@ def _uri(store: Path) -> str:
 
 def _status(study: Any) -> dict[str, Any]:
     from sweep import summary
-    from sweep.lease import holder, is_driven
+    from sweep.lease import driver
     from sweep.record import best_line, epoch_lines, records
 
-    driven = is_driven(study.paths)
-    note = holder(study.paths)
+    driven_by = driver(study.paths)
     runs = []
     for record in records(study.paths.folder):
         run_dir = study.paths.run_dir(record.trial, record.stage)
         line = best_line(run_dir)
-        waiting = record.state == "running" and not driven
+        waiting = record.state == "running" and driven_by is None
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.stage}",
@@ -208,9 +211,8 @@ def _status(study: Any) -> dict[str, Any]:
                 "reason": record.reason or "",
             }
         )
-    who = f"process {note['pid']} on {note['host']} since {note['since']}" if note else ""
     return {
-        "driver": f"driven by {who}" if driven else "no driver at work",
+        "driver": "no driver at work" if driven_by is None else f"driven by {driven_by}",
         "runs": runs,
         "summary": summary.summarise(study),
     }

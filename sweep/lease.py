@@ -17,6 +17,9 @@ from sweep.record import StudyPaths
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 
+PATIENCE = 0.5
+"""Seconds to wait for the lock: whoever asks for the driver holds it for a moment."""
+
 
 class StudyTaken(UvtexError):
     """Another driver owns the study. Names it."""
@@ -30,7 +33,7 @@ def lease(paths: StudyPaths) -> Iterator[None]:
         StudyTaken: another driver owns it.
     """
     paths.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(paths.lock, timeout=0)
+    lock = FileLock(paths.lock, timeout=PATIENCE)
     try:
         lock.acquire()
     except Timeout:
@@ -58,21 +61,24 @@ def holder(paths: StudyPaths) -> dict[str, Any] | None:
     return note
 
 
-def is_driven(paths: StudyPaths) -> bool:
-    """Whether a driver is at work, as far as can be told without touching its lock."""
-    note = holder(paths)
-    if note is None:
-        return False
-    if note["host"] != socket.gethostname():
-        return True
-    import psutil  # type: ignore[import-untyped]
+def driver(paths: StudyPaths) -> str | None:
+    """Process, host and time of the driver at work; None if there is none.
 
+    The lock tells, since the system lets go of it when a driver dies. The note may be of a driver
+    that died, perhaps on a host of another name.
+    """
+    if not paths.lock.is_file():  # looking must not create it
+        return None
+    lock = FileLock(paths.lock, timeout=PATIENCE)
     try:
-        created = psutil.Process(note["pid"]).create_time()
-    except psutil.Error:
-        return False
-    # Created after the note was written, it is another process by the number of one that died.
-    return bool(created <= datetime.fromisoformat(note["since"]).timestamp() + 1)
+        lock.acquire()
+    except Timeout:
+        return _who(holder(paths))
+    except OSError:  # a store that may only be read: the note is all there is to go by
+        note = holder(paths)
+        return None if note is None else _who(note)
+    lock.release()
+    return None
 
 
 def _who(note: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from sweep import live, summary
 from sweep.config import StudyConfig
-from sweep.lease import is_driven, lease
+from sweep.lease import StudyTaken, lease
 from sweep.record import records
 from sweep.study_file import changes, parse
 from uvtex.config import dump_yaml, load_yaml
@@ -34,8 +34,8 @@ def names(store: Path) -> list[str]:
     return sorted(path.parent.name for path in store.glob("studies/*/study.yaml"))
 
 
-def prepare(study: StudyConfig) -> None:
-    """Checks ``study`` against what is there under its name, and saves its settings.
+def check(study: StudyConfig) -> None:
+    """Checks ``study`` against what is there under its name.
 
     Raises:
         ConfigError: the study has trials already, made with other settings; names each.
@@ -49,14 +49,34 @@ def prepare(study: StudyConfig) -> None:
                 f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
                 "go back to those, or give the study another name"
             )
-    study.paths.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, dump_yaml(study).encode())
 
 
-def rehearse(study: StudyConfig) -> None:
-    """What ``--dry-run`` does: all of :func:`prepare`, unless a driver is at work."""
-    if not is_driven(study.paths):
-        prepare(study)
+def prepare(study: StudyConfig) -> None:
+    """Checks ``study``, and saves its settings. The caller holds the study's lease.
+
+    Raises:
+        ConfigError: see :func:`check`.
+    """
+    check(study)
+    write_atomic(study.paths.settings, dump_yaml(study).encode())
+
+
+def rehearse(study: StudyConfig) -> str | None:
+    """What ``--dry-run`` does: :func:`prepare`, or :func:`check` alone while a driver is at work.
+
+    Returns:
+        Why the settings were not saved; None if they were.
+
+    Raises:
+        ConfigError: see :func:`check`.
+    """
+    try:
+        with lease(study.paths):
+            prepare(study)
+    except StudyTaken as taken:
+        check(study)
+        return f"the settings were checked but not saved: {taken}"
+    return None
 
 
 def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:

@@ -15,8 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from sweep import session
 from sweep.cli import main
-from sweep.record import epoch_lines, records
+from sweep.lease import lease
+from sweep.record import TrialRecord, epoch_lines, records, write_record
 from uvtex.errors import UvtexError
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +79,39 @@ def test_dry_run_prints_and_saves_the_resolved_settings_and_stops_there(
     assert yaml.safe_load(saved.read_text()) == printed
     assert not (here / "mlruns/optuna.db").exists()
     assert json.loads(call("run", str(path), "--dry-run", "--json").output)["trials"] == 2
+
+
+def test_dry_run_beside_a_driver_checks_the_settings_and_says_that_it_saves_none(
+    here: Path, tiny_set: Path
+) -> None:
+    call("run", str(tiny_study(here, tiny_set)), "--dry-run")
+    study = session.saved(Path("mlruns"), "tiny")
+    record = TrialRecord(trial=0, stage="probe", schedule="baseline", params={}, epochs=2)
+    write_record(study.paths.run_dir(0, "probe"), record)
+    before = study.paths.settings.read_bytes()
+    with lease(study.paths):
+        result = call("run", str(tiny_study(here, tiny_set, trials=5)), "--dry-run")
+        assert result.exit_code == 0
+        assert yaml.safe_load(result.stdout)["trials"] == 5
+        assert "not saved: study 'tiny' is being driven by process" in result.stderr
+        wrong = call("run", str(tiny_study(here, tiny_set, grids=3)), "--dry-run")
+    assert wrong.exit_code == 2
+    assert "other settings" in wrong.output
+    assert "grids: 1 -> 3" in wrong.output
+    assert study.paths.settings.read_bytes() == before
+
+
+def test_dry_run_goes_by_the_lock_and_not_by_a_dead_drivers_note(
+    here: Path, tiny_set: Path
+) -> None:
+    call("run", str(tiny_study(here, tiny_set)), "--dry-run")
+    study = session.saved(Path("mlruns"), "tiny")
+    note = {"pid": 1, "host": "another-container", "since": "2020-01-01T00:00:00+00:00"}
+    (study.paths.folder / "driver.json").write_text(json.dumps(note))
+    call("run", str(tiny_study(here, tiny_set, trials=5)), "--dry-run")
+    assert session.saved(Path("mlruns"), "tiny").trials == 5
+    (study.paths.folder / "driver.json").write_text(json.dumps(note))
+    assert "no driver at work" in call("status", "tiny").output
 
 
 def test_wrong_settings_are_all_listed_and_the_exit_code_is_2(here: Path, tiny_set: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from sweep.config import StudyConfig
 from sweep.driver import Driver
 from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
 from sweep.launchers.local import LocalLauncher, places
-from sweep.lease import StudyTaken, holder, is_driven, lease
+from sweep.lease import StudyTaken, driver, holder, lease
 from sweep.live import View
 from sweep.record import epoch_lines, read_record, records
 from tests.sweep_fakes import RUNNER, InlineLauncher, NoProjection, break_things, study, study_file
@@ -195,15 +196,52 @@ def test_second_driver_is_refused_and_told_who_is_first(slow: StudyConfig, tmp_p
     assert holder(slow.paths) is None
 
 
-def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", [None, "another-container"])
+def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path, host: str | None) -> None:
+    """A driver that is killed leaves its note; a container that starts again has another name."""
     paths = study(tmp_path).paths
-    assert not is_driven(paths)
+    assert driver(paths) is None
+    assert not paths.folder.exists()
     with lease(paths):
-        assert is_driven(paths)
+        assert f"process {os.getpid()} on " in str(driver(paths))
         note = json.loads((paths.folder / "driver.json").read_text())
-    note["since"] = "2020-01-01T00:00:00+00:00"  # this process is younger than that
+    note["host"] = host or note["host"]
     (paths.folder / "driver.json").write_text(json.dumps(note))
-    assert not is_driven(paths)
+    assert driver(paths) is None
+
+
+@posix
+def test_a_killed_driver_is_not_at_work(slow: StudyConfig, tmp_path: Path) -> None:
+    first = start_driver(tmp_path, trials=2)
+    wait_for(lambda: epochs_done(slow) >= 1, "an epoch")
+    assert f"process {first.pid} on " in str(driver(slow.paths))
+    first.kill()
+    first.communicate()
+    assert holder(slow.paths) is not None
+    assert driver(slow.paths) is None
+
+
+def test_whoever_asks_for_the_driver_is_never_taken_for_one(tmp_path: Path) -> None:
+    paths = study(tmp_path).paths
+    with lease(paths):
+        pass
+    asking, done = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            driver(paths)
+            asking.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        asking.wait(5)
+        for _ in range(20):
+            with lease(paths):
+                assert f"process {os.getpid()} on " in str(driver(paths))
+    finally:
+        done.set()
+        thread.join()
 
 
 @posix
