@@ -9,12 +9,13 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from sweep.record import DEFAULT_STORE, tracking_uri
 from uvtex.console import CONTEXT, Group
 
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("mlruns"),
+    default=DEFAULT_STORE,
     help="Folder of the studies.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -126,7 +127,7 @@ def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) 
     """
     from sweep.compare import compare as compare_runs
 
-    result = compare_runs(runs, uri or _uri(store), store)
+    result = compare_runs(runs, uri or tracking_uri(store), store)
     click.echo(json.dumps(result.to_json(), indent=1) if as_json else str(result))
 
 
@@ -143,7 +144,7 @@ def report(study: str, store: Path, as_json: bool) -> None:
     from sweep import session
     from sweep.report import write_report
 
-    path = write_report(session.saved(store, study).paths.folder)
+    path = write_report(session.saved(store, study))
     click.echo(json.dumps({"report": str(path)}) if as_json else str(path))
 
 
@@ -162,7 +163,7 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
     from sweep.syncing import sync as sync_study
 
     found = session.saved(store, study)
-    changed = sync_study(found.paths.folder, uri or found.tracking_uri)
+    changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
     click.echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
 
 
@@ -178,16 +179,12 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     """
     from sweep.ui import serve_ui
 
-    serve_ui(uri or _uri(store), port)
+    serve_ui(uri or tracking_uri(store), port)
 
 
 def _stopped(config: Path, out: TextIO) -> NoReturn:
     click.echo(f"Stopped. To go on: sweep run {config}", file=out)
     sys.exit(130)
-
-
-def _uri(store: Path) -> str:
-    return f"sqlite:///{store.as_posix()}/mlflow.db"
 
 
 def _status(study: Any) -> dict[str, Any]:
@@ -241,7 +238,9 @@ def _print_where(study: Any, summary: dict[str, Any]) -> None:
     if summary["report"]:
         click.echo(f"report: {summary['report']}")
     local = study.tracking_uri.startswith("sqlite")
-    flag = "" if study.tracking_uri == _uri(Path("mlruns")) else f" --uri {study.tracking_uri}"
+    flag = (
+        "" if study.tracking_uri == tracking_uri(DEFAULT_STORE) else f" --uri {study.tracking_uri}"
+    )
     click.echo(f"MLflow: {f'sweep ui{flag}' if local else study.tracking_uri}")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sweep.record import Stage, StudyPaths
+from sweep.record import DEFAULT_STORE, Stage, StudyPaths, tracking_uri
 from uvtex.config import (
     DEFAULT_THRESHOLDS,
     TERMS,
@@ -167,12 +167,21 @@ class StudyConfig(Settings):
     pruning: Pruning = Pruning()
     grids: int = Field(default=12, ge=0)
     """Sample grids drawn at the end of a run that was not pruned."""
-    store: Path = Path("mlruns")
-    tracking_uri: str = "sqlite:///mlruns/mlflow.db"
+    store: Path = DEFAULT_STORE
+    tracking_uri: str = tracking_uri(DEFAULT_STORE)
 
     @property
     def paths(self) -> StudyPaths:
         return StudyPaths(self.store, self.name)
+
+    def in_store(self, store: Path) -> StudyConfig:
+        """The study as it is found in ``store``, which may have been moved since it was saved.
+
+        A tracking URI goes along if it is that of the store's own database.
+        """
+        own = self.tracking_uri == tracking_uri(self.store)
+        uri = tracking_uri(store) if own else self.tracking_uri
+        return self.model_copy(update={"store": store, "tracking_uri": uri})
 
     @property
     def wants_lpips(self) -> bool:

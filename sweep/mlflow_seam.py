@@ -18,8 +18,6 @@ from uvtex.errors import UvtexError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
-
 
 class TrackingError(UvtexError):
     """MLflow's tracking store is away, or refuses. The trial directories have lost nothing."""

@@ -27,6 +27,7 @@ class Projection:
         self.behind = False
         """Whether MLflow misses anything."""
         self._muted = False
+        self._warned = False
 
     def study_started(self) -> None:
         self._call(self._start)
@@ -66,8 +67,8 @@ class Projection:
 
         if self._tracker is None:
             study = self._study
-            artifacts = (study.store / "artifacts").absolute()
-            self._tracker = Tracker(study.tracking_uri, artifacts, study.name)
+            self._tracker = Tracker(study.tracking_uri, study.paths.artifacts, study.name)
+            self.behind = self.behind or self._tracker.began_anew
         return self._tracker
 
     def _start(self) -> None:
@@ -76,8 +77,8 @@ class Projection:
     def _sync(self) -> None:
         from sweep.syncing import sync
 
-        sync(self._study.paths.folder, self._study.tracking_uri)
-        self.behind = False
+        sync(self._study)
+        self.behind = self._warned = False
 
     def _promote(self, record: TrialRecord, run_dir: Path) -> Gate:
         from sweep.registry import promote
@@ -96,6 +97,6 @@ class Projection:
         try:
             action()
         except UvtexError as error:
-            if not self.behind:
+            if not self._warned:
                 self._warn(f"MLflow misses something, the study goes on without: {error}")
-            self.behind = self._muted = True
+            self.behind = self._muted = self._warned = True

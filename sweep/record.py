@@ -16,6 +16,7 @@ from uvtex.files import write_atomic
 Stage = Literal["probe", "full"]
 State = Literal["running", "complete", "pruned", "promoted", "failed"]
 
+DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
 EPOCHS = "epochs.jsonl"
 SEARCHED = "search"
@@ -71,6 +72,11 @@ class TrialRecord(Settings):
         return f"{self.trial:04d}/{self.stage} ({self.schedule})"
 
 
+def tracking_uri(store: Path) -> str:
+    """MLflow's tracking URI of the database in a store."""
+    return f"sqlite:///{(store / 'mlflow.db').as_posix()}"
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """The files of one study. Nothing is created by looking."""
@@ -93,6 +99,15 @@ class StudyPaths:
     @property
     def summary(self) -> Path:
         return self.folder / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where a database in the store keeps what is logged beside figures."""
+        return self.store / "artifacts"
 
     @property
     def optuna(self) -> str:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep import mlflow_seam as seam
-from sweep.mlflow_seam import DEFAULT_URI, RegistryError
-from sweep.record import TrialRecord, best_line
+from sweep.mlflow_seam import RegistryError
+from sweep.record import DEFAULT_STORE, TrialRecord, best_line, tracking_uri
 from uvtex.errors import UvtexError
 from uvtex.margin import Threshold, margin
 
@@ -105,7 +105,7 @@ def fetch_checkpoint(uri_text: str) -> Path:
             f"{uri_text}: must be models:/NAME@ALIAS or models:/NAME/VERSION, such as "
             f"models:/{MODEL}@{ALIAS}"
         )
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(DEFAULT_STORE)
     if _store_missing(uri):
         raise RegistryError(
             f"{uri_text}: there is no MLflow store at {uri}; go to the folder that `sweep run` was "
@@ -139,7 +139,7 @@ def _register(
     checkpoint = _checkpoint_file(run_dir)
     loaded = load(checkpoint)
     versions = read(checkpoint)[1].get("metric_versions", {})
-    tracker = Tracker(uri, study.store / "artifacts", study.name, system_metrics=False)
+    tracker = Tracker(uri, study.paths.artifacts, study.name, system_metrics=False)
     # A version always has its run: MLflow looks one without up in the process's global store.
     run_id = tracker.run_id(record) or project(tracker, record, run_dir)
     tags = _tags(study, record, best) | _encoded(

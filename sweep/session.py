@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from sweep import live, summary
 from sweep.config import StudyConfig
 from sweep.lease import StudyTaken, lease
-from sweep.record import records
+from sweep.record import StudyPaths, records
 from sweep.study_file import changes, parse
 from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError, UvtexError
@@ -16,22 +16,21 @@ from uvtex.files import write_atomic
 
 
 def saved(store: Path, name: str) -> StudyConfig:
-    """The settings that a study was last run with.
+    """The settings that a study was last run with, as they hold for the study in ``store``.
 
     Raises:
         UvtexError: there is no such study in ``store``; says which there are.
     """
-    path = store / "studies" / name / "study.yaml"
+    path = StudyPaths(store, name).settings
     if not path.is_file():
         there = ", ".join(names(store)) or "none"
         raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
-    study = parse(load_yaml(path), str(path))
-    return study.model_copy(update={"store": store})
+    return parse(load_yaml(path), str(path)).in_store(store)
 
 
 def names(store: Path) -> list[str]:
     """The studies in a store."""
-    return sorted(path.parent.name for path in store.glob("studies/*/study.yaml"))
+    return sorted(path.parent.name for path in store.glob(str(StudyPaths(Path(), "*").settings)))
 
 
 def check(study: StudyConfig) -> None:
@@ -58,6 +57,7 @@ def prepare(study: StudyConfig) -> None:
         ConfigError: see :func:`check`.
     """
     check(study)
+    study.paths.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.paths.settings, dump_yaml(study).encode())
 
 
@@ -152,7 +152,7 @@ def _conclude(study: StudyConfig, projection: Any, view: live.View, outcome: str
     try:
         from sweep.report import write_report
 
-        result["report"] = str(write_report(study.paths.folder))
+        result["report"] = str(write_report(study))
         summary.save(study, result)
     except UvtexError as error:
         view.note(f"no report: {error}")

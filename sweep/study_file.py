@@ -15,6 +15,7 @@ from sweep.config import (
     Search,
     StudyConfig,
 )
+from sweep.record import DEFAULT_STORE, tracking_uri
 from uvtex.config import TERMS, Ramp, Schedule, load_yaml, resolve, validate
 from uvtex.errors import ConfigError
 
@@ -58,7 +59,7 @@ def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = No
     """
     problems = list(problems or [])
     values = {"train": {}, **values}
-    values.setdefault("tracking_uri", _default_uri(values.get("store", "mlruns")))
+    values.setdefault("tracking_uri", tracking_uri(Path(str(values.get("store", DEFAULT_STORE)))))
     _resolve_part(values, "train", _resolved_train, where, problems)
     if isinstance(values.get("data"), Mapping):
         values["data"] = dict(values["data"])
@@ -125,10 +126,6 @@ def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
             + ", ".join(known)
         )
     return search
-
-
-def _default_uri(store: Any) -> str:
-    return f"sqlite:///{Path(str(store)).as_posix()}/mlflow.db"
 
 
 def _resolve_part(

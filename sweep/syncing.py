@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config import StudyConfig
-from sweep.record import TrialRecord, epoch_lines, records
+from sweep.record import StudyPaths, TrialRecord, epoch_lines, records
 from sweep.tracking import Tracker
 from uvtex.config import TrainConfig, load_yaml, validate
 
 
-def sync(study_dir: Path, uri: str, artifact_root: Path | None = None) -> int:
+def sync(study: StudyConfig) -> int:
     """Makes MLflow show what the trial directories of a study say; returns the number of runs.
 
     A run that shows epochs which did not happen is deleted and made again.
@@ -21,19 +21,14 @@ def sync(study_dir: Path, uri: str, artifact_root: Path | None = None) -> int:
         TrackingError: MLflow is away or refuses.
         UvtexError: a trial directory is damaged.
     """
-    config = _study(study_dir)
-    tracker = Tracker(
-        uri, artifact_root or config.store / "artifacts", config.name, system_metrics=False
-    )
-    tracker.study_started(config)
-    found = records(study_dir)
+    paths = study.paths
+    tracker = Tracker(study.tracking_uri, paths.artifacts, study.name, system_metrics=False)
+    tracker.study_started(study)
+    found = records(paths.folder)
     for record in found:
-        project(tracker, record, study_dir / "trials" / f"{record.trial:04d}" / record.stage)
-    tracker.study_ended(
-        _summary(study_dir),
-        study_dir / "report.html",
-        "running" if any(record.state == "running" for record in found) else "complete",
-    )
+        project(tracker, record, paths.run_dir(record.trial, record.stage))
+    running = any(record.state == "running" for record in found)
+    tracker.study_ended(_summary(paths), paths.report, "running" if running else "complete")
     return len(found)
 
 
@@ -57,11 +52,7 @@ def project(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
     return run_id
 
 
-def _study(study_dir: Path) -> StudyConfig:
-    path = study_dir / "study.yaml"
-    return validate(StudyConfig, load_yaml(path), str(path))
-
-
-def _summary(study_dir: Path) -> dict[str, Any]:
-    path = study_dir / "summary.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+def _summary(paths: StudyPaths) -> dict[str, Any]:
+    if not paths.summary.is_file():
+        return {}
+    return dict(json.loads(paths.summary.read_text(encoding="utf-8")))

@@ -20,7 +20,7 @@ from sweep.record import TrialRecord, best_line
 from uvtex.config import TrainConfig, dump_yaml
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from sweep.config import StudyConfig
@@ -44,9 +44,15 @@ class Tracker:
         *,
         system_metrics: bool = True,
     ) -> None:
-        """``artifact_root`` is where a local store keeps artifacts; a server decides itself."""
+        """``artifact_root`` is where a local store keeps artifacts; a server decides itself.
+
+        MLflow writes to the folder that an experiment was created with, even after the store was
+        moved. An experiment with another folder is therefore renamed, and a new one takes its name.
+        """
         self.uri = uri
         self.study = study
+        self.began_anew = False
+        """Was the study's experiment set aside, so that a new one shows nothing yet?"""
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
@@ -167,16 +173,21 @@ class Tracker:
         return all(happened.get(metric.step) == metric.value for metric in history)
 
     def _find_experiment(self, artifact_root: Path | None) -> str:
+        place = None
+        if artifact_root is not None and seam.is_local(self.uri):
+            place = (artifact_root / self.study).resolve().as_uri()
         found = self._client.get_experiment_by_name(self.study)
+        if found and place not in (None, found.artifact_location) and _active(found):
+            aside = f"{self.study} (before its store moved, {found.experiment_id})"
+            self._client.rename_experiment(found.experiment_id, aside)
+            self.began_anew, found = True, None
         if found is None:
-            local = seam.is_local(self.uri) and artifact_root is not None
-            place = (artifact_root / self.study).resolve().as_uri() if local else None  # type: ignore[operator]
             # MLflow shows its pages for language models unless told that models are trained here.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(
                 self._client.create_experiment(self.study, artifact_location=place, tags=kind)
             )
-        if found.lifecycle_stage == "deleted":
+        if not _active(found):
             raise TrackingError(
                 f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "
                 f"`mlflow experiments restore -x {found.experiment_id}` or rename the study"
@@ -290,3 +301,8 @@ class Tracker:
         monitor = self._monitors.pop(run_id, None)
         if monitor is not None:
             monitor.finish()
+
+
+def _active(experiment: Experiment) -> bool:
+    """Not deleted, that is."""
+    return bool(experiment.lifecycle_stage == "active")

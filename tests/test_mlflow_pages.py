@@ -90,7 +90,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     root = tmp_path_factory.mktemp("pages")
     empty_store(root)
     study = make_whole_study(root, trials=4)
-    sync(study.paths.folder, study.tracking_uri)
+    sync(study)
     full = study.paths.run_dir(3, "full")
     assert promote(study, read_record(full), full, study.tracking_uri).champion
     return study

@@ -14,15 +14,15 @@ from sweep.report.charts import drawn_schedules, plane, schedules
 from sweep.report.importance import LEAST, distributions, importances
 from sweep.report.pictures import best_and_worst, shown
 from sweep.report.story import read
+from sweep.session import saved
 from tests.made_study import add_trial, make_study, make_whole_study
-from uvtex.config import dump_yaml
 from uvtex.errors import UvtexError
 from uvtex.margin import Threshold
 
 
 def html(study: StudyConfig) -> str:
     """The report without Plotly's own source."""
-    text = write_report(study.paths.folder).read_text(encoding="utf-8")
+    text = write_report(study).read_text(encoding="utf-8")
     return re.sub(r"<script>/\*\*.*?</script>", "", text, count=1, flags=re.DOTALL)
 
 
@@ -81,8 +81,7 @@ def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path)
         Threshold(metric="haarpsi_view", at_most=0.3),
     )
     turned = study.model_copy(update={"thresholds": thresholds})
-    study.paths.settings.write_text(dump_yaml(turned))
-    (region,) = [s for s in plane(read(study.paths.folder)).layout.shapes if s.type == "rect"]
+    (region,) = [s for s in plane(read(turned)).layout.shapes if s.type == "rect"]
     assert (region.x1, region.y0) == (0.3, 0.6)
     assert region.x0 < 0.3
     assert region.y1 > 0.6
@@ -93,7 +92,7 @@ def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
     for number in range(LEAST):
         add_trial(study, number, reach=0.4 + 0.02 * number)
         add_trial(study, 100 + number, state="pruned", made=3)
-        shares = importances(read(study.paths.folder))
+        shares = importances(read(study))
         assert bool(shares) == (number == LEAST - 1)
     assert sum(shares.values()) == pytest.approx(1)
     assert set(shares) == {
@@ -113,7 +112,7 @@ def test_what_is_searched_by_ratio_is_weighed_by_ratio() -> None:
 def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     add_trial(study, 0)
-    runs = read(study.paths.folder).runs
+    runs = read(study).runs
     (panel,) = schedules(runs).layout.annotations
     assert f"rate {runs[0].lines[0]['lr']:.2g}<" in panel.text
 
@@ -123,7 +122,7 @@ def test_the_baseline_is_always_among_the_schedules(tmp_path: Path) -> None:
     add_trial(study, 0, schedule="baseline", reach=0.2)
     for number in range(1, 12):
         add_trial(study, number, reach=0.5)
-    names = [run.record.schedule for run in drawn_schedules(read(study.paths.folder))]
+    names = [run.record.schedule for run in drawn_schedules(read(study))]
     assert len(names) == 6
     assert names[-1] == "baseline"
 
@@ -132,7 +131,7 @@ def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Pa
     study = make_study(tmp_path)
     add_trial(study, 0, reach=0.6, grids=8)
     add_trial(study, 1, reach=0.5, grids=8)
-    run = shown(read(study.paths.folder))
+    run = shown(read(study))
     assert run is not None
     assert run.record.trial == 0
     best, worst = best_and_worst(run)
@@ -142,6 +141,6 @@ def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Pa
     assert figures == sorted(figures, reverse=True)
 
 
-def test_a_folder_that_is_no_study_is_said_so(tmp_path: Path) -> None:
+def test_a_store_without_the_study_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UvtexError, match=r"study\.yaml"):
-        write_report(tmp_path)
+        saved(tmp_path, "made")

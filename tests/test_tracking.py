@@ -12,18 +12,22 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from sweep import mlflow_seam
+from sweep.cli import main
 from sweep.config import StudyConfig
 from sweep.mlflow_seam import TrackingError
+from sweep.projection import Projection
 from sweep.record import epoch_lines, read_record, write_record
+from sweep.session import saved
 from sweep.syncing import sync
 from sweep.tracking import Tracker
 from tests.made_study import add_checkpoint, add_trial, empty_store, make_study, make_whole_study
-from uvtex.config import TrainConfig, load_yaml
+from uvtex.config import TrainConfig, dump_yaml, load_yaml
 from uvtex.errors import UvtexError
 
 
@@ -177,20 +181,75 @@ def test_sync_shows_the_same_as_following_along(tmp_path: Path) -> None:
     for path in sorted(study.paths.folder.glob("trials/*/*")):
         follow(tracker, study, int(path.parent.name), path.name)
     tracker.study_ended({})
-    other = empty_store(tmp_path / "b")
-    assert sync(study.paths.folder, other, tmp_path / "b" / "artifacts") == 7
-    assert sync(study.paths.folder, other, tmp_path / "b" / "artifacts") == 7
-    here = picture(MlflowClient(study.tracking_uri), study)
-    assert picture(MlflowClient(other), study) == here
+    followed = picture(MlflowClient(study.tracking_uri), study)
+    empty_store(tmp_path / "a")
+    assert sync(study) == 7
+    assert sync(study) == 7
+    assert picture(MlflowClient(study.tracking_uri), study) == followed
+
+
+@pytest.mark.parametrize("before", ["shown", "lost"])
+def test_sync_of_a_moved_store_stays_in_it(tmp_path: Path, before: str) -> None:
+    """Also where MLflow's database knows the folder in which artifacts were before the move."""
+    old, new = tmp_path / "mlruns", tmp_path / "kept"
+    empty_store(old)
+    make_whole_study(old)
+    if before == "shown":
+        assert call_sync("made", "--store", str(old)).output == "made: 7 runs synced\n"
+    old.rename(new)
+    if before == "lost":
+        (new / "mlflow.db").unlink()
+    for _ in range(2):
+        assert call_sync("made", "--store", str(new)).output == "made: 7 runs synced\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    client = MlflowClient(f"sqlite:///{new}/mlflow.db")
+    experiments = client.search_experiments(filter_string="name LIKE 'made%'")
+    assert len(experiments) == (2 if before == "shown" else 1)
+    experiment = client.get_experiment_by_name("made")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 8
+    inside = (new / "artifacts/made").as_uri()
+    assert all(run.info.artifact_uri.startswith(inside) for run in runs)
+    assert len(list((new / "artifacts/made").glob("*/artifacts/epochs.jsonl"))) >= 7
+
+
+def call_sync(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["sync", *arguments], catch_exceptions=False)
+
+
+def test_a_study_keeps_a_tracking_uri_that_is_not_its_stores(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "old")
+    server = study.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    study.paths.settings.write_text(dump_yaml(server))
+    (tmp_path / "old").rename(tmp_path / "new")
+    found = saved(tmp_path / "new", "made")
+    assert (found.store, found.tracking_uri) == (tmp_path / "new", "http://127.0.0.1:9")
+
+
+def test_a_driver_in_a_moved_store_makes_up_what_the_new_experiment_misses(tmp_path: Path) -> None:
+    empty_store(tmp_path / "old")
+    add_trial(study := make_study(tmp_path / "old"), 0)
+    sync(study)
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = saved(tmp_path / "new", "made")
+    projection = Projection(moved, print)
+    projection.study_started()
+    projection.study_ended({}, None, "complete")
+    projection.close()
+    client = MlflowClient(moved.tracking_uri)
+    experiment = client.get_experiment_by_name("made")
+    names = {run.info.run_name for run in client.search_runs([experiment.experiment_id])}
+    assert "0000 probe search" in names
+    assert not (tmp_path / "old").exists()
 
 
 def test_sync_replaces_a_run_that_shows_what_did_not_happen(study: StudyConfig) -> None:
     add_trial(study, 0, reach=0.5)
-    sync(study.paths.folder, study.tracking_uri)
+    sync(study)
     add_trial(study, 0, reach=0.4, made=2, state="pruned")
     lines = study.paths.run_dir(0, "probe") / "epochs.jsonl"
     lines.write_text(lines.read_text().replace('"total": 0.', '"total": 1.'))
-    sync(study.paths.folder, study.tracking_uri)
+    sync(study)
     client = MlflowClient(study.tracking_uri)
     experiment = client.get_experiment_by_name(study.name)
     children = client.search_runs([experiment.experiment_id], "tags.`sweep.trial` = '0'")
@@ -203,7 +262,7 @@ def test_a_run_that_died_before_its_first_epoch_is_shown(study: StudyConfig) -> 
     record, run_dir = add_trial(study, 0, state="failed", made=0)
     shutil.rmtree(run_dir)
     write_record(run_dir, record)
-    assert sync(study.paths.folder, study.tracking_uri) == 1
+    assert sync(study) == 1
 
 
 def test_the_machine_is_watched_while_a_trial_runs(

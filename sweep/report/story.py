@@ -8,7 +8,6 @@ from typing import Any
 
 from sweep.config import StudyConfig
 from sweep.record import TrialRecord, best_line, epoch_lines, records
-from uvtex.config import load_yaml, validate
 from uvtex.margin import Threshold
 
 TITLES = {
@@ -101,19 +100,15 @@ class Story:
         return next((t for t in self.thresholds if t.metric == metric), None)
 
 
-def read(study_dir: Path) -> Story:
-    """The story of the study in ``study_dir``.
+def read(study: StudyConfig) -> Story:
+    """The story of a study, from its trial directories.
 
     Raises:
-        UvtexError: its settings or a trial directory are damaged.
+        UvtexError: a trial directory is damaged.
     """
-    path = study_dir / "study.yaml"
-    study = validate(StudyConfig, load_yaml(path), str(path))
-    # The folder may have been moved or be read from elsewhere: what was given is what counts.
-    study = study.model_copy(update={"store": study_dir.parent.parent})
     runs = []
-    for record in records(study_dir):
-        folder = study_dir / "trials" / f"{record.trial:04d}" / record.stage
+    for record in records(study.paths.folder):
+        folder = study.paths.run_dir(record.trial, record.stage)
         runs.append(Run(record, folder, epoch_lines(folder), best_line(folder)))
     return Story(study, runs)
 

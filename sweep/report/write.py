@@ -12,24 +12,22 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from sweep import summary as summaries
-from sweep.config import OBJECTIVE
+from sweep.config import OBJECTIVE, StudyConfig
 from sweep.report import charts, page, pictures, story, theme
 from sweep.report.importance import LEAST, importances
 from sweep.report.page import Section
 from sweep.report.story import Run, Story, title
 from uvtex.files import write_atomic
 
-FILE = "report.html"
 
-
-def write_report(study_dir: Path) -> Path:
+def write_report(study: StudyConfig) -> Path:
     """Writes ``report.html`` into the study's folder; works at any time of a study's life.
 
     Raises:
-        UvtexError: the study's settings or a trial directory are damaged, or it cannot be written.
+        UvtexError: a trial directory is damaged, or the report cannot be written.
     """
-    told = story.read(study_dir)
-    summary = summaries.summarise(told.study)
+    told = story.read(study)
+    summary = summaries.summarise(study)
     sections = [
         _figures(told, summary),
         _history(told),
@@ -41,10 +39,9 @@ def write_report(study_dir: Path) -> Path:
         _trials(told),
     ]
     verdict = summaries.verdict(summary)
-    text = page.page(told.study.name, verdict, bool(summary["passed"]), sections, get_plotlyjs())
-    out = study_dir / FILE
-    write_atomic(out, text.encode())
-    return out
+    text = page.page(study.name, verdict, bool(summary["passed"]), sections, get_plotlyjs())
+    write_atomic(study.paths.report, text.encode())
+    return study.paths.report
 
 
 def _figures(told: Story, summary: dict[str, Any]) -> Section:
