@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from pydantic import BaseModel
 
+import uvtex
 from uvtex.cli import main
+from uvtex.config import PRESETS, Schedule, TrainConfig
+from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
 TRAIN = ["--image-size", "32", "--width", "0.1", "--epochs", "1", "--val-split", "0.34"]
 
@@ -57,6 +62,68 @@ def test_train_has_the_flags_that_scripts_use() -> None:
     ).split()
     known = {name for option in main.commands["train"].params for name in option.opts}
     assert set(expected) <= known
+
+
+def help_of(command: str) -> dict[str, str]:
+    """Setting -> help of its flag."""
+    group, _, name = command.partition(" ")
+    found = main.commands[group]
+    options = (found.commands[name] if isinstance(found, click.Group) else found).params
+    return {str(option.name): str(getattr(option, "help", "")) for option in options}
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "told_in_words"),
+    [
+        ("train", TrainConfig, {"device"}),
+        ("train", Schedule, {"lr_scheduler_tmax"}),
+        ("showroom build", ShowroomSettings, {"texture_size", "template"}),
+        ("showroom build", CarSettings, {"file", "paint_material", "unwrap"}),
+    ],
+)
+def test_help_tells_the_default_of_every_setting(
+    command: str, model: type[BaseModel], told_in_words: set[str]
+) -> None:
+    texts = help_of(command)
+    settings = (model.model_fields.keys() & texts.keys()) - told_in_words
+    assert settings
+    for name in settings:
+        default = model.model_fields[name].default
+        text = f"{default:g}" if isinstance(default, float) else str(default)
+        assert f"; {text} by default" in texts[name], name
+
+
+def test_help_tells_what_a_preset_changes() -> None:
+    texts = help_of("train")
+    for name, value in PRESETS["atlas"].items():
+        if name in texts:
+            assert f", {value:g} with preset atlas" in texts[name]
+    assert "; 0.3 by default" in texts["w_cycle"]
+    assert "with preset" not in texts["epochs"]
+
+
+def test_help_follows_a_default_that_changes() -> None:
+    code = (
+        "import uvtex.config as config\n"
+        "config.PRESETS['atlas'] |= {'lr': 0.125, 'epochs': 77}\n"
+        "from uvtex.cli import main\n"
+        "main(['train', '--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "0.0002 by default, 0.125 with preset atlas" in said
+    assert "40 by default, 77 with preset atlas" in said
+
+
+def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = tomllib.loads((Path(uvtex.__file__).parents[1] / "pyproject.toml").read_text())
+    assert uvtex.__version__ == declared["project"]["version"]
+    assert call("--version").output.strip().endswith(uvtex.__version__)
+    monkeypatch.setattr("importlib.metadata.version", lambda package: f"{package} 9")
+    assert uvtex.__version__ == "uvtex-sweep 9"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = uvtex.nothing  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("module", ["uvtex.cli", "sweep.cli"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from uvtex import __version__
 from uvtex.commands.evaluate import evaluate
 from uvtex.commands.grid import grid
 from uvtex.commands.infer import infer
@@ -16,7 +15,7 @@ from uvtex.data.cli import data
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
-@click.version_option(__version__, package_name="uvtex-sweep")
+@click.version_option(package_name="uvtex-sweep")
 def main() -> None:
     """Livery UV textures from showroom pictures.
 

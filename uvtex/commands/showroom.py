@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import click
+
+from uvtex.commands.options import with_default
+from uvtex.showroom.settings import CarSettings, ShowroomSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULTS = ShowroomSettings()
+
+
+def _flag(flag: str, kind: type, what: str) -> Callable[[F], F]:
+    setting = flag.removeprefix("--").replace("-", "_")
+    return click.option(flag, type=kind, help=with_default(what, getattr(DEFAULTS, setting)))
+
+
+def _car_choice(flag: str, what: str) -> Callable[[F], F]:
+    field = CarSettings.model_fields[flag.removeprefix("--")]
+    values = [v for part in get_args(field.annotation) for v in get_args(part) or (part,)]
+    return click.option(flag, type=click.Choice(values), help=with_default(what, field.default))
 
 
 @click.group()
@@ -15,26 +33,26 @@ def showroom() -> None:
 
 @showroom.command("build")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--size", type=int, help="Side of the views, in pixels.")
+@_flag("--size", int, "Side of the views, in pixels")
 @click.option("--texture-size", type=int, help="Side of the textures; the views' by default.")
-@click.option("--cameras", type=int, help="Cameras around the car.")
+@_flag("--cameras", int, "Cameras around the car")
 @click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses, as above.")
-@click.option("--liveries", metavar="N|DIR", help="Procedural liveries, or a folder of textures.")
+@click.option(
+    "--liveries",
+    metavar="N|DIR",
+    help=with_default("Procedural liveries, or a folder of textures", DEFAULTS.liveries),
+)
 @click.option(
     "--template", metavar="PNG|DIR", help="What procedural liveries leave unpainted, as below."
 )
-@click.option("--samples", type=int, help="Light paths a pixel.")
-@click.option("--supersample", type=int, help="UV samples along a pixel's side; 3 by default.")
+@_flag("--samples", int, "Light paths a pixel")
+@_flag("--supersample", int, "UV samples along a pixel's side")
 @click.option("--no-views", is_flag=True, help="Plates and textures only: much smaller on disk.")
-@click.option("--seed", type=int, help="Of liveries, cameras and light paths.")
+@_flag("--seed", int, "Of liveries, cameras and light paths")
 @click.option("--car", "file", help="OBJ or GLB; the built-in car by default.")
 @click.option("--paint-material", help="The car's material that carries the livery.")
-@click.option("--up", type=click.Choice(["auto", "y", "z"]), help="The car file's up; auto.")
-@click.option(
-    "--nose",
-    type=click.Choice(["auto", "x", "-x", "y", "-y", "z", "-z"]),
-    help="Where the nose points in the car's file; auto.",
-)
+@_car_choice("--up", "The axis that points up in the car's file")
+@_car_choice("--nose", "Where the nose points in the car's file")
 @click.option("--unwrap", is_flag=True, default=None, help="Give the paint new UVs.")
 def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """Render a race car in liveries from cameras all around into OUT.
@@ -63,7 +81,6 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     from uvtex.commands.bars import stages
     from uvtex.config import load_yaml, validate
     from uvtex.showroom import build
-    from uvtex.showroom.settings import ShowroomSettings
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
     settings = validate(ShowroomSettings, values, where="showroom")

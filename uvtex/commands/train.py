@@ -5,46 +5,92 @@ from __future__ import annotations
 import json
 import os
 import sys
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+from pydantic import BaseModel
 
-from uvtex.commands.options import DEVICE, JSON
-from uvtex.config import TERMS, dump_yaml, from_flags, load_yaml, resolve
+from uvtex.commands.options import DEVICE, JSON, with_default
+from uvtex.config import (
+    PRESETS,
+    TERMS,
+    Schedule,
+    TrainConfig,
+    dump_yaml,
+    from_flags,
+    load_yaml,
+    resolve,
+)
 
 RUNS = Path("runs")
 
 
+DEFAULTS = TrainConfig()
+PRESET_DEFAULTS = {name: resolve({"preset": name}) for name in PRESETS}
+
+
+def _help(what: str, setting: str) -> str:
+    """``what``, and the defaults of a dotted ``setting``."""
+    get = attrgetter(setting)
+    presets = {name: get(config) for name, config in PRESET_DEFAULTS.items()}
+    return with_default(what, get(DEFAULTS), presets)
+
+
+def _weight_help(term: str, end: str) -> str:
+    if end == "end" and getattr(DEFAULTS.schedule, term).end is None:
+        return f"Weight of {term} at the end; that at the start by default."
+    return _help(f"Weight of {term} at the {end}", f"schedule.{term}.{end}")
+
+
+def _flag(flag: str, kind: Any, what: str, setting: str = "") -> Any:
+    name = setting or flag.removeprefix("--").replace("-", "_")
+    return click.option(flag, type=kind, help=_help(what, name))
+
+
+def _choice(model: type[BaseModel], field: str) -> click.Choice[str]:
+    return click.Choice(get_args(model.model_fields[field].annotation))
+
+
 def _train_flags(command: Any) -> Any:
     flags = [
-        click.option("--epochs", type=int, help="40 by default."),
-        click.option("--batch-size", type=int, help="6 by default."),
-        click.option("--lr", type=float, help="Learning rate of both Adams; 2e-4, atlas: 2e-3."),
-        click.option("--lr-scheduler", type=click.Choice(["none", "cosine"]), help="none."),
-        click.option("--lr-scheduler-tmax", type=int, help="Epochs to rate 0; the run's."),
-        click.option("--image-size", type=int, help="Side in pixels; 256 by default."),
-        click.option("--val-split", type=float, help="Part of the liveries that validates; 0.1."),
-        click.option("--seed", type=int, help="0 by default."),
-        *(
-            click.option(f"--w-{term}", type=float, help=f"Weight of {term} at the start.")
-            for term in TERMS
+        _flag("--epochs", int, "Passes over the training views"),
+        _flag("--batch-size", int, "Pairs in a step"),
+        _flag("--lr", float, "Learning rate of both Adams"),
+        _flag(
+            "--lr-scheduler",
+            _choice(Schedule, "lr_scheduler"),
+            "How the learning rate changes",
+            "schedule.lr_scheduler",
         ),
-        *(
-            click.option(f"--w-{term}-end", type=float, help=f"Weight of {term} at the end.")
-            for term in TERMS
-        ),
-        click.option("--w-flow", type=float, help="Weight of camera and flow by the UV maps."),
-        click.option("--w-render", type=float, help="Weight of the renderer's own term, R(t) = v."),
-        click.option("--w-ssim", type=float, help="Weight of 1 - SSIM of textures with the true."),
-        click.option("--checkpoint-name", help="Of the run in runs/ and its best checkpoint."),
-        click.option("--checkpoint-every", type=int, help="Keep NAME_epochNNN every N epochs."),
-        click.option("--preset", help="poc05 (the original) or atlas (by correspondence)."),
-        click.option("--width", type=float, help="Scales the networks' channels; 1 by default."),
         click.option(
+            "--lr-scheduler-tmax",
+            type=int,
+            help="Epochs to the learning rate's lowest point; the run's by default.",
+        ),
+        _flag("--image-size", int, "Side in pixels"),
+        _flag("--val-split", float, "Part of the liveries that validates"),
+        _flag("--seed", int, "Of weights, order and augmentation"),
+        *(
+            click.option(f"--w-{term}{suffix}", type=float, help=_weight_help(term, end))
+            for suffix, end in (("", "start"), ("-end", "end"))
+            for term in TERMS
+        ),
+        _flag("--w-flow", float, "Weight of camera and flow by the UV maps"),
+        _flag("--w-render", float, "Weight of the renderer's own term, R(t) = v"),
+        _flag("--w-ssim", float, "Weight of 1 - SSIM of textures with the true"),
+        _flag("--checkpoint-name", str, "Of the run in runs/ and its best checkpoint"),
+        _flag("--checkpoint-every", int, "Keep NAME_epochNNN every N epochs, 0: never"),
+        click.option(
+            "--preset",
+            help=with_default("poc05 (the original) or atlas (by correspondence)", DEFAULTS.preset),
+        ),
+        _flag("--width", float, "Scales the networks' channels"),
+        _flag(
             "--precision",
-            type=click.Choice(["auto", "float32", "bf16"]),
-            help="Of the networks; auto, the default, is bf16 on CUDA and float32 on a CPU.",
+            _choice(TrainConfig, "precision"),
+            "Of the networks; auto is bf16 on CUDA and float32 on a CPU",
         ),
     ]
     for flag in reversed(flags):
