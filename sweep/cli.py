@@ -190,21 +190,23 @@ def _stopped(config: Path, out: TextIO) -> NoReturn:
 def _status(study: Any) -> dict[str, Any]:
     from sweep import summary
     from sweep.lease import driver
-    from sweep.record import best_line, epoch_lines, records
+    from sweep.record import records
+    from uvtex.report import best_epoch, read_epochs
 
     driven_by = driver(study.paths)
     runs = []
     for record in records(study.paths.folder):
         run_dir = study.paths.run_dir(record.trial, record.stage)
-        line = best_line(run_dir)
+        epochs = read_epochs(run_dir)
+        best = best_epoch(epochs)
         waiting = record.state == "running" and driven_by is None
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.stage}",
                 "schedule": record.schedule,
                 "state": "interrupted" if waiting else record.state,
-                "epochs": f"{len(epoch_lines(run_dir))}/{record.epochs}",
-                "best margin": "-" if line is None else f"{line['val']['margin']:+.4f}",
+                "epochs": f"{len(epochs)}/{record.epochs}",
+                "best margin": "-" if best is None else f"{best.val['margin']:+.4f}",
                 "reason": record.reason or "",
             }
         )

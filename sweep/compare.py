@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep import mlflow_seam as seam
-from sweep.record import RECORD, StudyPaths, best_line, read_record
+from sweep.record import RECORD, StudyPaths, read_record
 from uvtex.config import TERMS, TrainConfig, load_yaml, validate
 from uvtex.errors import UvtexError
 from uvtex.margin import higher_is_better
+from uvtex.report import best_epoch, read_epochs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -120,8 +121,8 @@ def _from_folder(run: str, folder: Path) -> Row:
     settings: dict[str, Value] = {"schedule": record.schedule}
     if path.is_file():
         settings |= _settings(validate(TrainConfig, load_yaml(path), str(path)))
-    best = best_line(folder)
-    metrics = {} if best is None else {"epoch": float(best["epoch"]), **best["val"]}
+    best = best_epoch(read_epochs(folder))
+    metrics = {} if best is None else {"epoch": float(best.epoch), **best.val}
     label = f"{record.trial:04d} {record.stage} {record.schedule}"
     return Row(run, label, record.state, settings, metrics)
 

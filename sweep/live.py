@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.record import TrialRecord
 from uvtex.margin import Threshold
-from uvtex.report import EpochReport
+from uvtex.report import EpochReport, best_epoch
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +70,7 @@ class Row:
 
     record: TrialRecord
     report: EpochReport | None = None
-    best: dict[str, float] | None = None
+    best: EpochReport | None = None
 
 
 ROWS = 18
@@ -98,7 +98,7 @@ class RichView(View):
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
         row = self._rows[_key(record)]
-        best = report.val if report.best or row.best is None else row.best
+        best = best_epoch([report] if row.best is None else [row.best, report])
         self._rows[_key(record)] = Row(record, report, best)
 
     def ended(self, record: TrialRecord) -> None:
@@ -148,7 +148,7 @@ class RichView(View):
     def _cells(self, row: Row) -> list[Any]:
         from rich.text import Text
 
-        record, best = row.record, row.best or {}
+        record, best = row.record, row.best.val if row.best else {}
         made = row.report.epoch if row.report else 0
         cells: list[Any] = [
             f"{record.trial:04d}/{record.stage}",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.config import StudyConfig
 from sweep.record import Gate, TrialRecord
 from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.report import EpochReport
+
+if TYPE_CHECKING:
+    from sweep.tracking import Tracker
 
 
 class Projection:
@@ -23,7 +26,7 @@ class Projection:
     def __init__(self, study: StudyConfig, warn: Callable[[str], None]) -> None:
         self._study = study
         self._warn = warn
-        self._tracker: Any = None
+        self._tracker: Tracker | None = None
         self.behind = False
         """Whether MLflow misses anything."""
         self._muted = False
@@ -37,7 +40,7 @@ class Projection:
         self._call(lambda: self._open().trial_started(record, config, run_dir))
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
-        self._call(lambda: self._open().epoch(record, report.to_json()))
+        self._call(lambda: self._open().epoch(record, report))
 
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self._call(lambda: self._open().trial_ended(record, run_dir))
@@ -62,7 +65,7 @@ class Projection:
         if self._tracker is not None:
             self._tracker.close()
 
-    def _open(self) -> Any:
+    def _open(self) -> Tracker:
         from sweep.tracking import Tracker
 
         if self._tracker is None:

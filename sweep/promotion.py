@@ -42,15 +42,6 @@ def _apart(value: float, threshold: float) -> str:
     return next((text for text in texts if float(text) != threshold), f"{value:.4g}")
 
 
-def best(epochs: Sequence[Mapping[str, float]], thresholds: Sequence[Threshold]) -> int:
-    """Index of the epoch with the best margin, the earliest of equals.
-
-    Raises:
-        ValueError: there is no epoch.
-    """
-    return max(range(len(epochs)), key=lambda index: (margin(epochs[index], thresholds), -index))
-
-
 def not_numbers(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> list[str]:
     """The thresholds' metrics that are NaN or infinite: such a run has failed, not missed."""
     return [t.metric for t in thresholds if not math.isfinite(metrics[t.metric])]

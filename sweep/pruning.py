@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sweep.config import Pruning
 from sweep.forecast import Forecast, forecast
-from sweep.promotion import best, decide
+from sweep.promotion import decide
 from uvtex.margin import Threshold, margin
 
 
@@ -43,7 +43,7 @@ def judge(
         "margin": margin(expected, thresholds),
         "margin_optimistic": optimistic.margin,
     }
-    so_far = decide(epochs[best(epochs, thresholds)], thresholds)
+    so_far = max((decide(e, thresholds) for e in epochs), key=lambda made: made.margin)
     if so_far.passed or optimistic.passed:
         return Verdict(False, so_far.reason if so_far.passed else "may still pass", figures)
     return Verdict(

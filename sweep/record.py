@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -18,7 +17,6 @@ State = Literal["running", "complete", "pruned", "promoted", "failed"]
 
 DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
-EPOCHS = "epochs.jsonl"
 SEARCHED = "search"
 """The schedule name of a trial that Optuna chose, as against one that was queued by name."""
 
@@ -144,27 +142,3 @@ def records(study_dir: Path) -> list[TrialRecord]:
     """Every run of a study, by trial, probe before full."""
     found = [read_record(path.parent) for path in study_dir.glob(f"trials/*/*/{RECORD}")]
     return sorted(found, key=lambda record: (record.trial, record.stage != "probe"))
-
-
-def epoch_lines(run_dir: Path) -> list[dict[str, Any]]:
-    """The epochs of a run as plain mappings, without importing torch; [] if none is there yet.
-
-    A last line cut short by a crash is left out, the trainer writes it again.
-    """
-    try:
-        lines = (run_dir / EPOCHS).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    epochs = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            epochs.append(json.loads(line))
-        except ValueError:
-            if number < len(lines):
-                raise UvtexError(f"{run_dir / EPOCHS}: line {number} is no JSON") from None
-    return epochs
-
-
-def best_line(run_dir: Path) -> dict[str, Any] | None:
-    """The epoch with the best margin among :func:`epoch_lines`, the earliest of equals."""
-    return max(epoch_lines(run_dir), key=lambda line: line["val"]["margin"], default=None)

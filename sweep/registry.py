@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from sweep import mlflow_seam as seam
 from sweep.mlflow_seam import RegistryError
-from sweep.record import DEFAULT_STORE, TrialRecord, best_line, tracking_uri
+from sweep.record import DEFAULT_STORE, TrialRecord, tracking_uri
 from uvtex.errors import UvtexError
 from uvtex.margin import Threshold, margin
+from uvtex.report import EpochReport, best_epoch, read_epochs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,10 +60,10 @@ def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) ->
     """
     from sweep.promotion import decide
 
-    best = best_line(run_dir)
+    best = best_epoch(read_epochs(run_dir))
     if best is None:
         return Promotion(False, None, False, f"{record.label} has no epoch to judge")
-    decision = decide(best["val"], study.thresholds)
+    decision = decide(best.val, study.thresholds)
     if not decision.passed:
         return Promotion(False, None, False, f"not registered: {decision.reason}")
     checkpoint = _checkpoint_file(run_dir)
@@ -125,7 +126,7 @@ def _register(
     study: StudyConfig,
     record: TrialRecord,
     run_dir: Path,
-    best: Mapping[str, Any],
+    best: EpochReport,
     uri: str,
 ) -> str:
     """Exports, uploads, and last creates the version, which is what makes it exist."""
@@ -163,14 +164,14 @@ def _register(
         )
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, best["epoch"])])
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, best.epoch)])
     _ensure_model(client)
     made = client.create_model_version(
         MODEL,
         source=logged.artifact_location,  # models:/ID is looked up in the global store
         run_id=run_id,
         tags=tags,
-        description=_description(study, record, best["val"]),
+        description=_description(study, record, best.val),
         model_id=logged.model_id,
     )
     return str(made.version)
@@ -294,16 +295,16 @@ def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
     return files[0]
 
 
-def _tags(study: StudyConfig, record: TrialRecord, best: Mapping[str, Any]) -> dict[str, str]:
+def _tags(study: StudyConfig, record: TrialRecord, best: EpochReport) -> dict[str, str]:
     return _encoded(
         study=study.name,
         trial=str(record.trial),
         stage=record.stage,
         schedule=record.schedule,
-        epoch=str(best["epoch"]),
-        metrics=json.dumps(best["val"]),
+        epoch=str(best.epoch),
+        metrics=json.dumps(best.val),
         thresholds=json.dumps([t.model_dump(exclude_none=True) for t in study.thresholds]),
-        margin=repr(margin(best["val"], study.thresholds)),
+        margin=repr(margin(best.val, study.thresholds)),
     )
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sweep import promotion, space
+from sweep import space
 from sweep.config import StudyConfig
 from sweep.record import State, TrialRecord, write_record
 from uvtex.config import TrainConfig
-from uvtex.report import EpochReport, read_epochs
+from uvtex.report import EpochReport, best_epoch, read_epochs
 
 
 @dataclass
@@ -48,10 +48,7 @@ class Run:
     @property
     def best(self) -> EpochReport | None:
         """The epoch with the best margin; None before the first."""
-        if not self.reports:
-            return None
-        index = promotion.best(self.metrics, self.config.thresholds)
-        return self.reports[sorted(self.reports)[index]]
+        return best_epoch([self.reports[epoch] for epoch in sorted(self.reports)])
 
     def hear(self, report: EpochReport) -> list[EpochReport]:
         """Takes an epoch in; returns it after those that are on disk and were not heard of.

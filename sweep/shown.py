@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.record import TrialRecord
 from uvtex.config import TERMS, TrainConfig
+from uvtex.report import FILE as EPOCHS
+from uvtex.report import EpochReport
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -50,18 +52,18 @@ def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
     return dict(flat(dump))
 
 
-def metrics(line: Mapping[str, Any], at: float) -> list[Metric]:
-    """Those of a line of ``epochs.jsonl``, by its epoch, at ``at`` Unix seconds."""
+def metrics(report: EpochReport, at: float) -> list[Metric]:
+    """Those of an epoch, by its number, at ``at`` Unix seconds."""
     from mlflow.entities import Metric
 
-    values = {f"train/{term}": value for term, value in line["train"].items()}
-    values |= {f"val/{metric}": value for metric, value in line["val"].items()}
-    values |= {f"schedule/w_{term}": value for term, value in line["weights"].items()}
-    values |= {"schedule/lr": line["lr"], "epoch/seconds": line["seconds"]}
+    values = {f"train/{term}": value for term, value in report.train.items()}
+    values |= {f"val/{metric}": value for metric, value in report.val.items()}
+    values |= {f"schedule/w_{term}": value for term, value in report.weights.items()}
+    values |= {"schedule/lr": report.lr, "epoch/seconds": report.seconds}
     stamp = int(at * 1000)
     # NaN says that there is no figure; MLflow would draw it and call it the latest.
     return [
-        Metric(name, float(value), stamp, line["epoch"])
+        Metric(name, float(value), stamp, report.epoch)
         for name, value in values.items()
         if not math.isnan(value)
     ]
@@ -70,7 +72,7 @@ def metrics(line: Mapping[str, Any], at: float) -> list[Metric]:
 def artifacts(run_dir: Path) -> Iterator[Path]:
     """What people want beside the figures; ``_last`` is only what a run is resumed from."""
     yield run_dir / "config.yaml"
-    yield run_dir / "epochs.jsonl"
+    yield run_dir / EPOCHS
     for path in sorted(run_dir.glob("checkpoints/*.safetensors")):
         if not path.stem.endswith("_last"):
             yield path

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
 from sweep.config import OBJECTIVE, StudyConfig
 from sweep.promotion import decide
-from sweep.record import TrialRecord, best_line, epoch_lines, records
+from sweep.record import TrialRecord, records
 from uvtex.files import write_atomic
+from uvtex.report import best_epoch, read_epochs
 
 BASELINE = "baseline"
 """The schedule whose figures stand beside the champion's."""
@@ -105,8 +107,9 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> dict[str, Any] | N
     if record is None:
         return None
     run_dir = study.paths.run_dir(record.trial, record.stage)
-    line = best_line(run_dir)
-    if line is None:
+    epochs = read_epochs(run_dir)
+    best = best_epoch(epochs)
+    if best is None:
         return None
     return {
         "trial": record.trial,
@@ -114,11 +117,11 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> dict[str, Any] | N
         "label": record.label,
         "state": record.state,
         "schedule": record.schedule,
-        "epochs": _made(study, record),
+        "epochs": len(epochs),
         "of": record.epochs,
-        "best_epoch": line["epoch"],
-        "metrics": line["val"],
-        "reason": decide(line["val"], study.thresholds).reason,
+        "best_epoch": best.epoch,
+        "metrics": best.val,
+        "reason": decide(best.val, study.thresholds).reason,
         "gate": record.gate.model_dump() if record.gate else None,
         "checkpoints": (run_dir / "checkpoints").as_posix(),
     }
@@ -130,17 +133,13 @@ def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
     return probes >= study.trials and all(record.state != "running" for record in found)
 
 
-def _made(study: StudyConfig, record: TrialRecord) -> int:
-    return len(epoch_lines(study.paths.run_dir(record.trial, record.stage)))
-
-
 def _passes(study: StudyConfig, record: TrialRecord) -> bool:
     return _margin(study, record) >= 0
 
 
 def _margin(study: StudyConfig, record: TrialRecord) -> float:
-    line = best_line(study.paths.run_dir(record.trial, record.stage))
-    return float("-inf") if line is None else float(line["val"]["margin"])
+    best = best_epoch(read_epochs(study.paths.run_dir(record.trial, record.stage)))
+    return -math.inf if best is None else best.val["margin"]
 
 
 def _kept(study: StudyConfig) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config import StudyConfig
-from sweep.record import StudyPaths, TrialRecord, epoch_lines, records
+from sweep.record import StudyPaths, TrialRecord, records
 from sweep.tracking import Tracker
 from uvtex.config import TrainConfig, load_yaml, validate
+from uvtex.report import read_epochs
 
 
 def sync(study: StudyConfig) -> int:
@@ -34,8 +35,8 @@ def sync(study: StudyConfig) -> int:
 
 def project(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
     """Makes the child run of ``record`` show what its trial directory says; returns its id."""
-    lines = epoch_lines(run_dir)
-    if not tracker.agrees(record, lines):
+    reports = read_epochs(run_dir)
+    if not tracker.agrees(record, reports):
         tracker.forget(record)
     settings = run_dir / "config.yaml"
     if settings.is_file():
@@ -44,9 +45,9 @@ def project(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
         config = TrainConfig()
     run_id = tracker.trial_started(record, config, run_dir, live=False)
     clock = record.started or 0.0
-    for line in lines:
-        clock += float(line["seconds"])
-        tracker.epoch(record, line, at=clock)
+    for report in reports:
+        clock += report.seconds
+        tracker.epoch(record, report, at=clock)
     if record.state != "running":
         tracker.trial_ended(record, run_dir)
     return run_id

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from sweep import mlflow_seam as seam
 from sweep import shown
 from sweep.mlflow_seam import TrackingError
-from sweep.record import TrialRecord, best_line
+from sweep.record import TrialRecord
 from uvtex.config import TrainConfig, dump_yaml
+from uvtex.report import EpochReport, best_epoch, read_epochs
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -91,19 +92,17 @@ class Tracker:
                 self._watch(run_id)
         return run_id
 
-    def epoch(
-        self, record: TrialRecord, line: Mapping[str, Any], *, at: float | None = None
-    ) -> None:
-        """One epoch's metrics; ``line`` is a line of ``epochs.jsonl``, ``at`` its Unix seconds."""
-        with seam.speaking(f"log epoch {line['epoch']} of {record.label}", self.uri):
+    def epoch(self, record: TrialRecord, report: EpochReport, *, at: float | None = None) -> None:
+        """One epoch's metrics; ``at`` is its Unix seconds."""
+        with seam.speaking(f"log epoch {report.epoch} of {record.label}", self.uri):
             run_id = self._known(record)
-            if line["epoch"] in self._logged_steps(run_id):
+            if report.epoch in self._logged_steps(run_id):
                 return
             # One batch is one transaction: an epoch is there as a whole or not at all.
             self._client.log_batch(
-                run_id, metrics=shown.metrics(line, time.time() if at is None else at)
+                run_id, metrics=shown.metrics(report, time.time() if at is None else at)
             )
-            self._steps[run_id].add(line["epoch"])
+            self._steps[run_id].add(report.epoch)
 
     def trial_ended(self, record: TrialRecord, run_dir: Path) -> None:
         """State, best figures, artifacts, and last the final status."""
@@ -162,14 +161,14 @@ class Tracker:
                 self._run_ids.pop((record.trial, record.stage), None)
                 self._steps.pop(run_id, None)
 
-    def agrees(self, record: TrialRecord, lines: Iterable[Mapping[str, Any]]) -> bool:
+    def agrees(self, record: TrialRecord, reports: Iterable[EpochReport]) -> bool:
         """Is every epoch that MLflow shows one that happened, with the same figures?"""
         with seam.speaking(f"read {record.label}", self.uri):
             run_id = self._find(record)
             if run_id is None:
                 return True
             history = self._client.get_metric_history(run_id, "val/total")
-        happened = {line["epoch"]: line["val"].get("total") for line in lines}
+        happened = {report.epoch: report.val.get("total") for report in reports}
         return all(happened.get(metric.step) == metric.value for metric in history)
 
     def _find_experiment(self, artifact_root: Path | None) -> str:
@@ -271,13 +270,13 @@ class Tracker:
 
     def _log_best(self, run: Run, run_dir: Path) -> None:
         """The table of runs shows each metric's last value; what counts is the best epoch's."""
-        best = best_line(run_dir)
+        best = best_epoch(read_epochs(run_dir))
         if best is None:
             return
-        for name, value in {**best["val"], "epoch": best["epoch"]}.items():
+        for name, value in {**best.val, "epoch": best.epoch}.items():
             if not math.isnan(value) and run.data.metrics.get(f"best/{name}") != value:
                 self._client.log_metric(
-                    run.info.run_id, f"best/{name}", float(value), step=best["epoch"]
+                    run.info.run_id, f"best/{name}", float(value), step=best.epoch
                 )
 
     def _upload(self, run_id: str, path: Path, folder: str | None = None) -> None:

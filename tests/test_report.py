@@ -114,7 +114,7 @@ def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None
     add_trial(study, 0)
     runs = read(study).runs
     (panel,) = schedules(runs).layout.annotations
-    assert f"rate {runs[0].lines[0]['lr']:.2g}<" in panel.text
+    assert f"rate {runs[0].epochs[0].lr:.2g}<" in panel.text
 
 
 def test_the_baseline_is_always_among_the_schedules(tmp_path: Path) -> None:

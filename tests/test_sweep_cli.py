@@ -18,8 +18,9 @@ from click.testing import CliRunner, Result
 from sweep import session
 from sweep.cli import main
 from sweep.lease import lease
-from sweep.record import TrialRecord, epoch_lines, records, write_record
+from sweep.record import TrialRecord, records, write_record
 from uvtex.errors import UvtexError
+from uvtex.report import read_epochs
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ["run", "status", "compare", "report", "sync", "ui"]
@@ -179,7 +180,7 @@ def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) 
         (0, "full", "complete"),
     ]  # fmt: skip
     assert all(r.gate and r.gate.registered for r in found if r.stage == "full")
-    assert [line["epoch"] for line in epoch_lines(folder / "trials/0000/full")] == [1, 2, 3]
+    assert [made.epoch for made in read_epochs(folder / "trials/0000/full")] == [1, 2, 3]
     assert list((folder / "trials/0000/probe/grids").glob("*.png"))
 
     again = call("run", str(path), "--json")
@@ -236,7 +237,7 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set:
     )
     run_dir = here / "mlruns/studies/tiny/trials/0000/probe"
     deadline = time.monotonic() + 90
-    while len(epoch_lines(run_dir)) < 2:
+    while len(read_epochs(run_dir)) < 2:
         assert time.monotonic() < deadline
         assert first.poll() is None
         time.sleep(0.05)
@@ -245,11 +246,11 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set:
     assert first.returncode == 130, output
     assert "Stopped. To go on: sweep run tiny.yaml" in output
     assert "Traceback" not in output
-    done = len(epoch_lines(run_dir))
+    done = len(read_epochs(run_dir))
     assert done < 15
     status = json.loads(call("status", "tiny", "--json").stdout)
     assert status["runs"][0]["state"] == "interrupted"
     result = call("run", str(path))
     assert result.exit_code == 0
     assert f"goes on after epoch {done}" in result.output
-    assert len(epoch_lines(run_dir)) == 15
+    assert len(read_epochs(run_dir)) == 15

@@ -11,9 +11,10 @@ from sweep import summary
 from sweep.config import StudyConfig
 from sweep.driver import Driver
 from sweep.live import View
-from sweep.record import TrialRecord, epoch_lines, records
+from sweep.record import TrialRecord, records
 from tests.sweep_fakes import InlineLauncher, NoProjection, break_things, study
 from uvtex.errors import UvtexError
+from uvtex.report import read_epochs
 
 
 def drive(config: StudyConfig, slots: int = 1, **kwargs: Any) -> tuple[str, InlineLauncher]:
@@ -89,8 +90,8 @@ def test_hopeless_probe_is_pruned_and_a_spared_one_is_not(tmp_path: Path) -> Non
     drive(config)
     assert by_name(config, "bad").state == "pruned"
     assert by_name(config, "baseline").state == "complete"
-    assert len(epoch_lines(config.paths.run_dir(0, "probe"))) == 6
-    assert len(epoch_lines(config.paths.run_dir(2, "probe"))) == 3
+    assert len(read_epochs(config.paths.run_dir(0, "probe"))) == 6
+    assert len(read_epochs(config.paths.run_dir(2, "probe"))) == 3
 
 
 def test_trials_counts_probes_and_running_again_goes_on_only_if_some_are_left(

@@ -21,8 +21,9 @@ from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launche
 from sweep.launchers.local import LocalLauncher, places
 from sweep.lease import StudyTaken, driver, holder, lease
 from sweep.live import View
-from sweep.record import epoch_lines, read_record, records
+from sweep.record import read_record, records
 from tests.sweep_fakes import RUNNER, InlineLauncher, NoProjection, break_things, study, study_file
+from uvtex.report import read_epochs
 
 ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -89,14 +90,14 @@ def test_worker_waits_for_the_answer_with_its_epoch_on_disk(
     launcher.start(launcher.slots[0], one)
     events(launcher, lambda event: isinstance(event, EpochEnded))
     assert launcher.wait(0.3) == []
-    assert len(epoch_lines(Path(one.run_dir))) == 1
+    assert len(read_epochs(Path(one.run_dir))) == 1
 
 
 def test_stopped_job_ends_without_another_epoch(launcher: Launcher, tmp_path: Path) -> None:
     one = job(study(tmp_path))
     launcher.start(launcher.slots[0], one)
     events(launcher, is_end, go_on=False)
-    assert len(epoch_lines(Path(one.run_dir))) == 1
+    assert len(read_epochs(Path(one.run_dir))) == 1
 
 
 def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_worker_killed_in_an_epoch_is_replaced_and_the_run_goes_on(tmp_path: Pat
     assert Driver(config, launcher, NoProjection(config), View()).run() == "done"
     record = read_record(config.paths.run_dir(1, "probe"))
     assert (record.state, record.retries) == ("promoted", 1)
-    epochs = [line["epoch"] for line in epoch_lines(config.paths.run_dir(1, "probe"))]
+    epochs = [made.epoch for made in read_epochs(config.paths.run_dir(1, "probe"))]
     assert epochs == list(range(1, 7))
 
 
@@ -174,7 +175,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def epochs_done(config: StudyConfig, trial: int = 0) -> int:
-    return len(epoch_lines(config.paths.run_dir(trial, "probe")))
+    return len(read_epochs(config.paths.run_dir(trial, "probe")))
 
 
 @pytest.fixture

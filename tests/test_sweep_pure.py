@@ -13,10 +13,10 @@ from sweep import space
 from sweep.budget import Budget, Measured, fits, predict
 from sweep.config import NamedSchedule, Pruning, Search
 from sweep.forecast import LEAST, forecast
-from sweep.promotion import best, constraints, decide, not_numbers
+from sweep.promotion import constraints, decide, not_numbers
 from sweep.pruning import judge
 from uvtex.config import TERMS
-from uvtex.margin import Threshold, margin
+from uvtex.margin import Threshold
 from uvtex.schedule import weights
 
 weight = st.floats(0, 1, allow_subnormal=False)
@@ -106,13 +106,6 @@ def test_reason_names_the_threshold_that_is_missed_by_the_most() -> None:
 def test_a_near_miss_never_reads_like_the_threshold(figure: float, told: str) -> None:
     reason = decide({"ssim_uv": figure}, [Threshold(metric="ssim_uv", at_least=0.508)]).reason
     assert reason == f"ssim_uv {told} misses ssim_uv >= 0.508 by the most"
-
-
-@given(st.lists(st.tuples(metric, metric), min_size=1, max_size=12))
-def test_best_epoch_is_the_first_with_the_largest_margin(values: list[tuple[float, float]]) -> None:
-    epochs = [{"ssim_uv": a, "lpips_view": b} for a, b in values]
-    margins = [margin(epoch, thresholds) for epoch in epochs]
-    assert best(epochs, thresholds) == margins.index(max(margins))
 
 
 @given(metric, metric)

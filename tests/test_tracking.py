@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import socket
@@ -22,13 +21,14 @@ from sweep.cli import main
 from sweep.config import StudyConfig
 from sweep.mlflow_seam import TrackingError
 from sweep.projection import Projection
-from sweep.record import epoch_lines, read_record, write_record
+from sweep.record import read_record, write_record
 from sweep.session import saved
 from sweep.syncing import sync
 from sweep.tracking import Tracker
 from tests.made_study import add_checkpoint, add_trial, empty_store, make_study, make_whole_study
 from uvtex.config import TrainConfig, dump_yaml, load_yaml
 from uvtex.errors import UvtexError
+from uvtex.report import read_epochs, write_epochs
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def follow(tracker: Tracker, study: StudyConfig, number: int, stage: str = "prob
     config = TrainConfig.model_validate(load_yaml(run_dir / "config.yaml"))
     running = record.model_copy(update={"state": "running", "reason": None})
     run_id = tracker.trial_started(running, config, run_dir)
-    for line in epoch_lines(run_dir):
-        tracker.epoch(running, line)
+    for report in read_epochs(run_dir):
+        tracker.epoch(running, report)
     if record.state != "running":
         tracker.trial_ended(record, run_dir)
     return run_id
@@ -97,13 +97,11 @@ def test_a_trial_is_a_child_run_with_settings_curves_state_and_files(study: Stud
     assert run.data.params["image_size"] == "32"
     assert "torchmetrics" in run.data.params["metric_versions.ssim"]
     history = client.get_metric_history(run_id, "val/ssim_uv")
-    lines = epoch_lines(run_dir)
-    assert [(m.step, m.value) for m in history] == [
-        (line["epoch"], line["val"]["ssim_uv"]) for line in lines
-    ]
+    reports = read_epochs(run_dir)
+    assert [(m.step, m.value) for m in history] == [(r.epoch, r.val["ssim_uv"]) for r in reports]
     for name in ("train/cycle", "val/margin", "schedule/w_direct", "schedule/lr"):
-        assert len(client.get_metric_history(run_id, name)) == len(lines), name
-    assert run.data.metrics["best/margin"] == max(line["val"]["margin"] for line in lines)
+        assert len(client.get_metric_history(run_id, name)) == len(reports), name
+    assert run.data.metrics["best/margin"] == max(r.val["margin"] for r in reports)
     files = {file.path for file in client.list_artifacts(run_id)}
     assert files == {"config.yaml", "epochs.jsonl", "checkpoints", "grids"}
     kept = {file.path for file in client.list_artifacts(run_id, "checkpoints")}
@@ -114,14 +112,15 @@ def test_figures_of_artefacts_are_curves_and_those_that_are_none_are_left_out(
     study: StudyConfig,
 ) -> None:
     _, run_dir = add_trial(study, 7)
-    lines = epoch_lines(run_dir)
-    for line in lines:
-        line["val"] |= {"seam_uv": 0.5 / line["epoch"], "bleed": 0.25, "bleed_towards": math.nan}
-    (run_dir / "epochs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    reports = read_epochs(run_dir)
+    for report in reports:
+        more = {"seam_uv": 0.5 / report.epoch, "bleed": 0.25, "bleed_towards": math.nan}
+        report.val.update(more)
+    write_epochs(run_dir, reports)
     run_id = follow(tracker_of(study), study, 7)
     client = MlflowClient(study.tracking_uri)
     history = client.get_metric_history(run_id, "val/seam_uv")
-    assert [m.value for m in history] == [0.5 / line["epoch"] for line in lines]
+    assert [m.value for m in history] == [0.5 / r.epoch for r in reports]
     shown = client.get_run(run_id)
     assert shown.data.metrics["best/bleed"] == 0.25
     assert not [name for name in shown.data.metrics if "bleed_towards" in name]

@@ -65,6 +65,11 @@ def read_epochs(run_dir: Path) -> list[EpochReport]:
     return reports
 
 
+def best_epoch(reports: Sequence[EpochReport]) -> EpochReport | None:
+    """The report with the best margin, the earliest of equals; None if there is none."""
+    return max(reports, key=lambda report: report.val["margin"], default=None)
+
+
 def write_epochs(run_dir: Path, reports: Sequence[EpochReport]) -> None:
     """Writes all reports, atomically: a reader sees this epoch's line whole or not at all."""
     lines = "".join(json.dumps(report.to_json(), sort_keys=True) + "\n" for report in reports)

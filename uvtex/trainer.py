@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from uvtex.framing import framing_of
 from uvtex.margin import margin
 from uvtex.models import build
 from uvtex.passes import forward
-from uvtex.report import EpochReport, read_epochs, write_epochs
+from uvtex.report import EpochReport, best_epoch, read_epochs, write_epochs
 from uvtex.schedule import learning_rate, weights
 
 __all__ = ["EpochReport", "Trainer", "read_epochs"]
@@ -215,8 +215,7 @@ class Trainer:
         val["total"] = sum(now[term] * val[term] for term in TERMS)
         val["total_ref"] = sum(REFERENCE[term] * val[term] for term in TERMS)
         val["margin"] = self._margin(val)
-        best = max((r.val["margin"] for r in self._reports), default=-math.inf)
-        return EpochReport(
+        report = EpochReport(
             epoch=epoch,
             weights=now,
             lr=lr,
@@ -224,8 +223,9 @@ class Trainer:
             val=val,
             seconds=time.perf_counter() - started,
             images=len(self.data.train),
-            best=val["margin"] > best or not self._reports,
+            best=False,
         )
+        return replace(report, best=best_epoch([*self._reports, report]) is report)
 
     def _margin(self, val: dict[str, float]) -> float:
         absent = [t.metric for t in self.config.thresholds if t.metric not in val]

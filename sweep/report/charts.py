@@ -122,11 +122,11 @@ def schedules(runs: Sequence[Run]) -> go.Figure:
         row, column = index // columns + 1, index % columns + 1
         for name, values, line in _lines(run):
             figure.add_scatter(
-                x=[entry["epoch"] for entry in run.lines], y=values, mode="lines", line=line,
+                x=[made.epoch for made in run.epochs], y=values, mode="lines", line=line,
                 name=name, legendgroup=name, showlegend=index == 0, row=row, col=column,
                 hovertemplate=f"{name}: %{{y:.3f}}<extra>epoch %{{x}}</extra>",
             )  # fmt: skip
-        ticks = _step(len(run.lines), most=6)
+        ticks = _step(len(run.epochs), most=6)
         figure.update_xaxes(
             theme.axis("epoch" if row == rows else None, dtick=ticks), row=row, col=column
         )
@@ -139,7 +139,7 @@ def schedules(runs: Sequence[Run]) -> go.Figure:
 
 def drawn_schedules(story: Story) -> list[Run]:
     """The baseline and the runs with the best margins, a trial once: its full run if it has one."""
-    latest: dict[int, Run] = {run.record.trial: run for run in story.runs if run.lines}
+    latest: dict[int, Run] = {run.record.trial: run for run in story.runs if run.epochs}
     order = sorted(latest.values(), key=lambda run: run.margin, reverse=True)
     chosen = order[:PANELS]
     baseline = story.baseline
@@ -270,10 +270,10 @@ def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
     """Name, values and line of each curve in a schedule's panel."""
     out: list[tuple[str, list[float], dict[str, Any]]] = []
     for term in TERMS:
-        values = [entry["weights"][term] for entry in run.lines]
+        values = [made.weights[term] for made in run.epochs]
         out.append((term, values, {"color": theme.TERMS[term], "width": 2.4}))
     first = _rate(run) or 1.0
-    rates = [entry["lr"] / first for entry in run.lines]
+    rates = [made.lr / first for made in run.epochs]
     out.append(
         ("learning rate / its start", rates, {"color": theme.INK, "width": 1.4, "dash": "dot"})
     )
@@ -282,7 +282,7 @@ def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
 
 def _rate(run: Run) -> float:
     """The learning rate that it started with."""
-    return max((float(entry["lr"]) for entry in run.lines), default=0.0)
+    return max((made.lr for made in run.epochs), default=0.0)
 
 
 def _panel_title(run: Run) -> str:
@@ -291,7 +291,7 @@ def _panel_title(run: Run) -> str:
 
 
 def _longest(runs: Sequence[Run]) -> int:
-    return max((len(run.lines) for run in runs), default=0)
+    return max((len(run.epochs) for run in runs), default=0)
 
 
 def _step(count: int, most: int = 15) -> int:

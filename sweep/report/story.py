@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sweep.config import StudyConfig
-from sweep.record import TrialRecord, best_line, epoch_lines, records
+from sweep.record import TrialRecord, records
 from uvtex.margin import Threshold
+from uvtex.report import EpochReport, best_epoch, read_epochs
 
 TITLES = {
     "ssim_uv": "SSIM(UV)",
@@ -35,8 +36,8 @@ class Run:
 
     record: TrialRecord
     folder: Path
-    lines: list[dict[str, Any]]
-    best: dict[str, Any] | None
+    epochs: list[EpochReport]
+    best: EpochReport | None
 
     @property
     def name(self) -> str:
@@ -47,7 +48,7 @@ class Run:
     @property
     def margin(self) -> float:
         """Of the best epoch; -inf before the first."""
-        return float("-inf") if self.best is None else float(self.best["val"]["margin"])
+        return -math.inf if self.best is None else self.best.val["margin"]
 
     @property
     def passed(self) -> bool:
@@ -56,14 +57,12 @@ class Run:
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epochs, and the metric's value at each; empty where it was not measured."""
-        points = [
-            (line["epoch"], line["val"][metric]) for line in self.lines if metric in line["val"]
-        ]
+        points = [(made.epoch, made.val[metric]) for made in self.epochs if metric in made.val]
         return [epoch for epoch, _ in points], [value for _, value in points]
 
     def at_best(self, metric: str) -> float | None:
         """The metric at the best epoch."""
-        return None if self.best is None else self.best["val"].get(metric)
+        return None if self.best is None else self.best.val.get(metric)
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,8 @@ def read(study: StudyConfig) -> Story:
     runs = []
     for record in records(study.paths.folder):
         folder = study.paths.run_dir(record.trial, record.stage)
-        runs.append(Run(record, folder, epoch_lines(folder), best_line(folder)))
+        epochs = read_epochs(folder)
+        runs.append(Run(record, folder, epochs, best_epoch(epochs)))
     return Story(study, runs)
 
 

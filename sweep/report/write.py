@@ -84,7 +84,7 @@ def _history(told: Story) -> Section:
 
 
 def _curves(told: Story) -> Section:
-    started = any(run.lines for run in told.runs)
+    started = any(run.epochs for run in told.runs)
     return Section(
         "curves",
         "Learning curves",
@@ -186,14 +186,14 @@ def _trials(told: Story) -> Section:
 
 def _row(run: Run, metrics: list[str]) -> list[str]:
     record = run.record
-    seconds = sum(float(line["seconds"]) for line in run.lines)
+    seconds = sum(made.seconds for made in run.epochs)
     return [
         str(record.trial),
         record.stage,
         escape(record.schedule),
         page.pill(record.state),
-        f"{len(run.lines)} of {record.epochs}",
-        "-" if run.best is None else str(run.best["epoch"]),
+        f"{len(run.epochs)} of {record.epochs}",
+        "-" if run.best is None else str(run.best.epoch),
         *(_figure(run.at_best(metric)) for metric in metrics),
         f"{run.margin:+.4f}" if math.isfinite(run.margin) else "-",
         f"{seconds:.0f}",

@@ -127,7 +127,7 @@ def train(
     from uvtex import perceptual
     from uvtex.commands import progress
     from uvtex.data.store import PairStore
-    from uvtex.report import read_epochs
+    from uvtex.report import best_epoch, read_epochs
     from uvtex.run_folder import claimed
     from uvtex.trainer import Trainer
 
@@ -163,7 +163,8 @@ def train(
             err=True,
         )
         sys.exit(130)
-    best = [report for report in read_epochs(run_dir) if report.best][-1]
+    best = best_epoch(read_epochs(run_dir))
+    assert best is not None  # a run has at least one epoch
     checkpoint = trainer.best_checkpoint
     if as_json:
         where = {"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_json()}
