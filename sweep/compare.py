@@ -13,7 +13,7 @@ from sweep import mlflow_seam as seam
 from sweep.record import RECORD, StudyPaths, read_record
 from uvtex.config import TERMS, TrainConfig, load_yaml, validate
 from uvtex.errors import UvtexError
-from uvtex.margin import higher_is_better
+from uvtex.metric_catalogue import higher_is_better
 from uvtex.report import best_epoch, read_epochs
 
 if TYPE_CHECKING:

@@ -19,21 +19,10 @@ from uvtex.config import (
     resolve,
 )
 from uvtex.margin import Threshold
+from uvtex.metric_catalogue import needs_lpips
 
 OBJECTIVE = "ssim_uv"
 """What Optuna maximises: the probe's SSIM(UV) at its epoch of best margin."""
-
-METRICS = (
-    *("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "ssim_uv_covered"),
-    *("l1_uv", "l1_uv_visible", "l1_uv_covered"),
-    *("ssim_view", "ssim_view_true", "ssim_view_noisy"),
-    *("ssim_view_inside", "ssim_view_true_inside", "ssim_view_noisy_inside"),
-    *("haarpsi_view", "haarpsi_view_true"),
-    *("lpips_view", "lpips_view_true", "lpips_view_inside", "lpips_view_true_inside"),
-    *("seam_uv", "bleed", "bleed_border"),
-)
-"""What a threshold may be on. LPIPS needs its backbone; what is of texels, or of a border, the
-set's UV maps; seams a built set. All others are measured in every run."""
 
 CONSTANTS = ("lr", "w_flow", "w_render", "w_ssim")
 """Settings that are no part of the schedule, and may be searched beside it."""
@@ -185,7 +174,7 @@ class StudyConfig(Settings):
 
     @property
     def wants_lpips(self) -> bool:
-        return any(threshold.metric.startswith("lpips") for threshold in self.thresholds)
+        return any(needs_lpips(threshold.metric) for threshold in self.thresholds)
 
     def epochs(self, stage: Stage) -> int:
         return self.stages.probe if stage == "probe" else self.stages.full

@@ -23,6 +23,7 @@ from sweep.mlflow_seam import RegistryError
 from sweep.record import DEFAULT_STORE, TrialRecord, tracking_uri
 from uvtex.errors import UvtexError
 from uvtex.margin import Threshold, margin
+from uvtex.metric_catalogue import same_definition
 from uvtex.report import EpochReport, best_epoch, read_epochs
 
 if TYPE_CHECKING:
@@ -209,13 +210,19 @@ def _challenge(
 def _comparable(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], thresholds: Sequence[Threshold]
 ) -> bool:
-    """Same validation pictures (their digest), same definitions of what is thresholded."""
-    families = {threshold.metric.partition("_")[0] for threshold in thresholds}
-    same = all(
-        ours["metric_versions"].get(family) == theirs["metric_versions"].get(family)
-        for family in families
+    """Same validation pictures (their digest), and figures of one definition for each threshold.
+
+    What a version does not say is not the same as anything.
+    """
+    pictures = ours["data_fingerprint"]
+    if pictures is None or pictures != theirs["data_fingerprint"]:
+        return False
+    return all(
+        t.metric in ours["metrics"]
+        and t.metric in theirs["metrics"]
+        and same_definition(t.metric, ours["metric_versions"], theirs["metric_versions"])
+        for t in thresholds
     )
-    return same and ours["data_fingerprint"] == theirs["data_fingerprint"]
 
 
 def _measure_both(study: StudyConfig, old: Path, new: Path) -> tuple[float, float]:

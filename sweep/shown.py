@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.record import TrialRecord
 from uvtex.config import TERMS, TrainConfig
+from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.report import FILE as EPOCHS
 from uvtex.report import EpochReport
 
@@ -36,8 +37,6 @@ def run_name(record: TrialRecord) -> str:
 
 def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
     """The schedule and settings, flat; both ends of every weight, so that runs can be plotted."""
-    from uvtex.metrics import VERSIONS
-
     dump = config.model_dump(mode="json", exclude={"schedule"})
     schedule = config.schedule
     for term in TERMS:
@@ -48,7 +47,7 @@ def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
     dump["lr_scheduler_tmax"] = schedule.lr_scheduler_tmax or config.epochs
     dump["thresholds"] = ", ".join(str(threshold) for threshold in config.thresholds)
     dump["schedule"] = record.schedule
-    dump["metric_versions"] = dict(VERSIONS)
+    dump["metric_versions"] = dict(DEFINITIONS)
     return dict(flat(dump))
 
 

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from sweep.config import (
     CONSTANTS,
-    METRICS,
     NamedSchedule,
     Range,
     Scheduler,
@@ -18,6 +17,7 @@ from sweep.config import (
 from sweep.record import DEFAULT_STORE, tracking_uri
 from uvtex.config import TERMS, Ramp, Schedule, load_yaml, resolve, validate
 from uvtex.errors import ConfigError
+from uvtex.metric_catalogue import THRESHOLDS
 
 DECIDED = {
     "epochs": "stages",
@@ -181,9 +181,10 @@ def _cross_problems(study: StudyConfig) -> list[str]:
             problems.append(f"pruning.spare: {name!r} is not in search.queue")
     names = [threshold.metric for threshold in study.thresholds]
     for index, name in enumerate(names):
-        if name not in METRICS:
+        if name not in THRESHOLDS:
             problems.append(
-                f"thresholds.{index}.metric: {name!r} is not measured; known: {', '.join(METRICS)}"
+                f"thresholds.{index}.metric: {name!r} is not measured; known: "
+                + ", ".join(THRESHOLDS)
             )
         if name in names[:index]:
             problems.append(f"thresholds.{index}.metric: {name!r} has a threshold already")

@@ -7,10 +7,11 @@ import math
 from collections import Counter
 from typing import Any
 
-from sweep.config import OBJECTIVE, StudyConfig
+from sweep.config import StudyConfig
 from sweep.promotion import decide
 from sweep.record import TrialRecord, records
 from uvtex.files import write_atomic
+from uvtex.metric_catalogue import SUMMARY
 from uvtex.report import best_epoch, read_epochs
 
 BASELINE = "baseline"
@@ -74,7 +75,7 @@ def table(summary: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     first = summary["champion"] or summary["nearest"]
     name = "champion" if summary["champion"] else "nearest"
     metrics = [*(text.split(" ")[0] for text in summary["thresholds"])]
-    wanted = [*metrics, OBJECTIVE, "ssim_uv_visible", "ssim_view", "haarpsi_view"]
+    wanted = [*metrics, *SUMMARY]
     columns = [m for m in dict.fromkeys(wanted) if first and m in first["metrics"]]
     rows = []
     for title, entry in ((name, first), ("baseline schedule", summary["baseline"])):

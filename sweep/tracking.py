@@ -21,7 +21,7 @@ from uvtex.config import TrainConfig, dump_yaml
 from uvtex.report import EpochReport, best_epoch, read_epochs
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from sweep.config import StudyConfig
@@ -172,11 +172,11 @@ class Tracker:
         return all(happened.get(metric.step) == metric.value for metric in history)
 
     def _find_experiment(self, artifact_root: Path | None) -> str:
-        place = None
-        if artifact_root is not None and seam.is_local(self.uri):
-            place = (artifact_root / self.study).resolve().as_uri()
+        local = artifact_root if seam.is_local(self.uri) else None
+        place = local and (local / self.study).resolve().as_uri()
         found = self._client.get_experiment_by_name(self.study)
-        if found and place not in (None, found.artifact_location) and _active(found):
+        deleted = found is not None and found.lifecycle_stage == "deleted"
+        if found and not deleted and place not in (None, found.artifact_location):
             aside = f"{self.study} (before its store moved, {found.experiment_id})"
             self._client.rename_experiment(found.experiment_id, aside)
             self.began_anew, found = True, None
@@ -186,7 +186,7 @@ class Tracker:
             return str(
                 self._client.create_experiment(self.study, artifact_location=place, tags=kind)
             )
-        if not _active(found):
+        if deleted:
             raise TrackingError(
                 f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "
                 f"`mlflow experiments restore -x {found.experiment_id}` or rename the study"
@@ -300,8 +300,3 @@ class Tracker:
         monitor = self._monitors.pop(run_id, None)
         if monitor is not None:
             monitor.finish()
-
-
-def _active(experiment: Experiment) -> bool:
-    """Not deleted, that is."""
-    return bool(experiment.lifecycle_stage == "active")

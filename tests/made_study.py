@@ -71,8 +71,12 @@ def add_trial(
     made: int | None = None,
     grids: int = 0,
     weight: float | None = None,
+    extra: dict[str, float] | None = None,
 ) -> tuple[TrialRecord, Path]:
-    """A trial directory whose SSIM(UV) goes to ``reach``; ``made`` epochs of its stage's."""
+    """A trial directory whose SSIM(UV) goes to ``reach``; ``made`` epochs of its stage's.
+
+    ``extra`` are further metrics, the same at every epoch.
+    """
     run_dir = study.paths.run_dir(number, stage)
     (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
     direct = 0.1 + 0.07 * (number % 8) if weight is None else weight
@@ -82,7 +86,7 @@ def add_trial(
         lr_scheduler="cosine",
     )
     config = study.train_config(stage, shape)
-    lines = _lines(config.epochs if made is None else made, reach, config, number)
+    lines = _lines(config.epochs if made is None else made, reach, config, number, extra or {})
     (run_dir / "config.yaml").write_text(dump_yaml(config))
     (run_dir / "epochs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for index in range(grids):
@@ -111,10 +115,17 @@ def add_trial(
     return record, run_dir
 
 
-def add_checkpoint(study: StudyConfig, run_dir: Path, fingerprint: str = "f" * 16) -> Path:
-    """Untrained networks as the run's best checkpoint, and as its last."""
-    from uvtex import checkpoint, metrics
+def add_checkpoint(
+    study: StudyConfig,
+    run_dir: Path,
+    fingerprint: str = "f" * 16,
+    table: dict[str, str] | None = None,
+) -> Path:
+    """Untrained networks as the run's best checkpoint, and as its last; ``table`` is of the
+    definitions by which its metrics were measured, today's by default."""
+    from uvtex import checkpoint
     from uvtex.config import TrainConfig, load_yaml, validate
+    from uvtex.metric_catalogue import versions
     from uvtex.models import build
 
     config = validate(TrainConfig, load_yaml(run_dir / "config.yaml"), str(run_dir))
@@ -128,7 +139,7 @@ def add_checkpoint(study: StudyConfig, run_dir: Path, fingerprint: str = "f" * 1
         "config": config.model_dump(mode="json"),
         "epoch": 1,
         "metrics": {},
-        "metric_versions": {k: v for k, v in metrics.VERSIONS.items() if k != "lpips"},
+        "metric_versions": versions(None) if table is None else table,
         "data_fingerprint": fingerprint,
     }
     for name in ("best", "best_epoch002", "best_last"):
@@ -157,7 +168,9 @@ def make_whole_study(root: Path, trials: int = 6) -> StudyConfig:
     return study
 
 
-def _lines(epochs: int, reach: float, config: Any, number: int) -> list[dict[str, Any]]:
+def _lines(
+    epochs: int, reach: float, config: Any, number: int, extra: dict[str, float]
+) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for epoch in range(1, epochs + 1):
         rise = 1 - math.exp(-epoch / 2)
@@ -170,6 +183,7 @@ def _lines(epochs: int, reach: float, config: Any, number: int) -> list[dict[str
             "haarpsi_view": (reach - 0.25) * rise - wobble,
             "total": 0.4 - 0.2 * rise,
             "total_ref": 0.42 - 0.2 * rise,
+            **extra,
         }
         val["margin"] = margin(val, config.thresholds)
         best = all(val["margin"] > line["val"]["margin"] for line in lines)

@@ -116,8 +116,8 @@ def test_against_pairs_samples_by_livery(train: Train, tiny_set: Path) -> None:
 
 
 def test_every_figure_has_a_direction(train: Train, tiny_set: Path) -> None:
-    """Add the first word of a new metric to uvtex.margin's SCORES or ERRORS."""
-    from uvtex.margin import higher_is_better
+    """Add a new metric to uvtex.metric_catalogue."""
+    from uvtex.metric_catalogue import higher_is_better
 
     rows = evaluated(train(), "--data", tiny_set)["rows"]
     unknown = {m for row in rows.values() for m in row if higher_is_better(m) is None}

@@ -19,9 +19,11 @@ from sweep.record import read_record
 from sweep.registry import champion, fetch_checkpoint, promote
 from sweep.tracking import Tracker
 from tests.made_study import add_checkpoint, add_trial, empty_store, make_study
+from uvtex import metric_catalogue
 from uvtex.checkpoint import load
 from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
+from uvtex.margin import Threshold
 from uvtex.models import build
 
 
@@ -104,6 +106,55 @@ def test_figures_on_other_pictures_are_not_compared_but_measured_anew(
     ask(study, full_run(study, 0, reach=0.9, fingerprint="other"))
     answer = ask(study, full_run(study, 1, reach=0.66))
     assert "both measured on this study's validation pictures" in answer.reason
+
+
+TODAY = metric_catalogue.versions(None)
+ALONE = "ssim_uv_visible_alone"
+
+
+def by(study: StudyConfig, metric: str) -> StudyConfig:
+    thresholds = (Threshold(metric=metric, at_least=0.1),)
+    return study.model_copy(update={"thresholds": thresholds})
+
+
+def run_by(study: StudyConfig, number: int, reach: float, table: dict[str, str]) -> Path:
+    """A full run with the thresholds' metrics, measured by the definitions in ``table``."""
+    _, run_dir = add_trial(study, number, stage="full", reach=reach, extra={ALONE: reach})
+    add_checkpoint(study, run_dir, table=table)
+    return run_dir
+
+
+@pytest.mark.parametrize(
+    ("metric", "champions_table", "compared"),
+    [
+        (ALONE, TODAY, True),
+        (ALONE, TODAY | {"alone": "another one"}, False),
+        (ALONE, TODAY | {"ssim": "another one"}, False),
+        (ALONE, {"ssim": TODAY["ssim"]}, False),  # before there was such a metric
+        ("ssim_uv", TODAY | {"alone": "another one"}, True),
+        ("ssim_uv", {k: v for k, v in TODAY.items() if k not in ("l1", "loss", "margin")}, True),
+        ("ssim_uv", {}, False),
+    ],
+)
+def test_figures_compare_only_by_the_definition_of_the_very_metric(
+    study: StudyConfig, metric: str, champions_table: dict[str, str], compared: bool
+) -> None:
+    """The data set is gone, so what does not compare by its record cannot be measured anew."""
+    study = by(study, metric)
+    assert ask(study, run_by(study, 0, 0.6, champions_table)).champion
+    answer = ask(study, run_by(study, 1, 0.7, TODAY))
+    assert answer.champion == compared
+    assert ("by their records" if compared else "cannot be compared") in answer.reason
+
+
+def test_a_champion_without_a_figure_for_a_threshold_is_not_beaten_by_its_record(
+    study: StudyConfig,
+) -> None:
+    assert ask(study, full_run(study, 0, reach=0.66)).champion
+    other = by(study, ALONE)
+    answer = ask(other, run_by(other, 1, 0.7, TODAY))
+    assert not answer.champion
+    assert "cannot be compared" in answer.reason
 
 
 def test_without_a_way_to_compare_the_champion_stays(study: StudyConfig) -> None:

@@ -16,7 +16,7 @@ from uvtex.config import TERMS, TrainConfig
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.evaluate import mean_colour_samples, samples
-from uvtex.margin import higher_is_better
+from uvtex.metric_catalogue import higher_is_better, needs_lpips
 from uvtex.models.atlas import AtlasPredictor
 from uvtex.paired import Difference, difference
 from uvtex.perceptual import load_lpips
@@ -177,7 +177,7 @@ def differences(ours: Judged, theirs: Judged) -> dict[str, Difference]:
     for metric in ours.columns:
         if metric not in theirs.columns:
             continue
-        if metric.startswith("lpips") and ours.lpips != theirs.lpips:
+        if needs_lpips(metric) and ours.lpips != theirs.lpips:
             continue
         found = difference(
             ours.columns[metric],

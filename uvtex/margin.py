@@ -8,29 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCORES = ("ssim", "haarpsi", "margin")
-"""First words of the metrics that are better the higher."""
-ERRORS = (
-    "lpips",
-    "l1",
-    "seam",
-    "bleed",
-    "total",
-    "cycle",
-    "uv",
-    "direct",
-    "cross",
-    "render",
-    "flow",
-)
-"""First words of the metrics and loss terms that are better the lower."""
-
-
-def higher_is_better(metric: str) -> bool | None:
-    """Whether a higher figure is the better one; None where that is not known of ``metric``."""
-    family = metric.partition("_")[0]
-    return True if family in SCORES else False if family in ERRORS else None
-
 
 class Threshold(BaseModel):
     """One promotion threshold: a metric and the least or the most it may be.

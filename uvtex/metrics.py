@@ -14,18 +14,6 @@ from torch import Tensor
 
 from uvtex.torchvision_ops import import_torchvision
 
-VERSIONS = {
-    "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
-    "haarpsi": "piq HaarPSI on [0, 1], three scales, c 30, alpha 4.2",
-    "lpips": "lpips 0.1 AlexNet on [-1, 1]",
-    "alone": "that SSIM, its windows' weights outside the mask 0, a window's weights 1 in all",
-    "inside": "means of the SSIM and LPIPS maps weighted by the mask, the view's own outside",
-    "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
-    "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
-}
-"""What each family of metrics is; stored beside every figure."""
-
-
 WINDOW, SIGMA = 11, 1.5
 K1, K2, RANGE = 0.01, 0.03, 2.0
 C1, C2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from uvtex import metrics
 from uvtex.errors import BackboneMissing
+from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.torchvision_ops import import_torchvision
 
 
@@ -20,7 +21,7 @@ class LPIPS:
     """The ``lpips`` package's distance, on a given ImageNet backbone: [B], 0 is equal."""
 
     def __init__(self, backbone: Path, device: torch.device) -> None:
-        self.version = f"{metrics.VERSIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
+        self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
         self._net = _lpips_network(backbone).to(device)
         self._layers: list[Tensor] = []
         for head in self._net.get_submodule("lins").children():

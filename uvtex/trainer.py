@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uvtex import checkpoint, losses, memory, metrics, perceptual, run_folder
+from uvtex import checkpoint, losses, memory, perceptual, run_folder
 from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.bank import Bank
 from uvtex.data.batch import Batch
@@ -24,6 +24,7 @@ from uvtex.evaluate import BATCH, measure
 from uvtex.files import write_atomic
 from uvtex.framing import framing_of
 from uvtex.margin import margin
+from uvtex.metric_catalogue import needs, needs_lpips, versions
 from uvtex.models import build
 from uvtex.passes import forward
 from uvtex.report import EpochReport, best_epoch, read_epochs, write_epochs
@@ -139,7 +140,7 @@ class Trainer:
         return self.run_dir / "checkpoints" / name
 
     def _check_thresholds(self) -> None:
-        if self._lpips is None and any("lpips" in t.metric for t in self.config.thresholds):
+        if self._lpips is None and any(needs_lpips(t.metric) for t in self.config.thresholds):
             perceptual.find_backbone(self.config.lpips_backbone)  # says what is missing, and where
             raise BackboneMissing("LPIPS is asked for and absent")
 
@@ -230,10 +231,11 @@ class Trainer:
     def _margin(self, val: dict[str, float]) -> float:
         absent = [t.metric for t in self.config.thresholds if t.metric not in val]
         if absent:
+            known = [f"{metric} needs {needs(metric)}" for metric in absent if needs(metric)]
             raise UvtexError(
                 f"{self.run_dir}: a threshold is on {', '.join(absent)}, which this data set does "
-                "not give: figures of texels or of a border need `uv_map` in its manifest, seams a "
-                f"set built by this version; it gives {', '.join(sorted(val))}"
+                f"not give; {'; '.join([*known, ''])}it gives {', '.join(sorted(val))}. "
+                "UV maps are `uv_map` in a set's manifest; `uvtex showroom build` makes built sets"
             )
         return margin(val, self.config.thresholds)
 
@@ -334,7 +336,7 @@ class Trainer:
             "config": self.config.model_dump(mode="json"),
             "epoch": report.epoch,
             "metrics": report.val,
-            "metric_versions": self.metric_versions(),
+            "metric_versions": versions(self._lpips.version if self._lpips else None),
             **self._digests,
             "framing": None if self._framing is None else self._framing.model_dump(),
         }
@@ -359,11 +361,6 @@ class Trainer:
             {**weights_only, **optimizers},
             {**header, "report": report.to_json()},
         )
-
-    def metric_versions(self) -> dict[str, str]:
-        """The definition of every metric that this run computes."""
-        versions = {k: v for k, v in metrics.VERSIONS.items() if k != "lpips"}
-        return versions if self._lpips is None else {**versions, "lpips": self._lpips.version}
 
 
 def _identity(config: TrainConfig) -> dict[str, object]:

@@ -10,9 +10,10 @@ from plotly.subplots import make_subplots
 
 from sweep.config import CONSTANTS, OBJECTIVE
 from sweep.report import theme
-from sweep.report.story import Run, Story, title
+from sweep.report.story import Run, Story
 from uvtex.config import TERMS
 from uvtex.margin import Threshold
+from uvtex.metric_catalogue import title
 
 PANELS = 6
 """Schedules that are drawn; more would be too small to read."""

@@ -11,24 +11,6 @@ from sweep.record import TrialRecord, records
 from uvtex.margin import Threshold
 from uvtex.report import EpochReport, best_epoch, read_epochs
 
-TITLES = {
-    "ssim_uv": "SSIM(UV)",
-    "ssim_uv_visible": "SSIM(UV), visible texels",
-    "ssim_view": "SSIM(View)",
-    "ssim_view_true": "SSIM(View) of the true texture",
-    "ssim_view_noisy": "SSIM(View) after noise",
-    "haarpsi_view": "HaarPSI(View)",
-    "lpips_view": "LPIPS(View)",
-    "lpips_view_true": "LPIPS(View) of the true texture",
-    "ssim_uv_covered": "SSIM(UV), covered texels",
-    "ssim_view_inside": "SSIM(View) inside the mask",
-    "lpips_view_inside": "LPIPS(View) inside the mask",
-    "seam_uv": "Panel seams",
-    "bleed": "Bleed of the background",
-    "bleed_border": "Bleed at the silhouette",
-    "margin": "margin",
-}
-
 
 @dataclass(frozen=True)
 class Run:
@@ -111,8 +93,3 @@ def read(study: StudyConfig) -> Story:
         epochs = read_epochs(folder)
         runs.append(Run(record, folder, epochs, best_epoch(epochs)))
     return Story(study, runs)
-
-
-def title(metric: str) -> str:
-    """A metric's name for people."""
-    return TITLES.get(metric, metric)

@@ -16,8 +16,9 @@ from sweep.config import OBJECTIVE, StudyConfig
 from sweep.report import charts, page, pictures, story, theme
 from sweep.report.importance import LEAST, importances
 from sweep.report.page import Section
-from sweep.report.story import Run, Story, title
+from sweep.report.story import Run, Story
 from uvtex.files import write_atomic
+from uvtex.metric_catalogue import title
 
 
 def write_report(study: StudyConfig) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uvtex.commands.options import DEVICE, JSON
+from uvtex.metric_catalogue import EVALUATION, higher_is_better
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,19 +20,6 @@ if TYPE_CHECKING:
     from uvtex.judging import Judged
     from uvtex.paired import Difference
 
-HEADLINE = (
-    "ssim_uv",
-    "ssim_uv_visible",
-    "ssim_uv_visible_alone",
-    "l1_uv_visible",
-    "ssim_view",
-    "haarpsi_view",
-    "lpips_view",
-    "ssim_view_true",
-    "ssim_view_noisy",
-    "seam_uv",
-    "bleed_border",
-)
 WIDE = 160
 """Columns of a terminal on which the metrics' names need not be broken."""
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
@@ -148,7 +136,7 @@ def _figures(judged: Sequence[Judged], wide: bool) -> Table:
     from rich.table import Table
 
     found = {metric for one in judged for metric in one.means}
-    columns = [name for name in HEADLINE if name in found]
+    columns = [name for name in EVALUATION if name in found]
     table = Table()
     table.add_column("checkpoint", overflow="fold")
     for name in columns:
@@ -162,8 +150,6 @@ def _figures(judged: Sequence[Judged], wide: bool) -> Table:
 def _differences(found: dict[str, Difference]) -> Table:
     from rich import box
     from rich.table import Table
-
-    from uvtex.margin import higher_is_better
 
     table = Table("metric", "better is", box=box.SIMPLE_HEAD)
     table.add_column("difference", justify="right")

@@ -12,12 +12,12 @@ import click
 
 from uvtex.commands.options import JSON
 from uvtex.console import CONTEXT
+from uvtex.metric_catalogue import CHECKPOINTS
 
 if TYPE_CHECKING:
     from uvtex.snapshots import Snapshot
 
 PATH = click.Path(path_type=Path)
-METRICS = ("ssim_uv", "ssim_uv_visible", "ssim_view", "lpips_view", "haarpsi_view", "margin")
 KEEP_EVERY = click.option(
     "--keep-every",
     "every",
@@ -218,7 +218,7 @@ def _table(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = [name for name in METRICS if any(name in s.metrics for s in found)]
+    columns = [name for name in CHECKPOINTS if any(name in s.metrics for s in found)]
     table = Table("checkpoint", "epoch", *columns, "bytes", "stays as")
     for s in found:
         figures = (f"{s.metrics[c]:.4f}" if c in s.metrics else "-" for c in columns)

@@ -23,6 +23,7 @@ from uvtex.config import (
     load_yaml,
     resolve,
 )
+from uvtex.metric_catalogue import needs_lpips
 
 RUNS = Path("runs")
 
@@ -131,7 +132,7 @@ def train(
     from uvtex.run_folder import claimed
     from uvtex.trainer import Trainer
 
-    absent = [t for t in config.thresholds if "lpips" in t.metric]
+    absent = [t for t in config.thresholds if needs_lpips(t.metric)]
     if absent and config.lpips_backbone is None and not _lpips_at_hand(perceptual):
         kept = tuple(t for t in config.thresholds if t not in absent)
         config = config.model_copy(update={"thresholds": kept or config.thresholds})

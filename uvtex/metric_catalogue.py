@@ -1,0 +1,172 @@
+"""Every metric and loss term that this project reports: its title, its direction, its definition.
+
+Nothing is computed here. A metric that is not in this catalogue has no title but its name, no
+direction that is known, and no definition by which two figures of it could be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Needs = Literal["UV maps", "a built set", "an LPIPS backbone"]
+
+DEFINITIONS = {
+    "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
+    "haarpsi": "piq HaarPSI on [0, 1], three scales, c 30, alpha 4.2",
+    "lpips": "lpips 0.1 AlexNet on [-1, 1]",
+    "alone": "that SSIM, its windows' weights outside the mask 0, a window's weights 1 in all",
+    "inside": "means of the SSIM and LPIPS maps weighted by the mask, the view's own outside",
+    "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
+    "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
+    "l1": "mean absolute difference on [-1, 1], weighted by the mask where there is one",
+    "loss": "the terms of uvtex.losses, views inside their masks; totals by the terms' weights",
+    "margin": "least slack over the thresholds, each by its scale",
+}
+"""Version of each definition. A table of these is stored beside every figure, by these keys.
+
+Change the text when the definition changes. What changes for one metric alone gets a key of its
+own, which that metric names beside the others: then its earlier figures do not compare, and those
+of the other metrics still do.
+"""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric without measuring it."""
+
+    name: str
+    title: str
+    """For people."""
+    higher_is_better: bool
+    definition: tuple[str, ...]
+    """Keys of :data:`DEFINITIONS`: the figures of two runs compare if all of these agree."""
+    needs: Needs | None = None
+    """What there must be for it to be measured; None: any data set will do."""
+    threshold: bool = True
+    """May a threshold be on it?"""
+
+
+def _score(name: str, title: str, *definition: str, needs: Needs | None = None) -> Metric:
+    return Metric(name, title, True, definition, needs)
+
+
+def _error(name: str, title: str, *definition: str, needs: Needs | None = None) -> Metric:
+    return Metric(name, title, False, definition, needs)
+
+
+def _other(
+    name: str, title: str, definition: str, higher: bool = False, needs: Needs | None = None
+) -> Metric:
+    return Metric(name, title, higher, (definition,), needs, threshold=False)
+
+
+_MAPS: Needs = "UV maps"
+_LPIPS: Needs = "an LPIPS backbone"
+_ALL = (
+    _score("ssim_uv", "SSIM(UV)", "ssim"),
+    _score("ssim_uv_visible", "SSIM(UV), visible texels", "ssim", needs=_MAPS),
+    _score("ssim_uv_visible_alone", "SSIM(UV), visible texels alone", "ssim", "alone", needs=_MAPS),
+    _score("ssim_uv_covered", "SSIM(UV), covered texels", "ssim", needs=_MAPS),
+    _error("l1_uv", "L1(UV)", "l1"),
+    _error("l1_uv_visible", "L1(UV), visible texels", "l1", needs=_MAPS),
+    _error("l1_uv_covered", "L1(UV), covered texels", "l1", needs=_MAPS),
+    _score("ssim_view", "SSIM(View)", "ssim"),
+    _score("ssim_view_true", "SSIM(View) of the true texture", "ssim"),
+    _score("ssim_view_noisy", "SSIM(View) after noise", "ssim"),
+    _score("ssim_view_inside", "SSIM(View) inside the mask", "ssim", "inside"),
+    _score(
+        "ssim_view_true_inside", "SSIM(View) of the true texture inside the mask", "ssim", "inside"
+    ),
+    _score("ssim_view_noisy_inside", "SSIM(View) after noise inside the mask", "ssim", "inside"),
+    _score("haarpsi_view", "HaarPSI(View)", "haarpsi"),
+    _score("haarpsi_view_true", "HaarPSI(View) of the true texture", "haarpsi"),
+    _error("lpips_view", "LPIPS(View)", "lpips", needs=_LPIPS),
+    _error("lpips_view_true", "LPIPS(View) of the true texture", "lpips", needs=_LPIPS),
+    _error("lpips_view_inside", "LPIPS(View) inside the mask", "lpips", "inside", needs=_LPIPS),
+    _error(
+        "lpips_view_true_inside",
+        "LPIPS(View) of the true texture inside the mask",
+        "lpips",
+        "inside",
+        needs=_LPIPS,
+    ),
+    _error("seam_uv", "Panel seams", "seam", needs="a built set"),
+    _error("bleed", "Bleed of the background", "bleed"),
+    _error("bleed_border", "Bleed at the silhouette", "bleed", needs=_MAPS),
+    _other("bleed_2px", "Bleed 2 pixels inside the silhouette", "bleed", needs=_MAPS),
+    _other("bleed_4px", "Bleed 4 pixels inside the silhouette", "bleed", needs=_MAPS),
+    _other("bleed_8px", "Bleed 8 pixels inside the silhouette", "bleed", needs=_MAPS),
+    _other("bleed_towards", "Bleed towards the background's colour", "bleed", needs=_MAPS),
+    _other("margin", "margin", "margin", higher=True),
+    _other("cycle", "Loss term cycle", "loss"),
+    _other("uv", "Loss term uv", "loss"),
+    _other("direct", "Loss term direct", "loss"),
+    _other("cross", "Loss term cross", "loss"),
+    _other("render", "Loss term render", "loss"),
+    _other("flow", "Loss term flow", "loss"),
+    _other("total", "Loss", "loss"),
+    _other("total_ref", "Loss by the default weights", "loss"),
+)
+
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Name -> metric, in the order in which they are listed to people."""
+
+THRESHOLDS = tuple(metric.name for metric in _ALL if metric.threshold)
+"""What a threshold may be on."""
+
+EVALUATION = (
+    *("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv_visible", "ssim_view"),
+    *("haarpsi_view", "lpips_view", "ssim_view_true", "ssim_view_noisy", "seam_uv"),
+    "bleed_border",
+)
+"""Columns of the table of ``uvtex evaluate``, those that there are."""
+CHECKPOINTS = ("ssim_uv", "ssim_uv_visible", "ssim_view", "lpips_view", "haarpsi_view", "margin")
+"""Columns of the list of a run's checkpoints."""
+SUMMARY = ("ssim_uv", "ssim_uv_visible", "ssim_view", "haarpsi_view")
+"""Columns of a study's summary, after those of its thresholds."""
+
+
+def title(metric: str) -> str:
+    """A metric's name for people."""
+    return METRICS[metric].title if metric in METRICS else metric
+
+
+def higher_is_better(metric: str) -> bool | None:
+    """Whether a higher figure is the better one; None where that is not known of ``metric``."""
+    return METRICS[metric].higher_is_better if metric in METRICS else None
+
+
+def needs(metric: str) -> Needs | None:
+    """What there must be for ``metric`` to be measured; None also where that is not known."""
+    return METRICS[metric].needs if metric in METRICS else None
+
+
+def needs_lpips(metric: str) -> bool:
+    """Whether ``metric`` is one of LPIPS."""
+    return needs(metric) == _LPIPS
+
+
+def versions(lpips: str | None) -> dict[str, str]:
+    """The table of definitions to store beside figures.
+
+    Args:
+        lpips: the version of LPIPS, its backbone included; None where LPIPS is not measured.
+    """
+    return {k: v for k, v in DEFINITIONS.items() if k != "lpips"} | (
+        {"lpips": lpips} if lpips else {}
+    )
+
+
+def same_definition(metric: str, ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
+    """Whether figures of ``metric`` that were stored with two tables of definitions compare.
+
+    A definition that either table lacks is unknown, and the same as none.
+    """
+    if metric not in METRICS:
+        return False
+    return all(
+        key in ours and key in theirs and ours[key] == theirs[key]
+        for key in METRICS[metric].definition
+    )
