@@ -15,6 +15,7 @@ lint: .venv/installed
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The versions that this project was tested with; a user's own `pip install -e .` does not read them.
 constraints: .venv/installed

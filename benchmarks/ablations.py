@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from uvtex.console import Clear
+from uvtex.console import CleanErrorCommand
 
 BASELINE: dict[str, Any] = {"preset": "poc05"}
 ONE: dict[str, float] = {"cycle": 0.0, "uv": 0.0, "direct": 0.0, "cross": 0.0}
@@ -76,13 +76,13 @@ def run(job: Job) -> Curve | None:
     """What came of one run; None if it diverged."""
     import torch
 
-    from uvtex import checkpoint
     from uvtex.config import resolve
     from uvtex.data.store import PairStore
     from uvtex.errors import DivergenceError
-    from uvtex.evaluate import measure
-    from uvtex.perceptual import load_lpips
-    from uvtex.trainer import Trainer
+    from uvtex.evaluation.measure import measure
+    from uvtex.metrics.lpips import load_lpips
+    from uvtex.runs import checkpoint
+    from uvtex.training.trainer import Trainer
 
     torch.set_num_threads(1)
     config = resolve(job.values, {"seed": job.seed})
@@ -116,7 +116,7 @@ def pairs_alone(data: Path, folder: Path) -> Path:
     return folder
 
 
-@click.command(cls=Clear)
+@click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--epochs", type=int, default=8)
 @click.option("--image-size", type=int, default=48)

@@ -28,9 +28,9 @@ from typing import Any
 import click
 import yaml
 
-from uvtex import checkpoint
-from uvtex.console import Clear
+from uvtex.console import CleanErrorCommand
 from uvtex.errors import UvtexError
+from uvtex.runs import checkpoint
 
 KINDS = ("starting", "anywhere", "writing")
 SETTINGS: dict[str, Any] = {
@@ -170,7 +170,7 @@ def _sleep(process: Any, seconds: float) -> None:
     _until(process, lambda: time.monotonic() >= end)
 
 
-@click.command(cls=Clear)
+@click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--kills", type=int, default=20)
 @click.option("--epochs", "count", type=int, default=60)

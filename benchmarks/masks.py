@@ -21,13 +21,14 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from uvtex.console import Clear
-from uvtex.data import manifest, masks, pictures
+from uvtex.console import CleanErrorCommand
+from uvtex.data import manifest, pictures
+from uvtex.imaging import masks
 
 Method = Callable[[np.ndarray, manifest.Record], np.ndarray]
 
 
-@click.command(cls=Clear)
+@click.command(cls=CleanErrorCommand)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--views", type=int, default=120, help="Drawn at random from the set.")
 @click.option("--grabcut", is_flag=True, help="OpenCV's, started from the backdrop's mask.")

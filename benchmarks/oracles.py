@@ -19,17 +19,17 @@ import click
 import torch
 from torch import Tensor
 
-from uvtex import checkpoint
-from uvtex.columns import texture_columns
-from uvtex.console import Clear
+from uvtex.console import CleanErrorCommand
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
+from uvtex.metrics.per_sample import texture_columns
+from uvtex.runs import checkpoint
 
 BANDS = (0.0, 0.2, 0.4, 0.65, 0.81, 1.0)
 SHOWN = ("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv", "l1_uv_visible")
 
 
-@click.command(cls=Clear)
+@click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--checkpoint", "file", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--all", "everything", is_flag=True, help="Every view, not those held out.")

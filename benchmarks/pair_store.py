@@ -32,15 +32,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.plates import plates
 from uvtex.config import TrainConfig
-from uvtex.console import Group
+from uvtex.console import CleanErrorGroup
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
-from uvtex.showroom.encode import npz, png
+from uvtex.files import npz, png
 
 MIB = 2**20
 
 
-@click.group(cls=Group)
+@click.group(cls=CleanErrorGroup)
 def main() -> None:
     """Benchmarks of the data store and of what fills it."""
 
@@ -193,7 +193,7 @@ def peak() -> int:
 
 def make(folder: Path, cameras: int, liveries: int, size: int, distinct: int = 16) -> None:
     """A set without views; a few textures and plates stand, hard-linked, for all."""
-    from uvtex.showroom.liveries import paint
+    from uvtex.showroom.liveries.procedural import paint
 
     for name in ("textures", "masks", "uv_maps", "plates"):
         (folder / name).mkdir()

@@ -21,10 +21,10 @@ import click
 import numpy as np
 import torch
 
-from uvtex.showroom.cameras import Camera, cameras
-from uvtex.showroom.compose import compose, linear_from_srgb, srgb_from_linear
-from uvtex.showroom.liveries import paint
-from uvtex.showroom.plates import Plate, render, trace
+from uvtex.imaging.compose import compose, linear_from_srgb, srgb_from_linear
+from uvtex.showroom.liveries.procedural import paint
+from uvtex.showroom.rendering.cameras import Camera, cameras
+from uvtex.showroom.rendering.plates import Plate, render, trace
 
 LIVERY, SEED, LONG_SEED = 5, 0, 1000
 

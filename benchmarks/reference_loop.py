@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader
 from benchmarks.pair_store import Plain
 from uvtex.config import TrainConfig
 from uvtex.data import manifest, splits
-from uvtex.losses import Outputs, Pair, terms, total
+from uvtex.data.batch import Pair
 from uvtex.models import UNet
-from uvtex.schedule import weights
+from uvtex.models.forward import Outputs
+from uvtex.training.losses import terms, total
+from uvtex.training.schedule import weights
 
 
 class PlainRenderer(nn.Module):

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import click
 
-from sweep.config import StudyConfig
-from sweep.record import Stage
-from sweep.space import params, schedule
-from sweep.study_file import load
-from uvtex.console import Clear
+from sweep.study.config import StudyConfig
+from sweep.study.file import load
+from sweep.study.folder import Stage
+from sweep.study.space import params, schedule
+from uvtex.console import CleanErrorCommand
 
 
 def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[float]]:
@@ -28,7 +28,7 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
     import torch
 
     from uvtex.data.store import PairStore
-    from uvtex.trainer import Trainer
+    from uvtex.training.trainer import Trainer
 
     torch.set_num_threads(1)
     study, name, stage, preset, seed = job
@@ -43,7 +43,7 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
     return {**curves, "seconds": [r.seconds for r in reports]}
 
 
-@click.command(cls=Clear)
+@click.command(cls=CleanErrorCommand)
 @click.argument("study_file", type=click.Path(path_type=Path))
 @click.option("--schedule", "names", multiple=True, default=("baseline",))
 @click.option("--stage", type=click.Choice(["probe", "full"]), default="full")

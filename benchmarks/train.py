@@ -33,14 +33,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.pair_store import peak
 from benchmarks.reference_loop import Reference, separate
 from uvtex.config import TrainConfig, resolve
-from uvtex.console import Group
+from uvtex.console import CleanErrorGroup
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.losses import terms, total
-from uvtex.passes import forward
-from uvtex.schedule import weights
-from uvtex.trainer import Trainer
+from uvtex.models.forward import forward
+from uvtex.training.losses import terms, total
+from uvtex.training.schedule import weights
+from uvtex.training.trainer import Trainer
 
 REFERENCE = "reference"
 PRECISIONS = ("float32", "bf16")
@@ -53,7 +53,7 @@ DEVICE = click.option("--device", default="cpu")
 THREADS = click.option("--threads", type=int, default=2, help="Of each process.")
 
 
-@click.group(cls=Group)
+@click.group(cls=CleanErrorGroup)
 def main() -> None:
     """Benchmarks of the trainer."""
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sweep.record import DEFAULT_STORE, tracking_uri
-from uvtex.console import CONTEXT, Group
+from sweep.study.folder import DEFAULT_STORE, tracking_uri
+from uvtex.console import CONTEXT, CleanErrorGroup
 
 STORE = click.option(
     "--store",
@@ -21,7 +21,7 @@ STORE = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(cls=CleanErrorGroup, context_settings=CONTEXT)
 @click.version_option(package_name="uvtex-sweep")
 def main() -> None:
     """Search for the training schedule that passes the promotion threshold.
@@ -55,8 +55,8 @@ def run(
     \b
     Example: sweep run configs/quickstart.yaml --workers 2
     """
-    from sweep import session
-    from sweep.study_file import load
+    from sweep.driving import session
+    from sweep.study.file import load
     from uvtex.config import dump_yaml
 
     flags = {"trials": trials, "hours": hours, "workers": workers}
@@ -95,7 +95,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     \b
     Example: sweep status quickstart
     """
-    from sweep import session
+    from sweep.driving import session
 
     if study is None:
         _print_studies(session.names(store), as_json)
@@ -125,10 +125,10 @@ def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) 
     \b
     Example: sweep compare quickstart/0 quickstart/7
     """
-    from sweep.compare import compare as compare_runs
+    from sweep.report.comparison import compare as compare_runs
 
     result = compare_runs(runs, uri or tracking_uri(store), store)
-    click.echo(json.dumps(result.to_json(), indent=1) if as_json else str(result))
+    click.echo(json.dumps(result.to_dict(), indent=1) if as_json else str(result))
 
 
 @main.command()
@@ -141,7 +141,7 @@ def report(study: str, store: Path, as_json: bool) -> None:
     \b
     Example: sweep report quickstart
     """
-    from sweep import session
+    from sweep.driving import session
     from sweep.report import write_report
 
     path = write_report(session.saved(store, study))
@@ -159,8 +159,8 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
     \b
     Example: sweep sync quickstart
     """
-    from sweep import session
-    from sweep.syncing import sync as sync_study
+    from sweep.driving import session
+    from sweep.tracking.sync import sync as sync_study
 
     found = session.saved(store, study)
     changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
@@ -177,7 +177,7 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     \b
     Example: sweep ui --port 5001
     """
-    from sweep.ui import serve_ui
+    from sweep.tracking.pages import serve_ui
 
     serve_ui(uri or tracking_uri(store), port)
 
@@ -188,10 +188,10 @@ def _stopped(config: Path, out: TextIO) -> NoReturn:
 
 
 def _status(study: Any) -> dict[str, Any]:
-    from sweep import summary
-    from sweep.lease import driver
-    from sweep.record import records
-    from uvtex.report import best_epoch, read_epochs
+    from sweep.report import summary
+    from sweep.study.folder import records
+    from sweep.study.lease import driver
+    from uvtex.runs.epochs import best_epoch, read_epochs
 
     driven_by = driver(study.paths)
     runs = []
@@ -227,7 +227,7 @@ def _print_studies(names: list[str], as_json: bool) -> None:
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
-    from sweep.summary import table, verdict
+    from sweep.report.summary import table, verdict
 
     for key in ("probes", "full_runs"):
         counts = ", ".join(f"{count} {state}" for state, count in summary[key].items())

@@ -13,8 +13,8 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from tests.made_car import obj, small_car
 from tests.sets import make_set
+from tests.showroom.made_car import obj, small_car
 
 # The first example of all loads libraries, and cores are shared: time tells nothing of a test.
 settings.register_profile("untimed", deadline=None)
@@ -51,15 +51,15 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
     import torch.hub
 
-    from uvtex import perceptual
+    from uvtex.metrics import lpips
 
     def refuse(url: str, *args: object, **kwargs: object) -> None:
         raise OSError("no network in tests")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    perceptual.find_backbone.cache_clear()
+    lpips.find_backbone.cache_clear()
     yield
-    perceptual.find_backbone.cache_clear()
+    lpips.find_backbone.cache_clear()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from uvtex.data import manifest
-from uvtex.showroom.compose import compose
+from uvtex.imaging.compose import compose
 
 GROUND = 60
 """Grey of the first camera's background; the next is 40 lighter, so that a pose can be told."""

@@ -12,14 +12,8 @@ from tests.sets import make_showroom
 from uvtex import metric_catalogue as catalogue
 from uvtex.config import resolve
 from uvtex.data.store import PairStore
-from uvtex.metric_catalogue import (
-    DEFINITIONS,
-    METRICS,
-    THRESHOLDS,
-    same_definition,
-    versions,
-)
-from uvtex.trainer import Trainer
+from uvtex.metric_catalogue import DEFINITIONS, METRICS, THRESHOLDS, same_definition, versions
+from uvtex.training.trainer import Trainer
 
 FIRST = {
     "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",

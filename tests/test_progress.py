@@ -1,8 +1,7 @@
-"""What `uvtex train` shows on a terminal."""
+"""What people see while a set is built or imported: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import subprocess
@@ -12,123 +11,109 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from uvtex.commands.progress import Bar, summary
-from uvtex.config import TrainConfig, resolve
-from uvtex.data.store import PairStore
-from uvtex.report import EpochReport
-from uvtex.trainer import Trainer
+from tests.sets import make_set
+from uvtex.progress import Eta, counted, stages
+from uvtex.showroom import ShowroomSettings, build
 
-THRESHOLDS = [{"metric": "ssim_uv", "at_least": 0.2}, {"metric": "lpips_view", "at_most": 0.5}]
+TINY = ShowroomSettings(size=16, texture_size=16, cameras=3, liveries=2, samples=1, supersample=1)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
+def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
+    """Exit code and standard error of a command whose standard error is a terminal."""
+    import pty  # not on Windows
 
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def config() -> TrainConfig:
-    return resolve({"epochs": 10, "thresholds": THRESHOLDS})
-
-
-def report(epoch: int, best: bool = True) -> EpochReport:
-    val = {"ssim_uv": 0.1 + epoch / 100, "lpips_view": 0.6, "margin": -0.2}
-    return EpochReport(epoch, {}, 1e-3, {"total": 0.5}, val, 1.0, 8, best)
-
-
-def drawn(bar: Bar) -> str:
-    console = Console(file=io.StringIO(), width=110, color_system=None)
-    with console.capture() as capture:
-        console.print(bar.get_renderable())
-    return capture.get()
-
-
-def test_the_bar_shows_epoch_step_both_metrics_and_the_time_left(config: TrainConfig) -> None:
-    clock = Clock()
-    bar = Bar(config, 8, Console(file=io.StringIO()), clock)
-    bar.begin([])
-    assert "epoch 1/10" in drawn(bar)
-    assert "-:--:-- left" in drawn(bar)
-
-    clock.now += 4
-    bar.step(4)  # a second a step, 80 steps in all
-    assert "step 4/8, 0:01:16 left" in drawn(bar)
-
-    clock.now += 6
-    bar.epoch(report(1))  # with its validation the epoch took ten
-    assert "epoch 2/10" in drawn(bar)
-    assert "step 0/8, 0:01:30 left" in drawn(bar)
-    assert "ssim_uv 0.1100 (>= 0.2)  lpips_view 0.6000 (<= 0.5)" in drawn(bar)
-
-    clock.now += 8
-    bar.step(8)
-    assert "validating, 0:01:22 left" in drawn(bar)
-
-
-def test_a_resumed_run_starts_with_its_last_figures(config: TrainConfig) -> None:
-    bar = Bar(config, 8, Console(file=io.StringIO()), Clock())
-    bar.begin([report(1), report(2, best=False)])
-    assert "epoch 3/10" in drawn(bar)
-    assert "epoch 2: ssim_uv 0.1200" in drawn(bar)
-
-
-def test_epochs_lines_go_above_the_bar(config: TrainConfig) -> None:
-    out = io.StringIO()
-    with Bar(config, 8, Console(file=out, width=110), Clock()) as bar:
-        bar.epoch(report(1))
-    assert "epoch 1/10  total 0.5000  ssim_uv 0.1100" in out.getvalue()
-
-
-@pytest.mark.parametrize(("margin", "says"), [(0.01, ": passes"), (-0.01, "does not pass")])
-def test_the_summary_says_which_epoch_and_where_things_are(
-    config: TrainConfig, margin: float, says: str
-) -> None:
-    best = report(7)
-    best.val["margin"] = margin
-    text = summary(best, config, Path("runs/x"), Path("runs/x/checkpoints/x.safetensors"))
-    assert "best epoch 7 of 10" in text
-    assert says in text
-    for name in ("checkpoints/x.safetensors", "epochs.jsonl", "config.yaml"):
-        assert str(Path("runs/x") / name) in text
-
-
-def test_a_trainer_counts_its_steps(tiny_set: Path, tmp_path: Path) -> None:
-    values = {"image_size": 32, "width": 0.1, "epochs": 2, "val_split": 0.34, "batch_size": 5}
-    settings = resolve({**values, "thresholds": THRESHOLDS[:1], "device": "cpu"})
-    store = PairStore.open(tiny_set, settings)
-    trainer = Trainer(settings, store, tmp_path / "run")
-    steps: list[int] = []
-    trainer.on_step = steps.append
-    assert [r.epoch for r in trainer.epochs()] == [1, 2]
-    assert steps == [1, 2, 3] * 2
-    assert store.steps(5) == 3
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_gets_a_bar_and_a_summary(tiny_set: Path, tmp_path: Path) -> None:
-    flags = "--image-size 32 --width 0.1 --epochs 2 --val-split 0.34".split()
-    ours, theirs = os.openpty()
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "NO_COLOR": "1"}
     with subprocess.Popen(
-        [sys.executable, "-m", "uvtex", "train", str(tiny_set), *flags],
-        cwd=tmp_path,
-        stdout=theirs,
-        stderr=theirs,
-        env={**os.environ, "TERM": "xterm"},
+        command, cwd=cwd, env=environment, stderr=theirs, stdout=subprocess.DEVNULL
     ) as process:
         os.close(theirs)
-        text = read_all(ours)
-    assert process.returncode == 0, text
-    assert "━" in text
-    assert "validating" in text
-    assert "best epoch" in text
+        written = bytearray()
+        try:
+            while chunk := os.read(ours, 65536):
+                written += chunk
+        except OSError:  # how Linux says that the other side closed
+            pass
+    os.close(ours)
+    return process.returncode, written.decode()
 
 
-def read_all(terminal: int) -> str:
-    shown = bytearray()
-    with open(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):
-        while data := file.read(4096):  # Linux says EIO where the other side is gone
-            shown.extend(data)
-    return shown.decode()
+def test_a_build_moves_a_bar_through_liveries_and_cameras(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int, str]] = []
+    lines: list[str] = []
+    build(TINY, tmp_path / "set", lines.append, lambda *step: seen.append(step))
+    assert [step[:3] for step in seen] == [
+        *(("liveries", done, 2) for done in range(3)),
+        *(("cameras", done, 3) for done in range(4)),
+    ]
+    assert [" left" in step[3] for step in seen[3:]] == [False, True, True, False]
+    assert not any("camera" in line for line in lines), "told by the bar already"
+
+
+def test_a_build_that_goes_on_counts_what_was_there(tmp_path: Path) -> None:
+    build(TINY, tmp_path / "set")
+    (tmp_path / "set" / "manifest.json").unlink()
+    seen: list[tuple[str, int, int, str]] = []
+    build(TINY, tmp_path / "set", None, lambda *step: seen.append(step))
+    assert seen[-1] == ("cameras", 3, 3, "")
+    assert all(left == "" for _, _, _, left in seen), "what was there says nothing of the time"
+
+
+def test_without_a_bar_each_camera_is_a_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    build(TINY, tmp_path / "set", lines.append)
+    assert lines[0] == "2 liveries"
+    assert [line[:13] for line in lines[1:]] == [f"camera {n} of 3" for n in (1, 2, 3)]
+
+
+def test_a_file_gets_lines_and_no_bar() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    with stages(console) as (say, stage):
+        assert stage is None
+        say("a line of [more] than forty characters, kept as it is: 12")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "a line of [more] than forty characters, kept as it is: 12\n"
+
+
+def test_counting_into_a_file_tells_a_line_every_ten_seconds() -> None:
+    """The slow first piece, which loads libraries, does not foretell the others."""
+    console, now = Console(file=io.StringIO(), width=80), [0.0]
+    with counted("pictures", console, lambda: now[0]) as count:
+        for done in range(1, 8):
+            now[0] += 30.0 if done == 1 else 4.0
+            count(done, 7)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "pictures: 1 of 7",
+        "pictures: 4 of 7, about 12 s left",
+        "pictures: 7 of 7",
+    ]
+
+
+def test_time_left_is_told_once_something_is_known() -> None:
+    now = [0.0]
+    left = Eta(clock=lambda: now[0])
+    assert left.text(10) == ""
+    now[0] = 100
+    left.skipped()
+    now[0] = 104
+    left.done()
+    assert left.text(9) == ", about 36 s left"
+    assert left.text(90) == ", about 6 min left"
+    assert left.text(9000) == ", about 10.0 h left"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is needed")
+def test_commands_show_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    uvtex = [sys.executable, "-c", "from uvtex.cli import main; main()"]
+    make_set(tmp_path / "source", liveries=2, cameras=2, size=16)
+    quick = ["--size", "16", "--cameras", "2", "--liveries", "2", "--samples", "1"]
+    for command, words in (
+        (["data", "import", "source", "imported"], ("pictures", "4/4")),
+        (["showroom", "build", "rendered", *quick], ("liveries", "cameras", "2/2")),
+    ):
+        code, written = on_a_terminal([*uvtex, *command], tmp_path)
+        assert code == 0, written
+        for word in words:
+            assert word in written, (command, written)
+        assert "\x1b[?25h" in written, "the cursor is shown again"

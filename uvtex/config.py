@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from uvtex.errors import ConfigError
-from uvtex.margin import Threshold
+from uvtex.thresholds import Threshold
 
 TERMS = ("cycle", "uv", "direct", "cross")
 """The four loss terms that a schedule weighs, in the order they are always listed."""

@@ -1,16 +1,20 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Files and folders that are there whole or not at all, and arrays as the bytes of files."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from uvtex.errors import UvtexError
+from uvtex.errors import DataError, UvtexError
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
@@ -58,3 +62,78 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name) and path.is_file():
             path.unlink()
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises DataError where ``out`` is anything already, an empty folder or a broken link too."""
+    if os.path.lexists(out):
+        raise DataError(f"{out}: is there already; choose a folder that is not, nothing is merged")
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside ``out`` that becomes ``out`` if the block ends well, or else goes.
+
+    Missing folders above ``out`` are made, and unmade too.
+
+    Raises:
+        DataError: ``out`` exists, or an OSError in the block: disk full, read-only.
+    """
+    refuse_existing(out)
+    made: list[Path] = []
+    temporary = None
+    try:
+        _make_parents(out, made)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp's own are for its maker alone
+        yield temporary
+        refuse_existing(out)  # rename would replace an empty folder
+        temporary.rename(out)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for folder in reversed(made):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise DataError(
+                f"{out}: cannot be written: {error.strerror or error}; free space or choose "
+                "another folder, nothing was left behind"
+            ) from error
+        raise
+
+
+def _make_parents(out: Path, made: list[Path]) -> None:
+    """Makes the missing folders above ``out``, outermost first, each noted in ``made``."""
+    missing = []
+    for folder in out.absolute().parents:
+        if folder.exists():
+            break
+        missing.append(folder)
+    for folder in reversed(missing):
+        folder.mkdir()
+        made.append(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def png(pixels: Any) -> bytes:
+    """``pixels`` uint8 [h, w] or [h, w, 3] as PNG."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    """Named ``arrays`` as a compressed ``.npz``."""
+    import numpy as np
+
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()

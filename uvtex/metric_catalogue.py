@@ -21,7 +21,7 @@ DEFINITIONS = {
     "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
     "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
     "l1": "mean absolute difference on [-1, 1], weighted by the mask where there is one",
-    "loss": "the terms of uvtex.losses, views inside their masks; totals by the terms' weights",
+    "loss": "L1 terms on [-1, 1], views inside their masks; totals by the terms' weights",
     "margin": "least slack over the thresholds, each by its scale",
 }
 """Version of each definition. A table of these is stored beside every figure, by these keys.

@@ -15,25 +15,25 @@ from typing import Any
 
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
 
-RUNNER = "sweep.worker:train"
+RUNNER = "sweep.launchers.worker:train"
 """What workers call for a job; tests put something cheaper in its place."""
 
 
 @dataclass(frozen=True)
-class Place:
+class Slot:
     """A slot: its name, and the environment that ties a worker to its share of the machine."""
 
     slot: str
     environment: dict[str, str]
 
 
-def places(device: str, workers: int | None) -> list[Place]:
+def local_slots(device: str, workers: int | None) -> list[Slot]:
     """The slots for a training ``device`` setting: ``workers``, or one a GPU, or one."""
     gpus = _gpus(device)
     count = workers or max(1, len(gpus))
     if gpus:
         return [
-            Place(f"gpu{gpus[i % len(gpus)]}-{i}", {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
+            Slot(f"gpu{gpus[i % len(gpus)]}-{i}", {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
             for i in range(count)
         ]
     threads = str(max(1, _cores() // count))
@@ -45,7 +45,7 @@ def places(device: str, workers: int | None) -> list[Place]:
         # small network ten times longer.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
-    return [Place(f"cpu-{i}", share) for i in range(count)]
+    return [Slot(f"cpu-{i}", share) for i in range(count)]
 
 
 class LocalLauncher(Launcher):
@@ -55,7 +55,7 @@ class LocalLauncher(Launcher):
     JSON object a line. The input's end of file is how a worker learns that its driver is gone.
     """
 
-    def __init__(self, places: Sequence[Place], log_dir: Path, runner: str = RUNNER) -> None:
+    def __init__(self, places: Sequence[Slot], log_dir: Path, runner: str = RUNNER) -> None:
         self._places = {place.slot: place for place in places}
         self._log_dir = log_dir
         self._runner = runner
@@ -103,7 +103,7 @@ class LocalLauncher(Launcher):
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / f"worker-{slot}.log").open("a", encoding="utf-8") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "sweep.worker", self._runner],
+                [sys.executable, "-m", "sweep.launchers.worker", self._runner],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -130,7 +130,7 @@ class LocalLauncher(Launcher):
             del self._workers[slot]
             busy = slot in self._busy
             self._busy.discard(slot)
-            return [Died(slot, _obituary(_reap(worker)))] if busy else []
+            return [Died(slot, _exit_description(_reap(worker)))] if busy else []
         if isinstance(event, Ended | Failed):
             self._busy.discard(slot)
         return [event]
@@ -168,7 +168,7 @@ def _reap(worker: subprocess.Popen[str]) -> int:
     return code
 
 
-def _obituary(code: int) -> str:
+def _exit_description(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.config import CONSTANTS, OBJECTIVE
 from sweep.report import theme
-from sweep.report.story import Run, Story
+from sweep.report.study_data import StudyData, StudyRun
+from sweep.study.config import CONSTANTS, OBJECTIVE
 from uvtex.config import TERMS
-from uvtex.margin import Threshold
 from uvtex.metric_catalogue import title
+from uvtex.thresholds import Threshold
 
 PANELS = 6
 """Schedules that are drawn; more would be too small to read."""
@@ -26,7 +26,7 @@ PARAMETERS = {name: name for name in CONSTANTS} | {
 """Names for people, of the parameters that are not a term's start or end."""
 
 
-def history(story: Story) -> go.Figure:
+def history(story: StudyData) -> go.Figure:
     """What each trial reached, in the order in which they were tried."""
     figure = go.Figure(layout=theme.layout(380))
     probes = [run for run in story.runs if run.record.stage == "probe" and run.best]
@@ -40,7 +40,7 @@ def history(story: Story) -> go.Figure:
     return figure
 
 
-def curves(story: Story) -> go.Figure:
+def curves(story: StudyData) -> go.Figure:
     """Every run's validation metrics over its epochs, a panel a threshold."""
     metrics = [threshold.metric for threshold in story.thresholds]
     figure = make_subplots(rows=1, cols=len(metrics), horizontal_spacing=0.09)
@@ -68,7 +68,7 @@ def curves(story: Story) -> go.Figure:
     return figure
 
 
-def plane(story: Story) -> go.Figure:
+def plane(story: StudyData) -> go.Figure:
     """SSIM(UV) against the second metric, and the region in which a run passes."""
     other = story.other
     figure = go.Figure(layout=theme.layout(480))
@@ -109,7 +109,7 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
     return figure
 
 
-def schedules(runs: Sequence[Run]) -> go.Figure:
+def schedules(runs: Sequence[StudyRun]) -> go.Figure:
     """Weights and learning rate over the epochs, a panel a run."""
     columns = min(3, len(runs))
     rows = -(-len(runs) // columns)
@@ -138,9 +138,9 @@ def schedules(runs: Sequence[Run]) -> go.Figure:
     return figure
 
 
-def drawn_schedules(story: Story) -> list[Run]:
+def drawn_schedules(story: StudyData) -> list[StudyRun]:
     """The baseline and the runs with the best margins, a trial once: its full run if it has one."""
-    latest: dict[int, Run] = {run.record.trial: run for run in story.runs if run.epochs}
+    latest: dict[int, StudyRun] = {run.record.trial: run for run in story.runs if run.epochs}
     order = sorted(latest.values(), key=lambda run: run.margin, reverse=True)
     chosen = order[:PANELS]
     baseline = story.baseline
@@ -149,7 +149,7 @@ def drawn_schedules(story: Story) -> list[Run]:
     return chosen
 
 
-def _points(figure: go.Figure, runs: Sequence[Run], stage: str, x: str | None = None) -> None:
+def _points(figure: go.Figure, runs: Sequence[StudyRun], stage: str, x: str | None = None) -> None:
     """Markers a state; a full run is a star."""
     for state, colour in theme.STATES.items():
         some = [run for run in runs if run.record.state == state]
@@ -174,7 +174,7 @@ def _points(figure: go.Figure, runs: Sequence[Run], stage: str, x: str | None = 
         )  # fmt: skip
 
 
-def _best_so_far(figure: go.Figure, runs: Sequence[Run]) -> None:
+def _best_so_far(figure: go.Figure, runs: Sequence[StudyRun]) -> None:
     if not runs:
         return
     best, values = float("-inf"), []
@@ -247,7 +247,7 @@ def _hint(threshold: Threshold | None) -> str:
     return "(more is better)" if threshold.at_least is not None else "(less is better)"
 
 
-def _role(run: Run, story: Story) -> tuple[str, dict[str, Any]]:
+def _role(run: StudyRun, story: StudyData) -> tuple[str, dict[str, Any]]:
     """The legend entry of a run's curve, and its line."""
     winner, baseline = story.winner, story.baseline
     if winner is not None and run is winner:
@@ -260,14 +260,14 @@ def _role(run: Run, story: Story) -> tuple[str, dict[str, Any]]:
     return state, {"color": theme.STATES[state], "width": 1.3}
 
 
-def _prominence(run: Run, story: Story) -> int:
+def _prominence(run: StudyRun, story: StudyData) -> int:
     """Later is drawn on top."""
     order = ["pruned", "failed", "complete", "running", "promoted"]
     special = run is story.winner or run is story.baseline
     return len(order) if special else order.index(run.record.state)
 
 
-def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
+def _lines(run: StudyRun) -> list[tuple[str, list[float], dict[str, Any]]]:
     """Name, values and line of each curve in a schedule's panel."""
     out: list[tuple[str, list[float], dict[str, Any]]] = []
     for term in TERMS:
@@ -281,17 +281,17 @@ def _lines(run: Run) -> list[tuple[str, list[float], dict[str, Any]]]:
     return out
 
 
-def _rate(run: Run) -> float:
+def _rate(run: StudyRun) -> float:
     """The learning rate that it started with."""
     return max((made.lr for made in run.epochs), default=0.0)
 
 
-def _panel_title(run: Run) -> str:
+def _panel_title(run: StudyRun) -> str:
     facts = f"margin {run.margin:+.3f}, rate {_rate(run):.2g}"
     return f"<b>{run.name}</b>  <span style='color:{theme.QUIET}'>{facts}</span>"
 
 
-def _longest(runs: Sequence[Run]) -> int:
+def _longest(runs: Sequence[StudyRun]) -> int:
     return max((len(run.epochs) for run in runs), default=0)
 
 

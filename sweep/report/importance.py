@@ -6,15 +6,15 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.config import CONSTANTS, OBJECTIVE, Search
-from sweep.report.story import Run, Story
+from sweep.report.study_data import StudyData, StudyRun
+from sweep.study.config import CONSTANTS, OBJECTIVE, Search
 from uvtex.config import TERMS
 
 LEAST = 8
 """Whole probes below which an importance would be noise."""
 
 
-def importances(story: Story) -> dict[str, float]:
+def importances(story: StudyData) -> dict[str, float]:
     """Parameter -> share of the importance, largest first; {} with too few probes to say.
 
     Pruned probes are left out: what they reached they reached in fewer epochs.
@@ -25,12 +25,12 @@ def importances(story: Story) -> dict[str, float]:
     return _ped_anova(whole, story.study.search)
 
 
-def _is_whole(run: Run) -> bool:
+def _is_whole(run: StudyRun) -> bool:
     ended = run.record.state in ("complete", "promoted")
     return run.record.stage == "probe" and ended and run.at_best(OBJECTIVE) is not None
 
 
-def _ped_anova(runs: list[Run], search: Search) -> dict[str, float]:
+def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
     import optuna
 
     verbosity = optuna.logging.get_verbosity()

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uvtex.config import Augment
-from uvtex.data.batch import Batch
-from uvtex.losses import Pair
+from uvtex.data.batch import Batch, Pair
 
 LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601 weights of red, green and blue."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from uvtex.losses import Pair
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,14 @@ class Batch:
     shown_a: Tensor | None = None
     """View a before another background, [B, 3, S, S], where the camera is to be told by it."""
     shown_b: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A batch: two views of each livery, the livery's true texture, the car's masks."""
+
+    a: Tensor  # [B, 3, S, S] in [-1, 1]
+    b: Tensor  # [B, 3, S, S] in [-1, 1]
+    texture: Tensor  # [B, 3, S, S] in [-1, 1]
+    mask_a: Tensor  # [B, 1, S, S] in [0, 1]
+    mask_b: Tensor  # [B, 1, S, S] in [0, 1]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uvtex.data.stacks import Places, Stack
+from uvtex.data.buffers import ImageStack, Indices
 
 AT_ONCE = 32 * 2**20
 """Bytes of pictures that are fetched at once."""
@@ -28,14 +28,14 @@ Table = NDArray[np.uint8]
 """Digests [n, LENGTH]."""
 
 
-def of_stack(stack: Stack, places: Tensor) -> Table:
+def of_stack(stack: ImageStack, places: Tensor) -> Table:
     """Of the pictures at ``places`` int64 [n] on the host, each one read once."""
     device = torch.device("cpu") if stack.mapped else stack.pixels.device
     some, back = torch.unique(places, return_inverse=True)
     at_once = max(1, AT_ONCE // max(1, stack.pixels[:1].nbytes))
     tables = []
     for part in some.split(at_once):
-        tables.append(each(stack.take(Places(part, part.to(device)))))
+        tables.append(each(stack.take(Indices(part, part.to(device)))))
     table: Table = np.concatenate(tables)[back.numpy()]
     return table
 

@@ -13,9 +13,6 @@ from uvtex.errors import DataError
 from uvtex.files import write_atomic
 
 VERSION = 1
-SEAMS = "seams.npz"
-"""Of built sets: ``a`` and ``b`` float [n, 2, 2], the UVs (u right, v up) of both ends of a mesh's
-edge at its two places in the atlas, and ``length`` float [n], metres."""
 FILE_FIELDS = ("view", "texture", "mask", "uv_map")
 """What an import looks for; plates are of built sets alone."""
 PATH_FIELDS = (*FILE_FIELDS, "plate")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from uvtex.data.batch import Batch
 from uvtex.data.views import Plates
-from uvtex.showroom.compose import linear_from_srgb, sample, srgb_from_linear
+from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
 
 DARKEST = 0.5
 """Least gain of a channel, in linear light."""
@@ -44,19 +44,19 @@ class Recolouring(NamedTuple):
         return images.gather(1, self.order[:, :, None, None].expand_as(images))
 
 
-class Kept(NamedTuple):
+class Unpainted(NamedTuple):
     """What no livery paints: its part of the paint, linear, and its share of the area."""
 
     texture: Tensor  # float32 [1, 4, S, S]
     views: Tensor  # float32 [K, 4, S, S] of what each camera's pixels see of the atlas
 
 
-def kept(fixed: Tensor, small: Tensor, plates: Plates) -> Kept:
+def unpainted(fixed: Tensor, small: Tensor, plates: Plates) -> Unpainted:
     """What stays of textures and views.
 
     Args:
-        fixed: [4, T, T] as :func:`uvtex.data.fixed.fixed` has it, of the textures that views are
-            composed from.
+        fixed: [4, T, T] as :func:`uvtex.imaging.constant_texels.constant_texels` has it, of the
+            textures that views are composed from.
         small: [4, S, S] the same of the textures that networks see.
     """
     parts = torch.cat([linear_from_srgb((fixed[:3] + 1) / 2) * fixed[3:], fixed[3:]])[None]
@@ -64,10 +64,10 @@ def kept(fixed: Tensor, small: Tensor, plates: Plates) -> Kept:
     # Texels of which shrinking has mixed nothing in are all there is, whatever their neighbours.
     texture[:, 3:] = small[3:]
     size = (plates.size, plates.size)
-    return Kept(texture, torch.cat([sample(parts, uv, size) for uv in plates.uv]))
+    return Unpainted(texture, torch.cat([sample(parts, uv, size) for uv in plates.uv]))
 
 
-def recoloured(batch: Batch, plates: Plates, stays: Kept, share: float, key: str) -> Batch:
+def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key: str) -> Batch:
     """``batch`` with about ``share`` of its liveries in other colours, in both their views.
 
     Which, and how, is a function of ``key``, the same on every device. What is no paint stays, and
@@ -109,10 +109,12 @@ def _changed(paint: Tensor, stays: Tensor, change: Recolouring) -> Tensor:
     return still + change((paint - still).clamp_min(0))
 
 
-def _view(view: Tensor, plates: Plates, stays: Kept, camera: Tensor, change: Recolouring) -> Tensor:
+def _view(
+    view: Tensor, plates: Plates, stays: Unpainted, camera: Tensor, change: Recolouring
+) -> Tensor:
     """The view [B, 3, S, S] in [-1, 1] of the recoloured car.
 
-    A pixel is ``falling * paint + reflected``, in linear light; see :mod:`uvtex.showroom.compose`.
+    A pixel is ``falling * paint + reflected``, in linear light; see :mod:`uvtex.imaging.compose`.
     """
     falling, reflected = (
         x[camera].permute(0, 3, 1, 2).float() for x in (plates.falling, plates.reflected)

@@ -12,22 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex import seams
 from uvtex.config import Augment, TrainConfig
-from uvtex.data import bank as banks
-from uvtex.data import digests, lights, manifest, splits
+from uvtex.data import digests, manifest, splits
 from uvtex.data.augment import augmented
-from uvtex.data.bank import Bank
-from uvtex.data.batch import Batch
-from uvtex.data.prefetch import ahead
-from uvtex.data.reading import COLUMNS, Contents, Maps, listing, read, train_textures
+from uvtex.data.batch import Batch, Pair
+from uvtex.data.buffers import Indices, MemoryBudget, prefetch
+from uvtex.data.loading import COLUMNS, LoadedSet, Maps, file_table, load_set, train_textures
 from uvtex.data.recolour import recoloured
-from uvtex.data.stacks import Places, Space
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
-from uvtex.losses import Pair
-from uvtex.seams import Seams
-from uvtex.showroom.compose import linear_from_srgb
+from uvtex.imaging import camera_bank as banks
+from uvtex.imaging import light_fit, seams
+from uvtex.imaging.camera_bank import CameraBank
+from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.seams import Seams
 
 CHUNK = 64
 """Views digested at once."""
@@ -39,20 +37,20 @@ LIGHT_CHUNK = 32
 
 
 @dataclass(frozen=True)
-class Rows:
+class IndexRows:
     """Where the parts of some samples are: int64 [..., 5] by COLUMNS, on both sides."""
 
     host: Tensor
     device: Tensor
 
-    def part(self, name: str) -> Places:
+    def part(self, name: str) -> Indices:
         """One column."""
         column = COLUMNS.index(name)
-        return Places(self.host[..., column], self.device[..., column])
+        return Indices(self.host[..., column], self.device[..., column])
 
 
 @dataclass(frozen=True)
-class Gathered:
+class RawBatch:
     """A batch's bytes, pinned or on the device, and where its flows are."""
 
     a: Tensor  # uint8 [B, 3, S, S]
@@ -60,8 +58,8 @@ class Gathered:
     texture: Tensor
     mask_a: Tensor  # uint8 [B, 1, S, S]
     mask_b: Tensor
-    map_a: Places
-    map_b: Places
+    map_a: Indices
+    map_b: Indices
 
 
 class PairStore:
@@ -79,7 +77,7 @@ class PairStore:
     def __init__(
         self,
         liveries: list[str],
-        contents: Contents,
+        contents: LoadedSet,
         sides: tuple[list[int], list[int]],
         device: torch.device,
     ) -> None:
@@ -112,9 +110,9 @@ class PairStore:
         """
         device = resolve_device(config.device)
         # Nothing holds the records beyond this line: those of a large set take a gigabyte.
-        files = listing(manifest.read(folder).records)
+        files = file_table(manifest.read(folder).records)
         sides = cls._sides(files.liveries, config, everything)
-        contents = read(folder, files, config.image_size, Space(device, limit), sides[1])
+        contents = load_set(folder, files, config.image_size, MemoryBudget(device, limit), sides[1])
         store = cls(files.liveries, contents, sides, device)
         if everything:
             store.train, store.val = [], list(range(len(files.liveries)))
@@ -135,7 +133,7 @@ class PairStore:
             return [], list(range(len(liveries)))
 
     @cached_property
-    def bank(self) -> Bank | None:
+    def bank(self) -> CameraBank | None:
         """What the set says of its cameras, where all UV maps are known; made when asked for.
 
         Which texels lend to which is read off the training side alone, and of photos the cameras
@@ -157,9 +155,11 @@ class PairStore:
                 "pairs alone, or take preset poc05"
             )
         chosen = train_textures(self._contents.index, self.train)
-        places = Places(chosen, chosen.to(self.device))
+        places = Indices(chosen, chosen.to(self.device))
         liveries = self._contents.textures.take(places).to(self.device)
-        return banks.make(maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries)
+        return banks.build_camera_bank(
+            maps.flow, maps.seen, maps.paint, *self._lights(maps), liveries
+        )
 
     @property
     def _plates_are_cameras(self) -> bool:
@@ -175,7 +175,7 @@ class PairStore:
                 x.float().permute(0, 3, 1, 2) for x in (plates.falling, plates.reflected)
             )
             return falling, reflected
-        return lights.fit(self._shown(maps), len(maps.flow), self.size)
+        return light_fit.fit_lights(self._shown(maps), len(maps.flow), self.size)
 
     def _shown(self, maps: Maps) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """What the training views show: camera, linear albedo, and view in [0, 1], in batches."""
@@ -240,7 +240,7 @@ class PairStore:
         column = COLUMNS.index("mask")
         places = self._contents.index[self.train][:, column].unique()  # type: ignore[no-untyped-call]
         chosen = places[:: -(-len(places) // most)]
-        grey = self._contents.masks.take(Places(chosen, chosen.to(self.device)))
+        grey = self._contents.masks.take(Indices(chosen, chosen.to(self.device)))
         return grey[:, 0].cpu().numpy() > 127
 
     def train_batches(
@@ -284,26 +284,26 @@ class PairStore:
         gathered = map(self._gather, self._chunks(both, batch_size))
         contents = self._contents
         if any(part.mapped for part in (contents.views, contents.textures, contents.masks)):
-            yield from map(self._assemble, ahead(gathered))
+            yield from map(self._assemble, prefetch(gathered))
         else:
             yield from map(self._assemble, gathered)
 
-    def _rows(self, samples: Tensor) -> Rows:
+    def _rows(self, samples: Tensor) -> IndexRows:
         # One transfer an epoch, not one a step.
         rows = self._contents.index[samples]
-        return Rows(rows, rows.to(self.device))
+        return IndexRows(rows, rows.to(self.device))
 
     @staticmethod
-    def _chunks(rows: Rows, size: int) -> Iterator[Rows]:
+    def _chunks(rows: IndexRows, size: int) -> Iterator[IndexRows]:
         """Along the last dimension but that of the columns."""
         for start in range(0, rows.host.shape[-2], size):
             part = (..., slice(start, start + size), slice(None))
-            yield Rows(rows.host[part], rows.device[part])
+            yield IndexRows(rows.host[part], rows.device[part])
 
-    def _gather(self, both: Rows) -> Gathered:
-        a, b = (Rows(both.host[side], both.device[side]) for side in (0, 1))
+    def _gather(self, both: IndexRows) -> RawBatch:
+        a, b = (IndexRows(both.host[side], both.device[side]) for side in (0, 1))
         masks = self._contents.masks
-        return Gathered(
+        return RawBatch(
             a=self._views(a),
             b=self._views(b),
             texture=self._contents.textures.take(a.part("texture")),
@@ -313,10 +313,10 @@ class PairStore:
             map_b=b.part("map"),
         )
 
-    def _views(self, rows: Rows) -> Tensor:
+    def _views(self, rows: IndexRows) -> Tensor:
         return self._contents.views.take(*(rows.part(n) for n in ("view", "texture", "plate")))
 
-    def _assemble(self, raw: Gathered) -> Batch:
+    def _assemble(self, raw: RawBatch) -> Batch:
         pair = Pair(
             a=self._floats(raw.a),
             b=self._floats(raw.b),

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex.data.flow import read_uv_map
-from uvtex.data.stacks import Places, Space, Stack
+from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
 from uvtex.errors import DataError
-from uvtex.showroom.compose import light, linear_from_srgb
+from uvtex.imaging.compose import light, linear_from_srgb
+from uvtex.imaging.uv_maps import read_uv_map
 
 SAMPLES_AT_ONCE = {"cpu": 2**20, "cuda": 2**25}
 """Samples of UV maps that are looked up together, at some 50 bytes each: few enough for a CPU's
@@ -30,7 +30,7 @@ class Views(Protocol):
     mapped: bool
     size: int
 
-    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+    def take(self, picture: Indices, texture: Indices, plate: Indices) -> Tensor:
         """uint8 [B, 3, S, S]."""
         ...
 
@@ -38,10 +38,10 @@ class Views(Protocol):
 class Pictures:
     """Views that were read from files."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: ImageStack) -> None:
         self._stack, self.mapped, self.size = stack, stack.mapped, stack.size
 
-    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+    def take(self, picture: Indices, texture: Indices, plate: Indices) -> Tensor:
         return self._stack.take(picture)
 
 
@@ -72,12 +72,12 @@ class Plates:
 class Composed:
     """Views composed as they are asked for, rounded to 8 bits as the pictures of them are."""
 
-    def __init__(self, plates: Plates, textures: Stack) -> None:
+    def __init__(self, plates: Plates, textures: ImageStack) -> None:
         self.plates, self.textures = plates, textures
         self.mapped, self.size = textures.mapped, plates.size
         self._samples = plates.uv[0, ..., 0].numel()
 
-    def take(self, picture: Places, texture: Places, plate: Places) -> Tensor:
+    def take(self, picture: Indices, texture: Indices, plate: Indices) -> Tensor:
         count = max(1, SAMPLES_AT_ONCE.get(plate.device.device.type, 2**20) // self._samples)
         return torch.cat(
             [
@@ -86,7 +86,7 @@ class Composed:
             ]
         )
 
-    def _compose(self, texture: Places, plate: Tensor) -> Tensor:
+    def _compose(self, texture: Indices, plate: Tensor) -> Tensor:
         plates = self.plates
         paint = self.textures.take(texture).to(plates.uv.device, non_blocking=True)
         views = light(
@@ -103,16 +103,18 @@ class Composed:
         return linear_from_srgb(torch.arange(256, device=self.plates.uv.device) / 255)
 
 
-def keep(composed: Composed, texture: Tensor, plate: Tensor, space: Space) -> Views:
+def cache_if_small(
+    composed: Composed, texture: Tensor, plate: Tensor, space: MemoryBudget
+) -> Views:
     """``composed`` itself, or all of its views if they are small; views by int64 [N] places."""
     size = composed.size
     if len(texture) * 3 * size**2 > min(KEPT, space.left):
         return composed
     device = composed.plates.uv.device
-    rows = [Places(places, places.to(device)) for places in (texture, plate)]
+    rows = [Indices(places, places.to(device)) for places in (texture, plate)]
     everything = composed.take(rows[0], *rows)
     space.left -= everything.nbytes
-    return Pictures(Stack(everything, device))
+    return Pictures(ImageStack(everything, device))
 
 
 def read_plates(

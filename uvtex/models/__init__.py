@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from uvtex.config import TrainConfig
-from uvtex.data.bank import Bank
-from uvtex.models.atlas import AtlasPredictor, PlateRenderer
-from uvtex.models.attend import AttendingPredictor, AttendingRenderer
+from uvtex.imaging.camera_bank import CameraBank
+from uvtex.models.attention import AttentionPredictor, AttentionRenderer
 from uvtex.models.base import Predictor, Renderer
-from uvtex.models.poc05 import ConvRenderer, UNet
-from uvtex.models.sight import Sight
+from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.correspondence import AtlasPredictor, PlateRenderer
+from uvtex.models.poc05.networks import ConvRenderer, UNet
 
-__all__ = ["Predictor", "Renderer", "Sight", "build"]
+__all__ = ["CameraEstimate", "Predictor", "Renderer", "build"]
 
 
-def build(config: TrainConfig, bank: Bank | None) -> tuple[Predictor, Renderer]:
+def build(config: TrainConfig, bank: CameraBank | None) -> tuple[Predictor, Renderer]:
     """The untrained predictor and renderer of ``config``'s preset.
 
     Args:
@@ -24,7 +24,7 @@ def build(config: TrainConfig, bank: Bank | None) -> tuple[Predictor, Renderer]:
         return UNet(config.width), ConvRenderer(config.width)
     if bank is None:
         size = config.image_size
-        return AttendingPredictor(size, config.width), AttendingRenderer(size, config.width)
+        return AttentionPredictor(size, config.width), AttentionRenderer(size, config.width)
     # What is never shown in training cannot be found out.
     moves = config.augment.affine > 0 or config.augment.perspective > 0
     predictor = AtlasPredictor(bank, config.width, moves)

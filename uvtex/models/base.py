@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from uvtex.models.sight import Sight
+    from uvtex.models.camera_estimate import CameraEstimate
 
 
 class Predictor(nn.Module):
@@ -21,11 +21,11 @@ class Predictor(nn.Module):
     """In training an image's answer depends on its batch, as BatchNorm's does; such a predictor
     tells of no camera."""
 
-    def predict(self, view: Tensor) -> tuple[Tensor, Sight | None]:
+    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate | None]:
         """The texture, and what was found out about the camera, by a predictor that tells."""
         raise NotImplementedError
 
-    def passes(self, *views: Tensor) -> tuple[Tensor, ...]:
+    def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
         """The texture of each of ``views``, in their order, as ``forward`` one by one gives them;
         a network that normalises over a batch may know how to make them at once."""
         return tuple(self(view) for view in views)
@@ -33,7 +33,7 @@ class Predictor(nn.Module):
     def clip_gradients(self) -> None:
         """Called before each step of the optimiser: what would throw the network off is cut."""
 
-    def look(self, view: Tensor) -> Sight | None:
+    def estimate_camera(self, view: Tensor) -> CameraEstimate | None:
         """What ``predict`` finds out about the camera, alone."""
         return None
 
@@ -44,7 +44,7 @@ class Predictor(nn.Module):
 class Renderer(nn.Module):
     """UV texture to view, both [B, 3, S, S] in [-1, 1]; normalises nothing over a batch."""
 
-    def forward(self, texture: Tensor, sight: Sight | None = None) -> Tensor:
+    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
         """``sight`` is of the views to be shown, where the predictor tells it.
 
         For a sight of B views there may be n * B textures: B to be shown so, B more, and so on.

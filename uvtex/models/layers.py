@@ -20,3 +20,8 @@ def block(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
         group_norm(outputs),
         nn.ReLU(),
     )
+
+
+def scaled(channels: int, width: float) -> int:
+    """``channels`` times ``width``, at least 4."""
+    return max(4, round(channels * width))

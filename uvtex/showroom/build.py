@@ -13,23 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uvtex import files as encode
 from uvtex.config import dump_yaml
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.files import write_atomic
-from uvtex.remaining import Remaining
-from uvtex.showroom import encode, livery_files
-from uvtex.showroom.sealing import check_same, seal
+from uvtex.progress import Eta
+from uvtex.showroom.fingerprint import check_same, with_hashes
+from uvtex.showroom.liveries import files as livery_files
 from uvtex.showroom.settings import ShowroomSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from uvtex.showroom.cameras import Camera
-    from uvtex.showroom.own_car import OwnCar
-    from uvtex.showroom.plates import Plate
-    from uvtex.showroom.template import Template
+    from uvtex.showroom.cars.own_car import OwnCar
+    from uvtex.showroom.liveries.template import Template
+    from uvtex.showroom.rendering.cameras import Camera
+    from uvtex.showroom.rendering.plates import Plate
 
 Progress = Callable[[str], None]
 """Called with one line whenever there is something to tell."""
@@ -61,10 +62,10 @@ def build(
             the template cannot be used.
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
-    from uvtex.showroom.plates import tracer
+    from uvtex.showroom.rendering.plates import tracer
 
     tell = progress or (lambda line: None)
-    sealed = seal(settings)
+    sealed = with_hashes(settings)
     if _is_complete(sealed, out):
         tell(f"{out}: complete already")
         return out / "manifest.json"
@@ -82,9 +83,9 @@ def build(
     _write_seams(out, car)
     records: list[manifest.Record] = []
     stands = _cameras(sealed, car)
-    remaining = Remaining()
+    remaining = Eta()
     for number, camera in enumerate(stands):
-        advance(CAMERAS, number, len(stands), remaining.words(len(stands) - number))
+        advance(CAMERAS, number, len(stands), remaining.text(len(stands) - number))
         there = (out / "plates" / f"{camera.name}.npz").exists()
         plate = _plate(sealed, out, number, camera, car)
         if sealed.views is not False:
@@ -121,7 +122,7 @@ def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
 def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
     if settings.car is None:
         return None
-    from uvtex.showroom.own_car import load
+    from uvtex.showroom.cars.own_car import load
 
     car = load(settings.car)
     for line in car.remarks:
@@ -132,8 +133,8 @@ def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
 def _template(settings: ShowroomSettings, tell: Progress) -> Template | None:
     if settings.template is None:
         return None
-    from uvtex.data.fixed import LEAST
-    from uvtex.showroom import template
+    from uvtex.imaging.constant_texels import LEAST
+    from uvtex.showroom.liveries import template
 
     path = Path(settings.template)
     files = livery_files.find(path) if path.is_dir() else {path.stem: path}
@@ -146,21 +147,21 @@ def _template(settings: ShowroomSettings, tell: Progress) -> Template | None:
 
 
 def _mark(settings: ShowroomSettings, out: Path, car: OwnCar) -> None:
-    from uvtex.showroom.car_files import write_marks
+    from uvtex.showroom.cars.car_json import write_marks
 
     unwrapped = settings.car is not None and settings.car.unwrap
     write_marks(out, car, settings.texture_size, unwrapped)
 
 
 def _write_seams(out: Path, car: OwnCar | None) -> None:
-    from uvtex.showroom.seam_edges import write
-    from uvtex.showroom.subject import PAINT, built_in
+    from uvtex.showroom.cars.seam_edges import write
+    from uvtex.showroom.cars.subject import PAINT, built_in
 
     write(out, (car.subject if car else built_in()).meshes[PAINT])
 
 
 def _report(sealed: ShowroomSettings, out: Path, car: OwnCar, stands: list[Camera]) -> str:
-    from uvtex.showroom.car_files import write_report
+    from uvtex.showroom.cars.car_json import write_report
 
     maps = [_read_plate(out, camera.name).uv for camera in stands]
     sha256 = None if sealed.car is None else sealed.car.sha256
@@ -191,9 +192,9 @@ def _paint(
     """The textures' paths; those that are missing are painted, or read and brought to size."""
     _folder(out / "textures")
     paths: list[Path] = []
-    remaining = Remaining()
+    remaining = Eta()
     for name, picture in pictures.items():
-        advance(LIVERIES, len(paths), len(pictures), remaining.words(len(pictures) - len(paths)))
+        advance(LIVERIES, len(paths), len(pictures), remaining.text(len(pictures) - len(paths)))
         path = out / "textures" / f"{name}.png"
         if path.exists():
             remaining.skipped()
@@ -211,9 +212,9 @@ def _pictures(
     """Livery -> what makes its texture."""
     size = settings.texture_size
     if settings.livery_dir is None:
-        from uvtex.showroom.liveries import paint, samples
-        from uvtex.showroom.own_texels import own_texels
-        from uvtex.showroom.subject import PAINT
+        from uvtex.showroom.cars.own_texel_map import own_texels
+        from uvtex.showroom.cars.subject import PAINT
+        from uvtex.showroom.liveries.procedural import paint, samples
 
         surface = own_texels(car.subject.meshes[PAINT], samples(size)) if car else None
 
@@ -230,7 +231,7 @@ def _pictures(
 
 
 def _cameras(sealed: ShowroomSettings, car: OwnCar | None) -> list[Camera]:
-    from uvtex.showroom.cameras import cameras, posed
+    from uvtex.showroom.rendering.cameras import cameras, posed
 
     if sealed.poses is not None:
         return posed(sealed.poses)
@@ -241,7 +242,7 @@ def _plate(
     settings: ShowroomSettings, out: Path, number: int, camera: Camera, car: OwnCar | None
 ) -> Plate:
     """The camera's plate, from the folder if it is there; its own file is written last."""
-    from uvtex.showroom import plates
+    from uvtex.showroom.rendering import plates
 
     path = out / "plates" / f"{camera.name}.npz"
     if path.exists():
@@ -270,7 +271,7 @@ def _read_plate(out: Path, camera: str) -> Plate:
     import numpy as np
     from PIL import Image
 
-    from uvtex.showroom.plates import Plate
+    from uvtex.showroom.rendering.plates import Plate
 
     try:
         with np.load(out / "plates" / f"{camera}.npz", allow_pickle=False) as light:
@@ -293,7 +294,7 @@ def _dress(out: Path, camera: str, plate: Plate, textures: list[Path]) -> None:
     import torch
     from PIL import Image
 
-    from uvtex.showroom.compose import compose
+    from uvtex.imaging.compose import compose
 
     folder = out / "views" / camera
     _folder(folder)

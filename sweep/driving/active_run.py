@@ -1,0 +1,73 @@
+"""One run as the driver holds it: its record, its directory, its epochs so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sweep.study import space
+from sweep.study.config import StudyConfig
+from sweep.study.folder import State, TrialRecord, write_record
+from uvtex.config import TrainConfig
+from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
+
+
+@dataclass
+class ActiveRun:
+    """A run in a slot, or one that could be."""
+
+    record: TrialRecord
+    run_dir: Path
+    config: TrainConfig
+    reports: dict[int, EpochReport]
+    began: float
+    """Unix seconds at which this driver took it up."""
+    stopped: State | Literal["interrupted"] | None = None
+    """What was decided when the worker was told to stop."""
+    seconds: list[float] = field(default_factory=list)
+    """Of the epochs that this driver saw."""
+
+    @classmethod
+    def load(cls, study: StudyConfig, record: TrialRecord, now: float) -> ActiveRun:
+        """The run of ``record``, with the epochs that are on disk."""
+        run_dir = study.paths.run_dir(record.trial, record.stage)
+        schedule = space.schedule(record.params, record.epochs)
+        config = study.train_config(record.stage, schedule, space.constants(record.params))
+        return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)}, now)
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.record.trial, self.record.stage
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """Validation metrics of every epoch, in order."""
+        return [self.reports[epoch].val for epoch in sorted(self.reports)]
+
+    @property
+    def best(self) -> EpochReport | None:
+        """The epoch with the best margin; None before the first."""
+        return best_epoch([self.reports[epoch] for epoch in sorted(self.reports)])
+
+    def add_epoch(self, report: EpochReport) -> list[EpochReport]:
+        """Takes an epoch in; returns it after those that are on disk and were not heard of.
+
+        A trainer that was killed between checkpoint and report resumes after that epoch, so
+        nobody is told of it.
+        """
+        self.reports.setdefault(report.epoch, report)
+        self.seconds.append(report.seconds)
+        missed = self.catch_up() if len(self.reports) < report.epoch else []
+        return [*missed, report]
+
+    def catch_up(self) -> list[EpochReport]:
+        """Takes in what is on disk and was not heard of; returns it."""
+        missed = [r for r in read_epochs(self.run_dir) if r.epoch not in self.reports]
+        self.reports.update({report.epoch: report for report in missed})
+        return missed
+
+    def update(self, **changes: object) -> None:
+        """Changes the record and writes it."""
+        self.record = TrialRecord.model_validate(self.record.model_dump() | changes)
+        write_record(self.run_dir, self.record)

@@ -1,0 +1,191 @@
+"""What people see while a study runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from sweep.study.folder import TrialRecord
+from uvtex.runs.epochs import EpochReport, best_epoch
+from uvtex.thresholds import Threshold
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class ProgressDisplay:
+    """What the driver tells. This one shows nothing; the others override what they show."""
+
+    def started(self, record: TrialRecord, done: int) -> None:
+        """A run starts, or goes on after ``done`` epochs."""
+
+    def epoch(self, record: TrialRecord, report: EpochReport) -> None:
+        """An epoch ended; the record holds the newest forecast."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """A run ended; the record says how."""
+
+    def budget(self, seconds_left: float | None, probes_left: int) -> None:
+        """What is left of both limits; None is no limit."""
+
+    def note(self, text: str) -> None:
+        """Something to read."""
+
+    def close(self) -> None:
+        """The study ends here."""
+
+
+class PlainDisplay(ProgressDisplay):
+    """A line an event, for logs and pipes."""
+
+    def __init__(self, thresholds: Sequence[Threshold], out: TextIO) -> None:
+        self._thresholds = thresholds
+        self._out = out
+
+    def started(self, record: TrialRecord, done: int) -> None:
+        after = f" after epoch {done}" if done else ""
+        self.note(f"{record.label}: {'goes on' if done else 'starts'}{after}")
+
+    def epoch(self, record: TrialRecord, report: EpochReport) -> None:
+        values = ", ".join(f"{t.metric} {report.val[t.metric]:.4f}" for t in self._thresholds)
+        expected = (record.forecast or {}).get("margin")
+        end = "" if expected is None else f", forecast {expected:+.3f}"
+        self.note(
+            f"{record.label}: epoch {report.epoch}/{record.epochs}: {values}, "
+            f"margin {report.val['margin']:+.3f}{end}, {report.seconds:.1f} s"
+        )
+
+    def ended(self, record: TrialRecord) -> None:
+        self.note(f"{record.label}: {record.state}: {record.reason}")
+
+    def note(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """One run in the live table."""
+
+    record: TrialRecord
+    report: EpochReport | None = None
+    best: EpochReport | None = None
+
+
+ROWS = 18
+"""Runs shown; the table must fit a terminal of 24 lines."""
+
+
+class RichDisplay(ProgressDisplay):
+    """A table that is redrawn in place, with notes above it."""
+
+    def __init__(self, name: str, thresholds: Sequence[Threshold], out: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._name = name
+        self._thresholds = thresholds
+        self._rows: dict[tuple[int, str], RunningRow] = {}
+        self._caption = ""
+        self._live = Live(
+            console=Console(file=out), refresh_per_second=2, get_renderable=self._draw
+        )
+        self._live.start()
+
+    def started(self, record: TrialRecord, done: int) -> None:
+        self._rows.setdefault(_key(record), RunningRow(record))
+
+    def epoch(self, record: TrialRecord, report: EpochReport) -> None:
+        row = self._rows[_key(record)]
+        best = best_epoch([report] if row.best is None else [row.best, report])
+        self._rows[_key(record)] = RunningRow(record, report, best)
+
+    def ended(self, record: TrialRecord) -> None:
+        row = self._rows.setdefault(_key(record), RunningRow(record))
+        self._rows[_key(record)] = replace(row, record=record)
+
+    def budget(self, seconds_left: float | None, probes_left: int) -> None:
+        time = "" if seconds_left is None else f", {_duration(seconds_left)} of the budget left"
+        self._caption = f"{probes_left} probes to start{time}; Ctrl-C stops after the epoch"
+
+    def note(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def lines(self, width: int) -> list[str]:
+        """The table as it stands, as plain text."""
+        from rich.console import Console
+
+        console = Console(width=width, color_system=None, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(self._draw())
+        return capture.get().splitlines()
+
+    def _draw(self) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        # Two thresholds fit into 80 columns.
+        table = Table(
+            title=f"study {self._name}",
+            caption=self._caption,
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=0,
+        )
+        for column in ("trial", "schedule", "state", "epoch"):
+            table.add_column(column, no_wrap=True)
+        bounds = [str(threshold).replace(" ", "\n", 1) for threshold in self._thresholds]
+        for column in (*bounds, "margin", "fore-\ncast"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in list(self._rows.values())[-ROWS:]:
+            table.add_row(*self._cells(row), style=STYLES[row.record.state])
+        return table
+
+    def _cells(self, row: RunningRow) -> list[Any]:
+        from rich.text import Text
+
+        record, best = row.record, row.best.val if row.best else {}
+        made = row.report.epoch if row.report else 0
+        cells: list[Any] = [
+            f"{record.trial:04d}/{record.stage}",
+            record.schedule,
+            record.state,
+            f"{made}/{record.epochs}",
+        ]
+        for threshold in self._thresholds:
+            value = best.get(threshold.metric)
+            good = value is not None and threshold.slack(value) >= 0
+            cells.append(Text(_figure(value), style="green" if good else ""))
+        expected = (record.forecast or {}).get("margin")
+        return [*cells, _figure(best.get("margin"), "+.3f"), _figure(expected, "+.3f")]
+
+
+STYLES = {
+    "running": "bold",
+    "complete": "",
+    "promoted": "green",
+    "pruned": "dim",
+    "failed": "red",
+}
+
+
+def progress_display(name: str, thresholds: Sequence[Threshold], out: TextIO) -> ProgressDisplay:
+    """The view that suits where ``out`` goes."""
+    return RichDisplay(name, thresholds, out) if out.isatty() else PlainDisplay(thresholds, out)
+
+
+def _key(record: TrialRecord) -> tuple[int, str]:
+    return record.trial, record.stage
+
+
+def _figure(value: float | None, form: str = ".4f") -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,293 @@
+"""The loop of a study: asks, dispatches, hears epochs, decides, records.
+
+What happened is written to the trial's directory first, then told to Optuna and MLflow. So a
+driver that dies anywhere leaves directories that are right, and a rest that the next one makes up.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from sweep.decisions import promotion, pruning
+from sweep.decisions.budget import Budget, Measured, fits, predict
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.display import ProgressDisplay
+from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.recovery import Records, recover
+from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher
+from sweep.study import space
+from sweep.study.config import StudyConfig
+from sweep.study.folder import Stage, State, TrialRecord
+from sweep.tracking.mirror import MlflowMirror
+from uvtex.errors import UvtexError
+from uvtex.runs.epochs import EpochReport
+
+Outcome = Literal["done", "interrupted", "out of time"]
+
+MAX_RETRIES = 1
+"""How often a run is gone on with after a worker died over it."""
+
+MAX_EARLY_FAILURES = 3
+"""Failures in a row, none with a single epoch, after which the study stops."""
+
+POLL_SECONDS = 0.5
+"""Seconds between two looks at Ctrl-C."""
+
+
+class Driver:
+    """Drives one study. The caller holds the study's lease, and closes view and mirror."""
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        launcher: Launcher,
+        mirror: MlflowMirror,
+        view: ProgressDisplay,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._study, self._launcher, self._view = study, launcher, view
+        self._mirror, self._clock = mirror, clock
+        self._trials = OptunaStudy(study)
+        self._active: dict[str, ActiveRun] = {}
+        self._records: Records = {}
+        hours = study.hours
+        self._budget = Budget(None if hours is None else hours * 3600, clock())
+        self._epoch_seconds: list[float] = []
+        self._overheads: list[float] = []
+        self._interrupts = 0
+        self._hopeless = 0
+        self._out_of_time = False
+
+    def run(self) -> Outcome:
+        """Runs until nothing is left to run, time is up, or Ctrl-C; then closes the launcher.
+
+        Raises:
+            UvtexError: the study cannot go on, or its parts contradict each other.
+        """
+        try:
+            self._mirror.study_started()
+            taken = recover(self._study, self._trials, self._clock())
+            self._records, self._epoch_seconds = taken
+            with self._ctrl_c():
+                self._loop()
+                self._ask_gate_again()
+        finally:
+            self._launcher.close()
+            self._trials.close()
+        if self._interrupts:
+            return "interrupted"
+        return "out of time" if self._out_of_time else "done"
+
+    # -- what runs
+
+    def _loop(self) -> None:
+        warned = False
+        while True:
+            self._fill()
+            if not self._active or self._interrupts > 1:
+                return
+            for event in self._launcher.wait(POLL_SECONDS):
+                self._hear(event)
+            if self._interrupts and not warned:
+                self._view.note("Stopping after the current epoch; Ctrl-C again stops at once.")
+                warned = True
+
+    def _fill(self) -> None:
+        self._out_of_time = False
+        for slot in self._launcher.slots:
+            if slot in self._active or self._interrupts:
+                continue
+            run = self._next()
+            if run is None:
+                break
+            self._start(slot, run)
+        probes = self._study.trials - self._probes()
+        self._view.budget(self._budget.left(self._clock()), max(0, probes))
+
+    def _next(self) -> ActiveRun | None:
+        """What runs next, if it fits: interrupted runs, then full runs, then a new probe."""
+        active = {run.key for run in self._active.values()}
+        found = [self._records[key] for key in sorted(self._records)]
+        for record in found:
+            if record.state == "running" and (record.trial, record.stage) not in active:
+                run = ActiveRun.load(self._study, record, self._clock())
+                if self._fits(record.epochs - len(run.reports)):
+                    return run
+        for record in found:
+            waits = record.state == "promoted" and (record.trial, "full") not in self._records
+            if waits and self._fits(self._study.stages.full):
+                return self._new(record.trial, "full", record.schedule, record.params)
+        if self._probes() < self._study.trials and self._fits(self._study.stages.probe):
+            asked = self._trials.ask()
+            return self._new(asked.number, "probe", asked.schedule, asked.params)
+        return None
+
+    def _probes(self) -> int:
+        return sum(stage == "probe" for _, stage in self._records)
+
+    def _fits(self, epochs: int) -> bool:
+        predicted = predict(Measured(self._epoch_seconds, self._overheads), epochs)
+        fit = fits(self._budget, self._clock(), predicted, len(self._active))
+        self._out_of_time |= not fit
+        return fit
+
+    def _new(self, trial: int, stage: Stage, schedule: str, params: space.Params) -> ActiveRun:
+        record = TrialRecord(
+            trial=trial,
+            stage=stage,
+            schedule=schedule,
+            params=params,
+            epochs=self._study.epochs(stage),
+            started=self._clock(),
+        )
+        return ActiveRun.load(self._study, record, self._clock())
+
+    def _start(self, slot: str, run: ActiveRun) -> None:
+        self._write(run)
+        self._active[slot] = run
+        # Always resumed: a trainer that finds no checkpoint begins at the beginning.
+        job = Job(
+            config=run.config.model_dump(mode="json"),
+            data=str(self._study.data.path),
+            run_dir=str(run.run_dir),
+            resume=True,
+            grids=self._study.grids,
+        )
+        self._launcher.start(slot, job)
+        self._view.started(run.record, len(run.reports))
+        self._mirror.run_started(run.record, run.config, run.run_dir)
+
+    # -- what happens
+
+    def _hear(self, event: Event) -> None:
+        run = self._active[event.slot]
+        if isinstance(event, EpochEnded):
+            self._epoch(event.slot, run, EpochReport.from_json(event.report))
+        elif isinstance(event, Died):
+            del self._active[event.slot]
+            self._died(event.slot, run, event.message)
+        elif isinstance(event, Failed):
+            del self._active[event.slot]
+            self._finish(run, "failed", event.message)
+        elif isinstance(event, Ended):
+            del self._active[event.slot]
+            self._tell_of(run, run.catch_up())
+            self._ended(run)
+
+    def _epoch(self, slot: str, run: ActiveRun, report: EpochReport) -> None:
+        heard = run.add_epoch(report)
+        self._epoch_seconds.append(report.seconds)
+        changes = self._judge(run, report)
+        # First the answer: the worker computes on while the rest is written down.
+        self._launcher.answer(slot, go_on=run.stopped is None)
+        best = run.best
+        self._write(run, best_epoch=best.epoch if best else None, **changes)
+        self._tell_of(run, heard)
+        self._view.epoch(run.record, report)
+
+    def _tell_of(self, run: ActiveRun, reports: list[EpochReport]) -> None:
+        for report in reports:
+            if run.record.stage == "probe":
+                self._trials.report(run.record.trial, report)
+            self._mirror.epoch(run.record, report)
+
+    def _judge(self, run: ActiveRun, report: EpochReport) -> dict[str, object]:
+        """Decides whether the run goes on; returns what that changes in its record."""
+        bad = promotion.not_numbers(report.val, self._study.thresholds)
+        if bad:
+            run.stopped = "failed"
+            return {"reason": f"{', '.join(bad)} is not a number at epoch {report.epoch}"}
+        if report.epoch >= run.record.epochs:
+            return {}
+        if self._interrupts:
+            run.stopped = "interrupted"
+            return {}
+        if run.record.stage == "full":
+            return {}
+        settings = self._study.pruning
+        verdict = pruning.judge(run.metrics, self._study.thresholds, run.record.epochs, settings)
+        spared = not settings.enabled or run.record.schedule in settings.spare
+        if verdict.stop and not spared:
+            run.stopped = "pruned"
+            return {"forecast": verdict.forecast, "reason": verdict.reason}
+        return {"forecast": verdict.forecast}
+
+    def _ended(self, run: ActiveRun) -> None:
+        if run.stopped == "interrupted":
+            return  # it stays `running`, for whoever comes next
+        if run.stopped is not None:
+            self._finish(run, run.stopped, run.record.reason or "")
+            return
+        if run.best is None:
+            self._finish(run, "failed", "it ended without an epoch")
+            return
+        decision = promotion.decide(run.best.val, self._study.thresholds)
+        promoted = decision.passed and run.record.stage == "probe"
+        self._finish(run, "promoted" if promoted else "complete", decision.reason)
+        if decision.passed and not promoted:
+            self._gate(run)
+
+    def _died(self, slot: str, run: ActiveRun, message: str) -> None:
+        if run.record.retries >= MAX_RETRIES:
+            self._finish(run, "failed", f"its worker died twice, the last time {message}")
+            return
+        self._write(run, retries=run.record.retries + 1)
+        self._view.note(f"{run.record.label}: worker {message}; goes on from its last checkpoint")
+        if not self._interrupts:
+            self._start(slot, ActiveRun.load(self._study, run.record, self._clock()))
+
+    def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
+        now, best = self._clock(), run.best
+        self._write(run, state=state, reason=reason, ended=now)
+        self._overheads.append(max(0.0, now - run.began - sum(run.seconds)))
+        if run.record.stage == "probe":
+            self._trials.tell(run.record, best.val if best else None)
+        self._mirror.run_ended(run.record, run.run_dir)
+        self._view.ended(run.record)
+        self._hopeless = self._hopeless + 1 if state == "failed" and best is None else 0
+        if self._hopeless >= MAX_EARLY_FAILURES:
+            raise UvtexError(
+                f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
+                f"{run.record.label}: {reason}; see {run.run_dir / 'worker.log'}"
+            )
+
+    def _gate(self, run: ActiveRun) -> None:
+        gate = self._mirror.promote(run.record, run.run_dir)
+        if gate is not None:
+            self._write(run, gate=gate.model_dump())
+            self._view.note(f"{run.record.label}: {gate.reason}")
+
+    def _ask_gate_again(self) -> None:
+        """Full runs that passed while the registry was away."""
+        for record in list(self._records.values()):
+            if record.stage == "full" and record.state == "complete" and record.gate is None:
+                run = ActiveRun.load(self._study, record, self._clock())
+                if run.best and promotion.decide(run.best.val, self._study.thresholds).passed:
+                    self._gate(run)
+
+    def _write(self, run: ActiveRun, **changes: object) -> None:
+        run.update(**changes)
+        self._records[run.record.trial, run.record.stage] = run.record
+
+    @contextmanager
+    def _ctrl_c(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) ends runs after their epoch, the second at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self._interrupt) for number in signals]
+        try:
+            yield
+        finally:
+            for number, handler in zip(signals, before, strict=True):
+                signal.signal(number, handler)
+
+    def _interrupt(self, *_: object) -> None:
+        # Nothing but a count: the view may be drawing right now.
+        self._interrupts += 1

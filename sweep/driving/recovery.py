@@ -1,0 +1,67 @@
+"""Brings a study's directories and Optuna to one state, whatever the last driver left undone."""
+
+from __future__ import annotations
+
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.optuna_study import OptunaStudy
+from sweep.study.config import StudyConfig
+from sweep.study.folder import Stage, TrialRecord, records
+from uvtex.errors import UvtexError
+
+Records = dict[tuple[int, Stage], TrialRecord]
+
+
+def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Records, list[float]]:
+    """The study's records, and the seconds of every epoch measured so far.
+
+    Tells Optuna what the directories know and it does not. A trial that it was asked for, and
+    that was never written down, gets a record here; the driver goes on with all that are running.
+
+    Raises:
+        UvtexError: trials are missing on one side, so numbers would be given out twice.
+    """
+    found: Records = {(r.trial, r.stage): r for r in records(study.paths.folder)}
+    unfinished = {asked.number: asked for asked in trials.unfinished()}
+    _check_both_sides(study, found, trials.numbers(), set(unfinished))
+    trials.enqueue()
+    seconds: list[float] = []
+    for record in sorted(found.values(), key=lambda record: record.ended or now):
+        run = ActiveRun.load(study, record, now)
+        seconds.extend(report.seconds for report in run.reports.values())
+        if record.stage == "probe":
+            _tell(trials, run)
+    for number, asked in unfinished.items():
+        if (number, "probe") not in found:
+            found[number, "probe"] = TrialRecord(
+                trial=number,
+                stage="probe",
+                schedule=asked.schedule,
+                params=asked.params,
+                epochs=study.stages.probe,
+                started=now,
+            )
+    return found, seconds
+
+
+def _tell(trials: OptunaStudy, run: ActiveRun) -> None:
+    for report in run.reports.values():
+        trials.report(run.record.trial, report)
+    if run.record.state != "running":
+        trials.tell(run.record, run.best.val if run.best else None)
+
+
+def _check_both_sides(
+    study: StudyConfig, found: Records, asked: set[int], unfinished: set[int]
+) -> None:
+    probes = {trial for trial, stage in found if stage == "probe"}
+    folder, storage = study.paths.folder, study.paths.optuna
+    if lost := probes - asked:
+        raise UvtexError(
+            f"{folder}: trials {sorted(lost)} are not in {storage}; bring that file back, or give "
+            "the study another name"
+        )
+    if gone := asked - probes - unfinished:
+        raise UvtexError(
+            f"{folder}: trials {sorted(gone)} of {storage} have no directory here; bring them "
+            "back, or give the study another name"
+        )

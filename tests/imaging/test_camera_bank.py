@@ -1,0 +1,226 @@
+"""The bank: what a set says of its cameras, their light, and which texels lend to which."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.models.small_atlas import SIZE, config
+from tests.sets import make_set, paint, shoot, uv_map
+from uvtex.data.store import PairStore
+from uvtex.errors import DataError
+from uvtex.imaging import camera_bank as banks
+from uvtex.imaging import light_fit
+from uvtex.imaging.compose import linear_from_srgb, sample
+from uvtex.models.correspondence import AtlasPredictor
+from uvtex.training.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("atlas") / "set", liveries=9, cameras=3, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def store(data: Path) -> PairStore:
+    return PairStore.open(data, config())
+
+
+@given(camera=st.integers(0, 3), factor=st.integers(1, 4), texels=st.sampled_from([8, 16, 31]))
+@settings(max_examples=25, deadline=None)
+def test_projecting_is_what_composing_samples(camera: int, factor: int, texels: int) -> None:
+    uv = uv_map(camera, 4, 16 * factor)
+    texture = torch.rand(2, 3, texels, texels, generator=torch.Generator().manual_seed(camera))
+    coded = torch.from_numpy(banks.encode(uv)).expand(2, -1, -1, -1)
+    slow = sample(texture, torch.from_numpy(uv).float(), (16, 16))
+    fast = banks.project(texture, banks.aim(coded, 16, texels))
+    torch.testing.assert_close(fast, slow, atol=2e-3, rtol=0)
+
+
+def test_hits_count_the_samples_of_each_texel() -> None:
+    uv = np.full((4, 4, 2), np.nan)
+    uv[0, :3] = (0.1, 0.9)  # three samples of the texel in the first row and column
+    uv[3, 3] = (0.9, 0.1)
+    hits = banks.count_hits(torch.from_numpy(banks.encode(uv)), 4)
+    expected = torch.zeros(1, 4, 4)
+    expected[0, 0, 0], expected[0, 3, 3] = 3, 1
+    assert torch.equal(hits, expected)
+
+
+def test_an_unseen_texel_borrows_from_a_seen_one_that_is_painted_alike() -> None:
+    half = torch.randint(0, 256, (12, 3, 8, 4), generator=torch.Generator().manual_seed(0))
+    liveries = torch.cat([half, half.flip(3)], dim=3).to(torch.uint8)  # left and right mirrored
+    able = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    able[..., :4] = True
+    lender, share, doubt = banks.find_donors(liveries, able)
+    mirrored = (torch.arange(64).view(8, 8) // 8) * 8 + 7 - torch.arange(8)
+    assert torch.equal(lender[0, 0, :, 4:].long(), mirrored[:, 4:])
+    assert (share[0, 0, :, 4:] > 0.9).all()
+    assert (doubt[0, 0, :, 4:] < 0.05).all()
+    assert able[0, 0].flatten()[lender.flatten().long()].all(), "only seen texels lend"
+
+
+def test_a_texel_never_lends_to_itself() -> None:
+    liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
+    lender, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
+    own = torch.arange(16).view(4, 4)
+    assert (lender != own).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, banks.DONORS])
+def test_where_few_texels_are_able_they_alone_lend(count: int) -> None:
+    liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
+    able = (torch.arange(16) < count).view(1, 1, 4, 4)
+    lender, share, doubt = (x[0].flatten(1) for x in banks.find_donors(liveries, able))
+    lends = share > 0
+    own = torch.arange(16)
+    assert not (lends & (lender == own)).any(), "a texel lent to itself"
+    assert able.flatten()[lender[lends].long()].all(), "a texel that is not seen lent"
+    others = count - able.flatten().long()
+    assert torch.equal(lends.sum(dim=0) > 0, others > 0)
+    total = share.float().sum(dim=0)
+    torch.testing.assert_close(total, (others > 0).float(), atol=2e-3, rtol=0)
+    assert (doubt[0, others == 0] == 1).all()
+    assert (doubt[0, others > 0] < 1).all()
+
+
+def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) -> None:
+    assert store.bank is not None
+    alone = replace(store.bank, share=torch.zeros_like(store.bank.share))
+    predictor = AtlasPredictor(alone, 0.15)
+    view = next(store.val_batches(2)).pair.a
+    with torch.no_grad():
+        texture, sight = predictor.predict(view)
+    unseen = ~alone.seen[sight.camera]
+    for image, hidden in zip(texture, unseen, strict=True):
+        colours = image[:, hidden[0]]
+        torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)
+        assert (colours.abs() > 0.01).any(), "mid grey is no livery's mean"
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_is_compared_at_once_changes_no_lender(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    liveries = torch.randint(0, 256, (5, 3, 8, 8), generator=draw).to(torch.uint8)
+    able = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
+    whole = banks.find_donors(liveries, able)
+    monkeypatch.setattr(banks, "COMPARED", rows * 64)
+    lender, share, doubt = banks.find_donors(liveries, able)
+    assert torch.equal(lender, whole[0])
+    torch.testing.assert_close((share, doubt), whole[1:], atol=1e-3, rtol=1e-3)
+
+
+def test_lights_are_read_off_pictures_of_several_liveries() -> None:
+    draw = torch.Generator().manual_seed(1)
+    falling = torch.rand(2, 3, 6, 6, generator=draw) * 0.6 + 0.1
+    reflected = torch.rand(2, 3, 6, 6, generator=draw) * 0.1
+    camera = torch.tensor([0, 1] * 20)
+    albedo = torch.rand(40, 3, 6, 6, generator=draw)
+    light = falling[camera] * albedo + reflected[camera]
+    view = torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    found = light_fit.fit_lights(
+        [(camera[i:][:7], albedo[i:][:7], view[i:][:7]) for i in range(0, 40, 7)], 2, 6
+    )
+    torch.testing.assert_close(found[0], falling, atol=0.01, rtol=0)
+    torch.testing.assert_close(found[1], reflected, atol=0.01, rtol=0)
+
+
+def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
+    shown = {name for i in store.val for name in store.liveries([i])}
+    records = json.loads((data / "manifest.json").read_text())["records"]
+    held_out = [record for record in records if record["livery"] in shown]
+    files = {data / record[key] for record in held_out for key in ("texture", "view")}
+    before = store.bank
+    originals = {file: file.read_bytes() for file in files}
+    try:
+        from PIL import Image
+
+        for file in files:  # in what is shown, and in how it shows: lights are read off views
+            Image.new("RGB", (SIZE, SIZE), "red").save(file)
+        after = PairStore.open(data, config()).bank
+    finally:
+        for file, content in originals.items():
+            file.write_bytes(content)
+    assert before is not None
+    assert after is not None
+    for field in fields(before):
+        assert torch.equal(getattr(before, field.name), getattr(after, field.name)), field.name
+
+
+def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
+    """The set with a UV map file for each photo, a copy of ``map_of``'s for the record."""
+    shutil.copytree(data, folder)
+    values = json.loads((folder / "manifest.json").read_text())
+    for number, record in enumerate(values["records"]):
+        source = folder / map_of(number).format(record["uv_map"])
+        record["uv_map"] = f"uv_maps/photo{number}.npz"
+        if source.is_file():
+            shutil.copy(source, folder / record["uv_map"])
+        else:
+            uv = uv_map(number, len(values["records"]), SIZE)
+            np.savez(folder / record["uv_map"], uv=uv.astype(np.float32))
+    (folder / "manifest.json").write_text(json.dumps(values))
+    return folder
+
+
+def test_photos_with_the_same_map_are_of_one_camera(
+    data: Path, store: PairStore, tmp_path: Path
+) -> None:
+    copies = PairStore.open(photos(data, tmp_path / "copies", lambda _: "{}"), config())
+    assert store.bank is not None
+    assert copies.bank is not None
+    for field in fields(store.bank):
+        assert torch.equal(getattr(copies.bank, field.name), getattr(store.bank, field.name))
+    mine, theirs = (next(s.val_batches(6)).camera_a for s in (copies, store))
+    assert mine is not None
+    assert theirs is not None
+    assert torch.equal(mine, theirs)
+
+
+def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
+    own = PairStore.open(photos(data, tmp_path / "own", lambda _: "none"), config())
+    assert own.bank is not None
+    assert len(own.bank.flow) == len(own.train)
+    for batch in own.train_batches(5, 0, 1):
+        assert batch.camera_a is not None
+        assert torch.equal(own.bank.flow[batch.camera_a], batch.flow_a)
+    trainer = Trainer(config(epochs=1), own, tmp_path / "run")
+    assert next(iter(trainer.epochs())).val["ssim_uv"] > 0
+
+
+def test_more_cameras_than_can_be_told_apart_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uvtex.data import store as stores
+
+    monkeypatch.setattr(stores, "MOST_CAMERAS", 2)
+    with pytest.raises(DataError, match=r"3 different UV maps.*up to 2 .*leave `uv_map` out"):
+        Trainer(config(), PairStore.open(data, config()), tmp_path / "run")
+
+
+def test_a_uv_map_of_any_size_will_do(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "set", liveries=4, cameras=2, size=SIZE)
+    np.savez(data / "uv_maps/0.npz", uv=uv_map(0, 2, 50).astype(np.float32))
+    bank = PairStore.open(data, config()).bank
+    assert bank is not None
+    assert bank.paint.shape[-1] % SIZE == 0
+    texture = paint(np.random.default_rng(3), SIZE)
+    linear = linear_from_srgb(torch.from_numpy(texture).permute(2, 0, 1)[None] / 255)
+    shown = banks.project(linear, banks.aim(bank.paint[:1], SIZE, SIZE))
+    view = torch.from_numpy(shoot(texture, uv_map(0, 2, SIZE))).permute(2, 0, 1) / 255
+    sees = torch.from_numpy(np.isfinite(uv_map(0, 2, SIZE)[..., 0]))
+    inner = -F.max_pool2d(-sees[None].float(), 5, stride=1, padding=2)[0] > 0
+    difference = (shown[0] - linear_from_srgb(view)).abs().mean(dim=0)[inner]
+    assert difference.median() < 0.02

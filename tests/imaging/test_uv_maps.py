@@ -1,0 +1,94 @@
+"""A UV map turned inside out, where one texel is seen in several places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from uvtex.imaging.uv_maps import REACH, invert, texels_hit
+
+SIZE = 3
+
+
+def map_of(texels: np.ndarray, size: int) -> np.ndarray:
+    """A UV map [h, w, 2] that sees the middle of ``texels`` [h, w]; NaN where they are -1."""
+    row, column = np.divmod(texels, size)
+    uv = np.stack([(column + 0.5) / size, 1 - (row + 0.5) / size], axis=2)
+    uv[texels < 0] = np.nan
+    return uv.astype(np.float32)
+
+
+def slow_places(pixels: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """``pixels`` in groups whose members are joined by steps of REACH at most."""
+    left, groups = list(pixels), []
+    while left:
+        group = [left.pop(0)]
+        for row, column in group:  # grows while it is walked through
+            near = [p for p in left if max(abs(p[0] - row), abs(p[1] - column)) <= REACH]
+            group.extend(near)
+            left = [p for p in left if p not in near]
+        groups.append(sorted(group))
+    return groups
+
+
+def slow_flow(texels: np.ndarray, texel: int) -> tuple[float, float] | None:
+    """Where ``texel`` is seen, x then y, by the words of ``one_place``."""
+    h, w = texels.shape
+    seen = [(r, c) for r in range(h) for c in range(w) if texels[r, c] == texel]
+    if not seen:
+        return None
+    best = min(
+        slow_places(seen),
+        key=lambda place: (-len(place), sum(c for _, c in place) / len(place), place[0]),
+    )
+    x = sum((c + 0.5) / w * 2 - 1 for _, c in best) / len(best)
+    y = sum((r + 0.5) / h * 2 - 1 for r, _ in best) / len(best)
+    return x, y
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(
+        np.int64,
+        st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        elements=st.integers(-3, SIZE * SIZE - 1).map(lambda n: max(n, -1)),
+    )
+)
+def test_flows_are_those_of_the_readable_reference(texels: np.ndarray) -> None:
+    uv = map_of(texels, SIZE)
+    np.testing.assert_array_equal(texels_hit(uv, SIZE), texels)
+    flow, seen = invert(uv, SIZE, close=0)
+    for texel in range(SIZE * SIZE):
+        expected = slow_flow(texels, texel)
+        assert seen.ravel()[texel] == (expected is not None)
+        if expected is not None:
+            np.testing.assert_allclose(flow.reshape(2, -1)[:, texel], expected, atol=1e-6)
+
+
+def mirrored(left: int, right: int, size: int = 16) -> np.ndarray:
+    """A map that sees the whole atlas twice: ``left`` pixels wide, and mirrored, ``right`` wide."""
+    height, gap = 32, np.full((32, 8, 2), np.nan)
+    v = np.broadcast_to(1 - (np.arange(height)[:, None] + 0.5) / height, (height, left + right))
+    u = np.concatenate([(np.arange(left) + 0.5) / left, 1 - (np.arange(right) + 0.5) / right])
+    both = np.stack(np.broadcast_arrays(u, v), axis=2)
+    return np.concatenate([both[:, :left], gap, both[:, left:]], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "side"), [(32, 32, "left"), (48, 32, "left"), (32, 48, "right")]
+)
+def test_a_texel_that_two_places_share_is_sought_in_one_of_them(
+    left: int, right: int, side: str
+) -> None:
+    """Their mean would be the gap between them."""
+    uv = mirrored(left, right)
+    flow, seen = invert(uv, 16)
+    assert seen.all()
+    column = ((flow[0] + 1) / 2 * uv.shape[1]).astype(int)
+    row = ((flow[1] + 1) / 2 * uv.shape[0]).astype(int)
+    assert (column < left).all() if side == "left" else (column >= left + 8).all()
+    away = np.abs(uv[row, column] - map_of(np.arange(256).reshape(16, 16), 16))
+    assert away.max() < 1 / 16, "the flow leads to another texel"

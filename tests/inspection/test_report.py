@@ -1,0 +1,410 @@
+import base64
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.sets import make_set, paint, shoot, uv_map
+from uvtex.cli import main
+from uvtex.cli.data import data
+from uvtex.config import TrainConfig
+from uvtex.data import manifest, pictures
+from uvtex.errors import DataError
+from uvtex.imaging import uv_maps
+from uvtex.inspection import duplicates
+from uvtex.inspection.page import render
+from uvtex.inspection.report import inspect_set
+from uvtex.inspection.scan import COVERAGE_SIZE
+
+
+@pytest.fixture
+def messy(tiny_set: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny set, to be damaged."""
+    return Path(shutil.copytree(tiny_set, tmp_path / "set"))
+
+
+def change(folder: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+    path = folder / "manifest.json"
+    values = json.loads(path.read_text())
+    edit(values["records"])
+    path.write_text(json.dumps(values))
+
+
+# What it counts
+
+
+def test_a_sound_set_has_nothing_to_say_against_it(tiny_set: Path) -> None:
+    report = inspect_set(tiny_set, fraction=0.34)
+    assert (report.views, report.masks, report.uv_maps, report.unnamed) == (18, 18, 18, 0)
+    assert report.sizes == {"32x32": 18}
+    assert [(c.name, c.views) for c in report.cameras] == [(f"camera{n}", 6) for n in range(3)]
+    assert [livery.side for livery in report.liveries].count("val") == 2
+    assert report.problems == []
+    assert (report.leakage.leaked_views, report.leakage.matches) == (0, 0)
+    assert (report.leakage.train, report.leakage.val) == (12, 6)
+
+
+def test_coverage_is_that_of_the_inverted_maps(tiny_set: Path) -> None:
+    report = inspect_set(tiny_set)
+    seen = [uv_maps.invert(uv_map(n, 3, 32).astype(np.float32), COVERAGE_SIZE)[1] for n in range(3)]
+    assert [c.coverage for c in report.cameras] == [float(s.mean()) for s in seen]
+    assert report.unseen == pytest.approx(float((~np.any(seen, axis=0)).mean()))
+    assert report.seen_by is not None
+    assert report.seen_by.max() == 3
+
+
+def test_without_uv_maps_coverage_is_not_known(messy: Path) -> None:
+    change(messy, lambda records: [r.pop("uv_map") for r in records] and None)
+    report = inspect_set(messy)
+    assert report.unseen is None
+    assert {c.coverage for c in report.cameras} == {None}
+    assert "Not known: it needs UV maps" in render(report)
+
+
+@given(st.integers(0, 99), st.floats(0.1, 0.9))
+@settings(deadline=None, max_examples=8)
+def test_a_split_by_livery_never_leaks_one_by_sample_does(
+    tiny_set: Path, seed: int, fraction: float
+) -> None:
+    by_livery = inspect_set(tiny_set, "livery", fraction, seed).leakage
+    assert by_livery.shared_liveries == ()
+    assert by_livery.share == 0
+    by_sample = inspect_set(tiny_set, "sample", fraction, seed).leakage
+    both = {
+        v.name for v in inspect_set(tiny_set, "sample", fraction, seed).liveries if v.side == "both"
+    }
+    assert set(by_sample.shared_liveries) == both
+    assert (by_sample.share > 0) == bool(both)
+
+
+def test_one_livery_cannot_be_split_and_the_report_says_so(tmp_path: Path) -> None:
+    report = inspect_set(make_set(tmp_path, liveries=1))
+    assert "needs at least two" in str(report.leakage.error)
+    assert "It cannot be split" in render(report)
+
+
+# Near-duplicates
+
+
+def test_a_texture_under_two_names_leaks(messy: Path) -> None:
+    """The split by livery does not see it: to it these are two liveries."""
+    held = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "val")
+    other = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "train")
+    source, target = (messy / f"textures/{name[6:]}.png" for name in (held, other))
+    noisy = pictures.read_rgb(source) + np.random.default_rng(0).normal(0, 2, (32, 32, 3))
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(target)
+    leak = inspect_set(messy, fraction=0.2).leakage
+    assert [(m.val, m.train) for m in leak.texture_matches] == [
+        (f"textures/{held[6:]}.png", f"textures/{other[6:]}.png")
+    ]
+    assert leak.share == 1
+
+
+def test_one_texture_file_for_two_liveries_leaks(messy: Path) -> None:
+    sides = {v.name: v.side for v in inspect_set(messy, fraction=0.2).liveries}
+    held, other = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
+
+    def share(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if record["livery"] == other:
+                record["texture"] = f"textures/{held[6:]}.png"
+
+    change(messy, share)
+    leak = inspect_set(messy, fraction=0.2).leakage
+    assert [(m.val == m.train, m.same_livery) for m in leak.texture_matches] == [(True, False)]
+    assert leak.share == 1
+
+
+def test_a_view_saved_twice_leaks_and_is_shown(messy: Path) -> None:
+    report = inspect_set(messy, fraction=0.2)
+    val = next(
+        r.view for r, side in zip(report.records, report.sides, strict=True) if side == "val"
+    )
+    train = next(
+        r.view
+        for r, side in zip(report.records, report.sides, strict=True)
+        if side == "train" and r.view[-5] == val[-5]  # the same camera, and so the same mask
+    )
+    Image.open(messy / val).save(messy / "copy.jpg", quality=95, subsampling=0)
+    Image.open(messy / "copy.jpg").save(messy / train)
+    report = inspect_set(messy, fraction=0.2)
+    (match,) = report.leakage.view_matches
+    assert (match.val, match.train, match.same_livery) == (val, train, False)
+    assert report.leakage.leaked_views == 1
+    assert "Views that are nearly the same" in render(report)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 999), st.integers(0, 2), st.floats(0, 4))
+def test_noise_and_size_do_not_hide_a_duplicate(seed: int, camera: int, sigma: float) -> None:
+    rng = np.random.default_rng(seed)
+    uv = uv_map(camera, 3, 64)
+    mask = np.isfinite(uv[..., 0])
+    view = shoot(paint(rng, 64), uv)
+    noisy = np.clip(view + rng.normal(0, sigma, view.shape), 0, 255).astype(np.uint8)
+    one, two = duplicates.fingerprint(view, mask), duplicates.fingerprint(noisy, mask)
+    large = duplicates.fingerprint(view.repeat(2, 0).repeat(2, 1), mask.repeat(2, 0).repeat(2, 1))
+    assert [(m.a, m.b) for m in duplicates.matches([one], [two])] == [(0, 0)]
+    assert [(m.a, m.b) for m in duplicates.matches([one], [large])] == [(0, 0)]
+
+
+def test_two_paints_under_one_camera_are_no_duplicates() -> None:
+    """Equal backdrop, equal shape, and even an equal hash: only the colour differs."""
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 10:50] = True
+    views = []
+    for colour in ((200, 30, 30), (200, 60, 30), (30, 30, 200)):
+        view = np.full((64, 64, 3), 120, np.uint8)
+        view[mask] = colour
+        views.append(duplicates.fingerprint(view, mask))
+    assert len(duplicates.matches(views, views)) == 3  # each with itself
+    assert duplicates.matches([], views) == duplicates.matches(views, []) == []
+
+
+def test_many_pictures_are_compared_in_blocks() -> None:
+    rng = np.random.default_rng(0)
+    prints = [duplicates.fingerprint(paint(rng, 32)) for _ in range(600)]
+    found = duplicates.matches(prints, prints[::-1])
+    assert {m.a for m in found} == set(range(600))
+    assert all((599 - m.a, m.b) == (m.b, 599 - m.a) or m.colours <= 6 for m in found)
+
+
+# Broken and odd
+
+
+def save(mode: str, name: str = "views/0_0.png") -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        Image.open(folder / name).convert(mode).save(folder / name)
+
+    return apply
+
+
+def sixteen_bits(folder: Path) -> None:
+    grey = np.asarray(Image.open(folder / "views/0_0.png").convert("L"), np.uint16) * 257
+    Image.fromarray(grey).save(folder / "views/0_0.png")
+
+
+def plain(size: tuple[int, int], name: str, mode: str = "RGB") -> Callable[[Path], None]:
+    return lambda folder: Image.new(mode, size).save(folder / name)
+
+
+def rotated(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.open(folder / "views/0_0.png").save(folder / "views/0_0.png", exif=exif)
+
+
+def cmyk(folder: Path) -> None:
+    Image.open(folder / "views/0_0.png").convert("CMYK").save(folder / "views/0_0.png", "TIFF")
+
+
+def truncated(folder: Path) -> None:
+    content = (folder / "views/0_0.png").read_bytes()
+    (folder / "views/0_0.png").write_bytes(content[:-50])
+
+
+def uv(values: np.ndarray) -> Callable[[Path], None]:
+    return lambda folder: np.savez(folder / "uv_maps/0.npz", uv=values)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "file", "says"),
+    [
+        (truncated, "broken", "views/0_0.png", "not a readable picture"),
+        (lambda d: (d / "views/0_0.png").write_bytes(b""), "broken", "views/0_0.png", "empty"),
+        (lambda d: (d / "views/0_0.png").unlink(), "broken", "record 0", "is missing"),
+        (lambda d: (d / "masks/0.png").write_bytes(b""), "broken", "masks/0.png", "empty"),
+        (lambda d: (d / "uv_maps/0.npz").write_bytes(b""), "broken", "uv_maps/0.npz", "UV map"),
+        (plain((20000, 20000), "views/0_0.png", "1"), "broken", "views/0_0.png", "scale it down"),
+        (sixteen_bits, "odd", "views/0_0.png", "16 bits a channel"),
+        (save("P"), "odd", "views/0_0.png", "palette"),
+        (save("L"), "odd", "views/0_0.png", "grey"),
+        (save("RGBA"), "odd", "views/0_0.png", "alpha"),
+        (cmyk, "odd", "views/0_0.png", "CMYK"),
+        (rotated, "odd", "views/0_0.png", "EXIF rotation"),
+        (plain((1, 1), "views/0_0.png"), "odd", "views/0_0.png", "only 1x1 pixels"),
+        (plain((40, 40), "views/0_0.png"), "odd", "views/0_0.png", "one colour all over"),
+        (plain((40, 32), "textures/0.png"), "odd", "textures/0.png", "not square: 40x32"),
+        (plain((32, 32), "masks/0.png", "L"), "odd", "masks/0.png", "marks nothing"),
+        (plain((16, 16), "masks/0.png", "L"), "odd", "masks/0.png", "is 16x16, its view 32x32"),
+        (uv(np.full((8, 8, 2), np.nan)), "odd", "uv_maps/0.npz", "sees no paint"),
+        (uv(np.full((8, 8, 2), 1.5)), "odd", "uv_maps/0.npz", "outside the atlas"),
+    ],
+)
+def test_a_file_is_reported_for_what_it_is(
+    messy: Path, damage: Callable[[Path], None], kind: str, file: str, says: str
+) -> None:
+    damage(messy)
+    report = inspect_set(messy, fraction=0.34)
+    assert any(p.kind == kind and p.file == file and says in p.what for p in report.problems), (
+        report.problems
+    )
+    assert ("cannot be used" in render(report)) == (kind == "broken")
+
+
+def test_two_textures_of_one_livery_and_a_climbing_path_are_reported(messy: Path) -> None:
+    def damage(records: list[dict[str, Any]]) -> None:
+        records[0]["texture"] = "textures/1.png"
+        records[5]["view"] = "../../x.png"
+
+    change(messy, damage)
+    said = "\n".join(f"{p.file} {p.what}" for p in inspect_set(messy).problems)
+    assert "livery 'livery0' has 2 textures" in said
+    assert "record 5 view '../../x.png' leaves the data set's folder" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("x" * 5000, "cannot be followed: File name too long"),
+        ("a\0b", "view 'a\\x00b' cannot be followed"),
+        ("loop.png", "view loop.png is missing"),
+        ("views", "view views is missing"),
+        ("", "view  is missing"),
+    ],
+)
+def test_what_is_no_path_is_reported_in_short(messy: Path, path: str, says: str) -> None:
+    (messy / "loop.png").symlink_to("loop.png")
+    change(messy, lambda records: records[4].update(view=path))
+    report = inspect_set(messy)
+    (problem,) = report.problems
+    assert (report.views, problem.kind, problem.file) == (17, "broken", "record 4")
+    assert says in problem.what
+    assert len(problem.what) < 200
+
+
+def test_what_is_no_record_is_called_so(messy: Path) -> None:
+    change(messy, lambda records: records.append(["x"] * 99))  # type: ignore[arg-type]
+    (problem,) = inspect_set(messy).problems
+    assert problem.what.startswith("must be an object with named fields, got ['x', 'x'")
+    assert len(problem.what) < 200
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"records": []}'])
+def test_a_manifest_that_holds_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DataError, match=re.escape(str(tmp_path))):
+        inspect_set(tmp_path)
+
+
+def test_an_empty_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="uvtex data import"):
+        inspect_set(tmp_path)
+
+
+# The page and the command
+
+
+class Page(HTMLParser):
+    """Notes what a page refers to, and whether its tags pair."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_needs_nothing_beside_it(tiny_set: Path) -> None:
+    page = Page(render(inspect_set(tiny_set, fraction=0.34)))
+    assert page.open == []
+    assert len(page.sources) == 1 + 3 + 6 * 4  # the atlas, a view a camera, a texture and 3 views
+    for source in page.sources:
+        assert source.startswith("data:image/")
+        Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()
+    assert "Ready to train on" in page.text
+
+
+def test_names_cannot_break_the_page(messy: Path) -> None:
+    name = "<script>alert('x')</script>&\""
+    change(messy, lambda records: [r.update(livery=name) for r in records[:3]] and None)
+    text = render(inspect_set(messy, "sample", 0.3))
+    assert "<script" not in text
+    assert name in Page(text).text
+
+
+def test_an_unreadable_picture_leaves_a_box(messy: Path) -> None:
+    for path in (messy / "views").iterdir():
+        path.write_bytes(b"")
+    page = Page(render(inspect_set(messy)))
+    assert page.open == []
+    assert "unreadable" in page.text
+
+
+def test_the_command_prints_the_figures_and_writes_the_page(tiny_set: Path, tmp_path: Path) -> None:
+    html = tmp_path / "report.html"
+    flags = ["--split-by", "sample", "--val-split", "0.3", "--split-seed", "4"]
+    result = CliRunner().invoke(data, ["report", str(tiny_set), "--html", str(html), *flags])
+    assert result.exit_code == 0, result.output
+    assert "by sample, 0.3 validates, seed 4" in result.output
+    assert re.search(
+        r"leakage +\d+ of 5 validation views \(\d+%\): \d liveries on both", result.output
+    )
+    assert "camera0" in result.output
+    assert html.read_text().startswith("<!doctype html>")
+
+
+def test_a_page_that_has_no_folder_is_refused_before_the_work(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvtex.inspection.report.inspect_set", None)
+    result = CliRunner().invoke(
+        main, ["data", "report", str(tiny_set), "--html", str(tmp_path / "none/r.html")]
+    )
+    assert result.exit_code == 1
+    assert "its folder is not there" in result.stderr
+
+
+def test_the_json_is_plain_and_whole(tiny_set: Path) -> None:
+    result = CliRunner().invoke(data, ["report", str(tiny_set), "--json"])
+    values = json.loads(result.output)
+    assert (values["views"], len(values["liveries"]), len(values["cameras"])) == (18, 6, 3)
+    assert {v["side"] for v in values["liveries"]} == {"train", "val"}
+    assert values["leakage"]["share"] == 0
+    assert values["coverage_size"] == COVERAGE_SIZE
+    defaults = TrainConfig()
+    leak = values["leakage"]
+    assert (leak["by"], leak["fraction"], leak["seed"]) == (
+        defaults.split_by,
+        defaults.val_split,
+        defaults.split_seed,
+    )
+
+
+def test_help_has_an_example() -> None:
+    for command in ("import", "masks", "report"):
+        said = CliRunner().invoke(data, [command, "--help"]).output
+        assert f"uvtex data {command} " in said
+
+
+def test_views_of_unknown_cameras_are_counted(messy: Path) -> None:
+    records = [
+        r.model_copy(update={"camera": None, "mask": None}) for r in manifest.read(messy).records
+    ]
+    manifest.write(messy, records)
+    report = inspect_set(messy)
+    assert (report.unnamed, report.cameras, report.masks) == (18, [], 0)
+    assert "18 views have no mask" in render(report)

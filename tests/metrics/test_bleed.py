@@ -1,0 +1,168 @@
+"""Mask bleed: predictors made with a bleed of known size, and what is found of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from uvtex.metrics import bleed as bleed_module
+from uvtex.metrics.bleed import bleed, by_depth, swap
+
+SIZE = 48
+Predictor = Callable[[Tensor], Tensor]
+
+
+def scene(ground: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Two views [2, 3, S, S] of a box on a plain ground, and its mask; colours by place."""
+    generator = torch.Generator().manual_seed(0)
+    view = torch.full((2, 3, SIZE, SIZE), ground)
+    mask = torch.zeros(2, 1, SIZE, SIZE)
+    mask[..., 12:36, 8:40] = 1
+    paint = torch.rand(2, 3, SIZE, SIZE, generator=generator) * 2 - 1
+    return torch.where(mask > 0, paint, view), mask
+
+
+def straight() -> tuple[Tensor, Tensor]:
+    """A flow that shows each texel where the view has the same pixel, and the texels seen."""
+    at = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    return torch.stack([x, y]).expand(2, -1, -1, -1), scene()[1]
+
+
+def leaky(share: float, reach: float) -> Predictor:
+    """The view as texture, but texels nearer than ``reach`` to the ground take ``share`` of it."""
+    depth = swap(*scene()).depth
+
+    def predict(view: Tensor) -> Tensor:
+        ground = view[:, :, :1, :1]
+        return torch.where(depth < reach, view + share * (ground - view), view)
+
+    return predict
+
+
+def found(predict: Predictor, view: Tensor, mask: Tensor) -> dict[str, float]:
+    swapped = swap(view, mask)
+    columns = by_depth(predict(view), predict(swapped.view), swapped, *straight())
+    return {name: float(column[0]) for name, column in columns.items()}
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
+@pytest.mark.parametrize("ground", [-0.9, 0.2])
+def test_a_bleed_of_known_size_is_found_where_it_was_put(share: float, ground: float) -> None:
+    values = found(leaky(share, 2), *scene(ground))
+    assert values["bleed_border"] == pytest.approx(share, rel=1e-3)
+    assert [values[f"bleed_{px}px"] for px in (2, 4, 8)] == [0, 0, 0]
+    assert values["bleed_towards"] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_bleed_that_reaches_farther_shows_at_the_depths_it_reaches() -> None:
+    values = found(leaky(0.1, 8), *scene())
+    near = [values[name] for name in ("bleed_border", "bleed_2px", "bleed_4px")]
+    assert near == pytest.approx([0.1, 0.1, 0.1], rel=1e-3)
+    assert values["bleed_8px"] == 0
+
+
+def test_a_predictor_that_keeps_to_the_car_has_none() -> None:
+    view, mask = scene()
+    swapped = swap(view, mask)
+
+    def keeps(shown: Tensor) -> Tensor:
+        return shown * mask
+
+    assert bleed(keeps(view), keeps(swapped.view), swapped).tolist() == [0, 0]
+    values = found(keeps, view, mask)
+    assert values["bleed_border"] == 0
+    assert values["bleed_towards"] != values["bleed_towards"]  # nothing changed: NaN
+
+
+def test_rounding_points_nowhere() -> None:
+    values = found(leaky(1e-3, 2), *scene())
+    assert values["bleed_border"] == pytest.approx(1e-3, rel=1e-2)
+    assert values["bleed_towards"] != values["bleed_towards"]  # under half a level: NaN
+
+
+def test_the_whole_atlas_counts_where_no_flow_is_known() -> None:
+    """A texture that is the view before its ground changes by all of it; half of it, by half."""
+    view, mask = scene()
+    swapped = swap(view, mask)
+    outside = float((1 - mask[0]).mean())
+    whole = bleed(view, swapped.view, swapped)
+    assert whole.tolist() == pytest.approx([outside, outside], rel=1e-4)
+    assert bleed(view / 2, swapped.view / 2, swapped).tolist() == pytest.approx(
+        [outside / 2, outside / 2], rel=1e-4
+    )
+
+
+def test_a_change_that_has_nothing_to_do_with_the_grounds_colour_does_not_point_there() -> None:
+    view, mask = scene(0.5)
+    colour = torch.tensor([1.0, -1.0, 0.0]).view(1, 3, 1, 1)
+
+    def reacts(shown: Tensor) -> Tensor:
+        return shown.clone() * mask + 0.1 * colour * (shown[:, :1, :1, :1] < 0)
+
+    values = found(reacts, view, mask)
+    assert values["bleed_border"] == pytest.approx(0.1 * 2 / 3, rel=1e-3)
+    assert values["bleed_towards"] == pytest.approx(0, abs=1e-3)
+    away = found(lambda shown: -shown[:, :, :1, :1].expand_as(shown), view, mask)
+    assert away["bleed_towards"] == pytest.approx(-1, abs=1e-4)
+
+
+def test_the_ground_alone_changes_and_by_half_of_the_range() -> None:
+    for ground in (-0.9, -0.1, 0.2, 0.9):
+        view, mask = scene(ground)
+        swapped = swap(view, mask)
+        inside, outside = mask.bool().expand_as(view), (mask == 0).expand_as(view)
+        assert torch.equal(swapped.view[inside], view[inside])
+        torch.testing.assert_close(
+            (swapped.view - view)[outside].abs(), torch.ones(int(outside.sum()))
+        )
+        assert swapped.view.abs().max() <= 1
+
+
+def test_a_pixel_that_is_car_in_part_keeps_that_part() -> None:
+    view, mask = scene(0.2)
+    mask[..., 12:36, 8] = 0.25
+    car = view[..., 12:36, 8].clone()
+    view[..., 12:36, 8] = 0.25 * car + 0.75 * 0.2
+    swapped = swap(view, mask)
+    torch.testing.assert_close(swapped.view[..., 12:36, 8], 0.25 * car + 0.75 * -0.8)
+
+
+def test_windows_belong_to_the_car() -> None:
+    view, mask = scene()
+    mask[..., 20:26, 16:28] = 0
+    swapped = swap(view, mask)
+    assert torch.equal(swapped.view[..., 12:36, 8:40], view[..., 12:36, 8:40])
+    assert float(swapped.depth[0, 0, 23, 20]) == 12
+    assert float(swapped.depth[0, 0, 5, 5]) == 0
+
+
+def test_without_a_background_there_is_nothing_to_say() -> None:
+    view, _ = scene()
+    swapped = swap(view, torch.ones(2, 1, SIZE, SIZE))
+    assert torch.equal(swapped.view, view)
+    assert bleed(view, view, swapped).isnan().all()
+    columns = by_depth(view, view, swapped, *straight())
+    assert all(column.isnan().all() for column in columns.values())
+
+
+def test_the_surroundings_of_a_mask_are_found_once() -> None:
+    view, mask = scene()
+    other = mask.roll(2, dims=3)
+    bleed_module._outside.cache_clear()
+    first = swap(view, mask)
+    swap(view, other)
+    again = swap(view, mask)
+    assert bleed_module._outside.cache_info().misses == 2
+    for name in ("view", "change", "depth"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+
+
+def test_masks_of_one_content_and_two_shapes_are_two_masks() -> None:
+    view, mask = scene()
+    wide = swap(view.reshape(2, 3, SIZE // 2, SIZE * 2), mask.reshape(2, 1, SIZE // 2, SIZE * 2))
+    assert wide.depth.shape == (2, 1, SIZE // 2, SIZE * 2)
+    assert not torch.equal(wide.depth.flatten(), swap(view, mask).depth.flatten())

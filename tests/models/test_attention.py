@@ -1,0 +1,57 @@
+"""Correspondence by attention: where places are found, whatever precision surrounds it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from uvtex.models.attention import AttentionPredictor, CrossAttentionFlow
+from uvtex.training import losses
+
+SIDE, CHANNELS = 16, 24
+
+
+def asked(sharpness: float) -> tuple[CrossAttentionFlow, Tensor, Tensor]:
+    """Queries and keys that are alike at the same place, so that each finds nearly itself."""
+    asking = CrossAttentionFlow(SIDE, CHANNELS)
+    torch.nn.init.constant_(asking.sharpness, sharpness)
+    generator = torch.Generator().manual_seed(0)
+    keys = asking.query.detach() + 0.1 * torch.randn(2, SIDE * SIDE, CHANNELS, generator=generator)
+    return asking, keys, torch.randn(2, CHANNELS, generator=generator) / 10
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 2.0, 5.0])
+def test_autocast_moves_no_place(sharpness: float) -> None:
+    asking, keys, change = asked(sharpness)
+    flow, spread = asking(keys, change)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        coarse_flow, coarse_spread = asking(keys, change)
+    assert coarse_flow.dtype == coarse_spread.dtype == torch.float32
+    assert torch.equal(coarse_flow, flow)
+    assert torch.equal(coarse_spread, spread)
+
+
+def test_the_spread_is_a_variance_of_the_places() -> None:
+    asking, keys, change = asked(2.0)
+    flow, spread = asking(keys, change)
+    query = (asking.query + change[:, None]).double()
+    scores = query @ keys.double().transpose(1, 2) * torch.e**2 / CHANNELS**0.5
+    away = asking.centres.double() - flow.flatten(2).transpose(1, 2).double()[:, :, None]
+    variance = (scores.softmax(dim=2) * away.square().sum(dim=3)).sum(dim=2)
+    torch.testing.assert_close(spread.flatten(1).double(), variance, atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sharpness", [3.0, 6.0, 9.0])
+def test_no_answer_is_less_spread_than_not_at_all(sharpness: float) -> None:
+    asking, keys, change = asked(sharpness)
+    assert float(asking(keys, change)[1].detach().min()) >= 0
+
+
+def test_a_predictor_of_pairs_alone_tells_of_no_camera() -> None:
+    predictor = AttentionPredictor(32, 0.1)
+    _, sight = predictor.predict(torch.zeros(2, 3, 32, 32))
+    assert sight.camera is None
+    assert sight.half(1).camera is None
+    with pytest.raises(ValueError, match="knows no cameras"):
+        losses.flow(sight, torch.zeros(2, dtype=torch.int64), sight.flow, torch.ones(2, 1, 32, 32))

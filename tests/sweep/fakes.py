@@ -1,0 +1,196 @@
+"""Stand-ins for what is slow: a runner with made-up curves, a launcher without processes.
+
+``python -m tests.sweep.fakes STUDY_FILE`` drives a study with real workers and the made-up
+runner, for tests that kill drivers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweep.launchers import Ended, EpochEnded, Event, Failed, Job, Launcher, Started
+from sweep.study.config import StudyConfig
+from sweep.study.file import load
+from sweep.study.folder import Gate, TrialRecord
+from sweep.tracking.mirror import MlflowMirror
+from uvtex.config import TrainConfig
+from uvtex.runs.epochs import EpochReport, read_epochs, write_epochs
+from uvtex.thresholds import margin
+
+RUNNER = "tests.sweep.fakes:fake"
+SCHEDULES = {
+    "baseline": {"cycle": 0.3, "uv": 0.25, "direct": 0.3, "cross": 0.15},
+    "good": {"direct": 0.9, "lr_scheduler": "cosine"},
+    "bad": {"direct": 0.1},
+}
+
+
+def study_file(folder: Path, **changes: Any) -> Path:
+    """A study on the made-up curves: ``good`` passes, ``baseline`` and ``bad`` do not."""
+    values: dict[str, Any] = {
+        "name": "made-up",
+        "data": {"path": str(folder / "data")},
+        "train": {"image_size": 32, "device": "cpu"},
+        "stages": {"probe": 6, "full": 8},
+        "thresholds": [{"metric": "ssim_uv", "at_least": 0.6}],
+        "trials": 5,
+        "search": {"queue": list(SCHEDULES), "startup_trials": 4},
+        "pruning": {"warmup_epochs": 3},
+        "grids": 0,
+        "store": str(folder / "store"),
+    }
+    values.update(changes)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "schedules.yaml").write_text(yaml.safe_dump(SCHEDULES))
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def study(folder: Path, **changes: Any) -> StudyConfig:
+    return load(study_file(folder, **changes))
+
+
+def fake(job: Job) -> Iterator[dict[str, Any]]:
+    """Curves that saturate at the direct weight's start, so that the schedule decides.
+
+    ``faults.json`` beside the trials may ask for trouble: ``{"die": {"0007/probe": 2}}`` kills the
+    process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch.
+    """
+    config = TrainConfig.model_validate(job.config)
+    run_dir = Path(job.run_dir)
+    faults = _faults(run_dir)
+    key = f"{run_dir.parent.name}/{run_dir.name}"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    reports = read_epochs(run_dir) if job.resume else []
+    for epoch in range(len(reports) + 1, config.epochs + 1):
+        time.sleep(faults.get("sleep", 0))
+        if faults.get("raise", {}).get(key) == epoch:
+            raise ValueError("asked to")
+        if faults.get("die", {}).get(key) == epoch and _once(run_dir, faults):
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = config.schedule.direct.start * (1 - math.exp(-epoch / 3))
+        if faults.get("nan", {}).get(key) == epoch:
+            value = math.nan
+        val = {"ssim_uv": value, "haarpsi_view": value / 2}
+        val["margin"] = margin(val, config.thresholds)
+        best = val["margin"] > max((r.val["margin"] for r in reports), default=-math.inf)
+        reports.append(EpochReport(epoch, {}, 1e-4, {}, val, 0.01, 8, best))
+        write_epochs(run_dir, reports)
+        yield reports[-1].to_dict()
+
+
+def _faults(run_dir: Path) -> dict[str, Any]:
+    path = run_dir.parents[2] / "faults.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _once(run_dir: Path, faults: dict[str, Any]) -> bool:
+    """Dies a first time, and each time if the faults say ``always``."""
+    marker = run_dir / "died"
+    if marker.exists() and not faults.get("always"):
+        return False
+    marker.touch()
+    return True
+
+
+def break_things(study: StudyConfig, **faults: Any) -> None:
+    study.paths.folder.mkdir(parents=True, exist_ok=True)
+    (study.paths.folder / "faults.json").write_text(json.dumps(faults))
+
+
+class InlineLauncher(Launcher):
+    """Runs jobs in this process, an epoch a ``wait``, slots in turn."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self._slots = [f"inline-{i}" for i in range(slots)]
+        self._runs: dict[str, Iterator[dict[str, Any]]] = {}
+        self._pending: list[Event] = []
+        self._waiting: set[str] = set()
+        self.jobs: list[Job] = []
+
+    @property
+    def slots(self) -> Sequence[str]:
+        return self._slots
+
+    def start(self, slot: str, job: Job) -> None:
+        assert slot not in self._runs, "the slot is busy"
+        self.jobs.append(job)
+        self._runs[slot] = fake(job)
+        self._pending.append(Started(slot, os.getpid()))
+
+    def answer(self, slot: str, go_on: bool) -> None:
+        self._waiting.remove(slot)
+        if not go_on:
+            self._runs.pop(slot)
+            self._pending.append(Ended(slot))
+
+    def wait(self, timeout: float) -> list[Event]:
+        for slot in list(self._runs):
+            if slot in self._waiting:
+                continue
+            try:
+                self._pending.append(EpochEnded(slot, next(self._runs[slot])))
+                self._waiting.add(slot)
+            except StopIteration:
+                del self._runs[slot]
+                self._pending.append(Ended(slot))
+            except ValueError as error:
+                del self._runs[slot]
+                self._pending.append(Failed(slot, f"ValueError: {error}"))
+        events, self._pending = self._pending, []
+        return events
+
+    def close(self) -> None:
+        self._runs.clear()
+
+
+class NoMirror(MlflowMirror):
+    """MLflow left out; the gate says yes to everything."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        super().__init__(study, print)
+        self.told: list[str] = []
+
+    def _call(self, action: object) -> None:
+        pass
+
+    def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
+        self.told.append(f"{record.label}: {record.state}")
+
+    def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
+        return Gate(registered=True, version="1", champion=True, reason="it is the first")
+
+
+def main() -> None:
+    from sweep.driving.display import PlainDisplay
+    from sweep.driving.driver import Driver
+    from sweep.launchers.local import LocalLauncher, local_slots
+    from sweep.study.lease import lease
+    from uvtex.errors import UvtexError
+
+    config = load(Path(sys.argv[1]))
+    try:
+        with lease(config.paths):
+            launcher = LocalLauncher(
+                local_slots("cpu", config.workers), config.paths.folder, RUNNER
+            )
+            view = PlainDisplay(config.thresholds, sys.stdout)
+            print(Driver(config, launcher, NoMirror(config), view).run())
+    except UvtexError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

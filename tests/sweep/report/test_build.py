@@ -1,0 +1,145 @@
+"""The report: one file, at any time of a study's life, with nothing fetched from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sweep.driving.session import saved
+from sweep.report import write_report
+from sweep.report.charts import drawn_schedules, plane, schedules
+from sweep.report.importance import LEAST, distributions, importances
+from sweep.report.study_data import best_and_worst, read_study_data, shown
+from sweep.study.config import Range, Search, StudyConfig
+from sweep.study.folder import write_record
+from tests.sweep.made_study import add_trial, make_study, make_whole_study
+from uvtex.errors import UvtexError
+from uvtex.thresholds import Threshold
+
+
+def html(study: StudyConfig) -> str:
+    """The report without Plotly's own source."""
+    text = write_report(study).read_text(encoding="utf-8")
+    return re.sub(r"<script>/\*\*.*?</script>", "", text, count=1, flags=re.DOTALL)
+
+
+def test_it_tells_a_whole_study(tmp_path: Path) -> None:
+    study = make_whole_study(tmp_path, trials=12)
+    text = html(study)
+    for heading in ("Optimisation history", "Learning curves", "What matters", "Schedules"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "SSIM(UV) against HaarPSI(View)" in text
+    assert "promotion region" in text
+    assert "baseline" in text
+    assert text.count("data:image/png;base64,") == 3
+    assert text.count("<tr") == 2 + 2 + 13  # two headers, champion and baseline, every run
+
+
+def test_it_is_self_contained(tmp_path: Path) -> None:
+    text = html(make_whole_study(tmp_path))
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)""", text)
+    assert addresses
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+    assert "@import" not in text
+
+
+@pytest.mark.parametrize("trials", [0, 1])
+def test_it_says_what_is_missing(tmp_path: Path, trials: int) -> None:
+    study = make_study(tmp_path)
+    if trials:
+        add_trial(study, 0, state="running", made=1)
+    text = html(study)
+    assert "too few to tell the parts" in text
+    assert ("No epoch has ended yet." in text) == (trials == 0)
+    assert "No run has drawn its samples yet" in text
+
+
+def test_a_run_that_died_before_its_first_epoch_has_a_row(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0, state="failed", made=0)
+    assert "made to end failed" in html(study)
+
+
+def test_what_people_wrote_is_text_not_markup(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0, state="failed")
+    write_record(run_dir, record.model_copy(update={"reason": "<script>alert(1)</script>"}))
+    text = html(study)
+    assert "<script>alert(1)" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path) -> None:
+    """LPIPS is an error: less is better, so the region lies to its left."""
+    study = make_study(tmp_path)
+    add_trial(study, 0)
+    thresholds = (
+        Threshold(metric="ssim_uv", at_least=0.6),
+        Threshold(metric="haarpsi_view", at_most=0.3),
+    )
+    turned = study.model_copy(update={"thresholds": thresholds})
+    (region,) = [s for s in plane(read_study_data(turned)).layout.shapes if s.type == "rect"]
+    assert (region.x1, region.y0) == (0.3, 0.6)
+    assert region.x0 < 0.3
+    assert region.y1 > 0.6
+
+
+def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    for number in range(LEAST):
+        add_trial(study, number, reach=0.4 + 0.02 * number)
+        add_trial(study, 100 + number, state="pruned", made=3)
+        shares = importances(read_study_data(study))
+        assert bool(shares) == (number == LEAST - 1)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {
+        *(f"{t}_{end}" for t in ("cycle", "uv", "direct", "cross") for end in ("start", "end")),
+        "lr_scheduler",
+        "tmax",
+    }
+
+
+def test_what_is_searched_by_ratio_is_weighed_by_ratio() -> None:
+    search = Search(lr=Range(low=1e-4, high=1e-2, log=True))
+    found = distributions({"lr": 1e-3, "tmax": 1.0, "lr_scheduler": "none"}, search)
+    assert (found["lr"].low, found["lr"].high, found["lr"].log) == (1e-4, 1e-2, True)
+    assert not found["tmax"].log
+
+
+def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0)
+    runs = read_study_data(study).runs
+    (panel,) = schedules(runs).layout.annotations
+    assert f"rate {runs[0].epochs[0].lr:.2g}<" in panel.text
+
+
+def test_the_baseline_is_always_among_the_schedules(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0, schedule="baseline", reach=0.2)
+    for number in range(1, 12):
+        add_trial(study, number, reach=0.5)
+    names = [run.record.schedule for run in drawn_schedules(read_study_data(study))]
+    assert len(names) == 6
+    assert names[-1] == "baseline"
+
+
+def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0, reach=0.6, grids=8)
+    add_trial(study, 1, reach=0.5, grids=8)
+    run = shown(read_study_data(study))
+    assert run is not None
+    assert run.record.trial == 0
+    best, worst = best_and_worst(run)
+    assert len(best) == len(worst) == 3
+    assert not {g.path for g in best} & {g.path for g in worst}
+    figures = [grid.ssim or 0 for grid in best + list(reversed(worst))]
+    assert figures == sorted(figures, reverse=True)
+
+
+def test_a_store_without_the_study_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UvtexError, match=r"study\.yaml"):
+        saved(tmp_path, "made")

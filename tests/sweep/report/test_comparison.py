@@ -1,0 +1,91 @@
+"""Runs side by side, by whatever name they are asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweep.report.comparison import compare
+from sweep.study.config import StudyConfig
+from sweep.tracking.sync import sync_run
+from sweep.tracking.tracker import Tracker
+from tests.sweep.made_study import add_trial, empty_store, make_study
+from uvtex.errors import UvtexError
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyConfig:
+    study = make_study(tmp_path)
+    add_trial(study, 0, schedule="baseline", reach=0.5)
+    add_trial(study, 7, state="promoted", schedule="uv-heavy", reach=0.6)
+    add_trial(study, 7, stage="full", schedule="uv-heavy", reach=0.65)
+    return study
+
+
+def test_a_trial_is_its_full_run_where_there_is_one(study: StudyConfig) -> None:
+    rows = compare(["made/0", "made/7", "made/7/probe"], study.tracking_uri).rows
+    assert [row.label for row in rows] == [
+        "0000 probe baseline",
+        "0007 full uv-heavy",
+        "0007 probe uv-heavy",
+    ]
+
+
+def test_differences_are_to_the_first(study: StudyConfig) -> None:
+    result = compare(["made/0", "made/7"], study.tracking_uri)
+    first, second = result.rows
+    assert set(result.differences[0].values()) == {0.0}
+    expected = second.metrics["ssim_uv"] - first.metrics["ssim_uv"]
+    assert result.differences[1]["ssim_uv"] == expected > 0
+
+
+def test_a_trial_directory_will_do(study: StudyConfig) -> None:
+    folder = study.paths.run_dir(0, "probe")
+    (row,) = compare([str(folder)], "http://nobody.invalid").rows
+    assert (row.settings["w_cycle"], row.settings["w_cycle_end"]) == (0.4, 0.1)
+    assert row.settings["schedule"] == "baseline"
+
+
+def test_an_mlflow_run_says_the_same_as_its_directory(study: StudyConfig) -> None:
+    empty_store(study.store)
+    from sweep.study.folder import read_record
+
+    folder = study.paths.run_dir(7, "full")
+    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
+    run_id = sync_run(tracker, read_record(folder), folder)
+    shown, happened = compare([run_id, "made/7/full"], study.tracking_uri).rows
+    assert (shown.label, shown.state) == (happened.label, happened.state)
+    assert shown.settings == happened.settings
+    assert shown.metrics == happened.metrics
+
+
+def test_it_prints_a_table_and_is_json(study: StudyConfig) -> None:
+    result = compare(["made/0", "made/7"], study.tracking_uri)
+    text = str(result)
+    for word in ("0007 full uv-heavy", "w_direct_end", "ssim_uv", "haarpsi_view", "+0."):
+        assert word in text
+    rows = json.loads(json.dumps(result.to_dict()))
+    assert rows[1]["differences"]["margin"] > 0
+
+
+def test_a_run_without_an_epoch_is_a_row_of_dashes(study: StudyConfig) -> None:
+    add_trial(study, 9, state="failed", made=0)
+    assert " - " in str(compare(["made/0", "made/9"], study.tracking_uri))
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("nowhere/1", r"no such study in .*; there are: made"),
+        ("made/55", "has no such run; `sweep status made`"),
+        ("made/0/full", "has no such run"),
+        ("what is this", "names no run; give STUDY/7"),
+        ("0" * 32, "0" * 32),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_said_so(study: StudyConfig, run: str, message: str) -> None:
+    empty_store(study.store)
+    with pytest.raises(UvtexError, match=message):
+        compare([run], study.tracking_uri)

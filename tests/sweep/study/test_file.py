@@ -1,0 +1,174 @@
+"""Study files: what is refused, what is resolved, and what may change later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from sweep.driving import session
+from sweep.study.config import Range, StudyConfig
+from sweep.study.file import changes, load, parse
+from tests.sweep.fakes import study, study_file
+from uvtex.config import dump_yaml, load_yaml
+from uvtex.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def problems(tmp_path: Path, **changes: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(study_file(tmp_path, **changes))
+    prefix = f"{tmp_path / 'study.yaml'}: "
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(prefix) for line in lines)
+    return [line.removeprefix(prefix) for line in lines]
+
+
+@pytest.mark.parametrize("name", ["quickstart", "poc05"])
+def test_shipped_study_is_valid_and_dumps_to_itself(name: str) -> None:
+    config = load(CONFIGS / f"{name}.yaml")
+    assert parse(yaml.safe_load(dump_yaml(config)), "again") == config
+    assert config.search.queue[0] == "baseline"
+
+
+def test_schedules_of_the_record_come_first() -> None:
+    known = load_yaml(CONFIGS / "schedules.yaml")
+    assert list(known)[:6] == [
+        "baseline",
+        "uv-heavy",
+        "direct-steady",
+        "uv-lean",
+        "direct-boost",
+        "hybrid",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        ({"low": 0.0, "high": 1.0, "log": True}, "low must be > 0 where log is true"),
+        ({"low": 2.0, "high": 1.0}, "low must be < high"),
+    ],
+)
+def test_a_range_that_cannot_be_drawn_from_is_refused(bounds: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Range.model_validate(bounds)
+
+
+def test_original_question_has_its_thresholds_and_stages() -> None:
+    config = load(CONFIGS / "poc05.yaml")
+    assert [str(t) for t in config.thresholds] == ["ssim_uv >= 0.245", "lpips_view <= 0.52"]
+    assert (config.stages.probe, config.stages.full, config.hours) == (20, 40, 5)
+    assert config.wants_lpips
+
+
+def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        trails=3,
+        stages={"probe": 0},
+        train={"image_sise": 64, "batch_size": 0, "epochs": 3},
+    )
+    assert "trails: unknown key; did you mean 'trials'?" in found
+    assert any(line.startswith("stages.probe: ") for line in found)
+    assert "train.epochs: may not be set here; the study decides it, see 'stages'" in found
+    assert "train.image_sise: unknown key; did you mean 'image_size'?" in found
+    assert any(line.startswith("train.batch_size: ") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"search": {"queue": ["baselime"]}}, "search.queue: 'baselime' not in schedules.yaml"),
+        (
+            {"search": {"queue": ["bad"], "weights": {"cycle": {"low": 0.5, "high": 1}}}},
+            "search.weights.cycle: 0.5 to 1 leaves out 0.3, which schedule 'bad' has",
+        ),
+        (
+            {"search": {"queue": ["good"], "lr_schedulers": ["none"]}},
+            "search.lr_schedulers: leaves out 'cosine', which 'good' has",
+        ),
+        (
+            {"search": {"weights": {"direct": {"low": 0, "high": 1}}}},
+            "search.weights: at least one term's low must be > 0",
+        ),
+        ({"pruning": {"spare": ["nobody"]}}, "pruning.spare: 'nobody' is not in search.queue"),
+        (
+            {"thresholds": [{"metric": "ssim_vu", "at_least": 0.2}]},
+            "thresholds.0.metric: 'ssim_vu' is not measured",
+        ),
+        ({"thresholds": []}, "thresholds: "),
+        ({"name": "../up"}, "name: "),
+        ({"hours": -1}, "hours: "),
+        ({"data": {"path": "x", "showroom": {"sise": 3}}}, "data.showroom.sise: unknown key"),
+        ({"train": "poc05"}, "train: "),
+        (
+            {
+                "train": {"preset": "atlas"},
+                "data": {"path": "x", "showroom": {}},
+                "search": {"w_render": {"low": 0.1, "high": 1}},
+            },
+            "search.w_render: changes nothing",
+        ),
+        ({"search": {"lr": {"low": 0, "high": 1e-3}}}, "search.lr: low must be > 0"),
+        (
+            {"train": {"lr": 2e-4}, "search": {"lr": {"low": 1e-3, "high": 4e-3, "log": True}}},
+            "search.lr: 0.001 to 0.004 leaves out 0.0002, which the train settings have",
+        ),
+    ],
+)
+def test_impossible_study_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+    assert any(line.startswith(expected) for line in problems(tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    ("preset", "data"), [("poc05", {"path": "x", "showroom": {}}), ("atlas", {"path": "pairs"})]
+)
+def test_the_renderers_weight_may_be_searched_where_it_can_learn(
+    tmp_path: Path, preset: str, data: dict[str, Any]
+) -> None:
+    search = {"w_render": {"low": 0.1, "high": 1}}
+    file = study_file(tmp_path, train={"preset": preset, "w_render": 0.3}, data=data, search=search)
+    assert load(file).search.w_render == Range(low=0.1, high=1)
+
+
+def test_flags_win_over_the_file_and_are_checked_like_it(tmp_path: Path) -> None:
+    path = study_file(tmp_path)
+    assert load(path, {"trials": 9, "hours": None}).trials == 9
+    with pytest.raises(ConfigError, match=r"study\.yaml: trials: "):
+        load(path, {"trials": 0})
+
+
+def test_resolved_study_holds_every_training_setting(tmp_path: Path) -> None:
+    train = study(tmp_path).train
+    assert train["batch_size"] == 6
+    assert "epochs" not in train
+
+
+def test_limits_may_change_and_the_queue_may_grow(tmp_path: Path) -> None:
+    before = study(tmp_path, search={"queue": ["baseline"]})
+    after = study(tmp_path, trials=50, hours=1, workers=3, search={"queue": ["good", "baseline"]})
+    assert changes(before, after) == []
+
+
+def test_settings_of_a_study_with_trials_may_not_change_and_the_key_is_named(
+    tmp_path: Path,
+) -> None:
+    before = study(tmp_path)
+    session.prepare(before)
+    session.prepare(study(tmp_path, grids=2))  # no trial yet: anything may change
+    _pretend_a_trial(before)
+    changed = study(tmp_path, grids=3, train={"image_size": 64, "device": "cpu"})
+    with pytest.raises(ConfigError, match=r"grids: 2 -> 3\n  train.image_size: 32 -> 64"):
+        session.prepare(changed)
+
+
+def _pretend_a_trial(config: StudyConfig) -> None:
+    from sweep.study.folder import TrialRecord, write_record
+
+    record = TrialRecord(trial=0, stage="probe", schedule="baseline", params={}, epochs=6)
+    write_record(config.paths.run_dir(0, "probe"), record)

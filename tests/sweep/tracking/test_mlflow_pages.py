@@ -1,0 +1,169 @@
+"""MLflow's own pages, in Chromium: runs below their study, two compared, the champion."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions as ec
+from selenium.webdriver.support.ui import WebDriverWait
+
+from sweep.study.config import StudyConfig
+from sweep.study.folder import read_record
+from sweep.tracking.client import TrackingError
+from sweep.tracking.pages import running_ui, serve_ui
+from sweep.tracking.registry import promote
+from sweep.tracking.sync import sync
+from tests.sweep.made_study import empty_store, make_whole_study
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE = 60
+RESTLESS = (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+)
+"""What a page that is still being drawn answers to a click."""
+
+
+class Pages:
+    """A browser on a server, with as many words as the test needs."""
+
+    def __init__(self, browser: webdriver.Chrome, address: str, shots: Path) -> None:
+        self.browser, self.address, self._shots = browser, address, shots
+        self._wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=RESTLESS)
+
+    def go(self, path: str) -> None:
+        self.browser.get(f"{self.address}/#{path}")
+
+    def see(self, text: str) -> WebElement:
+        """Waits until ``text`` is on the page."""
+        return self._wait.until(ec.presence_of_element_located((By.XPATH, _with(text))))
+
+    def click(self, xpath: str) -> None:
+        self._wait.until(lambda page: page.find_element(By.XPATH, xpath).click() is None)
+
+    def shows(self, text: str) -> bool:
+        """Is ``text`` on the page now?"""
+        return bool(self.browser.find_elements(By.XPATH, _with(text)))
+
+    def tick(self, run: str) -> None:
+        """Selects a row of the table of runs by its checkbox, which is in another container."""
+        row = self.see(run).find_element(By.XPATH, "./ancestor::*[@role='row']")
+        index = row.get_attribute("row-index")
+        self.click(f"//*[@role='row'][@row-index='{index}']//input[@type='checkbox']")
+
+    def shoot(self, name: str) -> None:
+        self.browser.save_screenshot(str(self._shots / f"{name}.png"))
+
+
+def _has(text: str) -> str:
+    return f"contains(normalize-space(.), '{text}')"
+
+
+def _with(text: str) -> str:
+    return f"//*[text()[contains(normalize-space(.), '{text}')]]"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
+    root = tmp_path_factory.mktemp("pages")
+    empty_store(root)
+    study = make_whole_study(root, trials=4)
+    sync(study)
+    full = study.paths.run_dir(3, "full")
+    assert promote(study, read_record(full), full, study.tracking_uri).champion
+    return study
+
+
+@pytest.fixture(scope="module")
+def browsed(study: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("Chromium and its driver are not installed")
+    options = Options()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1500,1000"):
+        options.add_argument(flag)
+    shots = tmp_path_factory.mktemp("shots")
+    with running_ui(study.tracking_uri, 0) as (address, _):
+        browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+        try:
+            yield Pages(browser, address, shots)
+        finally:
+            browser.quit()
+
+
+@pytest.fixture
+def pages(browsed: Pages, request: pytest.FixtureRequest) -> Iterator[Pages]:
+    """A screenshot of where each test ended, or got stuck, is left in pytest's folder."""
+    yield browsed
+    browsed.shoot(request.node.name)
+
+
+@pytest.mark.browser
+def test_the_studys_runs_are_nested_below_it_and_two_compare(
+    pages: Pages, study: StudyConfig
+) -> None:
+    pages.go("/experiments")
+    pages.click(f"//a[{_has(study.name)}]")
+    pages.click("//button[normalize-space(.)='Got it']")  # what is new, shown once a profile
+    pages.click("//a[normalize-space(.)='Training runs']")
+    pages.see(study.name)
+    assert not pages.shows("0000 probe baseline")  # below its parent, which is closed at first
+    pages.click("//*[@role='gridcell'][contains(@col-id, 'Run Name')]//button")
+    for name in ("0000 probe baseline", "0001 probe uv-heavy", "0003 probe search"):
+        pages.see(name)
+    pages.shoot("runs")
+    for name in ("0000 probe baseline", "0001 probe uv-heavy"):
+        pages.tick(name)
+    pages.click("//button[normalize-space(.)='Compare']")
+    pages.see("Comparing 2 Runs from 1 Experiment")
+    pages.see("w_direct_end")
+    pages.shoot("compared")
+
+
+@pytest.mark.browser
+def test_the_champion_is_in_the_registry(pages: Pages) -> None:
+    pages.go("/models")
+    pages.click("//button[normalize-space(.)='Try it now']")  # what is new, shown once a profile
+    pages.click(f"//a[{_has('uvtex')}]")
+    pages.see("champion")
+    pages.shoot("model")
+    pages.click(f"//a[{_has('Version 1')}]")
+    pages.see("0003 full search")
+    pages.shoot("version")
+
+
+def test_a_port_in_use_is_said_so(study: StudyConfig) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(TrackingError, match=f"port {port} on 127.0.0.1 cannot be used"):
+            serve_ui(study.tracking_uri, port)
+
+
+def test_pages_without_a_store_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="no store"):
+        serve_ui(f"sqlite:///{tmp_path}/mlflow.db", 0)

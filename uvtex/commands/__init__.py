@@ -1,1 +1,0 @@
-"""The commands of ``uvtex``, one module each; none imports torch before it runs."""

@@ -1,0 +1,300 @@
+"""A data set's files brought to one size and put where a store wants them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.data import digests, pictures
+from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
+from uvtex.data.digests import Table
+from uvtex.data.manifest import Record
+from uvtex.data.recolour import Unpainted, unpainted
+from uvtex.data.views import (
+    Composed,
+    Pictures,
+    Plates,
+    Views,
+    cache_if_small,
+    read_light,
+    read_plates,
+)
+from uvtex.errors import DataError
+from uvtex.imaging import camera_bank as banks
+from uvtex.imaging import uv_maps as flows
+from uvtex.imaging.constant_texels import constant_texels
+
+COLUMNS = ("view", "texture", "mask", "map", "plate")
+"""Of :attr:`Contents.index`: where each part of a record is."""
+
+COMPARED = 2**26
+"""Bytes of textures that are compared at once."""
+MOST_SAMPLES = 4
+"""Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
+
+H = TypeVar("H", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the UV maps of a set say, of every camera; on the training device."""
+
+    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
+    seen: Tensor  # bool [K, 1, S, S]
+    paint: Tensor  # int16 [K, 2, kS, kS], see uvtex.imaging.camera_bank.encode
+
+    def first(self, count: int) -> Maps:
+        """The first ``count`` cameras."""
+        return Maps(self.flow[:count], self.seen[:count], self.paint[:count])
+
+
+@dataclass(frozen=True)
+class LoadedSet:
+    """What a data set holds, in memory."""
+
+    views: Views
+    textures: ImageStack
+    masks: ImageStack
+    maps: Maps | None
+    """Where every UV map is known."""
+    plates: Plates | None
+    """Where every plate is known, for views of this size."""
+    index: Tensor  # int64 [N, 5] on the host, by COLUMNS
+    paints: Table | None
+    """Digests of the textures as views are composed from them, where they are."""
+    kept: Unpainted | None
+    """What no livery of the training side paints, where views are composed."""
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """A manifest's files, each once: half a gigabyte of records in a few megabytes."""
+
+    liveries: list[str]
+    views: str
+    """All of them in one string with NULs between: strings of their own would lie scattered over
+    the memory of the records and keep it from going back."""
+    textures: list[str]
+    masks: list[str | None]
+    maps: list[str | None]
+    plates: list[tuple[str | None, str | None]]
+    """``plate`` and ``uv_map``."""
+    index: Tensor  # int64 [N, 5] on the host, by COLUMNS
+
+
+def file_table(records: Sequence[Record]) -> FileTable:
+    """The files of ``records``, and where each record's are among them."""
+    liveries, livery = _unique([r.livery for r in records])
+    textures, texture = _unique([r.texture for r in records])
+    masks, mask = _unique([r.mask for r in records])
+    maps, uv_map = _unique([r.uv_map for r in records])
+    plates, plate = _unique([(r.plate, r.uv_map) for r in records])
+    index = torch.stack([torch.arange(len(records)), texture, mask, uv_map, plate], dim=1)
+    names = [liveries[i] for i in livery.tolist()]  # one string for all of a livery's views
+    return FileTable(
+        names, "\0".join(r.view for r in records), textures, masks, maps, plates, index
+    )
+
+
+def load_set(
+    folder: Path, files: FileTable, size: int, space: MemoryBudget, val: Sequence[int]
+) -> LoadedSet:
+    """The pictures of a set at ``size``; ``val`` are the records that train nothing.
+
+    Raises:
+        DataError: a file is missing or broken.
+        UvtexError: the pictures fit neither in memory nor on the disk.
+    """
+    plates = _plates(folder, files.plates, size, space)
+    textures, whole = _textures(folder, files.textures, size, space, plates is not None)
+    masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
+    if plates is None:
+        maps, index = _cameras(folder, files, size, space.device, val)
+        views = Pictures(_views(folder, files, size, space))
+        return LoadedSet(views, textures, masks, maps, None, index, None, None)
+    maps, _ = _read_maps(folder, files.maps, size, space.device)
+    _, texture, _, _, plate = files.index.unbind(dim=1)
+    composed = cache_if_small(Composed(plates, whole), texture, plate, space)
+    paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
+    kept = _kept(train_textures(files.index, _trains(files.index, val)), whole, textures, plates)
+    return LoadedSet(composed, textures, masks, maps, plates, files.index, paints, kept)
+
+
+def train_textures(index: Tensor, trains: Tensor | Sequence[int]) -> Tensor:
+    """Places of up to MOST_LIVERIES of the textures that the training side shows, int64."""
+    used: Tensor = torch.unique(index[trains, COLUMNS.index("texture")])
+    return used[:: max(1, -(-len(used) // banks.MOST_LIVERIES))]
+
+
+def _trains(index: Tensor, val: Sequence[int]) -> Tensor:
+    """Which records train, bool [N]."""
+    trains = torch.ones(len(index), dtype=torch.bool)
+    trains[torch.tensor(val, dtype=torch.int64)] = False
+    return trains
+
+
+def _kept(chosen: Tensor, whole: ImageStack, small: ImageStack, plates: Plates) -> Unpainted | None:
+    """What the ``chosen`` textures have alike, as views are composed from them and as they are
+    shown; None where nothing trains."""
+    if not len(chosen):
+        return None
+    device = plates.uv.device
+    places = Indices(chosen, chosen.to(device))
+    count = max(1, COMPARED // (3 * whole.size**2))
+    parts = [places.part(start, count) for start in range(0, len(chosen), count)]
+    large, same = (
+        constant_texels(stack.take(p).to(device) for p in parts) for stack in (whole, small)
+    )
+    return unpainted(large, same, plates)
+
+
+def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
+    """The different ones in their order, and the place of each among them, int64 [N]."""
+    place: dict[H, int] = {}
+    places = np.fromiter((place.setdefault(n, len(place)) for n in names), np.int64, len(names))
+    return list(place), torch.from_numpy(places)
+
+
+def _stack(
+    channels: int,
+    names: Sequence[H],
+    size: int,
+    space: MemoryBudget,
+    read: Callable[[H], np.ndarray],
+) -> ImageStack:
+    return space.stack(len(names), (channels, size, size), lambda i: read(names[i]))
+
+
+def _plates(
+    folder: Path, names: Sequence[tuple[str | None, str | None]], size: int, space: MemoryBudget
+) -> Plates | None:
+    """The set's plates, if every record has one and all of them are for this size."""
+    known = [(plate, uv_map) for plate, uv_map in names if plate is not None and uv_map is not None]
+    if len(known) < len(names):
+        return None
+    plates = read_plates(folder, known, size, space.device)
+    if plates is not None:
+        space.left -= plates.nbytes
+    return plates
+
+
+def _views(folder: Path, files: FileTable, size: int, space: MemoryBudget) -> ImageStack:
+    names = files.views.split("\0")
+    plate = files.plates[0][0]
+    if plate is not None and not (folder / names[0]).is_file():
+        native = len(read_light(folder / plate)[0])
+        raise DataError(
+            f"{folder}: its views are not there, and its plates are for {native} pixels, not "
+            f"{size}; give --image-size {native}, or build the set at {size}"
+        )
+    return _stack(3, names, size, space, lambda name: pictures.read_rgb(folder / name, size))
+
+
+def _textures(
+    folder: Path, names: list[str], size: int, space: MemoryBudget, composing: bool
+) -> tuple[ImageStack, ImageStack]:
+    """The textures at ``size``, and as large as they are where views are composed from them."""
+    if not composing:
+        stack = _stack(3, names, size, space, lambda name: pictures.read_rgb(folder / name, size))
+        return stack, stack
+    texels = len(pictures.read_rgb(folder / names[0]))
+
+    def read_whole(name: str) -> np.ndarray:
+        rgb = pictures.read_rgb(folder / name)
+        if rgb.shape != (texels, texels, 3):
+            raise DataError(
+                f"{folder / name}: is {rgb.shape[1]} x {rgb.shape[0]}, and views can only be "
+                f"composed if all textures are {texels} x {texels} as the first; scale it"
+            )
+        return rgb
+
+    whole = _stack(3, names, texels, space, read_whole)
+    if texels == size:
+        return whole, whole
+
+    def read_small(i: int) -> np.ndarray:
+        return pictures.resized(whole.pixels[i].permute(1, 2, 0).cpu().numpy(), size)
+
+    return space.stack(len(names), (3, size, size), read_small), whole
+
+
+def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
+    if name is None:
+        raise DataError(
+            f"{folder}/manifest.json: a record has no `mask`; every view needs one "
+            "(255 where paint is seen)"
+        )
+    return pictures.read_grey(folder / name, size)
+
+
+def _cameras(
+    folder: Path, files: FileTable, size: int, device: torch.device, val: Sequence[int]
+) -> tuple[Maps | None, Tensor]:
+    """The maps of photos, one a camera, and the index that says so: photos may each have a file.
+
+    Cameras are in the order of the records, but those that ``val`` alone shows come last.
+    """
+    column = COLUMNS.index("map")
+    index = files.index.clone()
+    shown = set(index[_trains(index, val), column].tolist())
+    order = sorted(range(len(files.maps)), key=lambda k: k not in shown)
+    maps, camera = _read_maps(folder, [files.maps[k] for k in order], size, device, alike=True)
+    place = torch.empty(len(order), dtype=torch.int64)
+    place[torch.tensor(order)] = camera
+    index[:, column] = place[index[:, column]]
+    return maps, index
+
+
+def _read_maps(
+    folder: Path, names: Sequence[str | None], size: int, device: torch.device, alike: bool = False
+) -> tuple[Maps | None, Tensor]:
+    """The maps, and which of them each of ``names`` is, int64; where ``alike``, one for all names
+    that say the same."""
+    if any(name is None for name in names):
+        return None, torch.arange(len(names))
+    flow: list[Tensor] = []
+    seen: list[Tensor] = []
+    paint: list[Tensor] = []
+    place: dict[Hashable, int] = {}
+    camera = []
+    for name in names:
+        uv = flows.read_uv_map(folder / str(name))
+        coded = banks.encode(_gridded(uv, size))
+        key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
+        camera.append(place.setdefault(key, len(place)))
+        if camera[-1] < len(flow):
+            continue
+        xy, hit = flows.invert(uv, size)
+        flow.append(torch.from_numpy(xy).float())
+        seen.append(torch.from_numpy(hit)[None])
+        paint.append(torch.from_numpy(coded))
+    grid = max(len(part[0]) for part in paint)
+    finer = [_finer(part, grid) for part in paint]
+    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer)))
+    return maps, torch.tensor(camera)
+
+
+def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
+    """``uv`` [h, w, 2] with a whole number of samples a pixel: the nearest ones, where it has
+    none."""
+    side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
+    rows, columns = (
+        ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
+    )
+    gridded: np.ndarray = uv[rows][:, columns]
+    return gridded
+
+
+def _finer(paint: Tensor, side: int) -> Tensor:
+    """int16 [2, h, h] at ``side``, the largest of all cameras', by the nearest sample."""
+    if len(paint[0]) == side:
+        return paint
+    at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()
+    return paint[:, at][:, :, at]

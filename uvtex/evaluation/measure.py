@@ -1,0 +1,132 @@
+"""A predictor and a renderer measured on the validation side of a data set."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from uvtex.config import TERMS, TrainConfig
+from uvtex.data.batch import Batch
+from uvtex.data.store import PairStore
+from uvtex.device import autocast
+from uvtex.metrics import bleed
+from uvtex.metrics.lpips import LPIPS
+from uvtex.metrics.per_sample import (
+    TexelMasks,
+    bleed_columns,
+    pair_columns,
+    ssim_columns,
+    term_columns,
+    texture_columns,
+)
+from uvtex.models import Predictor, Renderer
+from uvtex.models.forward import Outputs, forward
+
+BATCH = 32
+
+
+@torch.no_grad()
+def measure(
+    predictor: Predictor,
+    renderer: Renderer,
+    data: PairStore,
+    config: TrainConfig,
+    lpips: LPIPS | None,
+) -> dict[str, float]:
+    """Every metric and loss term over the validation side: means of :func:`samples`.
+
+    A sample for which a metric is NaN does not count in it, and a metric that is NaN for all of
+    them is left out; unless it is a loss term that is NaN: then the networks are broken, and every
+    metric's plain mean says so. Both networks are left in evaluation mode.
+    """
+    columns = samples(predictor, renderer, data, config, lpips)
+    broken = torch.stack([columns[term] for term in TERMS]).isnan().any()
+    means = [torch.where(broken, column.mean(), column.nanmean()) for column in columns.values()]
+    values = torch.stack([broken.to(means[0]), *means]).tolist()  # one sync for all figures
+    kept = zip(columns, values[1:], strict=True)
+    return {name: value for name, value in kept if values[0] or not math.isnan(value)}
+
+
+@torch.no_grad()
+def samples(
+    predictor: Predictor,
+    renderer: Renderer,
+    data: PairStore,
+    config: TrainConfig,
+    lpips: LPIPS | None,
+) -> dict[str, Tensor]:
+    """Every metric and loss term of every validation sample.
+
+    The device is waited for once a batch, for its masks: see :func:`uvtex.metrics.bleed.swap`.
+
+    Returns:
+        name -> [N] on the store's device, in the order of ``data.val``; NaN where a metric says
+        nothing of a sample, as SSIM over the texels seen does where none is.
+    """
+    predictor.eval()
+    renderer.eval()
+    # The noise is the same at every epoch and for every run.
+    noise = torch.Generator(data.device).manual_seed(0)
+    columns: dict[str, list[Tensor]] = defaultdict(list)
+    atlas = TexelMasks.of(data)
+    for batch in data.val_batches(BATCH):
+        swapped = bleed.swap(batch.pair.a, batch.pair.mask_a)
+        with autocast(data.device, config.precision):
+            out = forward(predictor, renderer, batch.pair)
+            shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
+            shaken = (out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1)
+            noisy = renderer(shaken, out.sight_a)
+            moved = predictor(swapped.view)
+        out = out.float32()
+        found = _columns(batch, out, noisy.float(), atlas, lpips)
+        found |= bleed_columns(batch, out.texture_a, moved.float(), swapped)
+        for name, column in found.items():
+            columns[name].append(column)
+    return {name: torch.cat(parts) for name, parts in columns.items()}
+
+
+def _columns(
+    batch: Batch, out: Outputs, noisy: Tensor, atlas: TexelMasks, lpips: LPIPS | None
+) -> dict[str, Tensor]:
+    pair = batch.pair
+    return (
+        term_columns(pair, out)
+        | texture_columns(batch, out.texture_a, atlas)
+        | pair_columns("view", out.view_a, out.view_b, pair, lpips)
+        | pair_columns("view_true", out.true_a, out.true_b, pair, lpips)
+        | ssim_columns("view_noisy", noisy, pair.a, pair.mask_a)
+    )
+
+
+def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
+    """Means of :func:`mean_colour_samples` over the validation side of a data set."""
+    columns = mean_colour_samples(PairStore.open(folder, config))
+    out = {name: float(column.nanmean()) for name, column in columns.items()}
+    return {name: value for name, value in out.items() if not math.isnan(value)}
+
+
+def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[str, Tensor]:
+    """The baseline that whole-atlas figures must be held against: each true texture's own mean
+    colour, everywhere. It has no reprojection, so no view metric. Name -> [N], as :func:`samples`.
+
+    Args:
+        fixed: [4, S, S] as :class:`uvtex.imaging.camera_bank.CameraBank` has it: what is known of
+            every texture beforehand. The colour is then the mean of the rest, and this lies over
+            it.
+    """
+    columns: dict[str, list[Tensor]] = defaultdict(list)
+    atlas = TexelMasks.of(data)
+    for batch in data.val_batches(BATCH):
+        true = batch.pair.texture
+        flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
+        if fixed is not None:
+            paint = 1 - fixed[3:]
+            mean = (true * paint).sum(dim=(2, 3), keepdim=True) / paint.sum().clamp_min(1)
+            flat = torch.lerp(mean, fixed[:3], fixed[3:])
+        for name, column in texture_columns(batch, flat, atlas).items():
+            columns[name].append(column)
+    return {name: torch.cat(parts) for name, parts in columns.items()}

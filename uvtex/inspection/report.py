@@ -1,0 +1,207 @@
+"""What a data set holds and what is wrong with it, before anything is trained on it.
+
+The figures: what is known of each view, how much of the atlas the cameras see, which files are
+broken or odd, and how much of the validation side the training side gives away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uvtex.data import manifest
+from uvtex.data.car_facts import CAR, CarFacts, read_car
+from uvtex.errors import DataError
+from uvtex.inspection.leakage import Leakage, leakage
+from uvtex.inspection.scan import COVERAGE_SIZE, Problem, Scan
+from uvtex.intake import sources
+
+
+@dataclass(frozen=True)
+class Livery:
+    """A livery's views and where the split puts them."""
+
+    name: str
+    texture: str
+    views: int
+    train: int
+    val: int
+
+    @property
+    def side(self) -> str:
+        """``train``, ``val`` or ``both``; empty where there is no split."""
+        if self.train and self.val:
+            return "both"
+        return "train" if self.train else "val" if self.val else ""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's views."""
+
+    name: str
+    views: int
+    masks: int  # views with a mask
+    uv_maps: int  # views with a UV map
+    coverage: float | None
+    """Share of the atlas it sees, in [0, 1]; None without a UV map."""
+    example: str
+
+
+@dataclass
+class SetReport:
+    """All figures of a data set."""
+
+    folder: str
+    views: int
+    masks: int
+    uv_maps: int
+    plates: int
+    composed: int
+    """Views that have a plate and no file: they were composed to be looked at."""
+    sizes: dict[str, int]
+    """Of views, ``WxH`` to their number, the most frequent first."""
+    liveries: list[Livery]
+    cameras: list[Camera]
+    unnamed: int
+    """Views whose camera is not known."""
+    unseen: float | None
+    """Share of the atlas that no camera sees; None without UV maps."""
+    leakage: Leakage
+    problems: list[Problem]
+    car: CarFacts | None = None
+    """Of a set rendered from a mesh of one's own."""
+    seen_by: np.ndarray | None = field(default=None, repr=False)
+    """int [COVERAGE_SIZE, COVERAGE_SIZE]: how many UV maps see each texel."""
+    records: tuple[manifest.Record, ...] = field(default=(), repr=False)
+    sides: tuple[str, ...] = field(default=(), repr=False)
+    """``train`` or ``val`` of each record; empty where there is no split."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        hidden = ("seen_by", "records", "sides")
+        values = {key: value for key, value in asdict(self).items() if key not in hidden}
+        for livery, facts in zip(values["liveries"], self.liveries, strict=True):
+            livery["side"] = facts.side
+        values["leakage"]["share"] = self.leakage.share
+        values["car"] = None if self.car is None else self.car.model_dump()
+        values["coverage_size"] = COVERAGE_SIZE
+        return values
+
+
+def inspect_set(
+    folder: Path,
+    by: str = "livery",
+    fraction: float = 0.1,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SetReport:
+    """Reads every file of a data set and says what it found.
+
+    Args:
+        folder: with a ``manifest.json``.
+        by: ``livery`` or ``sample``; with ``fraction`` and ``seed`` as
+            :func:`uvtex.data.splits.split` takes them.
+        progress: called with the records done and their number.
+
+    Raises:
+        DataError: no manifest, or none of its records can be read.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(
+            f"{folder}: no manifest.json there; `uvtex data import` makes a data set of pictures, "
+            "`uvtex showroom build` renders one"
+        )
+    good, refused = sources.lenient(path)
+    problems = [Problem("broken", item.where, item.reason) for item in refused]
+    records = [record for _, record in good]
+    if not records:
+        raise DataError("\n".join([f"{path}: no usable record", *(p.what for p in problems[:5])]))
+    look = Scan(folder, problems)
+    for number, record in enumerate(records):
+        look.at(record)
+        progress(number + 1, len(records))
+    problems += _shared_names(records)
+    car = _car(folder, problems)
+    leak, sides = leakage(records, look, by, fraction, seed)
+    coverage, seen_by = _coverage(look.seen)
+    return SetReport(
+        folder=str(folder),
+        views=len(records),
+        masks=sum(r.mask is not None for r in records),
+        uv_maps=sum(r.uv_map is not None for r in records),
+        plates=sum(r.plate is not None for r in records),
+        composed=look.composed,
+        sizes=dict(Counter(look.sizes).most_common()),
+        liveries=list(_liveries(records, sides)),
+        cameras=list(_cameras(records, coverage)),
+        unnamed=sum(r.camera is None for r in records),
+        unseen=None if seen_by is None else float((seen_by == 0).mean()),
+        leakage=leak,
+        problems=sorted(problems, key=lambda p: (p.kind, p.file)),
+        car=car,
+        seen_by=seen_by,
+        records=tuple(records),
+        sides=sides,
+    )
+
+
+def _car(folder: Path, problems: list[Problem]) -> CarFacts | None:
+    try:
+        return read_car(folder)
+    except DataError as error:
+        problems.append(Problem("odd", CAR, str(error)))
+        return None
+
+
+def _shared_names(records: Sequence[manifest.Record]) -> Iterator[Problem]:
+    textures: dict[str, set[str]] = {}
+    for record in records:
+        textures.setdefault(record.livery, set()).add(record.texture)
+    for livery, names in textures.items():
+        if len(names) > 1:
+            yield Problem("broken", f"livery {livery!r}", f"has {len(names)} textures")
+
+
+def _coverage(
+    seen: dict[str, np.ndarray | None],
+) -> tuple[dict[str, float], np.ndarray | None]:
+    known = {name: texels for name, texels in seen.items() if texels is not None}
+    if not known:
+        return {}, None
+    shares = {name: float(texels.mean()) for name, texels in known.items()}
+    return shares, np.sum(list(known.values()), axis=0)
+
+
+def _liveries(records: Sequence[manifest.Record], sides: Sequence[str]) -> Iterator[Livery]:
+    groups: dict[str, list[int]] = {}
+    for number, record in enumerate(records):
+        groups.setdefault(record.livery, []).append(number)
+    for name, members in sorted(groups.items()):
+        count = Counter(sides[number] for number in members) if sides else Counter[str]()
+        texture = records[members[0]].texture
+        yield Livery(name, texture, len(members), count["train"], count["val"])
+
+
+def _cameras(records: Sequence[manifest.Record], coverage: dict[str, float]) -> Iterator[Camera]:
+    groups: dict[str, list[manifest.Record]] = {}
+    for record in records:
+        if record.camera is not None:
+            groups.setdefault(record.camera, []).append(record)
+    for name, members in sorted(groups.items()):
+        maps = [r.uv_map for r in members if r.uv_map is not None]
+        shares = [coverage[uv_map] for uv_map in dict.fromkeys(maps) if uv_map in coverage]
+        yield Camera(
+            name,
+            len(members),
+            sum(r.mask is not None for r in members),
+            len(maps),
+            max(shares) if shares else None,
+            members[0].view,
+        )

@@ -1,0 +1,112 @@
+"""Which of a source's pairs can be used: every file is decoded once before any is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uvtex.data import pictures
+from uvtex.data.view_files import ViewFile, ViewReader
+from uvtex.errors import DataError
+from uvtex.imaging import uv_maps
+from uvtex.intake.sources import Candidate, Unusable
+
+LEAST_SIDE = 16
+"""Pixels; what is smaller holds no car that could be recognised."""
+WITHOUT = "the record is used without it"
+
+
+def usable(candidates: Sequence[Candidate], refused: list[Unusable]) -> list[Candidate]:
+    """The candidates whose files can be read; a mask, plate or UV map that cannot is left off.
+
+    Args:
+        refused: gets what is left out or left off, with the reason.
+    """
+    check = _Checker()
+    good = []
+    for candidate in candidates:
+        problem = check.view(candidate.shot)
+        problem = problem or check.picture("texture", candidate.texture)
+        if problem:
+            refused.append(Unusable(candidate.where, problem))
+            continue
+        faults = dict(check.extras(candidate))
+        refused += [Unusable(candidate.where, f"{why}; {WITHOUT}") for why in faults.values()]
+        without: dict[str, Any] = dict.fromkeys(faults)
+        good.append(replace(candidate, **without))
+    return good
+
+
+class _Checker:
+    """Decodes each file once and remembers what was wrong with it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, str | None] = {}
+        self._shots = ViewReader()
+
+    def view(self, shot: ViewFile) -> str | None:
+        """What is wrong with a view's file, or with the plate that stands for it, or None."""
+        return self.plate(shot) if shot.composed else self.picture("view", shot.view)
+
+    def extras(self, candidate: Candidate) -> Iterator[tuple[str, str]]:
+        """The fields that are given but of no use, and why."""
+        if candidate.mask and (fault := self.mask(candidate.mask)):
+            yield "mask", fault
+        if candidate.plate and (fault := self.plate(candidate.shot)):
+            yield "plate", fault
+        if candidate.uv_map and (fault := self.uv_map(candidate.uv_map)):
+            yield "uv_map", fault
+
+    def picture(self, name: str, path: Path) -> str | None:
+        """What is wrong with a view or texture, or None."""
+
+        def look() -> None:
+            height, width = pictures.read_rgb(path).shape[:2]
+            _refuse_small((width, height), path)
+
+        return self._once(path, look, name)
+
+    def mask(self, path: Path) -> str | None:
+        """What is wrong with a mask, or None."""
+        return self._once(path, lambda: _marks_nothing(pictures.read_grey(path), path), "mask")
+
+    def uv_map(self, path: Path) -> str | None:
+        """What is wrong with a UV map, or None."""
+
+        def look() -> None:
+            uv_maps.read_uv_map(path)
+
+        return self._once(path, look, "uv_map")
+
+    def plate(self, shot: ViewFile) -> str | None:
+        """What is wrong with a shot's plate, or with the UV map that it needs, or None."""
+        return self._once(
+            (shot.plate, shot.uv_map),
+            lambda: _refuse_small(self._shots.plate_size(shot), shot.plate),
+            "plate",
+        )
+
+    def _once(self, key: Hashable, look: Callable[[], None], name: str) -> str | None:
+        if key not in self._known:
+            try:
+                look()
+                self._known[key] = None
+            except DataError as error:
+                self._known[key] = str(error)
+        fault = self._known[key]
+        return None if fault is None else f"{name} {fault}"
+
+
+def _refuse_small(size: tuple[int, int], path: Path | None) -> None:
+    width, height = size
+    if min(height, width) < LEAST_SIDE:
+        raise DataError(f"{path}: {width}x{height} pixels; at least {LEAST_SIDE} a side are needed")
+
+
+def _marks_nothing(mask: np.ndarray, path: Path) -> None:
+    if not (mask > 127).any():
+        raise DataError(f"{path}: marks no pixel as paint (255)")

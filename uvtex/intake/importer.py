@@ -1,0 +1,262 @@
+"""Bringing somebody's pictures into a data set of our own: all of it, or nothing.
+
+The set is built in a hidden folder beside its final place and renamed when it is whole, so that a
+full disk, a broken picture or Ctrl-C leaves nothing behind. The source is only read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from uvtex.data import manifest
+from uvtex.data.car_facts import CAR, read_car
+from uvtex.data.view_files import ViewFile, ViewReader
+from uvtex.errors import DataError
+from uvtex.files import refuse_existing, whole_folder, write_atomic
+from uvtex.imaging import seams
+from uvtex.intake import checking, sources
+from uvtex.intake.mask_drawing import Method, draw_shot, of_camera
+from uvtex.intake.sources import Candidate, StandIn, Unusable
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class ImportReport:
+    """What became of a source."""
+
+    kind: sources.Kind
+    source: str
+    out: str
+    views: int = 0
+    liveries: int = 0
+    linked: int = 0
+    copied: int = 0
+    composed: int = 0
+    """Views that have a plate and no file, and are composed when they are read."""
+    masks: dict[str, int] = field(default_factory=dict)
+    """Records by where their mask is from: ``given``, ``variation``, ``alpha`` (the view's own
+    transparency), ``backdrop``, ``colour``, or ``everything`` where no car was found and the whole
+    picture counts as one."""
+    stand_ins: list[StandIn] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        values = asdict(self)
+        for stand_in in values["stand_ins"]:
+            stand_in["texture"] = str(stand_in["texture"])
+        return values
+
+
+def import_set(
+    source: Path,
+    out: Path,
+    link: bool = False,
+    method: Method = "auto",
+    progress: Progress = lambda done, total: None,
+) -> ImportReport:
+    """Imports ``source`` into the new folder ``out``.
+
+    Args:
+        source: see :func:`uvtex.intake.sources.read`.
+        out: must not exist; missing folders above it are made.
+        link: hard links instead of copies, where the file system can.
+        method: of masks for records without one; ``auto`` compares the liveries that one camera
+            took; where that can't be it takes the picture's transparency, or else the backdrop
+            away.
+        progress: called with the records done and their number.
+
+    Raises:
+        DataError: ``out`` exists or cannot be written, or nothing in ``source`` can be used.
+    """
+    refuse_existing(out)
+    found = sources.read(source)
+    report = ImportReport(found.kind, str(found.path), str(out), unusable=list(found.unusable))
+    report.notes = list(found.notes)
+    usable = checking.usable(found.candidates, report.unusable)
+    if not usable:
+        raise DataError(_nothing(found.path, report.unusable))
+    present = {candidate.livery for candidate in usable}
+    report.stand_ins = [s for s in found.stand_ins if s.livery in present]
+    report.views, report.liveries = len(usable), len(present)
+    with whole_folder(out) as folder:
+        if found.kind == "manifest":
+            _bring_car(found.path.parent, folder, report)
+        _Builder(folder, link, method, report, progress).build(usable)
+        if found.kind == "manifest" and (found.path.parent / seams.SEAMS).is_file():
+            shutil.copyfile(found.path.parent / seams.SEAMS, folder / seams.SEAMS)
+    return report
+
+
+def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
+    """Copies what a rendered set knows of its car's atlas, where it knows something."""
+    try:
+        car = read_car(source)
+    except DataError as error:
+        report.unusable.append(Unusable(CAR, str(error)))
+        return
+    marks = car and car.shared_texels
+    if marks and not _beside(source, marks):
+        report.unusable.append(Unusable(CAR, f"shared_texels {marks!r} is no file beside it"))
+        return
+    for name in (CAR, marks) if car else ():
+        if name:
+            shutil.copyfile(source / name, folder / name)
+            report.copied += 1
+
+
+def _beside(folder: Path, name: str) -> bool:
+    """Whether ``name`` is a file of ``folder`` itself, links followed."""
+    target = os.path.realpath(folder / name)
+    return os.path.dirname(target) == os.path.realpath(folder) and os.path.isfile(target)
+
+
+def _nothing(path: Path, unusable: list[Unusable]) -> str:
+    listed = "".join(f"\n  {item.where}: {item.reason}" for item in unusable[:10])
+    more = f"\n  and {len(unusable) - 10} more" if len(unusable) > 10 else ""
+    return f"{path}: nothing in it can be used{':' if unusable else '; it has no records'}" + (
+        listed + more
+    )
+
+
+class _Builder:
+    """Fills a new folder with a set."""
+
+    def __init__(
+        self,
+        folder: Path,
+        link: bool,
+        method: Method,
+        report: ImportReport,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._link, self._method = folder, link, method
+        self._report, self._progress = report, progress
+        self._placed: dict[tuple[str, Path], str] = {}
+        self._taken: set[str] = set()
+        self._drawn: dict[str, str] = {}
+        self._shots = ViewReader()
+
+    def build(self, usable: list[Candidate]) -> None:
+        """Files first, the manifest last."""
+        varied = self._by_variation(usable) if self._method == "auto" else {}
+        records = []
+        for number, candidate in enumerate(usable):
+            records.append(self._record(candidate, varied.get(candidate.camera or "")))
+            self._progress(number + 1, len(usable))
+        values = self._report.to_dict()
+        write_atomic(self._folder / "import.json", _dump(values))
+        manifest.write(self._folder, records)
+
+    def _record(self, candidate: Candidate, varied: np.ndarray | None) -> manifest.Record:
+        view = self._view(candidate)
+        return manifest.Record(
+            view=view,
+            livery=candidate.livery,
+            texture=self._place("textures", candidate.texture, name=candidate.livery),
+            mask=self._mask(candidate, view, varied),
+            uv_map=candidate.uv_map and self._place("uv_maps", candidate.uv_map),
+            plate=candidate.plate and self._place("plates", candidate.plate),
+            camera=candidate.camera,
+        )
+
+    def _view(self, candidate: Candidate) -> str:
+        """The view's place; nothing is there yet where it is composed from its plate."""
+        if not candidate.shot.composed:
+            return self._place("views", candidate.view, candidate.livery)
+        self._report.composed += 1
+        parts = ("views", _safe(candidate.livery), _safe(candidate.view.stem))
+        return self._free("/".join(parts), candidate.view.suffix.lower())
+
+    def _mask(self, candidate: Candidate, view: str, varied: np.ndarray | None) -> str:
+        if candidate.mask:
+            self._count("given")
+            return self._place("masks", candidate.mask)
+        if varied is not None:
+            self._count("variation")
+            camera = str(candidate.camera)
+            if camera not in self._drawn:
+                self._drawn[camera] = self._write_mask(f"masks/{_safe(camera)}", varied)
+            return self._drawn[camera]
+        name, mask = draw_shot(self._shots, candidate.shot, self._method)
+        self._count(name)
+        if name == "everything":
+            self._report.notes.append(
+                f"{candidate.where}: no car was found in {candidate.view.name}; its mask is the "
+                "whole picture"
+            )
+        return self._write_mask(f"masks/{Path(view).relative_to('views').with_suffix('')}", mask)
+
+    def _by_variation(self, usable: list[Candidate]) -> dict[str, np.ndarray]:
+        cameras: dict[str, dict[str, ViewFile]] = {}
+        for candidate in usable:
+            if candidate.camera and not candidate.mask:
+                views = cameras.setdefault(candidate.camera, {})
+                views.setdefault(candidate.livery, candidate.shot)
+        found = {
+            camera: of_camera(self._shots, list(views.values()))
+            for camera, views in cameras.items()
+        }
+        return {camera: mask for camera, mask in found.items() if mask is not None}
+
+    def _count(self, name: str) -> None:
+        self._report.masks[name] = self._report.masks.get(name, 0) + 1
+
+    def _write_mask(self, stem: str, mask: np.ndarray) -> str:
+        relative = self._free(stem, ".png")
+        target = self._folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((mask * np.uint8(255)).astype(np.uint8)).save(target)
+        return relative
+
+    def _place(self, kind: str, path: Path, livery: str | None = None, name: str = "") -> str:
+        """Copies or links a file into the set, once; returns its place there."""
+        if (kind, path) not in self._placed:
+            parts = [kind, *([_safe(livery)] if livery else []), _safe(name or path.stem)]
+            relative = self._free("/".join(parts), path.suffix.lower())
+            target = self._folder / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._bring(path, target)
+            self._placed[kind, path] = relative
+        return self._placed[kind, path]
+
+    def _bring(self, path: Path, target: Path) -> None:
+        if self._link:
+            try:
+                os.link(path.resolve(), target)
+                self._report.linked += 1
+                return
+            except OSError:  # another file system, or one that has no links: copied instead
+                pass
+        shutil.copyfile(path, target)
+        self._report.copied += 1
+
+    def _free(self, stem: str, suffix: str) -> str:
+        """A name in the set that no file has, nor would have where case does not count."""
+        name, number = f"{stem}{suffix}", 1
+        while name.lower() in self._taken:
+            name, number = f"{stem}-{number}{suffix}", number + 1
+        self._taken.add(name.lower())
+        return name
+
+
+def _safe(name: str) -> str:
+    """A name as one that every file system takes, and that leads nowhere else."""
+    cleaned = re.sub(r"[^\w.+=@-]+", "_", name).strip("._ ")[:80]
+    return cleaned or "unnamed"
+
+
+def _dump(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,182 @@
+"""Masks for a data set's views: which method draws which, and pictures to judge them by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from uvtex.data import manifest, pictures
+from uvtex.data.view_files import ViewFile, ViewReader
+from uvtex.errors import DataError
+from uvtex.files import refuse_existing, whole_folder
+from uvtex.imaging import masks
+
+Method = Literal["auto", "backdrop", "colour"]
+METHODS: tuple[Method, ...] = ("auto", "backdrop", "colour")
+MOST_VIEWS = 24
+"""Of one camera; more make the variation no clearer (benchmarks/masks.py)."""
+SHEET_TILES, TILE = 48, 160  # on the overview; pixels a side
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One view's drawn mask."""
+
+    view: str
+    mask: str
+    method: str
+    """``variation``, ``alpha``, ``backdrop``, ``colour``, or ``everything`` where no car was
+    found."""
+    share: float
+    """Of the picture that is car, in [0, 1]."""
+    iou: float | None
+    """Against the mask that the set has, if it has one."""
+
+
+def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
+    """A mask, bool [H, W], of one picture, uint8 [H, W, 3], after the name of what drew it.
+
+    Where nothing is found the mask is the whole picture, named ``everything``: an empty one would
+    leave its view out of the loss without a word.
+    """
+    if method == "colour":
+        name, mask = "colour", masks.by_colour(rgb)
+    else:
+        name, mask = "backdrop", masks.by_backdrop(rgb)
+    return (name, mask) if mask.any() else ("everything", np.ones_like(mask))
+
+
+def draw_shot(shots: ViewReader, shot: ViewFile, method: Method) -> tuple[str, np.ndarray]:
+    """:func:`draw` for a view. To ``auto`` its file's transparency, where it has some, is the mask
+    that somebody has drawn already, named ``alpha``.
+
+    Raises:
+        DataError: the view can be neither read nor composed.
+    """
+    alpha = pictures.read_alpha(shot.view) if method == "auto" and not shot.composed else None
+    if alpha is not None:
+        opaque = alpha > 127
+        if opaque.any() and not opaque.all():
+            return "alpha", opaque
+    return draw(shots.read(shot), method)
+
+
+def of_camera(shots: ViewReader, views: Sequence[ViewFile]) -> np.ndarray | None:
+    """The paint's mask, bool [H, W], from one camera's views, each of another livery.
+
+    None where variation says nothing: too few views, several sizes, or a picture that changes
+    along its edges, as it does when the camera moved.
+    """
+    if len(views) < masks.ENOUGH_LIVERIES:
+        return None
+    pixels = [shots.read(shot) for shot in views[:MOST_VIEWS]]
+    if len({picture.shape for picture in pixels}) > 1:
+        return None
+    mask = masks.by_variation(pixels)
+    rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return mask if mask.any() and rim.mean() < 0.5 else None
+
+
+def write_masks(
+    folder: Path,
+    out: Path,
+    method: Method = "auto",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Drawn]:
+    """Draws a mask for every view of a data set into the new folder ``out``, to be looked at.
+
+    ``out`` gets ``masks/``, ``overlays/`` (each view with its mask's outline) and ``sheet.png``, an
+    overview. The data set stays as it is.
+
+    Raises:
+        DataError: the set cannot be read, or ``out`` exists or cannot be written.
+    """
+    refuse_existing(out)
+    records = manifest.read(folder).records
+    shots = ViewReader()
+    varied = _varied(shots, folder, records) if method == "auto" else {}
+    stride = -(-len(records) // SHEET_TILES)
+    drawn, tiles = [], []
+    with whole_folder(out) as target:
+        for number, record in enumerate(records):
+            shot = ViewFile.of(folder, record)
+            rgb = shots.read(shot)
+            known = varied.get(record.camera or "")
+            name, mask = "variation", known
+            if mask is None:
+                name, mask = draw_shot(shots, shot, method)
+            place = _place(folder, record.view)
+            _save(target / "masks" / place, (mask * 255).astype(np.uint8))
+            picture = _save(target / "overlays" / place, masks.overlay(rgb, mask))
+            if number % stride == 0:
+                tiles.append(_tile(picture))
+            drawn.append(
+                Drawn(
+                    record.view,
+                    f"masks/{place.as_posix()}",
+                    name,
+                    float(mask.mean()),
+                    _against(folder, record, mask),
+                )
+            )
+            progress(number + 1, len(records))
+        _sheet(tiles).save(target / "sheet.png")
+    return drawn
+
+
+def _place(folder: Path, view: str) -> Path:
+    """Where a view's mask goes: its own path without detours, which could lead out of there."""
+    root = os.path.realpath(folder)
+    place = os.path.relpath(os.path.join(root, view), root)
+    return Path(place if place.endswith(".png") else f"{place}.png")
+
+
+def _varied(
+    shots: ViewReader, folder: Path, records: Sequence[manifest.Record]
+) -> dict[str, np.ndarray]:
+    cameras: dict[str, dict[str, ViewFile]] = {}
+    for record in records:
+        if record.camera:
+            views = cameras.setdefault(record.camera, {})
+            views.setdefault(record.livery, ViewFile.of(folder, record))
+    found = {camera: of_camera(shots, list(views.values())) for camera, views in cameras.items()}
+    return {camera: mask for camera, mask in found.items() if mask is not None}
+
+
+def _against(folder: Path, record: manifest.Record, mask: np.ndarray) -> float | None:
+    if record.mask is None:
+        return None
+    try:
+        known = pictures.read_grey(folder / record.mask) > 127
+    except DataError:
+        return None  # the report names broken files
+    return masks.iou(mask, known) if known.shape == mask.shape else None
+
+
+def _save(path: Path, pixels: np.ndarray) -> Image.Image:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(pixels)
+    picture.save(path)
+    return picture
+
+
+def _tile(picture: Image.Image) -> Image.Image:
+    scale = TILE / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _sheet(tiles: Sequence[Image.Image]) -> Image.Image:
+    columns = min(8, len(tiles))
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * (TILE + 4) + 4, rows * (TILE + 4) + 4), (24, 24, 28))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        sheet.paste(tile, (column * (TILE + 4) + 4, row * (TILE + 4) + 4))
+    return sheet

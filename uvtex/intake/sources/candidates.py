@@ -1,0 +1,95 @@
+"""What a reader of a source hands on: pairs that may be used, and what may not be and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from uvtex.data.manifest import shown
+from uvtex.data.view_files import ViewFile
+from uvtex.errors import DataError
+
+Kind = Literal["manifest", "csv", "metadata"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair that may be used: its files were there when it was read, or the view's plate was."""
+
+    where: str
+    """The record's place in the source, for messages."""
+    view: Path
+    livery: str
+    texture: Path
+    mask: Path | None = None
+    uv_map: Path | None = None
+    camera: str | None = None
+    plate: Path | None = None
+
+    @property
+    def shot(self) -> ViewFile:
+        """What its view is read or composed from."""
+        return ViewFile(self.view, self.texture, self.uv_map, self.plate)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A record or file that is left out, and why."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A livery whose own texture is missing, and what takes its place."""
+
+    livery: str
+    missing: str
+    texture: Path
+    transforms: tuple[str, ...]
+
+
+@dataclass
+class Source:
+    """Everything one source holds."""
+
+    kind: Kind
+    path: Path
+    candidates: list[Candidate] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
+    stand_ins: list[StandIn] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def refuse(self, where: str, reason: str) -> None:
+        """Notes that something is left out."""
+        self.unusable.append(Unusable(where, reason))
+
+
+def text(file: Path) -> str:
+    """Of a UTF-8 file. Raises DataError."""
+    try:
+        return file.read_text(encoding="utf-8-sig")  # Excel and PowerShell write the mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+
+
+def parsed(file: Path) -> Any:
+    """A JSON file's values. Raises DataError."""
+    content = text(file)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        raise DataError(f"{file}: cannot be read as JSON: {error}") from None
+
+
+def problem(error: ValidationError) -> str:
+    """The first fault of a record, after its place in it."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "model_type":
+        return f"must be an object with named fields, got {shown(repr(first['input']))}"
+    return f"{'.'.join(str(part) for part in first['loc']) or 'record'}: {first['msg']}"

@@ -1,0 +1,80 @@
+"""A CSV of pictures that lie anywhere, as a spreadsheet or a person writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uvtex.data import manifest
+from uvtex.errors import DataError
+from uvtex.intake.sources.candidates import Candidate, Source, problem, text
+
+
+class _Row(BaseModel):
+    """A CSV's row. Paths count from the CSV's folder; unlike a manifest's they may lead anywhere,
+    since a person writes them to gather pictures that lie apart."""
+
+    model_config = ConfigDict(str_strip_whitespace=True, extra="ignore")
+
+    view: str = Field(min_length=1)
+    livery: str = Field(min_length=1)
+    texture: str = Field(min_length=1)
+    mask: str | None = None
+    uv_map: str | None = None
+    camera: str | None = None
+
+
+def read(source: Source) -> None:
+    """Fills ``source`` from the file at its path."""
+    content = text(source.path)
+    try:
+        lines = csv.DictReader(
+            io.StringIO(content), delimiter=_delimiter(content), skipinitialspace=True, strict=True
+        )
+        columns = [name.strip().lower() for name in lines.fieldnames or ()]
+        lines.fieldnames = columns
+        rows = [(f"line {lines.line_num}", row) for row in lines]
+    except csv.Error as error:
+        raise DataError(f"{source.path}: cannot be read as CSV: {error}") from None
+    missing = [name for name in ("view", "livery", "texture") if name not in columns]
+    if missing:
+        raise DataError(
+            f"{source.path}: no column {', '.join(missing)}; the first line must name the columns "
+            f"view, livery and texture (mask, uv_map and camera if known), got "
+            f"{', '.join(columns) or 'nothing'}"
+        )
+    for where, row in rows:
+        try:
+            parsed = _Row.model_validate({k: v for k, v in row.items() if k and v})
+            files = {
+                name: _beside(source.path.parent, name, value)
+                for name in manifest.FILE_FIELDS
+                if (value := getattr(parsed, name))
+            }
+        except ValidationError as error:
+            source.refuse(where, problem(error))
+        except DataError as error:
+            source.refuse(where, str(error))
+        else:
+            source.candidates.append(
+                Candidate(where, livery=parsed.livery, camera=parsed.camera, **files)
+            )
+
+
+def _delimiter(content: str) -> str:
+    """Comma, or the semicolon or tab that spreadsheets write in some countries."""
+    head = content.partition("\n")[0]
+    return max(",;\t", key=head.count)
+
+
+def _beside(folder: Path, name: str, value: str) -> Path:
+    try:
+        for form in (value, value.replace("\\", "/")):
+            if (folder / form).is_file():
+                return (folder / form).resolve()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{name} {value!r} is no path: {error}") from None
+    raise DataError(f"{name} {value} is missing")

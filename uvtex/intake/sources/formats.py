@@ -1,0 +1,90 @@
+"""Which format a source has, and what no format may hold: a name or a view twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from uvtex.errors import DataError
+from uvtex.intake.sources import csv_table, manifest_json, metadata_json
+from uvtex.intake.sources.candidates import Candidate, Kind, Source
+
+FORMATS = (
+    "a folder with manifest.json (this project's own), a CSV with the columns view, livery and "
+    "texture, or a folder with an earlier script's metadata.json"
+)
+_READERS: dict[Kind, Callable[[Source], None]] = {
+    "manifest": manifest_json.read,
+    "csv": csv_table.read,
+    "metadata": metadata_json.read,
+}
+
+
+def read(path: Path) -> Source:
+    """The source at ``path``: a file of a known format, or a folder with one such file.
+
+    Raises:
+        DataError: nothing there, no known format, several of them, or broken as a whole.
+    """
+    kind, file = _find(path)
+    source = Source(kind, file)
+    _READERS[kind](source)
+    _refuse_shared_names(source)
+    _refuse_repeats(source)
+    return source
+
+
+def _find(path: Path) -> tuple[Kind, Path]:
+    if path.is_file():
+        return _kind_of(path), path
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder")
+    names = ("manifest.json", "metadata.json")
+    found = [path / name for name in names if (path / name).is_file()] + sorted(path.glob("*.csv"))
+    if len(found) == 1:
+        return _kind_of(found[0]), found[0]
+    if found:
+        listed = ", ".join(file.name for file in found)
+        raise DataError(f"{path}: holds {listed}; name the one to import")
+    empty = not any(path.iterdir())
+    raise DataError(
+        f"{path}: {'the folder is empty' if empty else 'nothing to import there'}; "
+        f"what can be imported is {FORMATS}"
+    )
+
+
+def _kind_of(file: Path) -> Kind:
+    if file.suffix.lower() == ".csv":
+        return "csv"
+    if file.name in ("manifest.json", "metadata.json"):
+        return "manifest" if file.stem == "manifest" else "metadata"
+    raise DataError(f"{file}: cannot be imported; what can be is {FORMATS}")
+
+
+def _refuse_shared_names(source: Source) -> None:
+    """Drops liveries that name two textures: which of them is meant cannot be known."""
+    textures: dict[str, set[Path]] = {}
+    for candidate in source.candidates:
+        textures.setdefault(candidate.livery, set()).add(candidate.texture)
+    kept = []
+    for candidate in source.candidates:
+        rivals = sorted(str(path) for path in textures[candidate.livery])
+        if len(rivals) == 1:
+            kept.append(candidate)
+            continue
+        source.refuse(
+            candidate.where,
+            f"two liveries are named {candidate.livery!r}, with {' and '.join(rivals)}; give each "
+            "texture a livery of its own",
+        )
+    source.candidates = kept
+
+
+def _refuse_repeats(source: Source) -> None:
+    """Drops records of a view that an earlier one has: it would weigh, or leak, twice."""
+    first: dict[Path, Candidate] = {}
+    for candidate in source.candidates:
+        earlier = first.setdefault(candidate.view, candidate)
+        if earlier is not candidate:
+            source.refuse(candidate.where, f"its view is that of {earlier.where}, {earlier.view}")
+    source.candidates = list(first.values())

@@ -1,0 +1,62 @@
+"""Our own ``manifest.json``, read so that one bad record does not spoil the others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from uvtex.data import manifest
+from uvtex.errors import DataError
+from uvtex.intake.sources.candidates import Candidate, Source, Unusable, parsed, problem
+
+
+def read(source: Source) -> None:
+    """Fills ``source`` from the file at its path."""
+    root = source.path.parent.resolve()
+    records, refused = lenient(source.path)
+    source.unusable += refused
+    for where, record in records:
+        files = {
+            name: Path(os.path.realpath(root / relative))
+            for name in manifest.PATH_FIELDS
+            if (relative := getattr(record, name)) is not None
+        }
+        source.candidates.append(
+            Candidate(where, livery=record.livery, camera=record.camera, **files)
+        )
+
+
+def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusable]]:
+    """A ``manifest.json``'s good records, each with its place, and why the others are not.
+
+    :func:`uvtex.data.manifest.read` stops at the first fault; this lists them all. Both check a
+    record by :class:`uvtex.data.manifest.RecordCheck`.
+
+    Raises:
+        DataError: no file, no JSON, no list of records, another version.
+    """
+    values = parsed(path)
+    records = values.get("records") if isinstance(values, dict) else None
+    if not isinstance(records, list):
+        raise DataError(f"{path}: records: must be a list")
+    if values.get("version", manifest.VERSION) != manifest.VERSION:
+        raise DataError(
+            f"{path}: version {values['version']}; this uvtex reads version {manifest.VERSION}"
+        )
+    check = manifest.RecordCheck(path.parent)
+    good: list[tuple[str, manifest.Record]] = []
+    refused: list[Unusable] = []
+    for number, value in enumerate(records):
+        where = f"record {number}"
+        try:
+            record = manifest.Record.model_validate(value)
+            check(record)
+        except ValidationError as error:
+            refused.append(Unusable(where, problem(error)))
+        except DataError as error:
+            refused.append(Unusable(where, str(error)))
+        else:
+            good.append((where, record))
+    return good, refused

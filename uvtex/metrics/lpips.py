@@ -1,0 +1,140 @@
+"""LPIPS: the ``lpips`` package's network on an ImageNet backbone that is found, never imitated."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvtex.errors import BackboneMissing
+from uvtex.metric_catalogue import DEFINITIONS
+from uvtex.metrics import similarity
+from uvtex.metrics.torchvision_import import import_torchvision
+
+
+class LPIPS:
+    """The ``lpips`` package's distance, on a given ImageNet backbone: [B], 0 is equal."""
+
+    def __init__(self, backbone: Path, device: torch.device) -> None:
+        self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
+        self._net = _lpips_network(backbone).to(device)
+        self._layers: list[Tensor] = []
+        for head in self._net.get_submodule("lins").children():
+            head.register_forward_hook(lambda module, args, out: self._layers.append(out))
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.both(x, y, torch.ones_like(x[:, :1]))[0]
+
+    @torch.no_grad()
+    def both(self, x: Tensor, y: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The distance, and the mean of its map over ``mask`` [B, 1, H, W]: [B] and [B].
+
+        The map is the package's ``spatial`` one: each layer's distances brought to the picture's
+        size and added up. Features see well beyond a mask's border. NaN for an empty mask.
+        """
+        self._layers.clear()
+        with torch.autocast(x.device.type, enabled=False):
+            value: Tensor = self._net(x.float(), y.float())
+            full = [
+                F.interpolate(layer, x.shape[2:], mode="bilinear", align_corners=False)
+                for layer in self._layers
+            ]
+        return value.flatten(), similarity.within(torch.stack(full).sum(dim=0)[:, 0], mask)
+
+
+@functools.cache
+def find_backbone(given: str | None) -> Path:
+    """The file with AlexNet's ImageNet weights: ``given``, torch's hub cache, or a download.
+
+    Raises:
+        BackboneMissing: none of them can be had; says where the file goes.
+    """
+    if given is not None:
+        if Path(given).is_file():
+            return Path(given)
+        raise BackboneMissing(
+            f"LPIPS backbone {given}: no such file; give torchvision's AlexNet ImageNet weights"
+        )
+    import_torchvision()
+    from torchvision.models import AlexNet_Weights
+
+    url = AlexNet_Weights.IMAGENET1K_V1.url
+    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if not cached.is_file():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(
+                url, str(cached), hash_prefix=cached.stem.rsplit("-", 1)[-1], progress=False
+            )
+        except (OSError, RuntimeError) as error:
+            raise BackboneMissing(
+                f"LPIPS needs AlexNet's ImageNet weights ({cached.name}) and they could not be "
+                f"downloaded ({error}); put that file at {cached}, or name it by "
+                "`lpips_backbone: FILE` in the settings (in a study: below `train`)"
+            ) from None
+    return cached
+
+
+def require_lpips(given: str | None) -> Path:
+    """Checks that LPIPS can be computed: the backbone is there and loads; returns its file.
+
+    Raises:
+        BackboneMissing: it is not there, or it is not AlexNet's weights.
+    """
+    backbone = find_backbone(given)
+    _lpips_network(backbone)
+    return backbone
+
+
+def load_lpips(given: str | None, device: torch.device) -> LPIPS | None:
+    """LPIPS, or None where its backbone cannot be had; a file that was given must be good.
+
+    Raises:
+        BackboneMissing: ``given`` is missing or is not AlexNet's weights.
+    """
+    try:
+        return LPIPS(find_backbone(given), device)
+    except BackboneMissing:
+        if given is not None:
+            raise
+        return None
+
+
+def _lpips_network(backbone: Path) -> torch.nn.Module:
+    import_torchvision()
+    import lpips
+
+    with warnings.catch_warnings():
+        # lpips asks torchvision for AlexNet by arguments that torchvision renamed in 0.13.
+        warnings.filterwarnings("ignore", "The parameter 'pretrained'", UserWarning)
+        warnings.filterwarnings("ignore", "Arguments other than a weight enum", UserWarning)
+        # pnet_rand builds the architecture without a download; its weights are replaced below.
+        network: torch.nn.Module = lpips.LPIPS(
+            net="alex", version="0.1", pnet_rand=True, verbose=False
+        )
+    try:
+        state = torch.load(backbone, map_location="cpu", weights_only=True)
+        slices: torch.nn.Module = network.get_submodule("net")
+        layers = {key.split(".", 1)[1]: key for key in slices.state_dict()}
+        chosen = {
+            layers[k.removeprefix("features.")]: v
+            for k, v in state.items()
+            if k.startswith("features.")
+        }
+        slices.load_state_dict(chosen, strict=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BackboneMissing(
+            f"LPIPS backbone {backbone}: not torchvision's AlexNet weights: {reason}"
+        ) from None
+    return network.eval().requires_grad_(False)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

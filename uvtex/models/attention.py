@@ -1,0 +1,145 @@
+"""Networks for pairs alone: no UV maps, no mesh, no camera. Correspondence is learnt by attention.
+
+As in Texformer (Xu and Loy 2021), every place of the atlas asks the picture by attention where it
+is seen. Attention's weights are taken for a flow (the mean of the places, each by its weight), and
+colours are sampled by it at full size, not blended out of tokens. The renderer asks the texture in
+the same way; which texel a pixel shows depends on the camera alone, so its keys are places and not
+colours, and the camera is a code of a few numbers that the predictor infers: too few to carry a
+livery past the texture.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uvtex.models.base import Predictor, Renderer
+from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.layers import block, scaled
+from uvtex.models.refiner import TextureRefiner, bounded
+
+CODE = 6
+"""Numbers that tell the renderer of the camera."""
+TOKENS = 32
+"""Most tokens along a side."""
+PLACES = 8
+
+
+def _centres(side: int) -> Tensor:
+    """Places of a grid's cells, x then y in [-1, 1]: [side * side, 2]."""
+    at = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def _waves(side: int, channels: int) -> Tensor:
+    """Sines and cosines of the places, [side * side, channels]: near places are alike."""
+    octaves = -(-channels // 4)
+    rates = torch.pi * 2.0 ** (torch.arange(octaves) * (4.0 / octaves) - 1)
+    phases = (_centres(side)[:, :, None] * rates).flatten(1)
+    return torch.cat([phases.sin(), phases.cos()], dim=1)[:, :channels]
+
+
+class CrossAttentionFlow(nn.Module):
+    """Each place of one grid asks the places of another where it is found.
+
+    Returns the flow [B, 2, n, n] in [-1, 1] and how spread the answer is, [B, 1, n, n], a variance
+    in the flow's units; both in float32 under autocast too: in bf16 places would be off by pixels,
+    and the variance, a small difference of two squares, would be rounding and less than 0.
+    """
+
+    centres: Tensor
+
+    def __init__(self, side: int, channels: int) -> None:
+        super().__init__()
+        self.side, self.channels = side, channels
+        self.query = nn.Parameter(_waves(side, channels))
+        self.sharpness = nn.Parameter(torch.zeros(()))
+        self.register_buffer("centres", _centres(side), persistent=False)
+
+    def forward(self, keys: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+        """``keys`` [B, n * n, C] of the places asked, ``change`` [B, C] added to every query."""
+        with torch.autocast(keys.device.type, enabled=False):
+            query = self.query + change.float()[:, None]
+            scores = query @ keys.float().transpose(1, 2)
+            weight = (scores * self.sharpness.exp() / self.channels**0.5).softmax(dim=2)
+            found = weight @ self.centres
+            variance = weight @ self.centres.square() - found.square()
+            spread = variance.sum(dim=2, keepdim=True).clamp_min(0)
+        both = torch.cat([found, spread], dim=2).transpose(1, 2)
+        both = both.reshape(-1, 3, self.side, self.side)
+        return both[:, :2], both[:, 2:]
+
+
+class AttentionPredictor(Predictor):
+    """View to texture by learnt correspondence; [B, 3, S, S] to [B, 3, S, S]."""
+
+    def __init__(self, size: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.side = min(size // 4, TOKENS)
+        c = scaled(64, width)
+        self.features = nn.Sequential(
+            block(3, c // 2), nn.AvgPool2d(2), block(c // 2, c), nn.AvgPool2d(2),
+            block(c, c), block(c, c, dilation=2), block(c, c, dilation=4),
+        )  # fmt: skip
+        self.place = nn.Parameter(_waves(self.side, c))
+        self.code = nn.Linear(c, CODE)
+        self.turn = nn.Linear(c, c)
+        self.asking = CrossAttentionFlow(self.side, c)
+        self.home = nn.Parameter(torch.zeros(1, PLACES, size, size))
+        self.mend = TextureRefiner(7 + PLACES, width)
+
+    def clip_gradients(self) -> None:
+        self.mend.clip_gradients()
+
+    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
+        features = F.adaptive_avg_pool2d(self.features(view), self.side)
+        tokens = features.flatten(2).transpose(1, 2)
+        about = tokens.mean(dim=1)
+        flow, spread = self.asking(tokens + self.place, self.turn(about))
+        size = list(view.shape[2:])
+        flow, spread = (
+            F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (flow, spread)
+        )
+        sampled = F.grid_sample(
+            view.float(), flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+        )
+        mean = sampled.mean(dim=(2, 3), keepdim=True)
+        home = self.home.expand(view.shape[0], -1, -1, -1)
+        known = torch.cat([sampled, spread, mean.expand_as(sampled), home], 1)
+        texture = bounded(sampled + self.mend(known).float())
+        code = torch.tanh(self.code(about)).float()
+        return texture, CameraEstimate(code, None, None, flow)
+
+
+class AttentionRenderer(Renderer):
+    """Texture to view by learnt correspondence, told the camera's code."""
+
+    def __init__(self, size: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.side = min(size // 4, TOKENS)
+        c = scaled(64, width)
+        self.place = nn.Parameter(_waves(self.side, c))
+        self.turn = nn.Sequential(nn.Linear(CODE, c), nn.ReLU(), nn.Linear(c, c * self.side**2))
+        self.asking = CrossAttentionFlow(self.side, c)
+        self.light = nn.Sequential(block(6 + PLACES, c), block(c, c), nn.Conv2d(c, 6, 3, padding=1))
+        self.frame = nn.Linear(CODE, PLACES * self.side**2)
+
+    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
+        if sight is None:
+            raise ValueError("the renderer must be told the camera's code")
+        batch, size = texture.shape[0], list(texture.shape[2:])
+        code = sight.scores.repeat(batch // sight.scores.shape[0], 1)
+        # Keys move with the camera and not with the paint: geometry knows no livery.
+        keys = self.place + self.turn(code).view(batch, self.side**2, -1)
+        flow, _ = self.asking(keys, keys.new_zeros(batch, keys.shape[2]))
+        flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
+        sampled = F.grid_sample(
+            texture.float(), flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+        )
+        frame = self.frame(code).view(batch, PLACES, self.side, self.side)
+        frame = F.interpolate(frame, size, mode="bilinear", align_corners=False)
+        lit = self.light(torch.cat([sampled, flow, sampled.mean(1, keepdim=True), frame], 1))
+        gain, added = lit.float().chunk(2, dim=1)
+        return bounded((sampled + 1) * 2 * torch.sigmoid(gain) + added - 1)

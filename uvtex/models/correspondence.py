@@ -1,0 +1,276 @@
+"""Networks that carry a view into the atlas by correspondence, over cameras that the set knows.
+
+No network in here moves pixels by convolution. The predictor finds which of the set's cameras took
+the view (CMR, Kanazawa et al. 2018, chooses among poses likewise), and how the picture lies in the
+frame; takes the light off by that camera's plate; samples the paint into the atlas by its exact
+flow; sharpens it until the plate shows the view again (Landweber 1951, the adjoint replaced by the
+normalised gather, as in SIRT, Gilbert 1972); lends unseen texels the colour of seen ones that are
+painted alike; and a small network in texture space mends the rest. The renderer is the plate's own
+formula and has nothing to learn, so that no code can be smuggled past it (Chu et al. 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uvtex.imaging.affine import inverse, transform, warp
+from uvtex.imaging.camera_bank import Aim, CameraBank, aim, painted, project
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
+from uvtex.models.base import Predictor, Renderer
+from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.layers import group_norm, scaled
+from uvtex.models.refiner import TextureRefiner, bounded
+
+SHARPENINGS = 4
+"""More gain nothing: docs/log.md, 2026-11-23."""
+DARK = 0.01
+"""Light on a white wall below which a pixel says nothing of its paint."""
+OTHER = 0.2
+"""How far a pixel's colour, in [-1, 1], may be from that of what no livery paints: a tenth of the
+range is more than noise and 8 bits make;"""
+WHOLE = 0.9
+"""and the share of the pixel that has to be of it to tell."""
+KNOWN = 28
+"""Channels of what is known of a texture before anything is learnt."""
+PLACES = 8
+"""Learnt channels that tell the mender where in the atlas it is."""
+POSE_SIZE = 32
+"""Pixels that the pose is told from: the silhouette shows at any size."""
+
+
+class Cameras(nn.Module):
+    """The set's :class:`CameraBank`, and what follows from it."""
+
+    flow: Tensor
+    seen: Tensor
+    paint: Tensor
+    falling: Tensor
+    reflected: Tensor
+    hits: Tensor
+    lender: Tensor
+    share: Tensor
+    doubt: Tensor
+    fixed: Tensor
+    weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
+    reach: Tensor  # [K, 1, S, S] the same of each texel
+    lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
+    footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
+    fixed_paint: Tensor  # [4, S, S] what no livery paints, linear, and 1; else 0
+    fixed_whole: Tensor  # bool [K, 1, S, S] pixels that show nothing else
+    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] how these look; not to be read elsewhere
+
+    def __init__(self, bank: CameraBank) -> None:
+        super().__init__()
+        for field in fields(bank):
+            # Sums round by how their numbers lie: a checkpoint's bank lies straight, so all do.
+            value = getattr(bank, field.name).clone(memory_format=torch.contiguous_format)
+            self.register_buffer(field.name, value)
+        light = self.falling.mean(dim=1, keepdim=True)
+        weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
+        reach = F.grid_sample(weight, self.flow.permute(0, 2, 3, 1), align_corners=False)
+        # These follow from the others: a checkpoint need not hold them.
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
+        self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("footprint", footprint(self.flow) * self.seen, persistent=False)
+        linear = linear_from_srgb((self.fixed[:3] + 1) / 2)
+        fixed_paint = torch.cat([linear, torch.ones_like(linear[:1])]) * self.fixed[3:]
+        self.register_buffer("fixed_paint", fixed_paint, persistent=False)
+        each = torch.arange(len(self.flow), device=self.flow.device)[:, None]
+        shown = torch.cat([project(fixed_paint[None], self.aim(camera)) for camera in each])
+        view = srgb_from_linear(self.falling * shown[:, :3] + self.reflected) * 2 - 1
+        self.register_buffer("fixed_view", view, persistent=False)
+        share = shown[:, 3:] * painted(self.paint, self.falling.shape[-1])
+        self.register_buffer("fixed_whole", share > WHOLE, persistent=False)
+
+    def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
+        """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
+        light = linear_from_srgb((view + 1) / 2) - self.reflected[camera]
+        paint = (light / self.falling[camera].clamp_min(2 * DARK)).clamp(0, 1.2)
+        return paint * (self.weight[camera] > 0)
+
+    def gather(self, paint: Tensor, camera: Tensor) -> Tensor:
+        """A picture's paint [B, 3, S, S] in the atlas, bright pixels before dark ones."""
+        grid = self.flow[camera].permute(0, 2, 3, 1)
+        bright = F.grid_sample(paint * self.weight[camera], grid, align_corners=False)
+        return bright / self.reach[camera]
+
+    def nearest(self, paint: Tensor, camera: Tensor) -> Tensor:
+        """The paint [B, 3, S, S] of the pixel that each texel lies in: mixed with no other's."""
+        grid = self.flow[camera].permute(0, 2, 3, 1)
+        return F.grid_sample(paint, grid, mode="nearest", align_corners=False)
+
+    def fixed_in(self, view: Tensor, camera: Tensor) -> Tensor:
+        """Which texels can be taken to be what no livery paints, by views in [-1, 1]: [B, 1, S, S].
+
+        All that the training liveries have alike, but for those in a pixel that shows nothing else
+        and yet looks otherwise, and their neighbours, of which such a pixel tells as well: a new
+        livery may paint what none has.
+        """
+        other = (view - self.fixed_view[camera]).abs().amax(dim=1, keepdim=True) > OTHER
+        other = other & self.fixed_whole[camera]
+        painted = self.nearest(other.float(), camera) * self.seen[camera]
+        return (self.fixed[3:] > 0) & (F.max_pool2d(painted, 3, stride=1, padding=1) == 0)
+
+    def aim(self, camera: Tensor) -> Aim:
+        """Which texels the pixels of each camera see."""
+        return aim(self.paint[camera], self.falling.shape[-1], self.flow.shape[-1])
+
+    def render(self, textures: Tensor, camera: Tensor) -> Tensor:
+        """Views of textures in [-1, 1]: [B, n, 3, S, S] each, n textures for each camera [B]."""
+        paint = linear_from_srgb(((textures.flatten(1, 2) + 1) / 2).clamp(0, 1))
+        shown = project(paint, self.aim(camera)).reshape(textures.shape)
+        radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
+        return srgb_from_linear(radiance) * 2 - 1
+
+    def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
+        """For every texel the colour that its lenders have, [B, 3, S, S]; 0 where it has none."""
+        flat = texture.flatten(2)
+        lent = torch.zeros_like(flat)
+        for m in range(self.lender.shape[1]):
+            index = self.lender[camera, m].flatten(1).long()
+            share = self.share[camera, m].flatten(1).to(flat.dtype)
+            lent = lent + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
+        return lent.view(texture.shape)
+
+
+def footprint(flow: Tensor) -> Tensor:
+    """How texels lie in the pixels that see them, for flows [K, 2, S, S]: [K, 8, S, S].
+
+    Sines and cosines of the place within a pixel, then by how many pixels it moves from texel to
+    texel, across and down, cut at 2. Whoever is to tell texels apart that share a pixel needs it.
+    """
+    pixels = (flow + 1) * (flow.shape[-1] / 2) - 0.5
+    phase = 2 * math.pi * pixels
+    across = F.pad(pixels[..., 2:] - pixels[..., :-2], (1, 1)) / 2
+    down = F.pad(pixels[..., 2:, :] - pixels[..., :-2, :], (0, 0, 1, 1)) / 2
+    moves = torch.cat([across, down], dim=1).clamp(-2, 2)
+    return torch.cat([phase.sin(), phase.cos(), moves], dim=1)
+
+
+class PoseFinder(nn.Module):
+    """[B, 3, S, S] -> logits over the cameras [B, K], and the pose in the frame [B, 2, 3].
+
+    Args:
+        moves: pictures may lie anyhow in the frame; else there is no pose to find.
+    """
+
+    still: Tensor  # [2, 3] the pose of a picture that was not moved
+
+    def __init__(self, cameras: int, width: float, moves: bool) -> None:
+        super().__init__()
+        c = [3, *(scaled(n, width) for n in (64, 128, 128))]
+        layers: list[nn.Module] = []
+        for i in range(3):
+            layers += [nn.Conv2d(c[i], c[i + 1], 4, stride=2, padding=1), group_norm(c[i + 1])]
+            layers += [nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.camera = nn.Linear(c[3] * 16, cameras)
+        self.pose = nn.Linear(c[3] * 16, 6) if moves else None
+        for parameter in () if self.pose is None else self.pose.parameters():
+            nn.init.zeros_(parameter)
+        # A buffer: made at each step it would be a transfer that a GPU's queue waits for.
+        self.register_buffer("still", torch.eye(2, 3), persistent=False)
+
+    def forward(self, view: Tensor) -> tuple[Tensor, Tensor | None]:
+        small = F.interpolate(view, (POSE_SIZE, POSE_SIZE), mode="bilinear", antialias=True)
+        features = self.features(small).flatten(1)
+        scores = self.camera(features).float()
+        if self.pose is None:
+            return scores, None
+        # Tenths: a step of the optimiser should move a picture by little.
+        pose = self.still + 0.1 * self.pose(features).float().reshape(-1, 2, 3)
+        return scores, pose
+
+
+class AtlasPredictor(Predictor):
+    """View to texture over known cameras.
+
+    Args:
+        bank: what the set says of its cameras.
+        width: scales the channels.
+        moves: views may be pictures of the cameras that were moved in the frame.
+    """
+
+    def __init__(self, bank: CameraBank, width: float = 1.0, moves: bool = False) -> None:
+        super().__init__()
+        self.cameras = Cameras(bank)
+        self.pose = PoseFinder(len(bank.flow), width, moves)
+        self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
+        self.mend = TextureRefiner(KNOWN + PLACES, width)
+
+    def estimate_camera(self, view: Tensor) -> CameraEstimate:
+        """Which camera took the views [B, 3, S, S], and where each texel is seen in them."""
+        scores, pose = self.pose(view)
+        camera = scores.argmax(dim=1)
+        flow = self.cameras.flow[camera]
+        return CameraEstimate(scores, camera, pose, flow if pose is None else transform(flow, pose))
+
+    def clip_gradients(self) -> None:
+        self.mend.clip_gradients()
+
+    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
+        sight = self.estimate_camera(view)
+        evidence = self._evidence(view, sight)
+        place = self.place.expand(view.shape[0], -1, -1, -1)
+        return bounded(evidence[:, :3] + self.mend(torch.cat([evidence, place], 1)).float()), sight
+
+    def _evidence(self, view: Tensor, sight: CameraEstimate) -> Tensor:
+        """What is known before anything is learnt, [B, KNOWN, S, S]; first a guess at the texture.
+        Nothing is trained through it."""
+        cameras, camera = self.cameras, sight.camera
+        assert camera is not None  # look() says it
+        with torch.autocast(view.device.type, enabled=False):
+            straight = view.detach().float()
+            if sight.pose is not None:
+                straight = warp(straight, sight.pose.detach())
+            paint = cameras.albedo(straight, camera)
+            nearest = cameras.nearest(paint, camera).clamp(0, 1)
+            first = cameras.gather(paint, camera).clamp(0, 1)
+            fixed = cameras.fixed_in(straight, camera)
+            sharp = torch.where(fixed, cameras.fixed_paint[:3], first)
+            shows = cameras.weight[camera] > 0
+            at = cameras.aim(camera)
+            for _ in range(SHARPENINGS):
+                miss = (paint - project(sharp, at)) * shows
+                sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
+                sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
+            nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
+            seen = cameras.seen[camera].float()
+            trusted = seen * cameras.reach[camera]
+            painted = trusted * ~fixed
+            area = painted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
+            mean = (sharp * painted).sum(dim=(2, 3), keepdim=True) / area
+            lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
+            base = torch.where(fixed, cameras.fixed[:3], sharp * seen + lent * (1 - seen))
+            density = torch.log1p(cameras.hits[camera]) / 3
+            known = [base, first * seen, lent, mean.expand_as(base), nearest * seen]
+            doubt = cameras.doubt[camera] * ~fixed
+            about = [seen, trusted, doubt, density, seen * density]
+        return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
+
+
+class PlateRenderer(Renderer):
+    """The exact renderer: a camera's plate dressed in the texture, moved as the view was."""
+
+    def __init__(self, cameras: Cameras) -> None:
+        super().__init__()
+        # Not a submodule: the predictor holds it, in the checkpoint too.
+        self._cameras = (cameras,)
+
+    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
+        if sight is None or sight.camera is None:
+            raise ValueError("the exact renderer must be told the camera")
+        views = sight.camera.shape[0]
+        with torch.autocast(texture.device.type, enabled=False):
+            several = texture.float().reshape(-1, views, *texture.shape[1:]).transpose(0, 1)
+            pictures = self._cameras[0].render(several, sight.camera)
+            if sight.pose is not None:
+                moved_back = warp(pictures.flatten(1, 2), inverse(sight.pose))
+                pictures = moved_back.reshape(pictures.shape)
+            return pictures.transpose(0, 1).flatten(0, 1)

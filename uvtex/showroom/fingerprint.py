@@ -1,0 +1,119 @@
+"""Settings as they stand beside a set: what files decide is in them by content, not by place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from uvtex.config import load_yaml, validate
+from uvtex.errors import ConfigError, DataError
+from uvtex.showroom import settings as poses
+from uvtex.showroom.liveries import files
+from uvtex.showroom.settings import CarSettings, ShowroomSettings
+
+PATH_SETTINGS = ("car.file", "livery_dir", "template")
+"""Keys that say where something lay; two sets that differ in them alone are the same."""
+
+
+def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
+    """``settings`` with hashes and counts filled in, and names in place of paths.
+
+    Raises:
+        ConfigError: settings that cannot go together.
+        DataError: a file cannot be read, or is not the one that a hash in ``settings`` asks for.
+    """
+    changed: dict[str, Any] = {}
+    if settings.car is not None:
+        changed["car"] = _sealed_car(settings.car)
+    if settings.livery_dir is not None:
+        folder = Path(settings.livery_dir)
+        liveries = files.find(folder)
+        found = files.digest(liveries)
+        _same(str(folder), settings.livery_sha256, found)
+        changed.update(livery_dir=_name(folder), livery_sha256=found, liveries=len(liveries))
+    if settings.template is not None:
+        changed.update(_sealed_template(settings))
+    if settings.poses is not None:
+        named = poses.named_poses(settings.poses)
+        found_problems = poses.pose_problems(named)
+        if found_problems:
+            raise ConfigError("\n".join(f"poses: {line}" for line in found_problems))
+        changed.update(poses=named, cameras=len(named))
+    return settings.model_copy(update=changed) if changed else settings
+
+
+def check_same(sealed: ShowroomSettings, path: Path) -> None:
+    """Whether the set beside ``path``, its settings' file, is the one of ``sealed``.
+
+    Raises:
+        DataError: it is another; says in what.
+    """
+    try:
+        there = validate(ShowroomSettings, load_yaml(path), where=str(path))
+    except ConfigError as error:
+        raise DataError(f"{error}; the folder is no set of this version, choose another") from None
+    wanted, found = _flat(sealed.model_dump()), _flat(there.model_dump())
+    other = [
+        f"{key} {_short(found.get(key))}, not {_short(wanted.get(key))}"
+        for key in dict.fromkeys([*wanted, *found])
+        if key not in PATH_SETTINGS and wanted.get(key) != found.get(key)
+    ]
+    if other:
+        raise DataError(
+            f"{path.parent}: was built with other settings ({'; '.join(other)}); "
+            "give another folder, or the settings it was built with"
+        )
+
+
+def _sealed_car(car: CarSettings) -> CarSettings:
+    path = Path(car.file)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
+    found = files.sha256(path)
+    _same(str(path), car.sha256, found)
+    return car.model_copy(update={"file": path.name, "sha256": found})
+
+
+def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
+    path = Path(settings.template or "")
+    if settings.livery_dir is not None:
+        raise ConfigError(
+            f"template: {path} is for procedural liveries; those in {settings.livery_dir} are "
+            "taken as they are"
+        )
+    if path.is_dir():
+        found = files.digest(files.find(path))
+    elif path.is_file():  # a pipe would be waited for
+        found = files.sha256(path)
+    else:
+        raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
+    _same(str(path), settings.template_sha256, found)
+    return {"template": _name(path), "template_sha256": found}
+
+
+def _same(what: str, wanted: str | None, found: str) -> None:
+    if wanted is not None and wanted != found:
+        raise DataError(
+            f"{what}: its SHA-256 is {found}, the settings ask for {wanted}; "
+            "bring the file back, or take the hash out of the settings"
+        )
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested mappings under dotted keys; what is None is left out, as in the file."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            out.update(_flat(value, f"{before}{key}."))
+        elif value is not None:
+            out[before + key] = value
+    return out
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

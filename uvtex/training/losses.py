@@ -1,0 +1,77 @@
+"""The four loss terms, all L1 on images in [-1, 1], and three that are no part of the schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvtex.data.batch import Pair
+from uvtex.metrics.similarity import ssim_alone_map
+from uvtex.models.forward import Outputs
+
+if TYPE_CHECKING:
+    from uvtex.models.camera_estimate import CameraEstimate
+
+
+def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+    """``sum(|x - y| * mask) / (sum(mask) * channels)``, a scalar; 0 where nothing is masked in.
+
+    Args:
+        x, y: [B, C, H, W].
+        mask: [B, 1, H, W] in [0, 1].
+    """
+    area = mask.sum() * x.shape[1]
+    return ((x - y).abs() * mask).sum() / area.clamp_min(1e-6)
+
+
+def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
+    """The four terms as scalars, by name, and ``render``: how far ``R(t)`` is from the view."""
+    return {
+        "cycle": (
+            masked_l1(out.view_a, pair.a, pair.mask_a) + masked_l1(out.view_b, pair.b, pair.mask_b)
+        )
+        / 2,
+        "uv": (out.texture_true - pair.texture).abs().mean(),
+        "direct": (
+            (out.texture_a - pair.texture).abs().mean()
+            + (out.texture_b - pair.texture).abs().mean()
+        )
+        / 2,
+        "cross": (out.texture_a - out.texture_b).abs().mean(),
+        "render": (
+            masked_l1(out.true_a, pair.a, pair.mask_a) + masked_l1(out.true_b, pair.b, pair.mask_b)
+        )
+        / 2,
+    }
+
+
+def dissimilarity(pair: Pair, out: Outputs) -> Tensor:
+    """``1 - SSIM`` of U(a) and of U(b) with the true texture, their mean, a scalar in [0, 2]."""
+    textures = torch.cat([out.texture_a, out.texture_b])
+    everywhere = torch.ones_like(textures[:, :1])
+    true = torch.cat([pair.texture, pair.texture])
+    return 1 - ssim_alone_map(textures, true, everywhere).mean()
+
+
+def flow(sight: CameraEstimate, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
+    """What the plates know of a view against what was found out: cross-entropy of the camera, and
+    L1 of the flow [B, 2, S, S] inside ``seen`` [B, 1, S, S], a scalar.
+
+    Views that were taken for another camera's have no flow worth comparing.
+
+    Raises:
+        ValueError: ``sight`` names no camera: the predictor knows none.
+    """
+    if sight.camera is None:
+        raise ValueError("a predictor that knows no cameras cannot be told of them")
+    right = (sight.camera == camera).view(-1, 1, 1, 1)
+    return F.cross_entropy(sight.scores, camera) + masked_l1(sight.flow, true, seen * right)
+
+
+def total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """The weighted sum of those ``values`` that have a weight."""
+    parts = [weights[name] * value for name, value in values.items() if name in weights]
+    return sum(parts[1:], start=parts[0])
