@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,26 +17,10 @@ from benchmarks.pair_store import Plain
 from uvtex.config import TrainConfig
 from uvtex.data import manifest, splits
 from uvtex.data.batch import Pair
-from uvtex.models import UNet
 from uvtex.models.forward import Outputs
+from uvtex.models.poc05.networks import ConvRenderer, UNet
 from uvtex.training.losses import terms, total
 from uvtex.training.schedule import weights
-
-
-class PlainRenderer(nn.Module):
-    """:class:`uvtex.models.ConvRenderer` layer by layer, as torch has them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        channels, sizes = (3, 64, 64, 128, 128, 64, 3), (7, 5, 3, 3, 3, 3)
-        layers: list[nn.Module] = []
-        for i, size in enumerate(sizes):
-            layers += [nn.Conv2d(*channels[i : i + 2], size, padding=size // 2), nn.ReLU()]
-        layers[-1] = nn.Tanh()
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, texture: torch.Tensor) -> Any:
-        return self.layers(texture)
 
 
 def separate(predictor: nn.Module, renderer: nn.Module, pair: Pair) -> Outputs:
@@ -60,7 +43,7 @@ class Reference:
         self._batches = self._forever()
         self._device = torch.device(config.device)
         torch.manual_seed(config.seed)
-        self.predictor, self.renderer = (n.to(self._device) for n in (UNet(), PlainRenderer()))
+        self.predictor, self.renderer = (n.to(self._device) for n in (UNet(), ConvRenderer()))
         self._optimizers = [
             torch.optim.Adam(n.parameters(), lr=config.lr, betas=(config.beta1, config.beta2))
             for n in (self.predictor, self.renderer)

@@ -273,9 +273,7 @@ def matrix_peak(device: str, side: int = 8192, repeats: int = 20) -> float:
 @SIZE
 @BATCH
 @DEVICE
-@click.option(
-    "--threads", type=int, default=1, help="What more of them share out shows as one line."
-)
+@THREADS
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32")
 @click.option("--steps", type=int, default=3)
 @click.option("--rows", type=int, default=20)

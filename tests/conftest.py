@@ -9,7 +9,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests' worth of threads on two cores is slower
 
 import pytest
-import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -60,11 +59,3 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     lpips.find_backbone.cache_clear()
     yield
     lpips.find_backbone.cache_clear()
-
-
-@pytest.fixture
-def threads_put_back() -> Iterator[None]:
-    """For a test that changes how many threads torch has."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.camera_estimate import CameraEstimate
 from uvtex.models.layers import scaled
-from uvtex.models.poc05.threads import apart
-from uvtex.models.poc05.winograd import ConvReLU
 
 
 class UNet(Predictor):
@@ -85,10 +83,11 @@ class ConvRenderer(Renderer):
         channels = [3, *(scaled(n, width) for n in (64, 64, 128, 128, 64)), 3]
         layers: list[nn.Module] = []
         for i, size in enumerate(sizes[:-1]):
-            # Identity: checkpoints number the layers with ReLU a layer of its own.
-            layers += [ConvReLU(channels[i], channels[i + 1], size), nn.Identity()]
+            convolution = nn.Conv2d(channels[i], channels[i + 1], size, padding=size // 2)
+            layers += [convolution, nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(channels[-2], 3, sizes[-1], padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
-        return apart(self.layers, texture)
+        out: Tensor = self.layers(texture)
+        return out
