@@ -1,9 +1,9 @@
 # `make demo` and `make test` make the environment in .venv if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := uvtex sweep benchmarks tests
+CODE := uvtex sweep benchmarks docs tests
 
-.PHONY: demo test lint constraints
+.PHONY: demo test lint docs constraints
 demo: .venv/installed
 	$(BIN)/sweep run configs/quickstart.yaml
 
@@ -16,6 +16,10 @@ lint: .venv/installed
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The reference pages: commands, settings, study file, metrics.
+docs: .venv/installed
+	$(BIN)/python -m docs.generate
 
 # The versions that this project was tested with; a user's own `pip install -e .` does not read them.
 constraints: .venv/installed
