@@ -27,7 +27,9 @@ class Ramp(Settings):
     """A weight's start and end value; without an end it stays. YAML may give a bare number."""
 
     start: float = Field(ge=0)
+    """The weight in the first epoch."""
     end: float | None = Field(default=None, ge=0)
+    """The weight in the last epoch. None: the weight stays at ``start``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -39,12 +41,18 @@ class Schedule(Settings):
     """What is searched: the four weights over the epochs, and the learning rate's T_max."""
 
     cycle: Ramp = Ramp(start=0.30)
+    """Weight of the cycle term: ``R(U(v))`` against the view, inside the mask."""
     uv: Ramp = Ramp(start=0.25)
+    """Weight of the uv term: ``U(R(t))`` against the true texture."""
     direct: Ramp = Ramp(start=0.30)
+    """Weight of the direct term: ``U(v)`` against the true texture."""
     cross: Ramp = Ramp(start=0.15)
+    """Weight of the cross term: ``U(a)`` against ``U(b)``, two views of one livery."""
     lr_scheduler: Literal["none", "cosine"] = "none"
+    """``none`` keeps the learning rate. ``cosine`` lets it fall by half a cosine wave, as torch's
+    CosineAnnealingLR does."""
     lr_scheduler_tmax: int | None = Field(default=None, ge=1)
-    """Epochs to the learning rate's lowest point; None means the run's epochs."""
+    """T_max, in epochs: the learning rate is 0 then. None: the run's number of epochs."""
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Schedule:
@@ -71,69 +79,85 @@ class Augment(Settings):
     """
 
     livery: float = Field(default=0.0, ge=0, le=1)
-    """Share of the samples whose livery gets other colours, its texture with both views; in sets
-    with plates, which say what the car then looks like."""
+    """Share of the samples whose livery is recoloured, in the texture and in both views. This needs
+    a set with plates."""
     colour: float = Field(default=0.0, ge=0, le=1)
-    """Brightness, contrast and saturation, each times 1 +- this."""
+    """Brightness, contrast and saturation are multiplied by factors between 1 - x and 1 + x."""
     affine: float = Field(default=0.0, ge=0, le=0.25)
-    """Turn by +- this many radians, size times 1 +- this, shift by +- this share of half the
-    picture's side."""
+    """Rotation by up to x radians, scaling by factors between 1 - x and 1 + x, shift by up to x
+    times half the picture's side."""
     perspective: float = Field(default=0.0, ge=0, le=0.2)
-    """Tilt: a picture's far edge shrinks, and its near one grows, by up to this share."""
+    """Tilt: one edge of the picture shrinks and the opposite edge grows by up to this share."""
     background: float = Field(default=0.0, ge=0, le=1)
-    """What the mask leaves out goes up to this share of the way to a plain colour, in the views by
-    which a predictor learns to tell the camera; nothing else is trained before such backgrounds."""
+    """The background moves up to this share of the way to a plain colour. Only the estimate of the
+    camera is trained on such views."""
     noise: float = Field(default=0.0, ge=0, le=1)
-    """Standard deviation of Gaussian noise; 1 is the range from black to white."""
+    """Standard deviation of Gaussian noise. 1 is the range from black to white."""
     blur: float = Field(default=0.0, ge=0, le=8)
-    """Standard deviation of a Gaussian blur, pixels."""
+    """Standard deviation of a Gaussian blur, in pixels."""
 
 
 class TrainConfig(Settings):
     """Everything that decides a run's figures, but for the data set itself."""
 
     preset: Literal["poc05", "atlas"] = "poc05"
+    """The networks and the training choices: ``poc05`` is the original, ``atlas`` samples the view
+    by correspondence."""
     width: float = Field(default=1.0, gt=0, le=4)
-    """Scales every hidden layer's channels."""
+    """Factor on the number of channels of every hidden layer."""
     image_size: int = Field(default=256, ge=32, le=2048, multiple_of=16)
+    """Side of views and textures, in pixels. A multiple of 16."""
     epochs: int = Field(default=40, ge=1)
+    """Number of epochs."""
     batch_size: int = Field(default=6, ge=1)
+    """Samples a training step. A sample is a pair of views of one livery."""
     lr: float = Field(default=2e-4, gt=0)
+    """Learning rate of both Adam optimisers in the first epoch."""
     beta1: float = Field(default=0.5, ge=0, lt=1)
-    """Adam's decay of the gradients' mean."""
+    """Adam's decay of the mean of the gradients."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
-    """Adam's decay of the gradients' squares."""
+    """Adam's decay of the mean of the squared gradients."""
     schedule: Schedule = Schedule()
+    """The weights of the four loss terms over the epochs, and the learning rate's course."""
     w_flow: float = Field(default=0.0, ge=0)
-    """Weight of the supervision of camera and flow by the set's UV maps; constant."""
+    """Weight of the supervision of camera and flow by the set's UV maps. It is constant."""
     w_render: float = Field(default=0.0, ge=0)
-    """Weight of ``|R(t) - v|``, which trains the renderer on textures that are no code; constant.
-
-    It matters where the renderer learns: preset ``poc05``, and ``atlas`` on sets without UV maps.
-    Where the set has them ``atlas`` renders exactly, and the term is a figure and nothing more."""
+    """Weight of ``|R(t) - v|``, the renderer's own term. It is constant. It matters where the
+    renderer learns: preset ``poc05``, and ``atlas`` on sets without UV maps. With UV maps ``atlas``
+    renders exactly, and the term is only reported."""
     w_ssim: float = Field(default=0.0, ge=0)
-    """Weight of ``1 - SSIM(U(v), t)``, mean over both views; constant. L1 alone is content with
-    what is flat where it is in doubt (Zhao et al. 2017)."""
+    """Weight of ``1 - SSIM(U(v), t)``, the mean over both views. It is constant. L1 alone favours
+    flat textures where the network is uncertain (Zhao et al. 2017)."""
     texture_noise: float = Field(default=0.0, ge=0, le=1)
-    """Standard deviation of the noise on ``U(v)`` before it is rendered, in training; 1 is the
-    range from black to white. It washes out codes."""
+    """Standard deviation of the noise that training adds to ``U(v)`` before it is rendered. 1 is
+    the range from black to white. The noise destroys information that the predictor hides in the
+    texture."""
     augment: Augment = Augment()
-    """Changes of the training views; validation never sees any."""
+    """Augmentation of the training views. Validation views are never augmented."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the liveries (or of the samples) that are held out for validation."""
     split_by: Literal["livery", "sample"] = "livery"
+    """``livery``: all views of a livery are on one side of the split. ``sample``: the original's
+    split, which leaks liveries."""
     split_seed: int = Field(default=0, ge=0)
-    """Apart from ``seed``: all seeds of a schedule are judged on the same liveries."""
+    """Seed of the split. It is independent of ``seed``, so that runs with several seeds are
+    validated on the same liveries."""
     seed: int = Field(default=0, ge=0)
+    """Seed of weights, data order and augmentation."""
     device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1`` and so on. ``auto``: a GPU if there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Of the networks' arithmetic; weights, optimisers, losses and metrics are float32 always."""
+    """Arithmetic of the networks. ``auto``: bf16 on CUDA, float32 on a CPU. Weights, optimisers,
+    losses and metrics are always float32."""
     checkpoint_name: str = Field(default="best", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run's folder and of its best checkpoint."""
     checkpoint_every: int = Field(default=0, ge=0)
-    """Keep ``NAME_epochNNN`` every so many epochs; 0 keeps none but the best and the last."""
+    """Keep ``NAME_epochNNN`` every so many epochs. 0: keep only the best and the last."""
     thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
-    """The best checkpoint is the one with the best margin over these."""
+    """The thresholds. The best checkpoint is the one with the largest margin over them."""
     lpips_backbone: str | None = None
-    """File with torchvision's AlexNet ImageNet weights; None: torch's hub cache or a download."""
+    """File with torchvision's AlexNet ImageNet weights. None: torch's hub cache, else a
+    download."""
 
 
 _ATLAS_AUGMENT = {"livery": 1.0, "background": 1.0}

@@ -26,11 +26,17 @@ class NamedSchedule(Settings):
     """A schedule that fits a run of any length: ``tmax`` is T_max in parts of the run's epochs."""
 
     cycle: Ramp = Schedule().cycle
+    """Weight of the cycle term: a number, or ``start`` and ``end``."""
     uv: Ramp = Schedule().uv
+    """Weight of the uv term."""
     direct: Ramp = Schedule().direct
+    """Weight of the direct term."""
     cross: Ramp = Schedule().cross
+    """Weight of the cross term."""
     lr_scheduler: Scheduler = "none"
+    """``none`` or ``cosine``."""
     tmax: float = Field(default=1.0, gt=0)
+    """T_max as a share of the run's epochs: 1 means the learning rate is 0 in the last epoch."""
 
     @model_validator(mode="after")
     def _weighs_something(self) -> NamedSchedule:
@@ -42,24 +48,29 @@ class DataSettings(Settings):
     """The data set; with ``showroom`` it is rendered first if the folder holds none."""
 
     path: Path
-    """Relative to where the command is run, as is ``store``."""
+    """Folder of the data set, relative to the folder that the command runs in."""
     showroom: dict[str, Any] | None = None
-    """Settings of :class:`uvtex.showroom.settings.ShowroomSettings`, all of them."""
+    """Settings of a showroom set. If the folder holds no set, this one is rendered first."""
 
 
 class Stages(Settings):
     """Epochs of the two stages of a trial's life."""
 
     probe: int = Field(default=20, ge=1)
+    """Number of epochs of a probe."""
     full: int = Field(default=40, ge=1)
+    """Number of epochs of a full run."""
 
 
 class Range(Settings):
     """A closed interval to search; ``log`` for what matters by ratio, as weights do under Adam."""
 
     low: float = Field(ge=0)
+    """Smallest value that may be chosen."""
     high: float
+    """Largest value that may be chosen."""
     log: bool = False
+    """Search the logarithm of the value."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
@@ -74,9 +85,13 @@ class Weights(Settings):
     """The range of each term's weight, the same for start and end."""
 
     cycle: Range = Range(low=0.0, high=1.0)
+    """Range of the cycle term's weight, at start and end."""
     uv: Range = Range(low=0.0, high=1.0)
+    """Range of the uv term's weight, at start and end."""
     direct: Range = Range(low=0.05, high=1.0)
+    """Range of the direct term's weight, at start and end."""
     cross: Range = Range(low=0.0, high=1.0)
+    """Range of the cross term's weight, at start and end."""
 
     @model_validator(mode="after")
     def _never_all_zero(self) -> Weights:
@@ -89,25 +104,28 @@ class Search(Settings):
     """What the sampler may choose, and what is tried before it chooses."""
 
     seed: int = Field(default=0, ge=0)
+    """Seed of the sampler."""
     startup_trials: int = Field(default=10, ge=0)
-    """Random trials before TPE models anything; the queued ones count."""
+    """Number of random trials before the TPE sampler uses its model. Queued trials count."""
     weights: Weights = Weights()
+    """Ranges of the loss terms' weights."""
     lr: Range | None = None
-    """Of the learning rate that a run starts with; None: as the train settings say."""
+    """Range of the learning rate in the first epoch. None: the rate of the train settings."""
     w_flow: Range | None = None
-    """Of the weight of the flow supervision; None: as the train settings say."""
+    """Range of the weight ``w_flow``. None: the weight of the train settings."""
     w_render: Range | None = None
-    """Of the weight of the renderer's own term; None: as the train settings say. It changes nothing
-    where preset ``atlas`` meets a set with UV maps: that renderer is exact."""
+    """Range of the weight ``w_render``. None: the weight of the train settings. Where preset
+    ``atlas`` trains on a set with UV maps, this weight has no effect."""
     w_ssim: Range | None = None
-    """Of the weight of the textures' SSIM; None: as the train settings say."""
+    """Range of the weight ``w_ssim``. None: the weight of the train settings."""
     tmax: Range = Range(low=0.5, high=2.0)
-    """T_max in parts of a run's epochs."""
+    """Range of T_max, as a share of the run's epochs."""
     lr_schedulers: tuple[Scheduler, ...] = Field(default=("none", "cosine"), min_length=1)
+    """Learning-rate schedulers that may be chosen."""
     queue: tuple[str, ...] = ()
     """Names of schedules to try first, in this order."""
     schedules: dict[str, NamedSchedule] = Field(default_factory=dict)
-    """In a study file: the path of a schedules file, relative to the study file."""
+    """In a study file: the path of a file of named schedules, relative to the study file."""
 
     @field_validator("lr")
     @classmethod
@@ -121,35 +139,44 @@ class Pruning(Settings):
     """When a probe is stopped early; see :mod:`sweep.decisions.pruning`."""
 
     enabled: bool = True
+    """Whether probes may be stopped early."""
     warmup_epochs: int = Field(default=5, ge=3)
-    """Epochs that every probe gets; three points are the least a fit with scatter needs."""
+    """Number of epochs that every probe gets. The fit of a learning curve needs three."""
     allowance: float = Field(default=1.64, ge=0)
-    """How many standard deviations better than forecast a run may still turn out."""
+    """How many standard deviations above its forecast a run is still given credit for."""
     spare: tuple[str, ...] = ()
-    """Schedule names that are never pruned, so that their figures are measured in full."""
+    """Names of schedules that are never pruned, so that their figures are measured in full."""
 
 
 class StudyConfig(Settings):
     """One study, resolved: self-contained, and what ``study.yaml`` in its folder holds."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the study: letters, digits, ``.``, ``_`` and ``-``."""
     data: DataSettings
+    """The data set."""
     train: dict[str, Any] = Field(default_factory=dict)
-    """Settings of :class:`uvtex.config.TrainConfig` but for those the study decides."""
+    """Settings of a training run, without those that the study decides."""
     stages: Stages = Stages()
+    """Number of epochs of probes and full runs."""
     thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
+    """A run passes if its figures meet all of these."""
     trials: int = Field(default=30, ge=1)
-    """Probes in total, those of earlier runs of the command among them."""
+    """Number of probes in all. Probes of earlier runs of the command count."""
     hours: float | None = Field(default=None, gt=0)
-    """Budget of one run of the command; None is no limit."""
+    """Time budget of one run of the command, in hours. None: no limit."""
     workers: int | None = Field(default=None, ge=1)
-    """Worker processes; None is one a GPU, or one on a machine without."""
+    """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
     search: Search = Search()
+    """What is searched."""
     pruning: Pruning = Pruning()
+    """When probes are stopped early."""
     grids: int = Field(default=12, ge=0)
-    """Sample grids drawn at the end of a run that was not pruned."""
+    """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: Path = DEFAULT_STORE
+    """Folder of the studies, Optuna's storage and MLflow's store."""
     tracking_uri: str = tracking_uri(DEFAULT_STORE)
+    """MLflow's tracking store: a database in ``store``, or a server."""
 
     @property
     def paths(self) -> StudyFolder:

@@ -149,7 +149,12 @@ def _drawn(drawn: list[Drawn]) -> Iterator[str]:
     default=DEFAULTS.val_split,
     help="Part that validates.",
 )
-@click.option("--split-seed", type=click.IntRange(min=0), default=DEFAULTS.split_seed)
+@click.option(
+    "--split-seed",
+    type=click.IntRange(min=0),
+    default=DEFAULTS.split_seed,
+    help="Seed of the split.",
+)
 @JSON
 def report_(
     folder: Path, html: Path | None, split_by: str, val_split: float, split_seed: int, as_json: bool

@@ -22,16 +22,20 @@ class CarSettings(Settings):
     """A car of one's own: which file, and how to read it."""
 
     file: str
-    """OBJ or GLB. Only its name is kept with the set; what it holds is known by ``sha256``."""
+    """An OBJ or GLB file. The set keeps its name and recognises its content by ``sha256``."""
     sha256: str | None = None
-    """Of the file, hexadecimal; filled in by the build, and checked by it where given."""
+    """SHA-256 of the file, in hexadecimal. The build fills it in, and checks it where it is
+    given."""
     paint_material: str | None = None
-    """The material that carries the livery; None: found by name, or by its share of the atlas."""
+    """The material that carries the livery. None: it is found by its name, or by its share of the
+    texture."""
     up: Literal["auto", "y", "z"] = "auto"
+    """The axis that points up in the file. ``auto``: it is estimated."""
     nose: Literal["auto"] | Axis = "auto"
-    """Where the nose points in the file; auto: along the car's length, to its lower end."""
+    """The axis that the nose points along in the file. ``auto``: along the car's length, towards
+    its lower end."""
     unwrap: bool = False
-    """Replace the paint's UVs by an unwrap made here."""
+    """Replace the paint's UVs by a new unwrap."""
 
 
 class Pose(Settings):
@@ -53,31 +57,33 @@ class ShowroomSettings(Settings):
     """Everything that decides the files of a showroom data set."""
 
     size: int = Field(default=256, ge=16, le=2048)
-    """Side of a view, pixels."""
+    """Side of a view, in pixels."""
     texture_size: int = Field(default=256, ge=16, le=4096)
-    """Side of a livery's texture, texels."""
+    """Side of a texture, in texels."""
     cameras: int = Field(default=16, ge=1, le=999)
-    """Cameras around the car; with ``poses``, their number."""
+    """Number of cameras around the car. With ``poses``: the number of poses."""
     liveries: int = Field(default=64, ge=1, le=99_999)
-    """Procedural liveries; with ``livery_dir``, the pictures in it."""
+    """Number of procedural liveries. With ``livery_dir``: the number of pictures in it."""
     samples: int = Field(default=64, ge=1, le=65_536)
-    """Paths a pixel, for each of a camera's two renders."""
+    """Paths traced a pixel, in each of a camera's two renders."""
     supersample: int = Field(default=3, ge=1, le=8)
-    """The UV map has so many samples a pixel along each side."""
+    """Samples of the UV map along each side of a pixel."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of the procedural liveries and of the path tracer."""
     car: CarSettings | None = None
-    """None: the built-in car."""
+    """Your own car. None: the built-in car."""
     livery_dir: str | None = Field(default=None, min_length=1)
-    """Folder of textures; only its name is kept with the set."""
+    """Folder of your own liveries. The set keeps only its name."""
     livery_sha256: str | None = None
-    """Of the names and contents in ``livery_dir``; filled in by the build."""
+    """SHA-256 of the names and contents in ``livery_dir``. The build fills it in."""
     template: str | None = Field(default=None, min_length=1)
-    """What no livery paints, laid over the procedural ones: a picture that is transparent where
-    liveries are painted, or a folder of liveries; only its name is kept with the set."""
+    """The constant texels of the car's texture, laid over the procedural liveries: a picture that
+    is transparent where liveries are painted, or a folder of liveries. The set keeps only its
+    name."""
     template_sha256: str | None = None
-    """Of the file, or of the folder as ``livery_sha256`` is; filled in by the build."""
+    """SHA-256 of the template. The build fills it in."""
     poses: tuple[Pose, ...] | None = Field(default=None, min_length=1, max_length=999)
-    """None: ``cameras`` of them all around the car."""
+    """Poses of the cameras. None: ``cameras`` of them all around the car."""
     views: Literal[False] | None = None
     """False: plates and textures only, from which views are composed when they are read; so the
     set takes disk for cameras plus liveries, not for cameras times liveries."""
