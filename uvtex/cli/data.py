@@ -108,10 +108,11 @@ def _import_lines(report: ImportReport) -> Iterator[str]:
 )
 @JSON
 def masks_(folder: Path, out: Path, method: Any, as_json: bool) -> None:
-    """Draw a mask of every view of the data set DATA into the new folder OUT, for you to check.
+    """Draw a mask of every view of the data set DATA into OUT, for you to check.
 
-    DATA is not changed. OUT/sheet.png is the overview. Where DATA has masks, the command prints how
-    well each method agrees with them, as intersection over union (IoU; 1 is equal).
+    OUT must not exist. DATA is not changed. OUT/sheet.png is the overview. Where DATA has masks,
+    the command prints how well each method agrees with them, as intersection over union (IoU; 1 is
+    equal).
 
     \b
     Methods:
@@ -173,7 +174,7 @@ def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
 def report_(
     folder: Path, html: Path | None, split_by: str, val_split: float, split_seed: int, as_json: bool
 ) -> None:
-    """Report what the data set DATA holds, what is broken or odd, and what its split leaks.
+    """Report the contents, faults and leaks of the data set DATA.
 
     A leak is a livery, or a near-duplicate of a picture, on both sides of the split.
 

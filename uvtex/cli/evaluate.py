@@ -25,7 +25,7 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 @click.command()
 @click.argument("checkpoints", nargs=-1, required=True)
-@click.option("--data", type=PATH, required=True, help="Folder of the data set; required.")
+@click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option(
     "--against",
     metavar="CHECKPOINT",

@@ -11,11 +11,11 @@ from uvtex.console import PATH
 
 @click.command()
 @click.argument("checkpoint")
-@click.option("--data", type=PATH, required=True, help="Folder of the data set; required.")
-@click.option("--out", type=PATH, required=True, help="Folder for the grids; required.")
+@click.option("--data", type=PATH, required=True, help="Folder of the data set.")
+@click.option("--out", type=PATH, required=True, help="Folder for the grids.")
 @click.option("--count", type=click.IntRange(min=1), default=12, help="Number of grids to write.")
 def grid(checkpoint: str, data: Path, out: Path, count: int) -> None:
-    """Write labelled grids of validation views: input, prediction and truth side by side.
+    """Write pictures of validation views with input, prediction and truth side by side.
 
     CHECKPOINT is a file, or models:/uvtex@champion for the registered one.
 

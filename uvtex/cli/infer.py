@@ -20,12 +20,12 @@ LARGEST = 16384
 @click.command()
 @click.argument("checkpoint")
 @click.argument("photos", nargs=-1, required=True, type=PATH)
-@click.option("--out", type=PATH, required=True, help="Folder for the results; required.")
+@click.option("--out", type=PATH, required=True, help="Folder for the results.")
 @click.option(
     "--mask",
     type=click.Path(path_type=Path, exists=True),
-    help="Mask picture, white where the car is; or a folder of masks named like the photos. "
-    "By default the mask is guessed.",
+    help="Mask picture, white where the car is, or a folder of masks named like the photos; by "
+    "default the mask is the photo's transparency, else a guess.",
 )
 @click.option(
     "--whole", is_flag=True, help="Show the network the whole photo instead of cropping to the car."

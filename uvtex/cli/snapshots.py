@@ -29,7 +29,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done
 
 @click.group()
 def snapshots() -> None:
-    """List, prune and archive the checkpoints of runs, and import those of the original project.
+    """List, prune, archive and import checkpoints.
 
     \b
     Example:
@@ -43,7 +43,7 @@ def snapshots() -> None:
 @KEEP_EVERY
 @JSON
 def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
-    """List the checkpoints of RUNS: epoch, metrics, bytes, and why `prune` would keep each.
+    """List the checkpoints of RUNS, with metrics and whether `prune` keeps them.
 
     A run is a folder with checkpoints, or the name of a run in runs/.
 

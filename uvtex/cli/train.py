@@ -86,7 +86,13 @@ def _train_flags(command: Any) -> Any:
         _flag("--w-ssim", float, "Weight of the loss term 1 - SSIM of predicted and true texture"),
         _flag("--checkpoint-name", str, "Name of the run's folder in runs/ and of its checkpoints"),
         _flag("--checkpoint-every", int, "Keep NAME_epochNNN every so many epochs (0: never)"),
-        _flag("--preset", str, "Networks to train: poc05 (the original) or atlas"),
+        click.option(
+            "--preset",
+            help=with_default(
+                "Networks to train: poc05 (the original) or atlas (sharper textures)",
+                DEFAULTS.preset,
+            ),
+        ),
         _flag("--width", float, "Factor on the channels of all hidden layers"),
         _flag(
             "--precision",
@@ -103,7 +109,10 @@ def _train_flags(command: Any) -> Any:
 @click.argument("data", type=PATH)
 @_train_flags
 @click.option(
-    "--config", "file", type=PATH, help="YAML file of settings; flags override its values."
+    "--config",
+    "file",
+    type=PATH,
+    help="YAML file of settings; none by default. Flags override its values.",
 )
 @DEVICE
 @click.option("--resume", is_flag=True, help="Continue the run of this name from its last epoch.")
