@@ -26,8 +26,8 @@ class DivergenceError(UvtexError):
 
 
 class OutOfMemory(UvtexError):
-    """The memory is full. The message has picture size, batch size and device, and what to lower."""
+    """Memory is full. The message has picture size, batch size and device, and what to lower."""
 
 
 class BackboneMissing(UvtexError):
-    """LPIPS needs its ImageNet backbone, which is missing. The message says where to put the file."""
+    """The ImageNet backbone of LPIPS is missing. The message says where to put the file."""
