@@ -1,13 +1,15 @@
-"""Each suspicion about the plateau, put to the test: one thing changed at a time, three seeds.
+"""Ablations: trains each preset with one setting changed at a time, over several seeds.
 
     python -m benchmarks.ablations data/quickstart --epochs 8 --jobs 2
 
-The set is one that `uvtex showroom build` made. All runs share data, size, width, learning rate and
-epochs; those of one line differ in the seed of weights and order alone. A figure is that of the
-epoch with the best SSIM(UV), but for the last two columns: SSIM(UV) had the epoch been chosen by
-the lowest `total`, and that of the last epoch. Figures are of held-out liveries, unless the line
-says `by sample`. `pairs alone` trains without the cameras and is measured with them, as the rest.
-A run that diverges is counted and left out. Each line is printed once its runs are done.
+The data set must come from `uvtex showroom build`. All runs share data, image size, width, learning
+rate and epochs. Runs of one table row differ only in the seed of initial weights and data order.
+
+Each row has the mean and the standard deviation over seeds, measured at the epoch with the best
+SSIM(UV). The last two columns have SSIM(UV) at the epoch with the lowest `total`, and at the last
+epoch. Metrics are of held-out liveries, except in the row `split by sample`. Row `pairs alone`
+trains without cameras and UV maps, and is measured with them like all others. A run that diverges
+is counted and left out of the mean. A row is printed as soon as its runs are finished.
 """
 
 from __future__ import annotations
@@ -55,25 +57,28 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's validation figures."""
+    """Validation metrics of one run."""
 
     best: dict[str, float]
-    """Those of the epoch with the best SSIM(UV)."""
+    """Metrics of the epoch with the best SSIM(UV)."""
     epochs: list[dict[str, float]]
+    """Metrics of every epoch."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: the set it trains on, and the one that its best epoch is measured on."""
+    """One run to make."""
 
     data: Path
+    """Data set to train on."""
     whole: Path
+    """Data set on which the best epoch is measured."""
     values: dict[str, Any]
     seed: int
 
 
 def run(job: Job) -> Curve | None:
-    """What came of one run; None if it diverged."""
+    """Trains one run; None if it diverged."""
     import torch
 
     from uvtex.config import resolve
@@ -95,7 +100,7 @@ def run(job: Job) -> Curve | None:
             return None
         best = max(epochs, key=lambda val: val["ssim_uv"])
         if job.whole != job.data:
-            # The split is by livery, and no texture changed: the same views are held out.
+            # Both sets have the same liveries, so the split holds out the same views.
             store = PairStore.open(job.whole, config)
             chosen = checkpoint.load(trainer.best_checkpoint)
             networks = (n.to(store.device) for n in (chosen.predictor, chosen.renderer))
@@ -105,7 +110,7 @@ def run(job: Job) -> Curve | None:
 
 
 def pairs_alone(data: Path, folder: Path) -> Path:
-    """The set as photo pairs: views, textures and masks, and nothing of the cameras."""
+    """Copies the data set to ``folder`` without cameras, UV maps and plates."""
     shutil.copytree(data, folder)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -118,16 +123,22 @@ def pairs_alone(data: Path, folder: Path) -> Path:
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
-@click.option("--epochs", type=int, default=8)
-@click.option("--image-size", type=int, default=48)
-@click.option("--width", type=float, default=0.25)
-@click.option("--lr", type=float, default=2e-3)
-@click.option("--batch-size", type=int, default=6)
-@click.option("--val-split", type=float, default=0.15)
-@click.option("--seeds", type=int, default=3)
-@click.option("--jobs", type=int, default=2)
-@click.option("--only", default="", help="Lines that contain this.")
+@click.option("--epochs", type=int, default=8, help="Epochs of each run.")
+@click.option("--image-size", type=int, default=48, help="Side of the views, in pixels.")
+@click.option("--width", type=float, default=0.25, help="Factor on the networks' channels.")
+@click.option("--lr", type=float, default=2e-3, help="Learning rate.")
+@click.option("--batch-size", type=int, default=6, help="Pairs of views in a step.")
+@click.option("--val-split", type=float, default=0.15, help="Share of validation liveries.")
+@click.option("--seeds", type=int, default=3, help="Runs of each row.")
+@click.option("--jobs", type=int, default=2, help="Runs at the same time.")
+@click.option("--only", default="", help="Only rows whose name contains this text.")
 def main(data: Path, seeds: int, jobs: int, only: str, **common: Any) -> None:
+    """Train every variant on DATA and print a Markdown table of its metrics.
+
+    \b
+    Example:
+      python -m benchmarks.ablations data/quickstart --epochs 8 --jobs 2
+    """
     names = [name for name in VARIANTS if only in name]
     common["thresholds"] = [{"metric": "ssim_uv", "at_least": 0.245}]
     heads = ["mean (sd) of seeds", *SHOWN, "ssim_uv, lowest total", "ssim_uv, last epoch"]
@@ -151,7 +162,7 @@ def _job(
 
 
 def _line(name: str, of_seeds: list[Curve | None]) -> str:
-    """A variant's line of the table."""
+    """The table row of a variant."""
     curves = [curve for curve in of_seeds if curve is not None]
     lost = len(of_seeds) - len(curves)
     if not curves:

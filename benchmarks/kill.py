@@ -1,12 +1,12 @@
-"""Kills a training run at random moments, resumes it, and holds it against one let be.
+"""Kills a training run at random moments, resumes it, and compares it with an uninterrupted run.
 
     uvtex showroom build /tmp/set --size 32 --cameras 4 --liveries 8 --samples 4
     python -m benchmarks.kill /tmp/set --kills 20
 
-By SIGKILL. Three kinds of moments take turns: while it starts (before or in its first epoch),
-anywhere in a later epoch, and in the middle of a write (as soon as a half-written file is seen). In
-the end the run's epochs.jsonl, less its times, must equal the uninterrupted run's byte for byte,
-and so must every tensor of every checkpoint, both optimisers' included.
+The signal is SIGKILL. Three kinds of moments take turns: the start (before or during the first
+epoch), any time in a later epoch, and the middle of a write (as soon as a half-written file
+appears). At the end, epochs.jsonl without its times must equal that of the uninterrupted run, byte
+for byte. So must every tensor of every checkpoint, including the state of both optimisers.
 """
 
 from __future__ import annotations
@@ -48,22 +48,25 @@ SETTINGS: dict[str, Any] = {
 }
 RUN = Path("runs") / SETTINGS["checkpoint_name"]
 POLL = 0.0005
-"""Seconds; a checkpoint's write takes some milliseconds."""
+"""Seconds between two looks. The write of a checkpoint takes some milliseconds."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: its kind, the epochs that were whole on disk, and half-written files it left."""
+    """What one kill left on disk."""
 
     kind: str
+    """One of ``KINDS``."""
     epochs: int
+    """Finished epochs on disk."""
     leftovers: int
+    """Half-written files on disk."""
     ended: bool
-    """The run was over before the moment came."""
+    """Whether the run had ended before the kill."""
 
 
 def settings(folder: Path, **changes: Any) -> Path:
-    """The settings' file, in ``folder``."""
+    """Writes the settings file of the run into ``folder``; returns its path."""
     file = folder / "settings.yaml"
     file.write_text(yaml.safe_dump({**SETTINGS, **changes}))
     return file
@@ -76,7 +79,7 @@ def start(
     program: Sequence[str] = ("-m", "uvtex"),
     env: dict[str, str] | None = None,
 ) -> Any:
-    """`uvtex train --resume` with ``folder`` as its working directory."""
+    """Starts `uvtex train --resume` in the working directory ``folder``."""
     flags = [str(data.resolve()), "--config", str(file.resolve()), "--resume", "--json"]
     return subprocess.Popen(
         [sys.executable, *program, "train", *flags],
@@ -88,18 +91,22 @@ def start(
 
 
 def finish(process: Any) -> None:
-    """Waits for the end, which must be a good one."""
+    """Waits for the end of a process.
+
+    Raises:
+        UvtexError: its exit code is not 0.
+    """
     _, err = process.communicate()
     if process.returncode:
-        said = err.decode().strip().removeprefix("error: ")
-        raise UvtexError(f"uvtex train ended with {process.returncode}: {said}")
+        message = err.decode().strip().removeprefix("error: ")
+        raise UvtexError(f"uvtex train ended with exit code {process.returncode}: {message}")
 
 
 def kill(process: Any, run: Path, kind: str, rng: random.Random) -> Kill:
-    """Kills ``process``, which trains into ``run``, at a moment of ``kind`` that ``rng`` picks."""
+    """Kills ``process``, which trains into ``run``, at a random moment of ``kind``."""
     before = epochs(run)
     if kind == "starting":
-        # Half of them before the trainer is there, half around its first epoch.
+        # Half of these kills come before the trainer exists, half around its first epoch.
         if rng.random() < 0.5:
             _sleep(process, rng.uniform(0, 2))
         else:
@@ -117,18 +124,18 @@ def kill(process: Any, run: Path, kind: str, rng: random.Random) -> Kill:
 
 
 def epochs(run: Path) -> int:
-    """Epochs reported so far."""
+    """Number of finished epochs in ``epochs.jsonl``."""
     file = run / "epochs.jsonl"
     return file.read_bytes().count(b"\n") if file.is_file() else 0
 
 
 def leftovers(run: Path) -> int:
-    """Files that were being written."""
+    """Number of half-written files in a run."""
     return sum(1 for folder in (run, run / "checkpoints") for _ in folder.glob(".*.part"))
 
 
 def differences(run: Path, whole: Path) -> list[str]:
-    """What is not the same in two runs, times aside; nothing if they are equal."""
+    """What differs between two runs, apart from times; empty if they are equal."""
     found = []
     if timeless(run) != timeless(whole):
         found.append("epochs.jsonl")
@@ -156,7 +163,7 @@ def timeless(run: Path) -> bytes:
 
 
 def _seconds(run: Path) -> float:
-    """What the last epoch took."""
+    """Duration of the last epoch, in seconds."""
     return float(json.loads((run / "epochs.jsonl").read_text().splitlines()[-1])["seconds"])
 
 
@@ -172,11 +179,19 @@ def _sleep(process: Any, seconds: float) -> None:
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--kills", type=int, default=20)
-@click.option("--epochs", "count", type=int, default=60)
-@click.option("--preset", default="poc05")
-@click.option("--seed", type=int, default=0, help="Of the moments.")
+@click.option("--kills", type=int, default=20, help="Number of kills.")
+@click.option("--epochs", "count", type=int, default=60, help="Epochs of the run.")
+@click.option("--preset", default="poc05", help="Networks to train: poc05 or atlas.")
+@click.option("--seed", type=int, default=0, help="Random seed of the moments.")
 def main(data: Path, kills: int, count: int, preset: str, seed: int) -> None:
+    """Kill and resume a run on DATA, then compare it with a run that was not killed.
+
+    The exit code is 1 if the runs differ.
+
+    \b
+    Example:
+      python -m benchmarks.kill /tmp/set --kills 20
+    """
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

@@ -1,12 +1,13 @@
-"""How close the masks that `uvtex data` draws come to the exact ones of a rendered set.
+"""Agreement of the masks that `uvtex data` draws with the exact masks of a rendered set.
 
     uvtex showroom build /tmp/set --size 128 --cameras 8 --liveries 24 --samples 16
     python -m benchmarks.masks /tmp/set
 
-The exact masks show paint alone: neither windows nor wheels. The colour and backdrop masks show
-the whole car, so their IoU is given against the exact mask with its holes filled as well. With
---grabcut, OpenCV's GrabCut refines the backdrop mask, where cv2 is installed. With --turned, each
-picture is turned by up to 6 degrees and noisy, its corners black, as an earlier script left them.
+The measure is intersection over union (IoU). The exact masks cover the paint only, without windows
+and wheels. The colour and backdrop masks cover the whole car, so the column `filled` has their IoU
+with the exact mask after its holes are filled. --grabcut also refines the backdrop mask by OpenCV's
+GrabCut; it needs cv2. --turned rotates each picture by up to 6 degrees with black corners and adds
+noise, as an earlier script did.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ Method = Callable[[np.ndarray, manifest.Record], np.ndarray]
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--views", type=int, default=120, help="Drawn at random from the set.")
-@click.option("--grabcut", is_flag=True, help="OpenCV's, started from the backdrop's mask.")
-@click.option("--turned", is_flag=True, help="Turn the pictures and add noise.")
+@click.option("--views", type=int, default=120, help="Number of random views to measure.")
+@click.option("--grabcut", is_flag=True, help="Also measure OpenCV's GrabCut.")
+@click.option("--turned", is_flag=True, help="Rotate the pictures and add noise.")
 def main(folder: Path, views: int, grabcut: bool, turned: bool) -> None:
-    """Mean and tenth percentile of the IoU, and the time a view, of every method."""
+    """Print the mean and tenth percentile of each method's IoU on FOLDER, and its time a view.
+
+    \b
+    Example:
+      python -m benchmarks.masks /tmp/set
+    """
     records = [r for r in manifest.read(folder).records if r.mask]
     chosen = random.Random(0).sample(records, min(views, len(records)))
     methods: dict[str, Method] = {
@@ -52,7 +58,7 @@ def main(folder: Path, views: int, grabcut: bool, turned: bool) -> None:
 
 
 def variation(folder: Path, records: list[manifest.Record], count: int) -> Method:
-    """Masks by variation, from the first ``count`` views of each camera."""
+    """Draws masks by variation over the first ``count`` views of each camera."""
 
     def method(_: np.ndarray, record: manifest.Record) -> np.ndarray:
         same = [r for r in records if r.camera == record.camera][:count]
@@ -62,7 +68,7 @@ def variation(folder: Path, records: list[manifest.Record], count: int) -> Metho
 
 
 def measure(folder: Path, records: list[manifest.Record], method: Method, turned: bool) -> str:
-    """A row of the table."""
+    """The table row of a method, without its name."""
     paint, filled, seconds = [], [], 0.0
     rng = np.random.default_rng(0)
     for record in records:
@@ -83,7 +89,7 @@ def measure(folder: Path, records: list[manifest.Record], method: Method, turned
 def turn(
     rgb: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Picture and mask turned by up to 6 degrees with black corners, noise of 4 levels on top."""
+    """Rotates picture and mask by up to 6 degrees, with black corners; adds noise of 4 levels."""
     angle = rng.uniform(-6, 6)
     picture = Image.fromarray(rgb).rotate(angle, Image.Resampling.BICUBIC)
     noisy = np.asarray(picture) + rng.normal(0, 4, rgb.shape)
@@ -92,8 +98,8 @@ def turn(
 
 
 def refine(rgb: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """GrabCut after four rounds, bool [H, W]; the picture's rim is ground where ``rough`` is."""
-    import cv2  # only who compares has it
+    """GrabCut after four iterations, bool [H, W]; the rim outside ``rough`` is background."""
+    import cv2  # optional: needed for this comparison only
 
     labels = np.where(ndimage.binary_dilation(rough, iterations=2), cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     rim = np.ones_like(rough)

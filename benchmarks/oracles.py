@@ -1,13 +1,19 @@
-"""How far figures of texels could rise, and where a checkpoint loses.
+"""Upper bounds of the texture metrics, and the texels on which a checkpoint loses.
 
     python -m benchmarks.oracles data/set --checkpoint runs/best/checkpoints/best.safetensors
 
-Over the views that validate: a texture that is exact wherever the view sees it and has the true
-mean colour elsewhere, which is what a perfect reader of the view would give who knows nothing of
-the rest; and the checkpoint's textures, as they are, made exact where the view sees them, and made
-exact elsewhere. `ssim_uv_visible` looks five texels beyond what is seen, `_alone` does not. Then
-the views by how plain their liveries are, told by what the mean colour scores there: figures of
-sets compare only where that is alike.
+The first table has five textures for each validation view:
+
+- the mean colour of the true texture;
+- the true texture where the view sees it, and the mean colour elsewhere. This is the best that a
+  model can do without knowledge of unseen texels;
+- the checkpoint's texture;
+- the checkpoint's texture, replaced by the true one where the view sees it;
+- the checkpoint's texture, replaced by the true one elsewhere.
+
+The window of `ssim_uv_visible` reaches five texels beyond the visible ones; that of `_alone` does
+not. The lines after the table group the views by the score of the mean colour, which is high for
+plain liveries. Compare two data sets only within one such group.
 """
 
 from __future__ import annotations
@@ -31,10 +37,22 @@ SHOWN = ("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv", "l1_uv_
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
-@click.option("--checkpoint", "file", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--all", "everything", is_flag=True, help="Every view, not those held out.")
+@click.option(
+    "--checkpoint",
+    "file",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="Checkpoint file; required.",
+)
+@click.option("--all", "everything", is_flag=True, help="Measure on all views of DATA.")
 @torch.no_grad()
 def main(data: Path, file: Path, everything: bool) -> None:
+    """Print the texture metrics of a checkpoint and of partly exact textures on DATA.
+
+    \b
+    Example:
+      python -m benchmarks.oracles data/set --checkpoint runs/best/checkpoints/best.safetensors
+    """
     loaded = checkpoint.load(file)
     store = PairStore.open(data, loaded.config, everything=everything)
     predictor = loaded.predictor.to(store.device)
@@ -42,7 +60,7 @@ def main(data: Path, file: Path, everything: bool) -> None:
     for batch in store.val_batches(32):
         true, seen = batch.pair.texture, batch.seen_a
         if seen is None:
-            raise click.ClickException(f"{data}: no UV maps: what a view sees is not known")
+            raise click.ClickException(f"{data}: has no UV maps, so the visible texels are unknown")
         with autocast(store.device, loaded.config.precision):
             ours = predictor(batch.pair.a).float()
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)

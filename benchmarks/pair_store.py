@@ -1,16 +1,15 @@
-"""The store against a plain DataLoader, the memory of a large set, and what plates cost.
+"""Speed of the data store against a plain DataLoader, memory of a large set, cost of plates.
 
     uvtex showroom build /tmp/set --size 256 --cameras 6 --liveries 40 --samples 4
     python -m benchmarks.pair_store speed /tmp/set --image-size 64
     python -m benchmarks.pair_store memory
     python -m benchmarks.pair_store plates
 
-`speed` reads the same files both ways in one run: the store's epochs, and a
-`torch.utils.data.DataLoader` whose samples are opened, resized and masked with Pillow each time,
-with as many workers as there are cores or with none, whichever is faster. `memory` makes a set of
-64 cameras and 10,000 liveries of 256 px in a temporary folder, opens it in a process of its own,
-and holds that process's peak against the bytes of the plates and textures. `plates` stands in
-plates.py.
+`speed` reads the same files in two ways: by the store, and by a `torch.utils.data.DataLoader` that
+opens, resizes and masks each sample with Pillow. The DataLoader runs once without workers and once
+with a worker for each core; the faster counts. `memory` makes a set of 64 cameras and 10,000
+liveries of 256 px in a temporary folder and opens it in a new process. It compares that process's
+peak memory with the bytes of plates and textures. `plates` is in plates.py.
 """
 
 from __future__ import annotations
@@ -42,7 +41,12 @@ MIB = 2**20
 
 @click.group(cls=CleanErrorGroup)
 def main() -> None:
-    """Benchmarks of the data store and of what fills it."""
+    """Benchmark the data store and the plates that it reads.
+
+    \b
+    Example:
+      python -m benchmarks.pair_store speed /tmp/set --image-size 64
+    """
 
 
 main.add_command(plates)
@@ -52,7 +56,7 @@ main.add_command(plates)
 
 
 class Plain(Dataset[tuple[torch.Tensor, ...]]):
-    """Pairs as most scripts read them: every file of a sample opened when it is asked for."""
+    """Pairs as most scripts read them: every file of a sample is opened for each batch."""
 
     def __init__(self, folder: Path, size: int, samples: list[int]) -> None:
         self.records = manifest.read(folder).records
@@ -84,12 +88,17 @@ class Plain(Dataset[tuple[torch.Tensor, ...]]):
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--image-size", type=int, default=64)
-@click.option("--batch-size", type=int, default=16)
-@click.option("--device", default="cpu")
-@click.option("--seconds", type=float, default=10.0, help="For each of the measured ways.")
+@click.option("--image-size", type=int, default=64, help="Side of the views, in pixels.")
+@click.option("--batch-size", type=int, default=16, help="Pairs of views in a batch.")
+@click.option("--device", default="cpu", help="Device of the store: cpu, cuda, cuda:1, ...")
+@click.option("--seconds", type=float, default=10.0, help="Least seconds of each measurement.")
 def speed(folder: Path, image_size: int, batch_size: int, device: str, seconds: float) -> None:
-    """Samples a second, and the ratio."""
+    """Print the samples a second of the store and of a DataLoader on FOLDER, and their ratio.
+
+    \b
+    Example:
+      python -m benchmarks.pair_store speed /tmp/set --image-size 64
+    """
     config = TrainConfig(image_size=image_size, device=device)
     start = time.perf_counter()
     store = PairStore.open(folder, config)
@@ -113,7 +122,7 @@ def speed(folder: Path, image_size: int, batch_size: int, device: str, seconds: 
 
 
 def loading(plain: Plain, batch_size: int, workers: int) -> Callable[[int], Iterable[object]]:
-    """Its epochs; workers stay from one to the next."""
+    """Epoch number -> its batches by a DataLoader whose workers live on between epochs."""
     loader = DataLoader(
         plain, batch_size, True, num_workers=workers, persistent_workers=workers > 0
     )
@@ -121,7 +130,7 @@ def loading(plain: Plain, batch_size: int, workers: int) -> Callable[[int], Iter
 
 
 def rate(batches: Callable[[int], Iterable[object]], count: int, seconds: float) -> float:
-    """Samples a second over whole epochs, the first left out."""
+    """Samples a second over whole epochs, without the first."""
     for _ in batches(0):
         pass
     start, epochs = time.perf_counter(), 0
@@ -138,11 +147,16 @@ def rate(batches: Callable[[int], Iterable[object]], count: int, seconds: float)
 
 
 @main.command()
-@click.option("--cameras", type=int, default=64)
-@click.option("--liveries", type=int, default=10_000)
-@click.option("--size", type=int, default=256)
+@click.option("--cameras", type=int, default=64, help="Number of cameras.")
+@click.option("--liveries", type=int, default=10_000, help="Number of liveries.")
+@click.option("--size", type=int, default=256, help="Side of views and textures, in pixels.")
 def memory(cameras: int, liveries: int, size: int) -> None:
-    """Peak memory of opening a large set, against its plates and textures."""
+    """Print the peak memory of opening a large set, and its ratio to plates and textures.
+
+    \b
+    Example:
+      python -m benchmarks.pair_store memory --liveries 1000
+    """
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), cameras, liveries, size)
         module = [sys.executable, "-m", "benchmarks.pair_store"]
@@ -151,9 +165,9 @@ def memory(cameras: int, liveries: int, size: int) -> None:
 
 @main.command("open", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--image-size", type=int)
+@click.option("--image-size", type=int, help="Side of the views, in pixels.")
 def open_(folder: Path, image_size: int) -> None:
-    """What `memory` runs in a process of its own."""
+    """Open FOLDER and print this process's memory; `memory` runs it in a new process."""
     torch.zeros(1)
     before, start = resident(), time.perf_counter()
     store = PairStore.open(folder, TrainConfig(image_size=image_size, device="cpu"))
@@ -180,19 +194,19 @@ def open_(folder: Path, image_size: int) -> None:
 
 
 def resident() -> int:
-    """Of this process now, bytes."""
+    """Memory of this process now, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak() -> int:
-    """Of this process, bytes. Not getrusage's figure, which a process inherits from the larger one
-    that started it."""
+    """Peak memory of this process, in bytes."""
+    # getrusage is of no use here: a process inherits its figure from the one that started it.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def make(folder: Path, cameras: int, liveries: int, size: int, distinct: int = 16) -> None:
-    """A set without views; a few textures and plates stand, hard-linked, for all."""
+    """Writes a set without views, of ``distinct`` textures and one plate in many hard links."""
     from uvtex.showroom.liveries.procedural import paint
 
     for name in ("textures", "masks", "uv_maps", "plates"):
@@ -212,7 +226,7 @@ def make(folder: Path, cameras: int, liveries: int, size: int, distinct: int = 1
 
 
 def camera_files(rng: np.random.Generator, size: int) -> dict[str, bytes]:
-    """One camera: a disc of paint in the picture's middle, 3 x 3 samples a pixel, random light."""
+    """Files of a camera that sees a disc of paint, 3 x 3 UV samples a pixel, in random light."""
     y, x = (np.mgrid[: 3 * size, : 3 * size] + 0.5) / (3 * size)
     uv = np.stack([x, 1 - y], axis=2).astype(np.float32)
     uv[(x - 0.5) ** 2 + (y - 0.5) ** 2 > 0.12] = np.nan
@@ -226,7 +240,7 @@ def camera_files(rng: np.random.Generator, size: int) -> dict[str, bytes]:
 
 
 def record(camera: int, livery: int) -> manifest.Record:
-    """The view of a livery by a camera."""
+    """The manifest record of a livery seen by a camera."""
     return manifest.Record(
         view=f"views/{camera:02d}/{livery:05d}.png",
         livery=f"{livery:05d}",

@@ -1,15 +1,15 @@
-"""What a plate costs and how much noise is left in it: `python -m benchmarks.pair_store plates`.
+"""Time and remaining noise of a plate: `python -m benchmarks.pair_store plates`.
 
-Each camera of the built-in car is traced once at every size and number of samples. Two long
-renders say how far off that is, both with another seed and in one livery, inside the mask:
+Each camera of the built-in car is traced once for every size and number of samples. The view in one
+livery is then compared with two long renders under another seed, as PSNR inside the mask:
 
-- noise: against the same view composed from a plate of `--long` samples, which shares every other
-  error with it;
-- error: against a direct path trace with the livery on the car, which holds what the composition
-  leaves out as well (paint lit by other paint, texels of a view's pixel averaged by a grid).
+- noise: compares with the same view composed from a plate of `--long` samples, which has all other
+  errors in common;
+- error: compares with a direct path trace of the car in that livery. It also contains what the
+  composition neglects: paint lit by other paint, and the average over a grid within a pixel.
 
-A long render is not free of noise either: its own share of the noise is the quotient of samples, so
-figures of 64 samples against 400 are pessimistic by at most 0.6 dB.
+A long render has noise of its own. Its share is the quotient of the samples, so values of 64
+samples against 400 are too low by at most 0.6 dB.
 """
 
 from __future__ import annotations
@@ -30,17 +30,36 @@ LIVERY, SEED, LONG_SEED = 5, 0, 1000
 
 
 @click.command()
-@click.option("--size", "sizes", type=int, multiple=True, default=(64, 128, 256))
-@click.option("--samples", "counts", type=int, multiple=True, default=(16, 64))
-@click.option("--supersample", type=int, default=3)
-@click.option("--cameras", "count", type=int, default=2, help="Measured, of a set of twelve.")
-@click.option("--long", "long", type=int, default=400, help="Samples of the long renders.")
+@click.option(
+    "--size",
+    "sizes",
+    type=int,
+    multiple=True,
+    default=(64, 128, 256),
+    help="Side of the views, in pixels; may be repeated.",
+)
+@click.option(
+    "--samples",
+    "counts",
+    type=int,
+    multiple=True,
+    default=(16, 64),
+    help="Light paths a pixel; may be repeated.",
+)
+@click.option("--supersample", type=int, default=3, help="UV samples along a pixel's side.")
+@click.option("--cameras", "count", type=int, default=2, help="Cameras to measure, of twelve.")
+@click.option("--long", "long", type=int, default=400, help="Light paths of the long renders.")
 def plates(
     sizes: tuple[int, ...], counts: tuple[int, ...], supersample: int, count: int, long: int
 ) -> None:
-    """Seconds a camera, and the noise left, by size and samples."""
+    """Print the seconds for a camera's plate and the noise left, by size and samples.
+
+    \b
+    Example:
+      python -m benchmarks.pair_store plates --size 64 --samples 16
+    """
     stands = cameras(12, 0)[:: 12 // count][:count]
-    trace(stands[0], 16, 1, 1, SEED)  # loading the tracer is no camera's time
+    trace(stands[0], 16, 1, 1, SEED)  # loads the tracer, which must not count
     cores = len(os.sched_getaffinity(0))
     print(f"{count} cameras, supersample {supersample}, long renders of {long} samples; ", end="")
     print(f"{cores} cores, load {os.getloadavg()[0]:.1f}")
@@ -58,7 +77,7 @@ def plates(
 
 
 class Reference:
-    """A camera's view in one livery, as well as it can be known."""
+    """Two long renders of a camera's view in one livery."""
 
     def __init__(self, camera: Camera, size: int, supersample: int, samples: int) -> None:
         self.camera, self.size, self.supersample = camera, size, supersample
@@ -69,7 +88,7 @@ class Reference:
         self.composed = self.dress(trace(camera, size, samples, supersample, LONG_SEED + 1))
 
     def dress(self, plate: Plate) -> np.ndarray:
-        """The plate in the livery, sRGB [h, w, 3] in [0, 1]."""
+        """The view composed from a plate and the livery, sRGB [h, w, 3] in [0, 1]."""
         batch = torch.from_numpy(self.texture).permute(2, 0, 1)[None].float() / 255
         light = map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected))
         view: np.ndarray = compose(batch, *light)[0].permute(1, 2, 0).numpy()
@@ -77,7 +96,7 @@ class Reference:
 
 
 def measure(reference: Reference, samples: int) -> tuple[float, float, float, float]:
-    """Wall and CPU seconds of one plate; PSNR of its view against both long renders."""
+    """Wall and CPU seconds of one plate, and its noise and error in dB (see the module)."""
     wall, cpu = time.perf_counter(), time.process_time()
     plate = trace(reference.camera, reference.size, samples, reference.supersample, SEED)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -87,5 +106,5 @@ def measure(reference: Reference, samples: int) -> tuple[float, float, float, fl
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """In dB, of values in [0, 1]."""
+    """Peak signal-to-noise ratio in dB, of values in [0, 1]."""
     return float(-10 * np.log10(np.mean((a - b) ** 2)))

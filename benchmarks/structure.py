@@ -1,10 +1,10 @@
-"""Counts of the source's structure: folders, modules, functions, repeats, imports.
+"""Measures of the source code's structure: folders, modules, functions, repeats, imports.
 
     python -m benchmarks.structure              # this checkout
     python -m benchmarks.structure --repo DIR   # another one
 
-Repeats are pairs of modules that share six lines in a row; blank lines, comments and imports do not
-count. The order of the folders is the one in pyproject.toml, which `make lint` keeps.
+A repeat is a pair of modules that share six lines in a row, without blank lines, comments and
+imports. The order of the folders is the one in pyproject.toml, which `make lint` checks.
 """
 
 from __future__ import annotations
@@ -20,16 +20,26 @@ from pathlib import Path
 
 import click
 
-from uvtex.console import CONTEXT, CleanErrorCommand
+from uvtex.console import CleanErrorCommand
 
 SHARED = 6
-"""Lines in a row that make a repeat."""
+"""Number of equal lines in a row that make a repeat."""
 
 
-@click.command(cls=CleanErrorCommand, context_settings=CONTEXT)
-@click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="A checkout.")
+@click.command(cls=CleanErrorCommand)
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder of the checkout to measure.",
+)
 def main(repo: Path) -> None:
-    """Counts of the source's structure."""
+    """Print measures of the structure of uvtex and sweep.
+
+    \b
+    Example:
+      python -m benchmarks.structure --repo ../another
+    """
     files = [path for name in ("uvtex", "sweep") for path in sorted((repo / name).rglob("*.py"))]
     texts = {path: path.read_text(encoding="utf-8") for path in files}
     lengths = {path: text.count("\n") for path, text in texts.items()}
@@ -56,7 +66,7 @@ def main(repo: Path) -> None:
 
 
 def function_lengths(text: str) -> list[int]:
-    """Lines of each function in a module, decorators left out."""
+    """Lines of each function in a module, without decorators."""
     return [
         (node.end_lineno or node.lineno) - node.lineno + 1
         for node in ast.walk(ast.parse(text))
@@ -77,9 +87,9 @@ def repeats(texts: dict[Path, str]) -> int:
 
 
 def against_the_order(repo: Path) -> str:
-    """What import-linter says of the contracts in the checkout's pyproject.toml."""
+    """Result of import-linter on the contracts in the checkout's pyproject.toml."""
     if "[tool.importlinter]" not in (repo / "pyproject.toml").read_text(encoding="utf-8"):
-        return "no order is stated"
+        return "pyproject.toml states no order"
     program = Path(sys.executable).with_name("lint-imports")
     said = subprocess.run([program], cwd=repo, capture_output=True, text=True, check=False).stdout
     return next(line for line in said.splitlines()[::-1] if line.startswith("Contracts:"))

@@ -1,10 +1,11 @@
-"""What a named schedule reaches over several seeds: where a study's thresholds should stand.
+"""Metrics that a named schedule reaches over several seeds, to set a study's thresholds by.
 
     python -m benchmarks.thresholds configs/quickstart.yaml --schedule baseline --seeds 5
 
-Each seed trains one run with the study's own settings. A run's figure is the best of its epochs,
-metric by metric, which flatters the schedule: thresholds set by it are not too low. Prints each
-seed's figures, their mean and standard deviation, and the mean plus two standard deviations.
+Each seed trains one run with the study's own settings. The value of a run is the best of its epochs
+for each metric. This is higher than the value of any single epoch, so thresholds set by it are not
+too low. The output has each seed's value, their mean and standard deviation, and the mean plus two
+standard deviations.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from uvtex.console import CleanErrorCommand
 
 
 def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[float]]:
-    """One seed's curves, by metric."""
+    """Trains one run; metric -> its value in each epoch."""
     import torch
 
     from uvtex.data.store import PairStore
@@ -45,11 +46,19 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("study_file", type=click.Path(path_type=Path))
-@click.option("--schedule", "names", multiple=True, default=("baseline",))
-@click.option("--stage", type=click.Choice(["probe", "full"]), default="full")
-@click.option("--seeds", type=int, default=5)
-@click.option("--preset", default=None, help="Instead of the study's.")
-@click.option("--jobs", type=int, default=2)
+@click.option(
+    "--schedule",
+    "names",
+    multiple=True,
+    default=("baseline",),
+    help="Name of a schedule of the study; may be repeated.",
+)
+@click.option(
+    "--stage", type=click.Choice(["probe", "full"]), default="full", help="Length of the runs."
+)
+@click.option("--seeds", type=int, default=5, help="Runs of each schedule.")
+@click.option("--preset", help="Networks to train: poc05 or atlas; the study's by default.")
+@click.option("--jobs", type=int, default=2, help="Runs at the same time.")
 def main(
     study_file: Path,
     names: tuple[str, ...],
@@ -58,6 +67,12 @@ def main(
     preset: str | None,
     jobs: int,
 ) -> None:
+    """Train the schedules of STUDY_FILE under several seeds and print their metrics.
+
+    \b
+    Example:
+      python -m benchmarks.thresholds configs/quickstart.yaml --schedule baseline --seeds 5
+    """
     study = load(study_file)
     shown = [t.metric for t in study.thresholds] + ["ssim_uv_visible"]
     for name in names:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from sweep.study.folder import DEFAULT_STORE, tracking_uri
-from uvtex.console import CONTEXT, CleanErrorGroup
+from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 
 STORE = click.option(
     "--store",
@@ -18,10 +18,9 @@ STORE = click.option(
     default=DEFAULT_STORE,
     help="Folder of the studies.",
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(cls=CleanErrorGroup, context_settings=CONTEXT)
+@click.group(cls=CleanErrorGroup)
 @click.version_option(package_name="uvtex-sweep")
 def main() -> None:
     """Search for the training schedule that passes the promotion threshold.
@@ -32,7 +31,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
 @click.option("--trials", type=int, help="Probes in total, earlier ones counted.")
 @click.option("--hours", type=float, help="Start no run that would not end within so many hours.")
 @click.option("--workers", type=int, help="Worker processes (default: one a GPU, else one).")
@@ -107,7 +106,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
         return
     click.echo(f"study {study}: {view['driver']}")
     header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
-    _print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
+    print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
     _print_summary(view["summary"])
 
 
@@ -232,7 +231,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     for key in ("probes", "full_runs"):
         counts = ", ".join(f"{count} {state}" for state, count in summary[key].items())
         click.echo(f"{key.replace('_', ' ')}: {counts or 'none'}")
-    _print_table(*table(summary))
+    print_table(*table(summary))
     click.echo(verdict(summary))
 
 
@@ -244,23 +243,6 @@ def _print_where(study: Any, summary: dict[str, Any]) -> None:
         "" if study.tracking_uri == tracking_uri(DEFAULT_STORE) else f" --uri {study.tracking_uri}"
     )
     click.echo(f"MLflow: {f'sweep ui{flag}' if local else study.tracking_uri}")
-
-
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    if not rows:
-        return
-    grid = Table(box=box.SIMPLE)
-    for name in header:
-        grid.add_column(name)
-    for row in rows:
-        grid.add_row(*row)
-    # A pipe has no width; a table cut to 80 columns would be of no use in it.
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, markup=False, highlight=False).print(grid)
 
 
 if __name__ == "__main__":

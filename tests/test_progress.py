@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.sets import make_set
-from uvtex.progress import Eta, counted, stages
+from uvtex.progress import Eta, stages, timed_progress
 from uvtex.showroom import ShowroomSettings, build
 
 TINY = ShowroomSettings(size=16, texture_size=16, cameras=3, liveries=2, samples=1, supersample=1)
@@ -78,10 +78,10 @@ def test_a_file_gets_lines_and_no_bar() -> None:
 def test_counting_into_a_file_tells_a_line_every_ten_seconds() -> None:
     """The slow first piece, which loads libraries, does not foretell the others."""
     console, now = Console(file=io.StringIO(), width=80), [0.0]
-    with counted("pictures", console, lambda: now[0]) as count:
+    with timed_progress(console, lambda: now[0]) as progress:
         for done in range(1, 8):
             now[0] += 30.0 if done == 1 else 4.0
-            count(done, 7)
+            progress("pictures", done, 7)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
         "pictures: 1 of 7",
@@ -98,9 +98,9 @@ def test_time_left_is_told_once_something_is_known() -> None:
     left.skipped()
     now[0] = 104
     left.done()
-    assert left.text(9) == ", about 36 s left"
-    assert left.text(90) == ", about 6 min left"
-    assert left.text(9000) == ", about 10.0 h left"
+    assert left.text(9) == "about 36 s left"
+    assert left.text(90) == "about 6 min left"
+    assert left.text(9000) == "about 10 h 00 min left"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is needed")

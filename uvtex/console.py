@@ -1,23 +1,40 @@
-"""What the two command lines share: help that shows defaults, and errors as exit codes."""
+"""What all command lines share: help settings, clean errors, common options, and tables."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from uvtex.errors import UvtexError
 
+if TYPE_CHECKING:
+    from rich.table import Column
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
+PIPE_WIDTH = 200
+"""Columns of a table that goes to a pipe or a file. At 80 columns its cells would be cut."""
 
 
 class CleanErrorCommand(click.Command):
-    """A command that ends with one clear line, not with a traceback.
+    """A command with ``-h`` that reports an error in one line instead of a traceback.
 
-    Exit codes: 1 for what went wrong while running, 2 for usage. Commands that run long see to
-    Ctrl-C themselves.
+    The exit code is 1 for an error while running and 2 for wrong usage. Long commands handle Ctrl-C
+    themselves.
     """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        context_settings: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        context = {**CONTEXT, **(context_settings or {})}
+        super().__init__(name, context_settings=context, **kwargs)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -34,19 +51,23 @@ class CleanErrorCommand(click.Command):
 
 
 class CleanErrorGroup(CleanErrorCommand, click.Group):
-    """A command group whose commands end so."""
+    """A group of commands with the help and the error reports of :class:`CleanErrorCommand`."""
 
 
+PATH = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-DEVICE = click.option("--device", default=None, help="cpu, cuda, cuda:1 ...; auto by default.")
+DEVICE = click.option(
+    "--device",
+    help="Device to compute on: cpu, cuda, cuda:1, ...; auto by default: CUDA if there is any.",
+)
 
 
 def with_default(what: str, default: object, presets: dict[str, object] | None = None) -> str:
-    """Help of a flag that overrides a setting: what it is, and what it is if the flag is absent.
+    """Help text of a flag: what it sets, and the value that holds without the flag.
 
     Args:
-        default: the setting's default, from its model.
-        presets: what each preset makes of it; told where it is something else.
+        default: the setting's default in its model.
+        presets: preset name -> that preset's value. A value equal to ``default`` is left out.
     """
     others = [
         f", {_text(value)} with preset {name}"
@@ -58,3 +79,37 @@ def with_default(what: str, default: object, presets: dict[str, object] | None =
 
 def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def table_width() -> int:
+    """Columns of a table on standard output: the terminal's, else ``PIPE_WIDTH``."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else PIPE_WIDTH
+
+
+def print_table(
+    columns: Sequence[str | Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    header: bool = True,
+    styles: Sequence[str | None] = (),
+) -> None:
+    """Prints a table to standard output; nothing if there are no rows.
+
+    Args:
+        columns: a heading, or a rich Column for one with its own alignment or overflow.
+        header: False leaves the headings out.
+        styles: a rich style for each row, or nothing.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = list(rows)
+    if not rows:
+        return
+    grid = Table(*columns, box=box.SIMPLE_HEAD if header else None, show_header=header)
+    for row, style in zip(rows, styles or [None] * len(rows), strict=True):
+        grid.add_row(*row, style=style)
+    Console(width=table_width(), markup=False, highlight=False).print(grid)

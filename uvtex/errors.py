@@ -1,14 +1,14 @@
-"""Errors that are the user's to mend: one message each, and the exit code that goes with it."""
+"""Errors that the user can fix. Each has one message and an exit code."""
 
 
 class UvtexError(Exception):
-    """Something went wrong while running. The message says what, where, and what to do next."""
+    """Something failed while running. The message says what failed, where, and what to do next."""
 
     exit_code = 1
 
 
 class ConfigError(UvtexError):
-    """Settings, flags or a settings file are wrong. Lists every problem, one a line."""
+    """Settings, flags or a settings file are wrong. The message has every problem, one a line."""
 
     exit_code = 2
 
@@ -22,12 +22,12 @@ class CheckpointError(UvtexError):
 
 
 class DivergenceError(UvtexError):
-    """A loss became NaN or infinite. Names the epoch, the step and the term."""
+    """A loss or a parameter is NaN or infinite. The message has the epoch and the name."""
 
 
 class OutOfMemory(UvtexError):
-    """Memory ran out. Names the picture size, the batch size and the device, and what to lower."""
+    """Memory is full. The message has picture size, batch size and device, and what to lower."""
 
 
 class BackboneMissing(UvtexError):
-    """LPIPS was asked for and its ImageNet backbone cannot be had. Says where the file goes."""
+    """The ImageNet backbone of LPIPS is missing. The message says where to put the file."""

@@ -1,31 +1,53 @@
-"""Progress on a terminal: bars, and the time that is left."""
+"""Progress of long work: the protocol that reports it, the terminal bars, and the time left."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
-SHOW_AFTER = 10.0
-"""Seconds between two lines."""
+SECONDS_BETWEEN_LINES = 10.0
+"""Least time between two progress lines of :func:`timed_progress`, in seconds."""
 
-Stage = Callable[[str, int, int, str], None]
-"""Called with what is worked on, how many are done, how many there are, and the time left."""
-Counter = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
+Say = Callable[[str], None]
+"""Receives one line of text for the user."""
+
+
+class Progress(Protocol):
+    """Receives how far a piece of work is. Every long operation of the package takes one."""
+
+    def __call__(self, stage: str, done: int, total: int, left: str = "") -> None:
+        """Reports ``done`` of ``total`` pieces.
+
+        Args:
+            stage: what the pieces are, in the plural: ``pictures``, ``cameras``.
+            left: the time left in words, as :meth:`Eta.text` gives it; empty if unknown.
+        """
+
+
+def no_progress(stage: str, done: int, total: int, left: str = "") -> None:
+    """A :class:`Progress` that shows nothing."""
 
 
 @contextmanager
-def stages(console: Console | None = None) -> Iterator[tuple[Callable[[str], None], Stage | None]]:
-    """What tells a line, and what moves the bar of a stage; None where there is no terminal."""
+def stages(console: Console | None = None) -> Iterator[tuple[Say, Progress | None]]:
+    """Yields a function that prints a line, and a :class:`Progress` with one bar a stage.
+
+    The second is None unless ``console`` (default: standard error) is a terminal.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
     console = console or Console(stderr=True)
 
     def say(line: str) -> None:
-        # As it is: no markup, no numbers in colour, and no line breaks where it is a file.
+        # Text keeps the line as it is: no markup, no coloured numbers, no line breaks in a file.
         console.print(Text(line), soft_wrap=True)
 
     if not console.is_interactive:
@@ -34,37 +56,43 @@ def stages(console: Console | None = None) -> Iterator[tuple[Callable[[str], Non
     with _bars(console) as bars:
         tasks = {}
 
-        def stage(what: str, done: int, total: int, left: str) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total, left="")
-            bars.update(tasks[what], completed=done, total=total, left=left.removeprefix(", "))
+        def move(stage: str, done: int, total: int, left: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, left="")
+            bars.update(tasks[stage], completed=done, total=total, left=left)
 
-        yield say, stage
+        yield say, move
 
 
 @contextmanager
-def counted(
-    what: str, console: Console | None = None, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Counter]:
-    """What counts the pieces of one piece of work: one bar, or a line every QUIET seconds."""
-    with stages(console) as (say, stage):
-        left, told = Eta(clock), clock()
+def timed_progress(
+    console: Console | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """Yields a :class:`Progress` that estimates the time left by itself.
 
-        def count(done: int, total: int) -> None:
-            nonlocal told
-            # The first piece also loads libraries: its time would foretell hours.
-            left.done() if done > 1 else left.skipped()
-            words = left.text(total - done) if done < total else ""
-            if stage is not None:
-                stage(what, done, total, words)
-            elif clock() - told >= SHOW_AFTER:
-                told = clock()
-                say(f"{what}: {done} of {total}{words}")
+    It moves a bar on a terminal. Elsewhere it prints a line, at most one every
+    ``SECONDS_BETWEEN_LINES``.
+    """
+    with stages(console) as (say, bar):
+        eta, last_line = Eta(clock), clock()
 
-        yield count
+        def report(stage: str, done: int, total: int, left: str = "") -> None:
+            nonlocal last_line
+            # The first piece also loads libraries. Its time would predict hours.
+            eta.done() if done > 1 else eta.skipped()
+            left = left or (eta.text(total - done) if done < total else "")
+            if bar is not None:
+                bar(stage, done, total, left)
+            elif clock() - last_line >= SECONDS_BETWEEN_LINES:
+                last_line = clock()
+                say(f"{stage}: {done} of {total}{left and f', {left}'}")
+
+        yield report
 
 
-def _bars(console: Console) -> Progress:
+def _bars(console: Console) -> Bars:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -77,29 +105,66 @@ def _bars(console: Console) -> Progress:
 
 
 class Eta:
-    """Counts work of equal pieces; pieces that were there already are not counted."""
+    """Estimates the time left from the mean duration of the pieces that are finished.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    >>> now = 0.0
+    >>> eta = Eta(clock=lambda: now)
+    >>> now = 4.0
+    >>> eta.done()
+    >>> eta.text(pieces=9)
+    'about 36 s left'
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, recent: int | None = None
+    ) -> None:
+        """``recent`` limits the mean to that many last pieces; None: all of them."""
         self._clock = clock
         self._begin = clock()
-        self._done = 0
+        self._durations: deque[float] = deque(maxlen=recent)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the current piece began."""
+        return self._clock() - self._begin
 
     def done(self) -> None:
-        """A piece of work was finished."""
-        self._done += 1
+        """Records that the current piece is finished; the next one begins."""
+        self._durations.append(self.elapsed)
+        self._begin = self._clock()
 
     def skipped(self) -> None:
-        """A piece was there already: the time that it took says nothing."""
-        if not self._done:
-            self._begin = self._clock()
+        """Leaves the current piece out of the mean; the next one begins."""
+        self._begin = self._clock()
 
-    def text(self, pieces: int) -> str:
-        """``, about 3 min left`` for so many ``pieces``; empty before the first is done."""
-        if not self._done:
-            return ""
-        seconds = (self._clock() - self._begin) / self._done * pieces
-        if seconds < 90:
-            return f", about {max(1, round(seconds))} s left"
-        if seconds < 5400:
-            return f", about {round(seconds / 60)} min left"
-        return f", about {seconds / 3600:.1f} h left"
+    def seconds(self, pieces: int, expected: float | None = None) -> float | None:
+        """Seconds left for ``pieces`` unfinished pieces, the current one included.
+
+        Args:
+            expected: duration of a piece in seconds, used until the first is finished.
+
+        Returns:
+            None if nothing is known yet.
+        """
+        if self._durations:
+            expected = sum(self._durations) / len(self._durations)
+        if expected is None:
+            return None
+        return max(expected - self.elapsed, 0.0) + (pieces - 1) * expected
+
+    def text(self, pieces: int, expected: float | None = None) -> str:
+        """:meth:`seconds` in words, as ``about 3 min left``; empty if nothing is known yet."""
+        seconds = self.seconds(pieces, expected)
+        return "" if seconds is None else f"about {duration_text(seconds)} left"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in words.
+
+    >>> duration_text(36.2), duration_text(600), duration_text(9000)
+    ('36 s', '10 min', '2 h 30 min')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

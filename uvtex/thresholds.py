@@ -14,6 +14,9 @@ class Threshold(BaseModel):
 
     ``scale`` makes slacks of different metrics comparable; by default it is the size of the
     threshold itself (1 where that is zero), so a slack of 0.1 reads "ten percent beyond".
+
+    >>> str(Threshold(metric="lpips_view", at_most=0.52))
+    'lpips_view <= 0.52'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +56,13 @@ def margin(metrics: Mapping[str, Any], thresholds: Sequence[Threshold]) -> float
     Raises:
         KeyError: a threshold's metric is not among ``metrics``.
         ValueError: there is no threshold, so that "passes" would mean nothing.
+
+    >>> ssim = Threshold(metric="ssim_uv", at_least=0.5)
+    >>> l1 = Threshold(metric="l1_uv", at_most=0.25)
+    >>> margin({"ssim_uv": 0.75, "l1_uv": 0.125}, (ssim, l1))  # slacks: 0.25 / 0.5 and 0.125 / 0.25
+    0.5
+    >>> margin({"ssim_uv": 0.25, "l1_uv": 0.125}, (ssim, l1))  # fails SSIM(UV)
+    -0.5
     """
     if not thresholds:
         raise ValueError("margin needs at least one threshold")

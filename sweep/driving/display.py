@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.study.folder import TrialRecord
+from uvtex.progress import duration_text
 from uvtex.runs.epochs import EpochReport, best_epoch
 from uvtex.thresholds import Threshold
 
@@ -106,7 +107,7 @@ class RichDisplay(ProgressDisplay):
         self._rows[_key(record)] = replace(row, record=record)
 
     def budget(self, seconds_left: float | None, probes_left: int) -> None:
-        time = "" if seconds_left is None else f", {_duration(seconds_left)} of the budget left"
+        time = "" if seconds_left is None else f", {duration_text(seconds_left)} of the budget left"
         self._caption = f"{probes_left} probes to start{time}; Ctrl-C stops after the epoch"
 
     def note(self, text: str) -> None:
@@ -184,8 +185,3 @@ def _key(record: TrialRecord) -> tuple[int, str]:
 
 def _figure(value: float | None, form: str = ".4f") -> str:
     return "-" if value is None else f"{value:{form}}"
-
-
-def _duration(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -132,7 +132,7 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
 
     settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")
     print(f"showroom set: {folder}", file=out, flush=True)
-    build(settings, folder, progress=lambda line: print(f"  {line}", file=out, flush=True))
+    build(settings, folder, say=lambda line: print(f"  {line}", file=out, flush=True))
 
 
 def _check_lpips(study: StudyConfig) -> None:

@@ -51,21 +51,21 @@ def test_the_bar_shows_epoch_step_both_metrics_and_the_time_left(config: TrainCo
     bar = Bar(config, 8, Console(file=io.StringIO()), clock)
     bar.begin([])
     assert "epoch 1/10" in drawn(bar)
-    assert "-:--:-- left" in drawn(bar)
+    assert "time left not known yet" in drawn(bar)
 
     clock.now += 4
-    bar.step(4)  # a second a step, 80 steps in all
-    assert "step 4/8, 0:01:16 left" in drawn(bar)
+    bar.step("steps", 4, 8)  # a second a step, 80 steps in all
+    assert "step 4/8, about 76 s left" in drawn(bar)
 
     clock.now += 6
     bar.epoch(report(1))  # with its validation the epoch took ten
     assert "epoch 2/10" in drawn(bar)
-    assert "step 0/8, 0:01:30 left" in drawn(bar)
+    assert "step 0/8, about 2 min left" in drawn(bar)
     assert "ssim_uv 0.1100 (>= 0.2)  lpips_view 0.6000 (<= 0.5)" in drawn(bar)
 
     clock.now += 8
-    bar.step(8)
-    assert "validating, 0:01:22 left" in drawn(bar)
+    bar.step("steps", 8, 8)
+    assert "validating, about 82 s left" in drawn(bar)
 
 
 def test_a_resumed_run_starts_with_its_last_figures(config: TrainConfig) -> None:
@@ -100,10 +100,10 @@ def test_a_trainer_counts_its_steps(tiny_set: Path, tmp_path: Path) -> None:
     settings = resolve({**values, "thresholds": THRESHOLDS[:1], "device": "cpu"})
     store = PairStore.open(tiny_set, settings)
     trainer = Trainer(settings, store, tmp_path / "run")
-    steps: list[int] = []
-    trainer.on_step = steps.append
+    steps: list[tuple[int, int]] = []
+    trainer.progress = lambda stage, done, total, left="": steps.append((done, total))
     assert [r.epoch for r in trainer.epochs()] == [1, 2]
-    assert steps == [1, 2, 3] * 2
+    assert steps == [(1, 3), (2, 3), (3, 3)] * 2
     assert store.steps(5) == 3
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.inference.small_model import save_checkpoint
 from uvtex.cli import main
 from uvtex.config import resolve
 from uvtex.errors import CheckpointError
@@ -21,7 +21,6 @@ from uvtex.imaging.framing import Framing, Range, box_of, framed, framing_of, pa
 from uvtex.inference.infer import infer
 from uvtex.inference.outputs import distinct_names
 from uvtex.inference.photos import prepare
-from uvtex.models import build
 from uvtex.runs import checkpoint
 
 GROUND, PAINT = (150, 152, 155), (200, 20, 30)
@@ -30,23 +29,6 @@ KNOWN = Framing(
     x=Range(least=0.5, usual=0.5, most=0.5),
     y=Range(least=0.5, usual=0.5, most=0.5),
 )
-
-
-def save_checkpoint(path: Path, framing: Framing | dict[str, Any] | None) -> Path:
-    torch.manual_seed(0)
-    config = resolve({"image_size": 32, "width": 0.1, "device": "cpu"})
-    networks = zip(("predictor", "renderer"), build(config, None), strict=True)
-    tensors = {f"{n}.{k}": v for n, net in networks for k, v in net.state_dict().items()}
-    header: dict[str, Any] = {
-        "config": config.model_dump(mode="json"),
-        "epoch": 3,
-        "metrics": {"ssim_uv": 0.25},
-        "data_fingerprint": "",
-    }
-    if framing is not None:
-        header["framing"] = framing if isinstance(framing, dict) else framing.model_dump()
-    checkpoint.save(path, tensors, header)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +240,7 @@ def test_a_mask_that_does_not_fit_is_refused(model: Path) -> None:
     for mask, says in (
         ("turned.png", "is 60x90, and p.png is 90x60"),
         ("empty.png", "marks no car"),
-        ("masks", "it would be called p.png there"),
+        ("masks", "no mask for p.png"),
     ):
         result = call(model, path, "--mask", mask, "--out", "o")
         assert result.exit_code == 1

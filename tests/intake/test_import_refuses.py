@@ -131,7 +131,7 @@ def test_a_full_or_read_only_disk_leaves_nothing(
 
 
 def test_ctrl_c_leaves_nothing(table: Path, tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(stage: str, done: int, total: int, left: str = "") -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

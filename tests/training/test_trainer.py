@@ -325,12 +325,12 @@ def test_a_spoilt_pose_finder_leaves_the_last_good_checkpoint(
     next(epochs)
     before = (tmp_path / "checkpoints/best_last.safetensors").read_bytes()
 
-    def spoil(step: int) -> None:
-        if step == trainer.data.steps(config.batch_size):
+    def spoil(stage: str, done: int, total: int, left: str = "") -> None:
+        if done == total:
             with torch.no_grad():
                 trainer.predictor.pose.camera.weight.fill_(float("nan"))
 
-    trainer.on_step = spoil
+    trainer.progress = spoil
     with pytest.raises(DivergenceError, match=r"epoch 2: parameter 'predictor\.pose\.camera\.w"):
         next(epochs)
     assert (tmp_path / "checkpoints/best_last.safetensors").read_bytes() == before

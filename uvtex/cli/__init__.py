@@ -1,4 +1,4 @@
-"""``uvtex``: render a data set, train, evaluate, look, and use."""
+"""``uvtex``: one command line to make data sets, train, evaluate, and predict textures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from uvtex.cli.infer import infer
 from uvtex.cli.showroom import showroom
 from uvtex.cli.snapshots import snapshots
 from uvtex.cli.train import train
-from uvtex.console import CONTEXT, CleanErrorGroup
+from uvtex.console import CleanErrorGroup
 
 
-@click.group(cls=CleanErrorGroup, context_settings=CONTEXT)
+@click.group(cls=CleanErrorGroup)
 @click.version_option(package_name="uvtex-sweep")
 def main() -> None:
-    """Livery UV textures from showroom pictures.
+    """Predict the UV texture of a race car's livery from showroom pictures.
 
     \b
     Example:

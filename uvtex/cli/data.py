@@ -1,18 +1,17 @@
-"""``uvtex data``: bring pictures in, draw their masks, and look at what there is."""
+"""``uvtex data``: imports pictures into a data set, draws their masks, and reports on a set."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from uvtex.config import TrainConfig
-from uvtex.console import CONTEXT
+from uvtex.console import JSON, PATH, print_table
 from uvtex.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,17 +20,15 @@ if TYPE_CHECKING:
     from uvtex.intake.importer import ImportReport
     from uvtex.intake.mask_drawing import Drawn
 
-PATH = click.Path(path_type=Path)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 METHOD = click.Choice(["auto", "backdrop", "colour"])
 DEFAULTS = TrainConfig()
 MOST_LINES = 20
-"""Of one kind, on the terminal; --json has all."""
+"""Entries of one kind that the terminal shows. --json has all."""
 
 
-@click.group(context_settings=CONTEXT)
+@click.group()
 def data() -> None:
-    """Data sets of pictures people have.
+    """Make and inspect data sets of your own pictures.
 
     \b
     Example:
@@ -43,15 +40,24 @@ def data() -> None:
 @data.command("import")
 @click.argument("source", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--link", is_flag=True, help="Hard links instead of copies, where possible.")
-@click.option("--masks", "method", type=METHOD, default="auto", help="For views without one.")
+@click.option(
+    "--link", is_flag=True, help="Make hard links instead of copies, where the disk allows it."
+)
+@click.option(
+    "--masks",
+    "method",
+    type=METHOD,
+    default="auto",
+    help="How to draw the masks of views that have none; see `uvtex data masks -h`.",
+)
 @JSON
 def import_(source: Path, out: Path, link: bool, method: Any, as_json: bool) -> None:
-    """Bring the pictures of SOURCE into a new data set OUT.
+    """Import the pictures of SOURCE into a new data set OUT.
 
-    SOURCE is a data set of this project, a CSV with the columns view, livery and texture (mask,
-    uv_map and camera if known; paths count from the CSV), or the folder of an earlier script with
-    its metadata.json. Nothing in it is changed. OUT appears when it is whole.
+    SOURCE is a data set of this project, a CSV file, or the folder of an earlier script with its
+    metadata.json. The CSV has the columns view, livery and texture, and optionally mask, uv_map and
+    camera. Its paths are relative to the CSV. Nothing in SOURCE is changed. OUT appears only when
+    it is complete.
 
     \b
     Example:
@@ -59,26 +65,26 @@ def import_(source: Path, out: Path, link: bool, method: Any, as_json: bool) -> 
       uvtex data import old/augmented data/old --link
     """
     from uvtex.intake.importer import import_set
-    from uvtex.progress import counted
+    from uvtex.progress import timed_progress
 
-    with counted("pictures") as progress:
+    with timed_progress() as progress:
         report = import_set(source, out, link, method, progress)
-    click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(_imported(report)))
+    click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(_import_lines(report)))
 
 
-def _imported(report: ImportReport) -> Iterator[str]:
-    drawn = ", ".join(f"{count} {name}" for name, count in report.masks.items())
+def _import_lines(report: ImportReport) -> Iterator[str]:
+    masks = ", ".join(f"{count} {name}" for name, count in report.masks.items())
     yield (
         f"{report.out}: {report.views} views of {report.liveries} liveries; "
-        f"{report.copied} files copied, {report.linked} linked; masks: {drawn}"
+        f"{report.copied} files copied, {report.linked} linked; masks: {masks}"
     )
     if report.composed:
         yield (
-            f"{report.composed} of the views had no file: their plates came along, and they are "
-            "composed when they are read"
+            f"{report.composed} of the views have no picture file: their plates were imported, and "
+            "each view is composed when it is read"
         )
     lists = {
-        "stand-in textures, for liveries whose own is missing": [
+        "stand-in textures for liveries whose own texture is missing": [
             f"{s.livery}: {s.texture.name} ({', '.join(s.transforms) or 'not transformed'}) "
             f"for {s.missing}"
             for s in report.stand_ins
@@ -97,80 +103,92 @@ def _imported(report: ImportReport) -> Iterator[str]:
 @data.command("masks")
 @click.argument("folder", metavar="DATA", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--masks", "method", type=METHOD, default="auto", help="How they are drawn.")
+@click.option(
+    "--masks", "method", type=METHOD, default="auto", help="How to draw the masks; see above."
+)
 @JSON
 def masks_(folder: Path, out: Path, method: Any, as_json: bool) -> None:
-    """Draw a mask of every view in DATA into OUT, to be looked at.
+    """Draw a mask of every view of the data set DATA into OUT, for you to check.
 
-    auto compares the liveries that one camera took and so finds the paint; where that cannot be, it
-    takes a cut-out picture's transparency, or else backdrop: what differs from the picture's left
-    and right edge. colour takes what is
-    saturated or dark. OUT/sheet.png is the overview; DATA stays as it is. Where DATA has masks,
-    each method's agreement with them is printed (IoU: 1 is the same).
+    OUT must not exist. DATA is not changed. OUT/sheet.png is the overview. Where DATA has masks,
+    the command prints how well each method agrees with them, as intersection over union (IoU; 1 is
+    equal).
+
+    \b
+    Methods:
+      auto      compares the liveries seen by one camera: paint is what varies.
+                Else it takes a picture's transparency, else backdrop.
+      backdrop  takes what differs from the picture's left and right edges.
+      colour    takes what is saturated or dark.
 
     \b
     Example:
-      uvtex data masks data/photos looks
+      uvtex data masks data/photos drawn
     """
     from uvtex.intake.mask_drawing import write_masks
-    from uvtex.progress import counted
+    from uvtex.progress import timed_progress
 
-    with counted("masks") as progress:
+    with timed_progress() as progress:
         drawn = write_masks(folder, out, method, progress)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in drawn]))
+        click.echo(json.dumps([asdict(mask) for mask in drawn]))
         return
-    for line in _drawn(drawn):
+    for line in _mask_lines(drawn):
         click.echo(line)
     click.echo(f"look at {out / 'sheet.png'}")
 
 
-def _drawn(drawn: list[Drawn]) -> Iterator[str]:
-    for name in sorted({one.method for one in drawn}):
-        own = [one for one in drawn if one.method == name]
-        known = [one.iou for one in own if one.iou is not None]
-        against = f", IoU with the set's own {sum(known) / len(known):.3f}" if known else ""
-        share = sum(one.share for one in own) / len(own)
-        yield f"{name}: {len(own)} views, {share:.0%} of a picture is car{against}"
+def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
+    for method in sorted({mask.method for mask in drawn}):
+        masks = [mask for mask in drawn if mask.method == method]
+        known = [mask.iou for mask in masks if mask.iou is not None]
+        agreement = f", IoU with the set's own {sum(known) / len(known):.3f}" if known else ""
+        share = sum(mask.share for mask in masks) / len(masks)
+        yield f"{method}: {len(masks)} views, {share:.0%} of a picture is car{agreement}"
 
 
 @data.command("report")
 @click.argument("folder", metavar="DATA", type=PATH)
-@click.option("--html", type=PATH, help="Write a page with thumbnails to this file.")
+@click.option(
+    "--html", type=PATH, help="Also write a page with thumbnails to this file; none by default."
+)
 @click.option(
     "--split-by",
-    type=click.Choice(["livery", "sample"]),
+    type=click.Choice(get_args(TrainConfig.model_fields["split_by"].annotation)),
     default=DEFAULTS.split_by,
-    help="As in training; sample is the original's, and leaks.",
+    help="Unit of the split. sample is the original's: views of one livery are on both sides.",
 )
 @click.option(
     "--val-split",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=DEFAULTS.val_split,
-    help="Part that validates.",
+    help="Share of the liveries (or samples) kept for validation.",
 )
 @click.option(
     "--split-seed",
     type=click.IntRange(min=0),
     default=DEFAULTS.split_seed,
-    help="Seed of the split.",
+    help="Random seed of the split.",
 )
 @JSON
 def report_(
     folder: Path, html: Path | None, split_by: str, val_split: float, split_seed: int, as_json: bool
 ) -> None:
-    """What DATA holds, what is broken or odd in it, and what its split gives away.
+    """Report the contents, faults and leaks of the data set DATA.
+
+    A leak is a livery, or a near-duplicate of a picture, on both sides of the split.
 
     \b
     Example:
       uvtex data report data/photos --html report.html
     """
     from uvtex.inspection.report import inspect_set
-    from uvtex.progress import counted
+    from uvtex.progress import timed_progress
 
-    if html is not None and not html.absolute().parent.is_dir():  # said before, not after the work
-        raise DataError(f"{html}: its folder is not there; make it, or give another")
-    with counted("pictures") as progress:
+    # Checked before the work, which takes minutes.
+    if html is not None and not html.absolute().parent.is_dir():
+        raise DataError(f"{html}: its folder does not exist; make it, or give another --html")
+    with timed_progress() as progress:
         report = inspect_set(folder, split_by, val_split, split_seed, progress)
     if html is not None:
         from uvtex.files import write_atomic
@@ -186,28 +204,20 @@ def report_(
 
 
 def _print(report: SetReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    facts = Table(show_header=False, box=None)
-    for name, value in _facts(report):
-        facts.add_row(name, value, style=None)
-    console.print(facts)
-    if report.cameras:
-        table = Table("camera", "views", "masks", "UV maps", "sees of the atlas")
-        for camera in report.cameras[:MOST_LINES]:
-            sees = "-" if camera.coverage is None else f"{camera.coverage:.1%}"
-            counts = (str(n) for n in (camera.views, camera.masks, camera.uv_maps))
-            table.add_row(camera.name, *counts, sees)
-        console.print(table)
-        _say_more(len(report.cameras))
+    print_table(("", ""), _facts(report), header=False)
+    cameras = []
+    for camera in report.cameras[:MOST_LINES]:
+        seen = "-" if camera.coverage is None else f"{camera.coverage:.1%}"
+        counts = (str(n) for n in (camera.views, camera.masks, camera.uv_maps))
+        cameras.append([camera.name, *counts, seen])
+    print_table(("camera", "views", "masks", "UV maps", "sees of the atlas"), cameras)
+    _note_cut_list(len(report.cameras))
     for problem in report.problems[:MOST_LINES]:
         click.echo(f"{problem.kind}: {problem.file}: {problem.what}")
-    _say_more(len(report.problems))
+    _note_cut_list(len(report.problems))
 
 
-def _say_more(count: int) -> None:
+def _note_cut_list(count: int) -> None:
     if count > MOST_LINES:
         click.echo(f"and {count - MOST_LINES} more: --json has all")
 
@@ -219,8 +229,8 @@ def _facts(report: SetReport) -> Iterator[tuple[str, str]]:
     yield "liveries", str(len(report.liveries))
     composed = f"; {report.composed} composed from plates" if report.composed else ""
     yield "views", f"{views}; {sizes}{composed}"
-    named = f"; {report.unnamed} views of no known camera" if report.unnamed else ""
-    yield "cameras", f"{len(report.cameras)}{named}"
+    unnamed = f"; {report.unnamed} views of no known camera" if report.unnamed else ""
+    yield "cameras", f"{len(report.cameras)}{unnamed}"
     yield "masks", f"{report.masks} of {views} views"
     yield "UV maps", f"{report.uv_maps} of {views} views"
     if report.plates:
@@ -229,7 +239,7 @@ def _facts(report: SetReport) -> Iterator[tuple[str, str]]:
     yield "seen by no camera", unseen
     if report.car is not None:
         yield "atlas in use", _in_use(report.car)
-    yield "split", f"by {leak.by}, {leak.fraction:g} validates, seed {leak.seed}"
+    yield "split", f"by {leak.by}, {leak.fraction:g} for validation, seed {leak.seed}"
     if leak.error:
         yield "", leak.error
         return
@@ -248,7 +258,7 @@ def _facts(report: SetReport) -> Iterator[tuple[str, str]]:
 def _in_use(car: CarFacts) -> str:
     unseen = car.unseen_percent_of_covered
     return (
-        f"{car.covered_percent_of_atlas:.1f}%; of that {car.shared_percent_of_covered:.1f}% shared "
+        f"{car.covered_percent_of_atlas:.1f}%; of that {car.shared_percent_of_covered:.1f}% used "
         f"by two places of the car{f' ({car.shared_texels})' if car.shared_texels else ''}"
         + ("" if unseen is None else f", {unseen:.1f}% seen by no camera")
     )

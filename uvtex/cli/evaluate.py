@@ -1,9 +1,9 @@
-"""``uvtex evaluate``."""
+"""``uvtex evaluate``: metrics of checkpoints, and paired comparisons between them."""
 
 from __future__ import annotations
 
 import json
-import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,39 +11,40 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import DEVICE, JSON
+from uvtex.console import DEVICE, JSON, PATH, print_table, table_width
 from uvtex.metric_catalogue import EVALUATION, higher_is_better
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from uvtex.evaluation.comparison import Evaluated
     from uvtex.evaluation.paired import Difference
 
 WIDE = 160
-"""Columns of a terminal on which the metrics' names need not be broken."""
+"""Columns of a terminal from which on the metrics' names fit on one line."""
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 
 @click.command()
 @click.argument("checkpoints", nargs=-1, required=True)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
+@click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option(
     "--against",
     metavar="CHECKPOINT",
-    help="Pair every sample with this checkpoint's; difference, interval and verdict by metric.",
+    help="Compare each CHECKPOINT with this one, view by view: difference, interval and verdict "
+    "of every metric.",
 )
 @click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Measure on every view, for a set that no checkpoint was trained on.",
+    help="Measure on every view, not on the validation views only. For a data set that no "
+    "CHECKPOINT was trained on.",
 )
 @click.option(
     "--csv",
     "csv_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write every sample's figures: checkpoint, livery, view, camera, size, each metric.",
+    help="Also write a CSV file with a row a view: checkpoint, livery, view, camera, size in "
+    "pixels, and every metric.",
 )
 @DEVICE
 @JSON
@@ -56,17 +57,18 @@ def evaluate(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Metrics of each CHECKPOINT on the validation side of a data set, a row a checkpoint.
+    """Measure each CHECKPOINT on the validation views of a data set.
 
-    The table shows the headline metrics; --json holds all of them. The last row is what a texture
-    of the true one's mean colour scores: a model below it has learnt nothing of use. Where a model
-    knows what no livery paints, a further row has that laid over the mean colour.
+    The table has a row for each checkpoint and shows the main metrics; --json has all of them. The
+    last row is a baseline: a texture filled with the mean colour of the true one. A model below it
+    has learnt nothing useful. If a model knows constant texels, which are equal in all liveries,
+    another baseline row has them on top of the mean colour.
 
-    --against pairs samples. Views of one livery are not independent, so each livery counts once,
-    with its mean difference, and the 95 % interval is the paired t interval over liveries. A metric
-    is better or worse if its interval leaves zero out, else within noise. One livery gives no
-    interval. Of many metrics, one in twenty leaves zero out by chance. Seeds are noise too: this
-    compares two checkpoints, not the two ways in which they were trained.
+    --against compares views in pairs. Views of one livery are not independent, so each livery
+    counts once, with its mean difference. The 95 % interval is the paired t interval over liveries.
+    A metric is better or worse if its interval leaves zero out, else within noise. A single livery
+    gives no interval. Of many metrics, one in twenty leaves zero out by chance. The verdict is on
+    two checkpoints and not on two ways to train, because another seed also changes the metrics.
 
     \b
     Example:
@@ -79,50 +81,50 @@ def evaluate(
     from uvtex.inference.infer import locate
 
     names = dict.fromkeys([*checkpoints, *([against] if against else [])])
-    judged = evaluate_checkpoints(
+    rows = evaluate_checkpoints(
         {name: locate(name) for name in names}, data, device or "auto", everything
     )
     if csv_file is not None:
-        write_atomic(csv_file, to_csv(judged, data))
-    said = notes(judged)
-    pairs = {} if against is None else _against(judged, against)
+        write_atomic(csv_file, to_csv(rows, data))
+    remarks = notes(rows)
+    pairs = {} if against is None else _compare(rows, against)
     if as_json:
-        click.echo(json.dumps(_json(judged, said, against, pairs)))
+        click.echo(json.dumps(_json(rows, remarks, against, pairs)))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(_figures(judged, wide=console.width >= WIDE))
+    _print_metrics(rows)
     for name, found in pairs.items():
-        one = next(one for one in judged if one.name == name)
-        console.print(f"\n{name} against {against}", highlight=False, markup=False)
+        click.echo(f"\n{name} against {against}")
         if isinstance(found, str):
             click.echo(f"no verdict: {found}")
         else:
-            console.print(_differences(found))
-            click.echo(_basis(one, found))
-    for note in said:
-        click.echo(f"note: {note}", err=True)
-    if not any(one.lpips for one in judged):
-        click.echo("LPIPS is absent: its backbone is not to be had here (see the README)", err=True)
+            _print_differences(found)
+            click.echo(_basis(next(row for row in rows if row.name == name), found))
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+    if not any(row.lpips for row in rows):
+        click.echo(
+            "LPIPS is not available here, because its backbone's weights are missing (see the "
+            "README)",
+            err=True,
+        )
 
 
-def _against(judged: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:
-    """Of every other checkpoint: its differences, or why there are none."""
+def _compare(rows: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:
+    """Name of each other checkpoint -> its differences to ``against``, or why there are none."""
     from uvtex.evaluation.comparison import BASELINE, differences, why_not_comparable
 
-    theirs = next(one for one in judged if one.name == against)
-    others = [o for o in judged if o is not theirs and not o.name.startswith(BASELINE[:-1])]
-    return {o.name: why_not_comparable(o, theirs) or differences(o, theirs) for o in others}
+    other = next(row for row in rows if row.name == against)
+    models = [r for r in rows if r is not other and not r.name.startswith(BASELINE[:-1])]
+    return {r.name: why_not_comparable(r, other) or differences(r, other) for r in models}
 
 
 def _json(
-    judged: Sequence[Evaluated],
-    said: list[str],
+    rows: Sequence[Evaluated],
+    remarks: list[str],
     against: str | None,
     pairs: dict[str, dict[str, Difference] | str],
 ) -> dict[str, Any]:
-    out: dict[str, Any] = {"rows": {one.name: one.means for one in judged}, "notes": said}
+    out: dict[str, Any] = {"rows": {row.name: row.means for row in rows}, "notes": remarks}
     if against is not None:
         out["against"] = against
         out["differences"] = {
@@ -134,49 +136,53 @@ def _json(
     return out
 
 
-def _figures(judged: Sequence[Evaluated], wide: bool) -> Table:
-    from rich.table import Table
+def _print_metrics(rows: Sequence[Evaluated]) -> None:
+    from rich.table import Column
 
-    found = {metric for one in judged for metric in one.means}
-    columns = [name for name in EVALUATION if name in found]
-    table = Table()
-    table.add_column("checkpoint", overflow="fold")
-    for name in columns:
-        table.add_column(name if wide else name.replace("_", "_\n"), no_wrap=True)
-    for one in judged:
-        means = one.means
-        table.add_row(one.name, *(f"{means[c]:.4f}" if c in means else "-" for c in columns))
-    return table
-
-
-def _differences(found: dict[str, Difference]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("metric", "better is", box=box.SIMPLE_HEAD)
-    table.add_column("difference", justify="right")
-    table.add_column("95 % interval", justify="right")
-    table.add_column("verdict")
-    for metric, value in found.items():
-        higher = higher_is_better(metric)
-        bounds = "-" if value.low is None else f"{value.low:+.4f} to {value.high:+.4f}"
-        table.add_row(
-            metric,
-            "-" if higher is None else "higher" if higher else "lower",
-            f"{value.mean:+.4f}",
-            bounds,
-            value.verdict,
-            style=COLOURS.get(value.verdict),
-        )
-    return table
+    wide = table_width() >= WIDE
+    found = {metric for row in rows for metric in row.means}
+    metrics = [name for name in EVALUATION if name in found]
+    headings = (name if wide else name.replace("_", "_\n") for name in metrics)
+    print_table(
+        [Column("checkpoint", overflow="fold"), *(Column(h, no_wrap=True) for h in headings)],
+        [
+            [row.name, *(f"{row.means[m]:.4f}" if m in row.means else "-" for m in metrics)]
+            for row in rows
+        ],
+    )
 
 
-def _basis(one: Evaluated, found: dict[str, Difference]) -> str:
-    liveries = len(set(one.liveries))
-    basis = f"{len(one.records)} views of {liveries} liveries, paired; each livery counts once"
+def _print_differences(found: dict[str, Difference]) -> None:
+    from rich.table import Column
+
+    better = {None: "-", True: "higher", False: "lower"}
+    print_table(
+        [
+            "metric",
+            "better is",
+            Column("difference", justify="right"),
+            Column("95 % interval", justify="right"),
+            "verdict",
+        ],
+        [
+            [
+                metric,
+                better[higher_is_better(metric)],
+                f"{value.mean:+.4f}",
+                "-" if value.low is None else f"{value.low:+.4f} to {value.high:+.4f}",
+                value.verdict,
+            ]
+            for metric, value in found.items()
+        ],
+        styles=[COLOURS.get(value.verdict) for value in found.values()],
+    )
+
+
+def _basis(row: Evaluated, found: dict[str, Difference]) -> str:
+    """What the verdicts rest on, and how many there are of each kind."""
+    liveries = len(set(row.liveries))
+    basis = f"{len(row.records)} views of {liveries} liveries, paired; each livery counts once"
     if liveries == 1:
-        return f"{basis}. One livery says nothing of others: no interval and no verdict."
-    counts: dict[str, int] = {}
-    for value in found.values():
-        counts[value.verdict] = counts.get(value.verdict, 0) + 1
+        return f"{basis}. One livery does not predict others: no interval and no verdict."
+    counts = Counter(value.verdict for value in found.values())
     return f"{basis}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())

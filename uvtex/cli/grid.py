@@ -1,4 +1,4 @@
-"""``uvtex grid``."""
+"""``uvtex grid``: pictures that show a checkpoint's results beside the truth."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 
 import click
 
+from uvtex.console import PATH
+
 
 @click.command()
 @click.argument("checkpoint")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the grids.")
-@click.option("--count", type=click.IntRange(min=1), default=12, help="Samples.")
+@click.option("--data", type=PATH, required=True, help="Folder of the data set.")
+@click.option("--out", type=PATH, required=True, help="Folder for the grids.")
+@click.option("--count", type=click.IntRange(min=1), default=12, help="Number of grids to write.")
 def grid(checkpoint: str, data: Path, out: Path, count: int) -> None:
-    """Labelled grids of validation samples: what goes in, what comes out, what is true.
+    """Write pictures of validation views with input, prediction and truth side by side.
+
+    CHECKPOINT is a file, or models:/uvtex@champion for the registered one.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``uvtex infer``."""
+"""``uvtex infer``: photos in, UV textures out."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uvtex.console import DEVICE, JSON
+from uvtex.console import DEVICE, JSON, PATH
 
 if TYPE_CHECKING:
     from uvtex.inference.infer import Inferred
 
 LARGEST = 16384
-"""Pixels a side of a texture: beyond it livery editors and Pillow give up."""
+"""Largest side of a texture, in pixels. Livery editors and Pillow fail beyond it."""
 
 
 @click.command()
 @click.argument("checkpoint")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for results.")
+@click.argument("photos", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder for the results.")
 @click.option(
     "--mask",
     type=click.Path(path_type=Path, exists=True),
-    help="White where the car is: a picture, or a folder of them by the photos' names.",
+    help="Mask picture, white where the car is, or a folder of masks named like the photos; by "
+    "default the mask is the photo's transparency, else a guess.",
 )
-@click.option("--whole", is_flag=True, help="Never crop: show the network the whole photo.")
+@click.option(
+    "--whole", is_flag=True, help="Show the network the whole photo instead of cropping to the car."
+)
 @click.option(
     "--texture-size",
     type=click.IntRange(16, LARGEST),
-    help="Side of the texture written, resampled from the network's; that one by default.",
+    help="Side of the texture file, in pixels; the network's own by default.",
 )
 @DEVICE
 @JSON
@@ -44,17 +47,22 @@ def infer(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """The UV texture of each of PHOTOS, its reprojection, and what was done to get them.
+    """Predict the UV texture of the car in each of PHOTOS.
 
     CHECKPOINT is a file, or models:/uvtex@champion for the registered one.
 
-    Photos may be of any size, turned by EXIF, transparent or 16-bit. They become square by padding
-    with their border's colour, never by stretching. Where the car is larger, smaller or further off
-    the middle than in training, the photo is cropped or padded around it. Where the car is says
-    --mask, else the photo's own transparency, else a guess that holds before plain backdrops.
+    A photo may have any size, an EXIF rotation, transparency or 16 bits. It is padded to a square
+    with the colour of its border and never stretched. If the car is larger, smaller or further from
+    the middle than in training, the photo is cropped or padded around the car. The car's position
+    comes from --mask, else from the photo's transparency, else from a guess that works on plain
+    backgrounds.
 
-    Each photo gets NAME_uv.png (texture), NAME_reproj.png, NAME_view.png (what the network saw) and
-    NAME_infer.json (every step, and warnings). --json prints those records.
+    \b
+    Each photo gets four files:
+      NAME_uv.png      the predicted texture
+      NAME_reproj.png  the texture rendered back into the view
+      NAME_view.png    the view that the network saw
+      NAME_infer.json  every step that was taken, and warnings (--json prints these records)
 
     \b
     Example:
@@ -63,34 +71,34 @@ def infer(
     """
     from uvtex.inference.infer import infer as run
 
-    done = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole)
+    results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole)
     if as_json:
-        click.echo(json.dumps([one.to_dict for one in done]))
+        click.echo(json.dumps([result.to_dict() for result in results]))
         return
-    for one in done:
-        click.echo(_told(one))
-        for warning in one.warnings:
+    for result in results:
+        click.echo(_describe(result))
+        for warning in result.warnings:
             click.echo(f"  warning: {warning}", err=True)
 
 
-def _told(one: Inferred) -> str:
-    photo, record = one.photo, one.to_dict
+def _describe(result: Inferred) -> str:
+    photo, square = result.photo, result.photo.square
     width, height = photo.upright
     turned = ", turned upright" if photo.facts.orientation != 1 else ""
-    texture = record["texture"]
-    resampled = f", resampled to {texture['size']}" if texture["resampled"] else ""
+    resampled = f", resampled to {result.texture_size}" if result.resampled else ""
     if photo.cropped:
-        left, top, right, bottom = (round(edge) for edge in record["square"])
+        left, top = round(square.left), round(square.top)
+        right, bottom = round(square.right), round(square.bottom)
         shown = f"the square ({left}, {top}) to ({right}, {bottom}) of it"
     else:
-        shown = "the whole of it"
-    padding = f", {photo.padding:.0%} of that padding" if photo.padding >= 0.005 else ""
+        shown = "the whole photo"
+    padding = f", {photo.padding:.0%} of it padding" if photo.padding >= 0.005 else ""
     return "\n".join(
         (
             f"{photo.path}: {width}x{height}{turned}; car {photo.mask.share:.0%} by "
             f"{photo.mask.source}",
-            f"  shown: {shown}{padding}, at {record['view_size']} px; texture "
-            f"{texture['network_size']} px{resampled}",
-            f"  {one.files['texture']}",
+            f"  shown: {shown}{padding}, at {len(photo.view)} px; texture "
+            f"{result.network_size} px{resampled}",
+            f"  {result.files['texture']}",
         )
     )

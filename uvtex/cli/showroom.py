@@ -1,4 +1,4 @@
-"""``uvtex showroom``: rendered data sets."""
+"""``uvtex showroom``: renders data sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from uvtex.console import with_default
+from uvtex.console import PATH, with_default
 from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,48 +28,78 @@ def _car_choice(flag: str, what: str) -> Callable[[F], F]:
 
 @click.group()
 def showroom() -> None:
-    """Rendered data sets."""
+    """Render data sets of a race car in many liveries.
+
+    \b
+    Example:
+      uvtex showroom build data/demo --size 64 --cameras 12 --liveries 60
+    """
 
 
 @showroom.command("build")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=PATH)
 @_flag("--size", int, "Side of the views, in pixels")
-@click.option("--texture-size", type=int, help="Side of the textures; the views' by default.")
-@_flag("--cameras", int, "Cameras around the car")
-@click.option("--camera-file", type=click.Path(path_type=Path), help="JSON poses, as above.")
+@click.option(
+    "--texture-size", type=int, help="Side of the textures, in pixels; --size by default."
+)
+@_flag("--cameras", int, "Number of cameras around the car")
+@click.option(
+    "--camera-file",
+    type=PATH,
+    help="JSON file of camera poses, see above; by default --cameras places them.",
+)
 @click.option(
     "--liveries",
     metavar="N|DIR",
-    help=with_default("Procedural liveries, or a folder of textures", DEFAULTS.liveries),
+    help=with_default("Number of procedural liveries, or a folder of textures", DEFAULTS.liveries),
 )
 @click.option(
-    "--template", metavar="PNG|DIR", help="What procedural liveries leave unpainted, as below."
+    "--template",
+    metavar="PNG|DIR",
+    help="Unpainted parts of the texture, laid over procedural liveries, see above; none by "
+    "default.",
 )
-@_flag("--samples", int, "Light paths a pixel")
-@_flag("--supersample", int, "UV samples along a pixel's side")
-@click.option("--no-views", is_flag=True, help="Plates and textures only: much smaller on disk.")
-@_flag("--seed", int, "Of liveries, cameras and light paths")
-@click.option("--car", "file", help="OBJ or GLB; the built-in car by default.")
-@click.option("--paint-material", help="The car's material that carries the livery.")
-@_car_choice("--up", "The axis that points up in the car's file")
-@_car_choice("--nose", "Where the nose points in the car's file")
-@click.option("--unwrap", is_flag=True, default=None, help="Give the paint new UVs.")
+@_flag("--samples", int, "Light paths traced for a pixel")
+@_flag("--supersample", int, "UV samples along each side of a pixel")
+@click.option(
+    "--no-views",
+    is_flag=True,
+    help="Write plates and textures only: the set is much smaller, and each view is composed when "
+    "it is read.",
+)
+@_flag("--seed", int, "Random seed of liveries, cameras and light paths")
+@click.option("--car", "file", help="OBJ or GLB file of your car; the built-in car by default.")
+@click.option(
+    "--paint-material",
+    help="Name of the car's material that carries the livery; by default it is chosen "
+    "automatically.",
+)
+@_car_choice("--up", "Axis that points up in the car's file")
+@_car_choice("--nose", "Axis that the car's nose points along in its file")
+@click.option(
+    "--unwrap",
+    is_flag=True,
+    default=None,
+    help="Make new UV coordinates for the paint; by default those of the car's file are used.",
+)
 def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
-    """Render a race car in liveries from cameras all around into OUT.
+    """Render a race car in many liveries, from cameras all around it, into the folder OUT.
 
-    The car is the built-in one or yours, the liveries are procedural or yours: train on many
-    procedural ones of your car, evaluate on your own. With the same --cameras, --size and --seed
-    both sets have the same plates. An interrupted build goes on where it stopped.
+    The car is the built-in one or your own. The liveries are procedural or your own. Train on many
+    procedural liveries of your car, and evaluate on your own liveries. Two sets of one car with the
+    same --cameras, --size and --seed have the same plates. To continue an interrupted build, run
+    the same command again.
+
+    A camera file is a JSON list of poses. Positions are in metres from the middle of the car on the
+    floor: x points forward, y to the car's left, z up. fov is in degrees.
 
     \b
-    A camera file is a JSON list of poses; x points forward, y to the car's left,
-    z up, metres, from the middle of the car on the floor; fov in degrees:
       [{"name": "front", "eye": [7, 1.5, 1.2], "target": [0, 0, 0.5], "fov": 35}]
 
-    A template is what the car's atlas holds beside paint: glass, lamps, the interior. It lies over
-    procedural liveries, so that they have what yours have: a PNG that is transparent where liveries
-    are painted, or a folder of your liveries, of which it is what all have alike; leave those out
-    that you mean to evaluate on.
+    A template holds the parts of the car's texture that no livery paints: glass, lamps, the
+    interior. It is a PNG that is transparent where liveries are painted, or a folder of your
+    liveries. From a folder, the template is every texel that is the same in all of them. Leave out
+    the liveries you will evaluate on, or their scores will be too good.
 
     \b
     Example:
@@ -84,28 +114,32 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
     settings = validate(ShowroomSettings, values, where="showroom")
-    with stages() as (tell, stage):
-        manifest = build(settings, out, tell, stage)
+    with stages() as (say, progress):
+        manifest = build(settings, out, say, progress)
     built = validate(ShowroomSettings, load_yaml(out / "showroom.yaml"), where="showroom.yaml")
     click.echo(
         f"{manifest.parent}: {built.cameras * built.liveries} views of "
         f"{built.liveries} liveries from {built.cameras} cameras"
-        f"{', composed when they are read' if no_views else ''}"
+        f"{', each composed when it is read' if no_views else ''}"
     )
 
 
 def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
-    """The flags as ShowroomSettings wants them."""
+    """The given flags under the names that :class:`ShowroomSettings` has for them.
+
+    Raises:
+        ConfigError: flags that exclude each other, or flags of a car without --car.
+    """
     from uvtex.errors import ConfigError
-    from uvtex.showroom import settings as poses
+    from uvtex.showroom.settings import read_poses
 
     values = {key: value for key, value in given.items() if value is not None}
     if "size" in values:
         values.setdefault("texture_size", values["size"])
     if "camera_file" in values:
         if "cameras" in values:
-            raise ConfigError("showroom: --cameras and --camera-file exclude each other")
-        values["poses"] = poses.read_poses(values.pop("camera_file"))
+            raise ConfigError("showroom: give either --cameras or --camera-file, not both")
+        values["poses"] = read_poses(values.pop("camera_file"))
     liveries = values.pop("liveries", None)
     if liveries is not None:
         count = liveries.removeprefix("-").isdecimal()
@@ -114,5 +148,5 @@ def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
     car = {key: values.pop(key) for key in about_car if key in values}
     if car and "file" not in car:
         flags = ", ".join(f"--{key.replace('_', '-')}" for key in car)
-        raise ConfigError(f"showroom: {flags}: only with --car FILE")
+        raise ConfigError(f"showroom: {flags}: needs --car FILE")
     return {**values, "car": car} if car else values

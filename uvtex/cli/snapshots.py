@@ -1,37 +1,35 @@
-"""``uvtex snapshots``: checkpoints listed, pruned, archived, and brought in."""
+"""``uvtex snapshots``: lists, prunes, archives and imports checkpoints."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import CONTEXT, JSON
+from uvtex.console import JSON, PATH, print_table
 from uvtex.metric_catalogue import CHECKPOINTS
 
 if TYPE_CHECKING:
     from uvtex.runs.snapshots import Snapshot
 
-PATH = click.Path(path_type=Path)
 KEEP_EVERY = click.option(
     "--keep-every",
     "every",
     type=click.IntRange(min=0),
     default=0,
     metavar="K",
-    help="Periodic checkpoints of every K-th epoch stay; 0: none of them.",
+    help="Keep the periodic checkpoints of every K-th epoch; 0 keeps none of them.",
 )
-YES = click.option("--yes", is_flag=True, help="Don't ask before removing.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would go, and stop.")
+YES = click.option("--yes", is_flag=True, help="Remove without asking.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 
 
-@click.group(context_settings=CONTEXT)
+@click.group()
 def snapshots() -> None:
-    """Checkpoints of runs: list, prune, archive, and import the original's.
+    """List, prune, archive and import checkpoints.
 
     \b
     Example:
@@ -45,30 +43,30 @@ def snapshots() -> None:
 @KEEP_EVERY
 @JSON
 def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
-    """The checkpoints of RUNS: epoch, metrics, bytes, and why `prune` would keep them.
+    """List the checkpoints of RUNS, with metrics and whether `prune` keeps them.
 
-    A run is a folder with checkpoints in it, or a name in runs/.
+    A run is a folder with checkpoints, or the name of a run in runs/.
 
     \b
     Example:
       uvtex snapshots list runs/* --keep-every 10
     """
     from uvtex.runs.snapshots import find_run, kept_because
-    from uvtex.runs.snapshots import snapshots as look
+    from uvtex.runs.snapshots import snapshots as find_snapshots
 
     folders = list(dict.fromkeys(find_run(run) for run in runs))
     if as_json:
         rows = []
         for folder in folders:
-            found = look(folder)
+            found = find_snapshots(folder)
             kept = kept_because(found, every)
             rows.append({"run": str(folder), "checkpoints": [_json(s, kept) for s in found]})
         click.echo(json.dumps(rows))
         return
     for folder in folders:
-        found = look(folder)
+        found = find_snapshots(folder)
         click.echo(f"{folder}: {_size(found)}")
-        _table(found, kept_because(found, every))
+        _print_checkpoints(found, kept_because(found, every))
 
 
 @snapshots.command()
@@ -77,38 +75,41 @@ def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
 @DRY_RUN
 @YES
 def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
-    """Remove the periodic checkpoints of RUN that the policy does not keep.
+    """Remove the periodic checkpoints of RUN, all or all but those of every K-th epoch.
 
-    The best, the last (what --resume continues from), and files that the trainer did not write or
-    that cannot be read are never removed.
+    These files are never removed: the best checkpoint, the last one (from which --resume
+    continues), files that the trainer did not write, and files that cannot be read.
 
     \b
     Example:
       uvtex snapshots prune uv-heavy --keep-every 10
     """
     from uvtex.runs.snapshots import find_run, removable, remove
-    from uvtex.runs.snapshots import snapshots as look
+    from uvtex.runs.snapshots import snapshots as find_snapshots
 
     folder = find_run(run)
-    going = removable(look(folder), every)
-    if _agreed(folder, going, dry_run, yes):
-        remove(s.path for s in going)
-        click.echo(f"removed {_size(going)}")
+    doomed = removable(find_snapshots(folder), every)
+    if _confirm_removal(folder, doomed, dry_run, yes):
+        remove(s.path for s in doomed)
+        click.echo(f"removed {_size(doomed)}")
 
 
 @snapshots.command()
 @click.argument("run", type=PATH)
-@click.option("--out", type=PATH, help="RUN.tar.gz beside the run by default.")
-@click.option("--remove", "removing", is_flag=True, help="Then remove what `prune` would.")
+@click.option("--out", type=PATH, help="Archive to write; RUN.tar.gz beside the run by default.")
+@click.option(
+    "--remove", "removing", is_flag=True, help="Then remove the checkpoints that `prune` would."
+)
 @KEEP_EVERY
 @DRY_RUN
 @YES
 def archive(
     run: Path, out: Path | None, removing: bool, every: int, dry_run: bool, yes: bool
 ) -> None:
-    """Put the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
+    """Pack the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
 
-    The archive is read back and compared before it gets its name, and before anything is removed.
+    The archive is read back and compared with the files before it gets its final name and before
+    anything is removed.
 
     \b
     Example:
@@ -117,38 +118,39 @@ def archive(
     """
     from uvtex.runs.snapshots import archive as put_away
     from uvtex.runs.snapshots import find_run, removable
-    from uvtex.runs.snapshots import snapshots as look
+    from uvtex.runs.snapshots import snapshots as find_snapshots
 
     folder = find_run(run)
-    found = look(folder)
-    going = removable(found, every) if removing else []
+    found = find_snapshots(folder)
+    doomed = removable(found, every) if removing else []
     named = folder if folder.name else folder.resolve()
     target = out or named.with_name(f"{named.name}.tar.gz")
     if dry_run:
-        click.echo(f"{target}: would hold {_size(found)}")
-    if removing and not _agreed(folder, going, dry_run, yes):
-        going = []
+        click.echo(f"{target}: would contain {_size(found)}")
+    if removing and not _confirm_removal(folder, doomed, dry_run, yes):
+        doomed = []
     if dry_run:
         return
-    done = put_away(folder, target, going)
+    done = put_away(folder, target, doomed)
     click.echo(
-        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes as {done.bytes_out:,}; "
-        "read back and equal"
+        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into "
+        f"{done.bytes_out:,}; read back and equal"
     )
-    if going:
+    if doomed:
         click.echo(f"removed {_size(done.removed)}")
 
 
 @snapshots.command("import")
 @click.argument("file", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--force", is_flag=True, help="Replace OUT.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @JSON
 def import_(file: Path, out: Path, force: bool, as_json: bool) -> None:
-    """Convert the original's checkpoint FILE (.pt) to OUT (.safetensors), preset poc05.
+    """Convert FILE, a checkpoint of the original project (.pt), to OUT (.safetensors).
 
-    Nothing in FILE is run: a file that asks for more than weights and settings is refused. The
-    metrics that it recorded are carried over as the original's; `uvtex evaluate` measures anew.
+    OUT has preset poc05. No code in FILE is run: a file with more than weights and settings is
+    refused. The metrics recorded in FILE are kept as the original's. `uvtex evaluate` measures them
+    again.
 
     \b
     Example:
@@ -166,25 +168,29 @@ def import_(file: Path, out: Path, force: bool, as_json: bool) -> None:
     size = "" if "image_size" in original.args else " (not recorded, so the original's default)"
     click.echo(f"{out}: poc05, epoch {original.epoch}, {config.image_size} px{size}")
     if original.metrics:
-        click.echo(_recorded(original.metrics))
+        click.echo(_original_metrics(original.metrics))
 
 
-def _recorded(metrics: dict[str, Any]) -> str:
-    figures = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in metrics.items())
+def _original_metrics(metrics: dict[str, Any]) -> str:
+    values = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in metrics.items())
     return (
-        f"the original recorded {', '.join(figures)}: by its own definitions and split, not to be "
-        "compared with figures of `uvtex evaluate`"
+        f"the original recorded {', '.join(values)}, by its own definitions and split: do not "
+        "compare them with those of `uvtex evaluate`"
     )
 
 
-def _agreed(folder: Path, going: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
-    """Says what would go; whether it may. Ends the command where the answer is no."""
-    if not going:
+def _confirm_removal(folder: Path, doomed: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
+    """Lists the checkpoints to be removed; returns whether to remove them.
+
+    Raises:
+        click.Abort: the user answers no.
+    """
+    if not doomed:
         click.echo(f"{folder}: nothing to remove")
         return False
-    click.echo(f"{folder}: would go: {_size(going)}")
-    for s in going:
-        click.echo(f"  {s.path.name}  {s.bytes:,} bytes")
+    click.echo(f"{folder}: to be removed: {_size(doomed)}")
+    for snapshot in doomed:
+        click.echo(f"  {snapshot.path.name}  {snapshot.bytes:,} bytes")
     if dry_run:
         return False
     if not yes:
@@ -193,39 +199,44 @@ def _agreed(folder: Path, going: Sequence[Snapshot], dry_run: bool, yes: bool) -
 
 
 def _size(found: Sequence[Snapshot]) -> str:
+    """Number of checkpoints and their bytes, in words."""
     from rich.filesize import decimal
 
-    total = sum(s.bytes for s in found)
+    total = sum(snapshot.bytes for snapshot in found)
     short = f" ({decimal(total)})" if total >= 1000 else ""
     return f"{len(found)} checkpoint{'s'[: len(found) != 1]}, {total:,} bytes{short}"
 
 
-def _json(s: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
+def _json(snapshot: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
     return {
-        "file": s.path.name,
-        "kind": s.kind,
-        "epoch": s.epoch,
-        "bytes": s.bytes,
-        "kept": kept.get(s.path),
-        "metrics": s.metrics,
-        "original": s.original,
-        "problem": s.problem,
+        "file": snapshot.path.name,
+        "kind": snapshot.kind,
+        "epoch": snapshot.epoch,
+        "bytes": snapshot.bytes,
+        "kept": kept.get(snapshot.path),
+        "metrics": snapshot.metrics,
+        "original": snapshot.original,
+        "problem": snapshot.problem,
     }
 
 
-def _table(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    columns = [name for name in CHECKPOINTS if any(name in s.metrics for s in found)]
-    table = Table("checkpoint", "epoch", *columns, "bytes", "stays as")
-    for s in found:
-        figures = (f"{s.metrics[c]:.4f}" if c in s.metrics else "-" for c in columns)
-        epoch = "-" if s.epoch is None else str(s.epoch)
-        table.add_row(s.path.name, epoch, *figures, f"{s.bytes:,}", kept.get(s.path, "may go"))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-    for s in found:
-        if s.problem:
-            click.echo(s.problem, err=True)
-        if s.original and s.original["metrics"]:
-            click.echo(f"{s.path.name}: {_recorded(s.original['metrics'])}")
+def _print_checkpoints(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
+    metrics = [name for name in CHECKPOINTS if any(name in s.metrics for s in found)]
+    print_table(
+        ["checkpoint", "epoch", *metrics, "bytes", "kept as"],
+        [
+            [
+                s.path.name,
+                "-" if s.epoch is None else str(s.epoch),
+                *(f"{s.metrics[m]:.4f}" if m in s.metrics else "-" for m in metrics),
+                f"{s.bytes:,}",
+                kept.get(s.path, "removable"),
+            ]
+            for s in found
+        ],
+    )
+    for snapshot in found:
+        if snapshot.problem:
+            click.echo(snapshot.problem, err=True)
+        if snapshot.original and snapshot.original["metrics"]:
+            click.echo(f"{snapshot.path.name}: {_original_metrics(snapshot.original['metrics'])}")

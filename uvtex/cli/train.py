@@ -1,13 +1,14 @@
-"""``uvtex train``."""
+"""``uvtex train``: trains one model, shows its progress, and says where its files are."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from pydantic import BaseModel
@@ -22,18 +23,19 @@ from uvtex.config import (
     load_yaml,
     resolve,
 )
-from uvtex.console import DEVICE, JSON, with_default
+from uvtex.console import DEVICE, JSON, PATH, with_default
 from uvtex.metric_catalogue import needs_lpips
 
+if TYPE_CHECKING:
+    from uvtex.training.trainer import Trainer
+
 RUNS = Path("runs")
-
-
 DEFAULTS = TrainConfig()
 PRESET_DEFAULTS = {name: resolve({"preset": name}) for name in PRESETS}
 
 
 def _help(what: str, setting: str) -> str:
-    """``what``, and the defaults of a dotted ``setting``."""
+    """``what``, followed by the default of a dotted ``setting`` and what presets make of it."""
     get = attrgetter(setting)
     presets = {name: get(config) for name, config in PRESET_DEFAULTS.items()}
     return with_default(what, get(DEFAULTS), presets)
@@ -41,8 +43,9 @@ def _help(what: str, setting: str) -> str:
 
 def _weight_help(term: str, end: str) -> str:
     if end == "end" and getattr(DEFAULTS.schedule, term).end is None:
-        return f"Weight of {term} at the end; that at the start by default."
-    return _help(f"Weight of {term} at the {end}", f"schedule.{term}.{end}")
+        return f"Weight of the {term} loss term in the last epoch; that of the first by default."
+    epoch = {"start": "first", "end": "last"}[end]
+    return _help(f"Weight of the {term} loss term in the {epoch} epoch", f"schedule.{term}.{end}")
 
 
 def _flag(flag: str, kind: Any, what: str, setting: str = "") -> Any:
@@ -56,42 +59,45 @@ def _choice(model: type[BaseModel], field: str) -> click.Choice[str]:
 
 def _train_flags(command: Any) -> Any:
     flags = [
-        _flag("--epochs", int, "Passes over the training views"),
-        _flag("--batch-size", int, "Pairs in a step"),
-        _flag("--lr", float, "Learning rate of both Adams"),
+        _flag("--epochs", int, "Number of passes over the training views"),
+        _flag("--batch-size", int, "Pairs of views in a training step"),
+        _flag("--lr", float, "Learning rate of the Adam optimiser of each network"),
         _flag(
             "--lr-scheduler",
             _choice(Schedule, "lr_scheduler"),
-            "How the learning rate changes",
+            "How the learning rate changes over the epochs",
             "schedule.lr_scheduler",
         ),
         click.option(
             "--lr-scheduler-tmax",
             type=int,
-            help="Epochs to the learning rate's lowest point; the run's by default.",
+            help="Epochs until the cosine learning rate is lowest (T_max); --epochs by default.",
         ),
-        _flag("--image-size", int, "Side in pixels"),
-        _flag("--val-split", float, "Part of the liveries that validates"),
-        _flag("--seed", int, "Of weights, order and augmentation"),
+        _flag("--image-size", int, "Side of the views and textures, in pixels"),
+        _flag("--val-split", float, "Share of the liveries kept for validation, 0 to 1"),
+        _flag("--seed", int, "Random seed of initial weights, data order and augmentation"),
         *(
             click.option(f"--w-{term}{suffix}", type=float, help=_weight_help(term, end))
             for suffix, end in (("", "start"), ("-end", "end"))
             for term in TERMS
         ),
-        _flag("--w-flow", float, "Weight of camera and flow by the UV maps"),
-        _flag("--w-render", float, "Weight of the renderer's own term, R(t) = v"),
-        _flag("--w-ssim", float, "Weight of 1 - SSIM of textures with the true"),
-        _flag("--checkpoint-name", str, "Of the run in runs/ and its best checkpoint"),
-        _flag("--checkpoint-every", int, "Keep NAME_epochNNN every N epochs, 0: never"),
+        _flag("--w-flow", float, "Weight of the loss of camera and flow against the UV maps"),
+        _flag("--w-render", float, "Weight of the renderer's own loss term |R(t) - v|"),
+        _flag("--w-ssim", float, "Weight of the loss term 1 - SSIM of predicted and true texture"),
+        _flag("--checkpoint-name", str, "Name of the run's folder in runs/ and of its checkpoints"),
+        _flag("--checkpoint-every", int, "Keep NAME_epochNNN every so many epochs (0: never)"),
         click.option(
             "--preset",
-            help=with_default("poc05 (the original) or atlas (by correspondence)", DEFAULTS.preset),
+            help=with_default(
+                "Networks to train: poc05 (the original) or atlas (sharper textures)",
+                DEFAULTS.preset,
+            ),
         ),
-        _flag("--width", float, "Scales the networks' channels"),
+        _flag("--width", float, "Factor on the channels of all hidden layers"),
         _flag(
             "--precision",
             _choice(TrainConfig, "precision"),
-            "Of the networks; auto is bf16 on CUDA and float32 on a CPU",
+            "Arithmetic of the networks (auto: bf16 on CUDA, float32 on a CPU)",
         ),
     ]
     for flag in reversed(flags):
@@ -100,20 +106,26 @@ def _train_flags(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @_train_flags
-@click.option("--config", "file", type=click.Path(path_type=Path), help="YAML; flags win over it.")
+@click.option(
+    "--config",
+    "file",
+    type=PATH,
+    help="YAML file of settings; none by default. Flags override its values.",
+)
 @DEVICE
-@click.option("--resume", is_flag=True, help="Continue the run of this name.")
-@click.option("--force", is_flag=True, help="Replace the run of this name by a new one.")
+@click.option("--resume", is_flag=True, help="Continue the run of this name from its last epoch.")
+@click.option("--force", is_flag=True, help="Delete the run of this name and start a new one.")
 @JSON
 def train(
     data: Path, file: Path | None, resume: bool, force: bool, as_json: bool, **given: Any
 ) -> None:
-    """Train on the data set in DATA, into runs/NAME.
+    """Train a model on the data set in the folder DATA.
 
-    A terminal shows a bar with the time left below a line an epoch; a pipe or a file gets the
-    lines alone. --json prints where things are, and nothing else.
+    The run's files go to runs/NAME, where NAME is --checkpoint-name. A terminal shows a line for
+    each epoch and a bar with the time left. A pipe or a file gets the lines only. With --json the
+    only output is a JSON object with the paths of the run and its best checkpoint.
 
     \b
     Example:
@@ -121,64 +133,91 @@ def train(
           --checkpoint-name uv-heavy --checkpoint-every 10
     """
     if resume and force:
-        raise click.UsageError("--resume continues a run and --force replaces it: give one of them")
-    config = resolve(load_yaml(file) if file else {}, from_flags(given))
+        raise click.UsageError(
+            "--resume continues a run and --force replaces it: give only one of them"
+        )
     # Threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from uvtex.cli import train_progress
     from uvtex.data.store import PairStore
-    from uvtex.metrics import lpips
-    from uvtex.runs.epochs import best_epoch, read_epochs
     from uvtex.runs.folder import claimed
     from uvtex.training.trainer import Trainer
 
-    absent = [t for t in config.thresholds if needs_lpips(t.metric)]
-    if absent and config.lpips_backbone is None and not _lpips_at_hand(lpips):
-        kept = tuple(t for t in config.thresholds if t not in absent)
-        config = config.model_copy(update={"thresholds": kept or config.thresholds})
-        click.echo(
-            "LPIPS is absent (its backbone is not to be had here): the best epoch is "
-            f"chosen by {', '.join(map(str, kept))} alone",
-            err=True,
-        )
+    config = _resolve_settings(file, given)
     if not as_json:
         click.echo(dump_yaml(config))
     run_dir = RUNS / config.checkpoint_name
     store = PairStore.open(data, config)
     click.get_current_context().with_resource(claimed(run_dir))
     trainer = Trainer(config, store, run_dir, resume, force)
-    bar, showing = train_progress.shown(config, store.steps(config.batch_size), plain=as_json)
     try:
-        with showing:
-            if bar is not None:
-                bar.begin(read_epochs(run_dir))
-                trainer.on_step = bar.step
-            for report in trainer.epochs():
-                if bar is not None:
-                    bar.epoch(report)
-                elif not as_json:
-                    click.echo(train_progress.line(report, config))
+        _train_with_progress(trainer, quiet=as_json)
     except KeyboardInterrupt:
         click.echo(
-            f"stopped; finished epochs are in {run_dir}. The same command with --resume goes on.",
+            f"stopped; the finished epochs are in {run_dir}. To continue, run the same command "
+            "with --resume.",
             err=True,
         )
         sys.exit(130)
+    _print_result(trainer, as_json)
+
+
+def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfig:
+    """Settings of the file and the flags, without LPIPS thresholds if LPIPS is not available.
+
+    They stay if they are the only ones or ``lpips_backbone`` is set: the trainer then reports why
+    LPIPS is missing.
+    """
+    config = resolve(load_yaml(file) if file else {}, from_flags(given))
+    usable = tuple(t for t in config.thresholds if not needs_lpips(t.metric))
+    if usable in ((), config.thresholds) or config.lpips_backbone or _has_lpips_backbone():
+        return config
+    click.echo(
+        "LPIPS is not available here, because its backbone's weights are missing: the best epoch "
+        f"is chosen by {', '.join(map(str, usable))} alone",
+        err=True,
+    )
+    return config.model_copy(update={"thresholds": usable})
+
+
+def _has_lpips_backbone() -> bool:
+    from uvtex.errors import BackboneMissing
+    from uvtex.metrics.lpips import find_backbone
+
+    try:
+        find_backbone(None)
+    except BackboneMissing:
+        return False
+    return True
+
+
+def _train_with_progress(trainer: Trainer, quiet: bool) -> None:
+    """Runs all epochs, with a bar on a terminal, else a line an epoch; ``quiet`` prints nothing."""
+    from uvtex.cli.train_progress import epoch_line, terminal_bar
+    from uvtex.runs.epochs import read_epochs
+
+    config = trainer.config
+    bar = None if quiet else terminal_bar(config, trainer.data.steps(config.batch_size))
+    if bar is None:
+        for report in trainer.epochs():
+            if not quiet:
+                click.echo(epoch_line(report, config))
+        return
+    with bar:
+        bar.begin(read_epochs(trainer.run_dir))
+        trainer.progress = bar.step
+        for report in trainer.epochs():
+            bar.epoch(report)
+
+
+def _print_result(trainer: Trainer, as_json: bool) -> None:
+    from uvtex.cli.train_progress import summary
+    from uvtex.runs.epochs import best_epoch, read_epochs
+
+    run_dir, checkpoint = trainer.run_dir, trainer.best_checkpoint
     best = best_epoch(read_epochs(run_dir))
     assert best is not None  # a run has at least one epoch
-    checkpoint = trainer.best_checkpoint
     if as_json:
         where = {"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_dict()}
         click.echo(json.dumps(where))
     else:
-        click.echo(train_progress.summary(best, config, run_dir, checkpoint))
-
-
-def _lpips_at_hand(perceptual: Any) -> bool:
-    from uvtex.errors import BackboneMissing
-
-    try:
-        perceptual.find_backbone(None)
-    except BackboneMissing:
-        return False
-    return True
+        click.echo(summary(best, trainer.config, run_dir, checkpoint))

@@ -1,4 +1,4 @@
-"""Photos of any size to UV textures."""
+"""Predicts the UV textures of photos of any size, and writes them with a record of each step."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from uvtex.runs import checkpoint
 
 
 def locate(name: str) -> Path:
-    """The checkpoint file that ``name`` means: a path, or a URI of an installed scheme.
+    """The checkpoint file that ``name`` stands for: a path, or a URI of an installed scheme.
 
-    Schemes are entry points of the group ``uvtex.checkpoint_schemes``; ``sweep`` brings
-    ``models:/NAME@ALIAS``, so that this package needs to know no registry.
+    A scheme is an entry point of the group ``uvtex.checkpoint_schemes``. ``sweep`` installs
+    ``models:/NAME@ALIAS``, so this package depends on no registry.
 
     Raises:
-        CheckpointError: no such file, or nobody knows the scheme.
+        CheckpointError: the file does not exist, or the scheme is not installed.
     """
     scheme, colon, _ = name.partition(":/")
-    if not colon or len(scheme) < 2:  # one letter is a Windows drive
+    if not colon or len(scheme) < 2:  # a single letter is a Windows drive
         path = Path(name)
         if not path.is_file():
-            raise CheckpointError(f"{path}: no such checkpoint")
+            raise CheckpointError(f"{path}: no such checkpoint file")
         return path
     known = {entry.name: entry for entry in entry_points(group="uvtex.checkpoint_schemes")}
     if scheme not in known:
         raise CheckpointError(
-            f"{name}: nobody here knows {scheme}:/ ({', '.join(known) or 'none'} "
-            "installed); give a file"
+            f"{name}: the scheme {scheme}:/ is not installed (installed: "
+            f"{', '.join(known) or 'none'}); give the path of a checkpoint file"
         )
     fetch: Callable[[str], Path] = known[scheme].load()
     return fetch(name)
@@ -50,13 +50,52 @@ def locate(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Inferred:
-    """One photo's results, and what was done to get them; ``to_dict`` is its record."""
+    """The results of one photo, and the steps that led to them."""
 
     photo: Photo
     files: dict[str, Path]
     """``texture``, ``reprojection``, ``view`` (what the network saw) and ``record``."""
     warnings: tuple[str, ...]
-    to_dict: dict[str, Any]
+    checkpoint: dict[str, Any]
+    """``name`` as it was given, ``file``, ``preset``, ``epoch`` and ``metrics``."""
+    network_size: int
+    """Side of the texture that the network predicts, in texels."""
+    texture_size: int
+    """Side of the texture file, in texels."""
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the texture file has another size than the network's texture."""
+        return self.texture_size != self.network_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain values: the content of ``NAME_infer.json``."""
+        photo, square = self.photo, self.photo.square
+        edges = (square.left, square.top, square.right, square.bottom)
+        return {
+            "photo": str(photo.path),
+            "checkpoint": self.checkpoint,
+            "stored_size": [photo.facts.width, photo.facts.height],
+            "oddities": list(photo.facts.oddities),
+            "exif_orientation": photo.facts.orientation,
+            "upright_size": list(photo.upright),
+            "mask": {
+                "source": photo.mask.source,
+                "guessed": photo.mask.guessed,
+                "share": round(photo.mask.share, 4),
+            },
+            "square": [round(edge, 2) for edge in edges],
+            "cropped": photo.cropped,
+            "padding": {"share": round(photo.padding, 4), "colour": list(photo.border_colour)},
+            "view_size": len(photo.view),
+            "texture": {
+                "network_size": self.network_size,
+                "size": self.texture_size,
+                "resampled": self.resampled,
+            },
+            "files": {kind: str(file) for kind, file in self.files.items()},
+            "warnings": list(self.warnings),
+        }
 
 
 def infer(
@@ -68,41 +107,58 @@ def infer(
     texture_size: int | None = None,
     whole: bool = False,
 ) -> list[Inferred]:
-    """Writes ``NAME_uv.png``, ``_reproj.png``, ``_view.png`` and ``_infer.json`` for each photo.
+    """Predicts the texture of each photo and writes it to ``out``.
 
-    ``NAME`` is the photo's stem; of photos that share it, with as much of the path before it, or
-    the ending behind it, as tells them apart. Every photo is read before anything is written.
+    Each photo gets ``NAME_uv.png`` (the texture), ``NAME_reproj.png`` (the texture rendered back
+    into the view), ``NAME_view.png`` (what the network saw) and ``NAME_infer.json`` (the record).
+    ``NAME`` is the photo's stem; see :func:`uvtex.inference.outputs.distinct_names` for photos that
+    share one. All photos are read before anything is written.
 
     Args:
-        masks: a mask for the one photo, or a folder with ``NAME.png`` or ``STEM.png`` for each.
-        texture_size: side of the texture written; None: the network's own.
-        whole: show the network whole photos, however large the car is in them.
+        name: checkpoint file, or a URI that :func:`locate` knows.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
+        masks: mask of the only photo, or a folder with ``NAME.png`` or ``STEM.png`` for each; None:
+            from the photo's transparency, else guessed.
+        texture_size: side of the texture file in texels; None: the network's own.
+        whole: show the network the whole photo instead of cropping it to the car.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        DataError: photos or masks cannot be used; every one is named.
-        ConfigError: a file would be written over a photo or a mask, or a photo is given twice.
+        DataError: photos or masks cannot be used; the message names all of them.
+        ConfigError: a result would overwrite a photo or a mask, or a photo is given twice.
+
+    >>> [result] = infer("best.safetensors", [Path("photo.png")], out=Path("textures"))
+    >>> result.files["texture"].name
+    'photo_uv.png'
+    >>> result.to_dict()["mask"]["source"]
+    'backdrop'
     """
     names = distinct_names(photos)
     if masks is not None and len(photos) > 1 and not masks.is_dir():
-        raise ConfigError(f"{masks}: one mask for {len(photos)} photos; give a folder of masks")
+        raise ConfigError(f"{masks}: is one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
-    known = _framing(path)
-    size = loaded.config.image_size
-    ready = _prepared(photos, names, masks, size, known, whole)
+    ready = _prepare_all(photos, names, masks, loaded.config.image_size, _framing(path), whole)
     results = [result_files(out, stem) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
-    where = resolve_device(device)
-    predictor, renderer = loaded.predictor.to(where), loaded.renderer.to(where)
+    target = resolve_device(device)
+    predictor, renderer = loaded.predictor.to(target), loaded.renderer.to(target)
+    source = {
+        "name": name,
+        "file": str(loaded.path),
+        "preset": loaded.config.preset,
+        "epoch": loaded.epoch,
+        "metrics": loaded.metrics,
+    }
     done = []
     for photo, files in zip(ready, results, strict=True):
-        view = torch.from_numpy(photo.view).to(where).permute(2, 0, 1)[None].float() / 127.5 - 1
+        view = torch.from_numpy(photo.view).to(target).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.no_grad():
-            texture, sight = predictor.predict(view)
-            reprojection = renderer(texture, sight)
-        side = texture_size or texture.shape[-1]
+            texture, camera = predictor.predict(view)
+            reprojection = renderer(texture, camera)
+        native = texture.shape[-1]
+        side = texture_size or native
         pictures = {
             "texture": resampled(to_picture(texture[0]), side),
             "reprojection": to_picture(reprojection[0]),
@@ -110,33 +166,37 @@ def infer(
         }
         for kind, picture in pictures.items():
             write_atomic(files[kind], encode_png(picture))
-        warnings = [*photo.warnings, *_of_texture(texture.shape[-1], side)]
-        record = _record(photo, loaded, name, files, texture.shape[-1], side, warnings)
-        write_atomic(files["record"], (json.dumps(record, indent=1) + "\n").encode())
-        done.append(Inferred(photo, files, tuple(warnings), record))
+        warnings = (*photo.warnings, *_resampling_warnings(native, side))
+        result = Inferred(photo, files, warnings, source, native, side)
+        write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+        done.append(result)
     return done
 
 
 def resampled(texture: Image.Image, size: int) -> Image.Image:
-    """``texture`` at ``size`` pixels a side."""
+    """``texture`` with ``size`` texels a side."""
     if texture.size == (size, size):
         return texture
     return texture.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def _framing(path: Path) -> Framing | None:
-    """What the checkpoint's training showed, where it says so; a CheckpointError if not usable."""
+    """How training framed the car, from the checkpoint's header; None if the header has nothing.
+
+    Raises:
+        CheckpointError: the header's value is invalid.
+    """
     framing = checkpoint.read_header(path).get("framing")
     try:
         return None if framing is None else validate(Framing, framing, where="framing")
     except ConfigError as error:
         raise CheckpointError(
-            f"{path}: what its header says of training's pictures cannot be used: {error}; take "
-            "another checkpoint, or train anew"
+            f"{path}: the framing in the checkpoint's header is invalid: {error}; take another "
+            "checkpoint, or train again"
         ) from None
 
 
-def _prepared(
+def _prepare_all(
     photos: Sequence[Path],
     names: Sequence[str],
     masks: Path | None,
@@ -156,46 +216,7 @@ def _prepared(
     return ready
 
 
-def _of_texture(native: int, size: int) -> list[str]:
+def _resampling_warnings(native: int, size: int) -> list[str]:
     if size > native:
-        return [f"texture upsampled from {native} to {size} px: larger, not more detailed"]
+        return [f"texture upsampled from {native} to {size} px: larger, but not more detailed"]
     return [f"texture reduced from {native} to {size} px"] if size < native else []
-
-
-def _record(
-    photo: Photo,
-    loaded: checkpoint.Checkpoint,
-    name: str,
-    files: dict[str, Path],
-    native: int,
-    size: int,
-    warnings: Sequence[str],
-) -> dict[str, Any]:
-    square = photo.square
-    edges = (square.left, square.top, square.right, square.bottom)
-    return {
-        "photo": str(photo.path),
-        "checkpoint": {
-            "name": name,
-            "file": str(loaded.path),
-            "preset": loaded.config.preset,
-            "epoch": loaded.epoch,
-            "metrics": loaded.metrics,
-        },
-        "stored_size": [photo.facts.width, photo.facts.height],
-        "oddities": list(photo.facts.oddities),
-        "exif_orientation": photo.facts.orientation,
-        "upright_size": list(photo.upright),
-        "mask": {
-            "source": photo.mask.source,
-            "guessed": photo.mask.guessed,
-            "share": round(photo.mask.share, 4),
-        },
-        "square": [round(edge, 2) for edge in edges],
-        "cropped": photo.cropped,
-        "padding": {"share": round(photo.padding, 4), "colour": list(photo.ground)},
-        "view_size": len(photo.view),
-        "texture": {"network_size": native, "size": size, "resampled": size != native},
-        "files": {kind: str(file) for kind, file in files.items()},
-        "warnings": list(warnings),
-    }

@@ -1,4 +1,4 @@
-"""What the results of photos are called, so that none overwrites another, nor a photo."""
+"""Names of the result files, chosen so that none overwrites another result or a photo."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ ENDINGS = {
     "view": "view.png",
     "record": "infer.json",
 }
-"""Of the files that each photo gets."""
+"""Kind of result -> ending of its file's name."""
 
 
 def result_files(out: Path, name: str) -> dict[str, Path]:
-    """The files of one photo's results: kind -> file."""
+    """Kind of result -> the file of that kind for one photo."""
     return {kind: out / f"{name}_{ending}" for kind, ending in ENDINGS.items()}
 
 
 def distinct_names(photos: Sequence[Path]) -> list[str]:
-    """A name for each photo's results: its stem, and what else is needed to tell two apart.
+    """One name for each photo, all different, that its result files begin with.
+
+    The name is the photo's stem. Photos that share a stem also get the folder's name in front, then
+    the ending behind, then the whole path in front, until all names differ.
 
     Raises:
-        ConfigError: one photo is given twice, or no name tells two apart.
+        ConfigError: a photo is given twice, or none of these names differ.
+
+    >>> distinct_names([Path("front.png"), Path("a/side.png"), Path("b/side.png")])
+    ['front', 'a_side', 'b_side']
     """
     resolved = [photo.resolve() for photo in photos]
     twice = sorted({str(p) for p, r in zip(photos, resolved, strict=True) if resolved.count(r) > 1})
     if twice:
         raise ConfigError(
-            f"{', '.join(twice)}: given twice; its results would overwrite each other"
+            f"{', '.join(twice)}: given twice; the results would overwrite each other"
         )
     candidates: list[Callable[[Path], str]] = [
         lambda path: path.stem,
@@ -41,7 +47,7 @@ def distinct_names(photos: Sequence[Path]) -> list[str]:
     ]
     stems = [path.stem.lower() for path in resolved]
     for name in candidates:
-        # Lower case: some file systems take A.png and a.png for one file.
+        # Compared in lower case: to some file systems A.png and a.png are one file.
         names = [
             name(path) if stems.count(stem) > 1 else path.stem
             for path, stem in zip(resolved, stems, strict=True)
@@ -49,22 +55,22 @@ def distinct_names(photos: Sequence[Path]) -> list[str]:
         if len({n.lower() for n in names}) == len(names):
             return names
     raise ConfigError(
-        "photos of one name cannot be told apart by their folders; rename them, or use another "
-        "--out for each"
+        "photos with the same name get the same result files, whatever folder they are in; rename "
+        "the photos, or use another --out for each"
     )
 
 
 def refuse_overwriting(results: Sequence[dict[str, Path]], used: Sequence[Path]) -> None:
-    """Checks that no result lies where a photo or a mask does.
+    """Checks that no result file is one of the ``used`` photos and masks.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: a result would overwrite one of them.
     """
     inputs = {path.resolve(): path for path in used}
     for files in results:
         for file in files.values():
             if file.resolve() in inputs:
                 raise ConfigError(
-                    f"{inputs[file.resolve()]}: would be overwritten by a result; choose another "
+                    f"{inputs[file.resolve()]}: would be overwritten by a result; give another "
                     "--out"
                 )

@@ -1,11 +1,13 @@
-"""Photos as a network wants them: upright, square, the car framed as in training, never stretched.
+"""Turns a photo into the view that a network expects.
 
-What was done to each is kept, down to the pixel, and what may have gone wrong is said.
+The view is upright and square, and shows the car at the size and place of the training views. A
+photo is cropped or padded for that, but never stretched. :class:`Photo` records every step and
+warns of what may have gone wrong.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,12 @@ from uvtex.imaging.framing import Box, Framing, box_of, framed, padded
 
 SMALLEST = 16
 """Least side of a photo, in pixels."""
-GUESSING = 512
-"""Longer side, in pixels, at which masks are guessed and looked at: enough to find a car."""
-SHRUNK = 4
-"""A photo is first brought down to so many times the view's size: padding stays small."""
-LITTLE = 0.1
-"""A car of less than this share of the picture is worth a warning."""
+MASK_SIDE = 512
+"""Longer side of a mask, in pixels: enough to find a car."""
+SHRINK_TO = 4
+"""A photo is first reduced to this many times the view's side, so that its padding stays small."""
+SMALL_CAR = 0.1
+"""A car that covers less than this share of the photo gives a warning."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -32,36 +34,36 @@ class Mask:
     """Where the car is in a photo."""
 
     source: str
-    """The file, or what guessed it: ``alpha``, ``backdrop``, ``colour``, or ``everything``."""
-    car: np.ndarray  # bool [h, w], of the upright photo's aspect
+    """The mask's file, or the method that drew it: ``alpha``, ``backdrop`` or ``everything``."""
+    car: np.ndarray  # bool [h, w], with the aspect ratio of the upright photo
     guessed: bool
     file: Path | None = None
 
     @property
     def share(self) -> float:
-        """Of the picture that is car, in [0, 1]."""
+        """Share of the photo that the car covers, in [0, 1]."""
         return float(self.car.mean())
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo, made ready."""
+    """One photo, prepared for the network."""
 
     path: Path
     facts: pictures.Facts
     upright: tuple[int, int]
-    """Width and height once EXIF rotation is applied, in pixels."""
+    """Width and height after the EXIF rotation, in pixels."""
     mask: Mask
     square: Box
-    """What of the upright photo the network sees; beyond the photo is padding."""
-    ground: tuple[int, int, int]
-    """The padding's colour: the median of the photo's border."""
+    """The part of the upright photo that the network sees. Padding lies outside the photo."""
+    border_colour: tuple[int, int, int]
+    """Colour of the padding: the median RGB of the photo's border, 0 to 255."""
     view: np.ndarray  # uint8 [S, S, 3]
     warnings: tuple[str, ...]
 
     @property
     def padding(self) -> float:
-        """Share of the view that is not of the photo."""
+        """Share of the view that is padding, in [0, 1]."""
         width, height = self.upright
         across = min(self.square.right, width) - max(self.square.left, 0)
         down = min(self.square.bottom, height) - max(self.square.top, 0)
@@ -69,51 +71,57 @@ class Photo:
 
     @property
     def cropped(self) -> bool:
-        """Whether some of the photo is left out, or it is padded to more than a square."""
+        """Whether the view differs from the whole photo padded to a square."""
         return self.square != padded(*self.upright)
 
 
 def prepare(
     path: Path, size: int, framing: Framing | None, mask: Path | None = None, whole: bool = False
 ) -> Photo:
-    """A photo as a view of ``size`` pixels.
+    """Prepares a photo as a view of ``size`` pixels a side.
 
     Args:
-        framing: how training showed the car; None: not known, the whole photo is taken.
-        mask: a picture of the upright photo's aspect, car white; None: a guess.
-        whole: take the whole photo whatever the mask.
+        framing: size and place of the car in the training views; None: unknown, so the whole photo
+            is shown.
+        mask: picture with the aspect ratio of the upright photo, white where the car is; None: from
+            the photo's transparency, else guessed.
+        whole: show the whole photo, whatever the mask.
 
     Raises:
         DataError: the photo or the mask cannot be used.
     """
     if path.is_dir():
-        raise DataError(f"{path}: is a folder; give pictures, as in {path}/*.jpg")
+        raise DataError(f"{path}: is a folder; give its pictures, as in {path}/*.jpg")
     facts = pictures.describe(path)
     rgb = pictures.read_rgb(path)
     height, width = rgb.shape[:2]
     if min(height, width) < SMALLEST:
-        raise DataError(f"{path}: {width}x{height} pixels; at least {SMALLEST} a side are needed")
-    found = _given(mask, path, width, height) if mask else _guess(path, facts, rgb)
+        raise DataError(f"{path}: {width}x{height} pixels; each side needs at least {SMALLEST}")
+    found = _read_mask(mask, path, width, height) if mask else _guess_mask(path, facts, rgb)
     square = padded(width, height)
     car = None if found.source == "everything" else box_of(found.car)
     if car is not None and framing is not None and not whole:
         square = framed(width, height, car.scaled(width / found.car.shape[1]), framing)
-    view, ground = cut(rgb, square, size)
-    photo = Photo(path, facts, (width, height), found, square, ground, view, ())
-    warnings = tuple(_warnings(photo, size, framing, whole))
-    return Photo(path, facts, (width, height), found, square, ground, view, warnings)
+    view, colour = cut(rgb, square, size)
+    photo = Photo(path, facts, (width, height), found, square, colour, view, ())
+    return replace(photo, warnings=tuple(_warnings(photo, size, framing, whole)))
 
 
 def cut(rgb: np.ndarray, square: Box, size: int) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """A square of a picture, uint8 [H, W, 3], as [size, size, 3], and the padding's colour.
+    """Cuts a square out of a picture and resizes it.
 
-    Beyond the picture lies the median colour of its border.
+    Args:
+        rgb: uint8 [H, W, 3].
+        square: may reach beyond the picture, which is padded with its border's median colour.
+
+    Returns:
+        uint8 [size, size, 3], and the colour of the padding.
     """
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     red, green, blue = (int(c) for c in np.median(border, axis=0))
     picture = Image.fromarray(rgb)
-    # A strip of 16 x 20,000 pixels must not become a square of 20,000 pixels.
-    shrink = min(1.0, SHRUNK * size / square.side)
+    # A strip of 16 x 20,000 pixels must not become a square with sides of 20,000 pixels.
+    shrink = min(1.0, SHRINK_TO * size / square.side)
     if shrink < 1:
         sides = [max(1, round(side * shrink)) for side in picture.size]
         picture = picture.resize((sides[0], sides[1]), Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -126,10 +134,10 @@ def cut(rgb: np.ndarray, square: Box, size: int) -> tuple[np.ndarray, tuple[int,
 
 
 def find_mask(given: Path, photo: Path, name: str) -> Path:
-    """The mask's file for ``photo``: ``given`` itself, or in that folder ``name`` or the photo's.
+    """The mask file of ``photo``: ``given``, or in a folder the file of that ``name`` or stem.
 
     Raises:
-        DataError: there is none.
+        DataError: the folder has no such file.
     """
     if not given.is_dir():
         return given
@@ -138,33 +146,33 @@ def find_mask(given: Path, photo: Path, name: str) -> Path:
             if (given / f"{stem}{ending}").is_file():
                 return given / f"{stem}{ending}"
     raise DataError(
-        f"{given}: no mask for {photo}; it would be called {name}.png there, white where the car is"
+        f"{given}: no mask for {photo}; name it {name}.png in that folder, white where the car is"
     )
 
 
-def _given(mask: Path, photo: Path, width: int, height: int) -> Mask:
+def _read_mask(mask: Path, photo: Path, width: int, height: int) -> Mask:
     grey = pictures.read_grey(mask)
     rows, columns = grey.shape
     if abs(columns * height - rows * width) > max(rows, columns, width, height):
         raise DataError(
             f"{mask}: is {columns}x{rows}, and {photo} is {width}x{height} when upright; a mask "
-            "has the photo's own shape"
+            "must have the aspect ratio of its photo"
         )
     small = Image.fromarray(grey)
-    small.thumbnail((GUESSING, GUESSING))
+    small.thumbnail((MASK_SIDE, MASK_SIDE))
     car = np.asarray(small) > 127
     if not car.any():
-        raise DataError(f"{mask}: marks no car; white (above 127) is car, black is not")
+        raise DataError(f"{mask}: marks no car: no pixel is white (above 127)")
     return Mask(str(mask), car, guessed=False, file=mask)
 
 
-def _guess(path: Path, facts: pictures.Facts, rgb: np.ndarray) -> Mask:
+def _guess_mask(path: Path, facts: pictures.Facts, rgb: np.ndarray) -> Mask:
     if "alpha" in facts.oddities:
         alpha = pictures.read_alpha(path)
         if alpha is not None and (alpha > 127).any() and not (alpha > 127).all():
             return Mask("alpha", alpha > 127, guessed=False)
     small = Image.fromarray(rgb)
-    small.thumbnail((GUESSING, GUESSING))
+    small.thumbnail((MASK_SIDE, MASK_SIDE))
     car = masks.by_backdrop(np.asarray(small))
     if car.any():
         return Mask("backdrop", car, guessed=True)
@@ -172,20 +180,21 @@ def _guess(path: Path, facts: pictures.Facts, rgb: np.ndarray) -> Mask:
 
 
 def _warnings(photo: Photo, size: int, framing: Framing | None, whole: bool) -> list[str]:
-    said = []
+    warnings = []
     mask = photo.mask
     if mask.source == "everything":
-        said.append("no car was found in it: the whole picture is taken; give --mask")
-    elif mask.share < LITTLE:
-        said.append(f"the car fills {mask.share:.1%} of the picture")
+        warnings.append("no car was found: the whole photo is shown; give --mask")
+    elif mask.share < SMALL_CAR:
+        warnings.append(f"the car fills {mask.share:.1%} of the photo")
     if photo.cropped and mask.guessed:
-        said.append("framed by a guessed mask: look at the view, and give --mask or --whole")
+        warnings.append("cropped by a guessed mask: check the view, and give --mask or --whole")
     if framing is None and not whole and mask.source != "everything":
-        said.append(
-            "the checkpoint does not say how training framed the car: the whole picture is taken"
+        warnings.append(
+            "the checkpoint does not say how training framed the car: the whole photo is shown"
         )
     if photo.square.side < size:
-        said.append(f"enlarged: the network takes {size} px, this is {photo.square.side:.0f} px")
-    return said + [
-        f"the file is odd: {oddity}" for oddity in photo.facts.oddities if "anim" in oddity
-    ]
+        warnings.append(
+            f"enlarged: the network takes {size} px, and this is {photo.square.side:.0f} px"
+        )
+    odd = (oddity for oddity in photo.facts.oddities if "anim" in oddity)
+    return warnings + [f"the file is unusual: {oddity}" for oddity in odd]

@@ -7,7 +7,7 @@ broken or odd, and how much of the validation side the training side gives away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from uvtex.errors import DataError
 from uvtex.inspection.leakage import Leakage, leakage
 from uvtex.inspection.scan import COVERAGE_SIZE, Problem, Scan
 from uvtex.intake import sources
+from uvtex.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def inspect_set(
     by: str = "livery",
     fraction: float = 0.1,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> SetReport:
     """Reads every file of a data set and says what it found.
 
@@ -126,7 +127,7 @@ def inspect_set(
     look = Scan(folder, problems)
     for number, record in enumerate(records):
         look.at(record)
-        progress(number + 1, len(records))
+        progress("pictures", number + 1, len(records))
     problems += _shared_names(records)
     car = _car(folder, problems)
     leak, sides = leakage(records, look, by, fraction, seed)

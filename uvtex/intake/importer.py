@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ from uvtex.imaging import seams
 from uvtex.intake import checking, sources
 from uvtex.intake.mask_drawing import Method, draw_shot, of_camera
 from uvtex.intake.sources import Candidate, StandIn, Unusable
-
-Progress = Callable[[int, int], None]
+from uvtex.progress import Progress, no_progress
 
 
 @dataclass
@@ -65,7 +63,7 @@ def import_set(
     out: Path,
     link: bool = False,
     method: Method = "auto",
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> ImportReport:
     """Imports ``source`` into the new folder ``out``.
 
@@ -155,7 +153,7 @@ class _Builder:
         records = []
         for number, candidate in enumerate(usable):
             records.append(self._record(candidate, varied.get(candidate.camera or "")))
-            self._progress(number + 1, len(usable))
+            self._progress("pictures", number + 1, len(usable))
         values = self._report.to_dict()
         write_atomic(self._folder / "import.json", _dump(values))
         manifest.write(self._folder, records)

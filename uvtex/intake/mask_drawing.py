@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from uvtex.data.view_files import ViewFile, ViewReader
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder
 from uvtex.imaging import masks
+from uvtex.progress import Progress, no_progress
 
 Method = Literal["auto", "backdrop", "colour"]
 METHODS: tuple[Method, ...] = ("auto", "backdrop", "colour")
@@ -87,7 +88,7 @@ def write_masks(
     folder: Path,
     out: Path,
     method: Method = "auto",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> list[Drawn]:
     """Draws a mask for every view of a data set into the new folder ``out``, to be looked at.
 
@@ -125,7 +126,7 @@ def write_masks(
                     _against(folder, record, mask),
                 )
             )
-            progress(number + 1, len(records))
+            progress("masks", number + 1, len(records))
         _sheet(tiles).save(target / "sheet.png")
     return drawn
 

@@ -18,7 +18,7 @@ from uvtex.config import dump_yaml
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.files import write_atomic
-from uvtex.progress import Eta
+from uvtex.progress import Eta, Progress, Say
 from uvtex.showroom.fingerprint import check_same, with_hashes
 from uvtex.showroom.liveries import files as livery_files
 from uvtex.showroom.settings import ShowroomSettings
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from uvtex.showroom.rendering.cameras import Camera
     from uvtex.showroom.rendering.plates import Plate
 
-Progress = Callable[[str], None]
-"""Called with one line whenever there is something to tell."""
-Stage = Callable[[str, int, int, str], None]
-"""Called with what is made, how many are done, how many there are, and the time left in words."""
-
 SETTINGS = "showroom.yaml"
 LIVERIES, CAMERAS = "liveries", "cameras"
 BATCH = 8
@@ -46,15 +41,16 @@ BATCH = 8
 def build(
     settings: ShowroomSettings,
     out: Path,
+    say: Say | None = None,
     progress: Progress | None = None,
-    stage: Stage | None = None,
 ) -> Path:
     """Builds the data set of ``settings`` in ``out``; returns its manifest's path.
 
     What an interrupted build left is kept. The same settings give the same files.
 
     Args:
-        stage: without it, each camera is told in a line of ``progress``.
+        say: receives lines of text.
+        progress: receives the liveries and cameras done; without it ``say`` gets a line a camera.
 
     Raises:
         ConfigError: settings that cannot go together.
@@ -64,7 +60,7 @@ def build(
     """
     from uvtex.showroom.rendering.plates import tracer
 
-    tell = progress or (lambda line: None)
+    tell = say or (lambda line: None)
     sealed = with_hashes(settings)
     if _is_complete(sealed, out):
         tell(f"{out}: complete already")
@@ -76,7 +72,7 @@ def build(
         _check_liveries(settings, tell)
         _folder(out)
         write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
-    advance = stage or _in_lines(tell)
+    advance = progress or _in_lines(tell)
     textures = _paint(_pictures(settings, sealed, car, layer), out, advance)
     if car is not None:
         _mark(settings, out, car)
@@ -119,7 +115,7 @@ def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
     return False
 
 
-def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
+def _own_car(settings: ShowroomSettings, tell: Say) -> OwnCar | None:
     if settings.car is None:
         return None
     from uvtex.showroom.cars.own_car import load
@@ -130,7 +126,7 @@ def _own_car(settings: ShowroomSettings, tell: Progress) -> OwnCar | None:
     return car
 
 
-def _template(settings: ShowroomSettings, tell: Progress) -> Template | None:
+def _template(settings: ShowroomSettings, tell: Say) -> Template | None:
     if settings.template is None:
         return None
     from uvtex.imaging.constant_texels import LEAST
@@ -169,25 +165,25 @@ def _report(sealed: ShowroomSettings, out: Path, car: OwnCar, stands: list[Camer
     return write_report(out, replace(car, facts={**car.facts, "sha256": sha256}), maps, side)
 
 
-def _check_liveries(settings: ShowroomSettings, tell: Progress) -> None:
+def _check_liveries(settings: ShowroomSettings, tell: Say) -> None:
     if settings.livery_dir is not None:
         files = livery_files.find(Path(settings.livery_dir))
         tell(f"checking {len(files)} liveries")
         livery_files.check(files, tell)
 
 
-def _in_lines(tell: Progress) -> Stage:
-    def advance(what: str, done: int, total: int, left: str) -> None:
-        if what == LIVERIES and done == 0:
-            tell(f"{total} {what}")
-        elif what == CAMERAS and done < total:
-            tell(f"camera {done + 1} of {total}{left}")
+def _in_lines(tell: Say) -> Progress:
+    def advance(stage: str, done: int, total: int, left: str = "") -> None:
+        if stage == LIVERIES and done == 0:
+            tell(f"{total} {stage}")
+        elif stage == CAMERAS and done < total:
+            tell(f"camera {done + 1} of {total}{left and f', {left}'}")
 
     return advance
 
 
 def _paint(
-    pictures: dict[str, Callable[[], NDArray[np.uint8]]], out: Path, advance: Stage
+    pictures: dict[str, Callable[[], NDArray[np.uint8]]], out: Path, advance: Progress
 ) -> list[Path]:
     """The textures' paths; those that are missing are painted, or read and brought to size."""
     _folder(out / "textures")

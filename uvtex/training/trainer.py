@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from uvtex.metric_catalogue import needs, needs_lpips, versions
 from uvtex.metrics import lpips
 from uvtex.models import build
 from uvtex.models.forward import forward
+from uvtex.progress import Progress, no_progress
 from uvtex.runs import checkpoint, folder
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs, write_epochs
 from uvtex.thresholds import margin
@@ -75,8 +76,8 @@ class Trainer:
         force: bool = False,
     ) -> None:
         self.config, self.data, self.run_dir = config, data, run_dir
-        self.on_step: Callable[[int], None] = lambda step: None
-        """Told the number of each of an epoch's steps, from 1, once it is queued: no sync."""
+        self.progress: Progress = no_progress
+        """Receives each step of an epoch, counted from 1, once it is queued on the device."""
         if data.device.type == "cuda":
             # The fastest algorithms may add in any order, and a benchmark may choose by chance.
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
@@ -290,9 +291,10 @@ class Trainer:
                 )
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        steps = self.data.steps(self.config.batch_size)
         for step, batch in enumerate(batches, 1):
             yield batch
-            self.on_step(step)
+            self.progress("steps", step, steps)
 
     def _step(
         self, batch: Batch, coefficients: dict[str, float], noise: torch.Generator
