@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweep.decisions import promotion
 from sweep.study import space
 from sweep.study.config import CONSTANTS, OBJECTIVE, StudyConfig
+from sweep.study.distributions import distributions
 from sweep.study.folder import SEARCHED, TrialRecord
 from uvtex.config import Schedule
 from uvtex.runs.epochs import EpochReport
@@ -52,6 +54,7 @@ class OptunaStudy:
             load_if_exists=True,
             sampler=self._sampler(0),
         )
+        self._distributions = distributions(study.search)
         self._id = self._storage.get_study_id_from_name(study.name)
 
     def close(self) -> None:
@@ -77,12 +80,12 @@ class OptunaStudy:
         """The next schedule: queued ones first, then what TPE makes of those told so far."""
         # One sampler a trial, so that a study gone on with draws what it would have drawn anyway.
         self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
-        return self._asked(self._study.ask())
+        return self._asked(self._study.ask(fixed_distributions=self._distributions))
 
     def unfinished(self) -> list[Asked]:
         """Trials that were asked for and never told, in the order of their numbers."""
         running = self._study.get_trials(deepcopy=False, states=(State.RUNNING,))
-        return [self._asked(self._trial(trial.number)) for trial in running]
+        return [self._asked(self._completed(trial.number)) for trial in running]
 
     def numbers(self) -> set[int]:
         """Every trial that was asked for, finished or not."""
@@ -114,9 +117,23 @@ class OptunaStudy:
             self._study.tell(record.trial, best[OBJECTIVE])
 
     def _asked(self, trial: optuna.Trial) -> Asked:
-        # For a trial that was interrupted between two suggestions this makes up the rest.
-        params = space.suggest(trial, self._config.search)
+        drawn = trial.params
+        params = {name: drawn[name] for name in self._distributions}
         return Asked(trial.number, trial.user_attrs.get(SCHEDULE, SEARCHED), params)
+
+    def _completed(self, number: int) -> optuna.Trial:
+        """A running trial with all its parameters.
+
+        A driver that died between two suggestions left some of them out of Optuna's storage.
+        Suggesting a parameter again returns the stored value.
+        """
+        trial = self._trial(number)
+        for name, of in self._distributions.items():
+            if isinstance(of, CategoricalDistribution):
+                trial.suggest_categorical(name, of.choices)
+            elif isinstance(of, FloatDistribution):
+                trial.suggest_float(name, of.low, of.high, log=of.log)
+        return trial
 
     def _trial(self, number: int) -> optuna.Trial:
         found = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 from sweep.report.study_data import StudyData, StudyRun
-from sweep.study.config import CONSTANTS, OBJECTIVE, Search
-from uvtex.config import TERMS
+from sweep.study.config import OBJECTIVE, Search
 
 LEAST = 8
 """Whole probes below which an importance would be noise."""
@@ -33,6 +30,9 @@ def _is_whole(run: StudyRun) -> bool:
 def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
     import optuna
 
+    from sweep.study.distributions import distributions
+
+    space = distributions(search)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -42,7 +42,7 @@ def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
             study.add_trial(
                 optuna.trial.create_trial(
                     params=params,
-                    distributions=distributions(params, search),
+                    distributions={name: space[name] for name in params},
                     value=run.at_best(OBJECTIVE),
                 )
             )
@@ -54,19 +54,3 @@ def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
     finally:
         optuna.logging.set_verbosity(verbosity)
     return {name: float(value) for name, value in found.items()}
-
-
-def distributions(params: Mapping[str, float | str], search: Search) -> dict[str, Any]:
-    """Optuna's, of each of ``params``: where the study looked for it."""
-    import optuna
-
-    bounds = {f"{t}_{end}": getattr(search.weights, t) for t in TERMS for end in ("start", "end")}
-    bounds |= {name: getattr(search, name) for name in ("tmax", *CONSTANTS)}
-    out: dict[str, Any] = {}
-    for name in params:
-        if name in bounds:
-            low, high, log = bounds[name].low, bounds[name].high, bounds[name].log
-            out[name] = optuna.distributions.FloatDistribution(low, high, log=log)
-        else:
-            out[name] = optuna.distributions.CategoricalDistribution(list(search.lr_schedulers))
-    return out

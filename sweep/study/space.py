@@ -1,47 +1,22 @@
-"""The search space: Optuna's parameters on one side, a schedule for a run on the other.
+"""A trial's parameters on one side, a schedule for a run on the other.
 
-Ten parameters a trial: ``<term>_start`` and ``<term>_end`` of each term's weight, ``lr_scheduler``,
-and ``tmax``, the cosine's T_max in parts of the run's epochs, so that a probe and its full run
-follow the same curve; and one for each of ``CONSTANTS`` that is searched. ``tmax`` is suggested for
-a constant learning rate too, where it means nothing: a space without conditions is what
-multivariate TPE models best.
+Each trial has ten parameters: ``<term>_start`` and ``<term>_end`` for each of the four loss terms,
+``lr_scheduler``, and ``tmax``. Each of ``CONSTANTS`` that is searched adds one.
+
+``tmax`` is the cosine's T_max as a fraction of the run's epochs, so a probe and its full run follow
+the same curve. It is drawn for a constant learning rate too, where it has no effect, because
+multivariate TPE models a space without conditions best. The ranges of the parameters are in
+:mod:`sweep.study.distributions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
-from sweep.study.config import CONSTANTS, NamedSchedule, Search
+from sweep.study.config import CONSTANTS, NamedSchedule
 from uvtex.config import TERMS, Ramp, Schedule
 
 Params = dict[str, float | str]
-
-
-class Trial(Protocol):
-    """As much of an Optuna trial as is needed to suggest."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
-
-    def suggest_categorical(self, name: str, choices: list[str]) -> str: ...
-
-
-def suggest(trial: Trial, search: Search) -> Params:
-    """Asks ``trial`` for every parameter, each within the study file's ranges."""
-    params: Params = {}
-    for term in TERMS:
-        bounds = getattr(search.weights, term)
-        for end in ("start", "end"):
-            name = f"{term}_{end}"
-            params[name] = trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
-    params["lr_scheduler"] = trial.suggest_categorical("lr_scheduler", list(search.lr_schedulers))
-    for name in CONSTANTS:
-        constant = getattr(search, name)
-        if constant is not None:
-            params[name] = trial.suggest_float(name, constant.low, constant.high, log=constant.log)
-    tmax = search.tmax
-    params["tmax"] = trial.suggest_float("tmax", tmax.low, tmax.high, log=tmax.log)
-    return params
 
 
 def params(schedule: NamedSchedule) -> Params:

@@ -14,7 +14,7 @@ from sweep.decisions.forecast import LEAST, forecast
 from sweep.decisions.promotion import constraints, decide, not_numbers
 from sweep.decisions.pruning import judge
 from sweep.study import space
-from sweep.study.config import NamedSchedule, Pruning, Search
+from sweep.study.config import NamedSchedule, Pruning
 from uvtex.config import TERMS
 from uvtex.thresholds import Threshold
 from uvtex.training.schedule import weights
@@ -56,21 +56,6 @@ def test_schedule_keeps_both_ends_and_t_max_in_proportion(
         tmax = schedule.lr_scheduler_tmax
         assert tmax is not None
         assert tmax == 1 or abs(tmax - params["tmax"] * epochs) <= 0.5
-
-
-class Lowest:
-    """A trial that always draws the lower bound: the nearest a search can come to no weight."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
-        return low
-
-    def suggest_categorical(self, name: str, choices: list[str]) -> str:
-        return choices[0]
-
-
-def test_weights_cannot_all_be_zero_even_at_every_lower_bound() -> None:
-    schedule = space.schedule(space.suggest(Lowest(), Search()), 20)
-    assert sum(weights(schedule, 20, 20).values()) > 0
 
 
 def test_baseline_of_the_record_is_the_default_schedule() -> None:

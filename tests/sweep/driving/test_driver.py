@@ -170,6 +170,29 @@ def test_interrupted_between_ask_and_record_the_trial_is_gone_on_with(tmp_path: 
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 5
 
 
+def test_trial_interrupted_between_two_suggestions_keeps_those_and_gets_the_rest(
+    tmp_path: Path,
+) -> None:
+    import optuna
+
+    from sweep.driving.optuna_study import OptunaStudy
+    from sweep.study.distributions import distributions
+
+    config = study(tmp_path, search={"queue": [], "startup_trials": 4})
+    OptunaStudy(config).close()  # creates the storage
+    storage = optuna.storages.RDBStorage(config.paths.optuna)
+    trial = optuna.load_study(study_name=config.name, storage=storage).ask()
+    drawn = {"cycle_start": trial.suggest_float("cycle_start", 0.0, 1.0)}
+    drawn["cycle_end"] = trial.suggest_float("cycle_end", 0.0, 1.0)
+    storage.remove_session()
+    storage.engine.dispose()
+    drive(config)
+    (record,) = [r for r in records(config.paths.folder) if (r.trial, r.stage) == (0, "probe")]
+    assert {name: record.params[name] for name in drawn} == drawn
+    assert list(record.params) == list(distributions(config.search))
+    assert record.state != "running"
+
+
 def test_driver_refuses_when_directories_and_optuna_disagree(tmp_path: Path) -> None:
     config = study(tmp_path)
     drive(config)

@@ -10,9 +10,9 @@ import pytest
 from sweep.driving.session import saved
 from sweep.report import write_report
 from sweep.report.charts import drawn_schedules, plane, schedules
-from sweep.report.importance import LEAST, distributions, importances
+from sweep.report.importance import LEAST, importances
 from sweep.report.study_data import best_and_worst, read_study_data, shown
-from sweep.study.config import Range, Search, StudyConfig
+from sweep.study.config import StudyConfig
 from sweep.study.folder import write_record
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
@@ -99,13 +99,6 @@ def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
         "lr_scheduler",
         "tmax",
     }
-
-
-def test_what_is_searched_by_ratio_is_weighed_by_ratio() -> None:
-    search = Search(lr=Range(low=1e-4, high=1e-2, log=True))
-    found = distributions({"lr": 1e-3, "tmax": 1.0, "lr_scheduler": "none"}, search)
-    assert (found["lr"].low, found["lr"].high, found["lr"].log) == (1e-4, 1e-2, True)
-    assert not found["tmax"].log
 
 
 def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None:
