@@ -1,10 +1,6 @@
-import base64
-import io
 import json
 import re
-import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.inspection.conftest import change
 from tests.sets import make_set, paint, shoot, uv_map
-from uvtex.cli import main
 from uvtex.cli.data import data
 from uvtex.config import TrainConfig
 from uvtex.data import manifest, pictures
@@ -26,20 +22,6 @@ from uvtex.inspection import duplicates
 from uvtex.inspection.page import render
 from uvtex.inspection.report import inspect_set
 from uvtex.inspection.scan import COVERAGE_SIZE
-
-
-@pytest.fixture
-def messy(tiny_set: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny set, to be damaged."""
-    return Path(shutil.copytree(tiny_set, tmp_path / "set"))
-
-
-def change(folder: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
-    path = folder / "manifest.json"
-    values = json.loads(path.read_text())
-    edit(values["records"])
-    path.write_text(json.dumps(values))
-
 
 # What it counts
 
@@ -303,80 +285,7 @@ def test_an_empty_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
         inspect_set(tmp_path)
 
 
-# The page and the command
-
-
-class Page(HTMLParser):
-    """Notes what a page refers to, and whether its tags pair."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [str(value) for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def test_the_page_needs_nothing_beside_it(tiny_set: Path) -> None:
-    page = Page(render(inspect_set(tiny_set, fraction=0.34)))
-    assert page.open == []
-    assert len(page.sources) == 1 + 3 + 6 * 4  # the atlas, a view a camera, a texture and 3 views
-    for source in page.sources:
-        assert source.startswith("data:image/")
-        Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()
-    assert "Ready to train on" in page.text
-
-
-def test_names_cannot_break_the_page(messy: Path) -> None:
-    name = "<script>alert('x')</script>&\""
-    change(messy, lambda records: [r.update(livery=name) for r in records[:3]] and None)
-    text = render(inspect_set(messy, "sample", 0.3))
-    assert "<script" not in text
-    assert name in Page(text).text
-
-
-def test_an_unreadable_picture_leaves_a_box(messy: Path) -> None:
-    for path in (messy / "views").iterdir():
-        path.write_bytes(b"")
-    page = Page(render(inspect_set(messy)))
-    assert page.open == []
-    assert "unreadable" in page.text
-
-
-def test_the_command_prints_the_figures_and_writes_the_page(tiny_set: Path, tmp_path: Path) -> None:
-    html = tmp_path / "report.html"
-    flags = ["--split-by", "sample", "--val-split", "0.3", "--split-seed", "4"]
-    result = CliRunner().invoke(data, ["report", str(tiny_set), "--html", str(html), *flags])
-    assert result.exit_code == 0, result.output
-    assert "by sample, 0.3 " in result.output
-    assert "seed 4" in result.output
-    assert re.search(
-        r"leakage +\d+ of 5 validation views \(\d+%\): \d liveries on both", result.output
-    )
-    assert "camera0" in result.output
-    assert html.read_text().startswith("<!doctype html>")
-
-
-def test_a_page_that_has_no_folder_is_refused_before_the_work(
-    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("uvtex.inspection.report.inspect_set", None)
-    result = CliRunner().invoke(
-        main, ["data", "report", str(tiny_set), "--html", str(tmp_path / "none/r.html")]
-    )
-    assert result.exit_code == 1
-    assert f"{tmp_path / 'none/r.html'}: its folder" in result.stderr
+# The command
 
 
 def test_the_json_is_plain_and_whole(tiny_set: Path) -> None:

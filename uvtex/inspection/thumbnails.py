@@ -1,11 +1,10 @@
-"""Pictures for the data report's page, small and inside of it."""
+"""Small pictures for the data report's page, as data URIs."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +16,36 @@ from uvtex.data.view_files import ViewFile, ViewReader
 from uvtex.errors import DataError
 from uvtex.imaging import masks
 
-THUMB = 112
+LONGER_SIDE = 112
 """Pixels along a thumbnail's longer side."""
 
 
-class Thumbs:
-    """Thumbnails as data URIs, each made once; of views without a file, composed."""
+class Thumbnails:
+    """Thumbnails of a set's files. Each is made once. A view without a file is composed."""
 
     def __init__(self, folder: Path, records: Sequence[Record]) -> None:
-        self._folder, self._shots = folder, ViewReader()
-        self._plated = {record.view: record for record in records if record.plate}
-        self._made: dict[tuple[str, str | None], str] = {}
+        self._folder, self._reader = folder, ViewReader()
+        self._with_plate = {record.view: record for record in records if record.plate}
+        self._uris: dict[tuple[str, str | None], str | None] = {}
 
-    def __call__(self, name: str, mask: str | None = None, alt: str = "") -> str:
-        """An ``img`` of a file of the set, outlined by its mask, or a box that says it is not."""
+    def uri(self, name: str, mask: str | None = None) -> str | None:
+        """A file of the set as a data URI; None where it cannot be read.
+
+        Args:
+            name: the file, as the manifest names it.
+            mask: a mask of the same size, to be drawn as an outline.
+        """
         key = (name, mask)
-        if key not in self._made:
+        if key not in self._uris:
             try:
-                self._made[key] = _uri(self._pixels(name, mask))
+                self._uris[key] = _jpeg_uri(self._pixels(name, mask))
             except DataError:
-                self._made[key] = ""
-        if not self._made[key]:
-            return '<div class="missing">unreadable</div>'
-        return f'<img loading="lazy" src="{self._made[key]}" alt="{escape(alt or name)}">'
+                self._uris[key] = None
+        return self._uris[key]
 
     def _pixels(self, name: str, mask: str | None) -> np.ndarray:
-        if name in self._plated:
-            rgb = self._shots.read(ViewFile.of(self._folder, self._plated[name]))
+        if name in self._with_plate:
+            rgb = self._reader.read(ViewFile.of(self._folder, self._with_plate[name]))
         else:
             rgb = pictures.read_rgb(self._folder / name)
         if mask is None:
@@ -52,20 +54,21 @@ class Thumbs:
         return masks.overlay(rgb, marked) if marked.shape == rgb.shape[:2] else rgb
 
 
-def _uri(pixels: np.ndarray, quality: int = 82) -> str:
+def _jpeg_uri(pixels: np.ndarray, quality: int = 82) -> str:
     picture = Image.fromarray(pixels)
-    picture.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+    picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
+    return _uri(picture, "JPEG", quality=quality)
 
 
-def heat(share: np.ndarray) -> str:
-    """A picture of values in [0, 1], from near black over blue and green to yellow."""
+def heat_uri(share: np.ndarray) -> str:
+    """A colour map of values in [0, 1], from near black over blue and green to yellow."""
     stops = np.array([[24, 26, 36], [58, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]])
     at = np.where(share > 0, 0.12 + 0.88 * share, 0) * (len(stops) - 1)
-    pixels = [np.interp(at, range(len(stops)), stops[:, channel]) for channel in range(3)]
-    out = io.BytesIO()
-    Image.fromarray(np.stack(pixels, axis=2).astype(np.uint8)).save(out, "PNG")
-    uri = base64.b64encode(out.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{uri}" alt="Atlas, by how many cameras see a texel">'
+    channels = [np.interp(at, range(len(stops)), stops[:, channel]) for channel in range(3)]
+    return _uri(Image.fromarray(np.stack(channels, axis=2).astype(np.uint8)), "PNG")
+
+
+def _uri(picture: Image.Image, kind: str, **options: int) -> str:
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
