@@ -68,8 +68,8 @@ def settings() -> str:
     return "\n\n".join(
         [
             "# Settings",
-            "`uvtex train --config FILE.yaml` takes the keys of the first table. Flags win over the "
-            "file, the file wins over the preset, the preset wins over the defaults below.",
+            "`uvtex train --config FILE.yaml` takes the keys of the first table. Flags win over "
+            "the file, the file wins over the preset, the preset wins over the defaults below.",
             "## A training run",
             table(TrainConfig),
             "### What the presets change",
