@@ -109,10 +109,10 @@ def evaluate(
 
 def _against(judged: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:
     """Of every other checkpoint: its differences, or why there are none."""
-    from uvtex.evaluation.comparison import BASELINE, differences, why_not_comparable
+    from uvtex.evaluation.comparison import differences, why_not_comparable
 
     theirs = next(one for one in judged if one.name == against)
-    others = [o for o in judged if o is not theirs and not o.name.startswith(BASELINE[:-1])]
+    others = [o for o in judged if o is not theirs and not o.baseline]
     return {o.name: why_not_comparable(o, theirs) or differences(o, theirs) for o in others}
 
 

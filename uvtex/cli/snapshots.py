@@ -108,7 +108,7 @@ def archive(
 ) -> None:
     """Put the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
 
-    The archive is read back and compared before it gets its name, and before anything is removed.
+    The archive gets its name when it is complete. Only then is anything removed.
 
     \b
     Example:
@@ -131,10 +131,7 @@ def archive(
     if dry_run:
         return
     done = put_away(folder, target, going)
-    click.echo(
-        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes as {done.bytes_out:,}; "
-        "read back and equal"
-    )
+    click.echo(f"{done.path}: {done.files} files, {done.bytes_in:,} bytes as {done.bytes_out:,}")
     if going:
         click.echo(f"removed {_size(done.removed)}")
 
@@ -208,7 +205,7 @@ def _json(s: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
         "bytes": s.bytes,
         "kept": kept.get(s.path),
         "metrics": s.metrics,
-        "original": s.original,
+        "original": s.original and s.original.model_dump(),
         "problem": s.problem,
     }
 
@@ -227,5 +224,5 @@ def _table(found: Sequence[Snapshot], kept: dict[Path, str]) -> None:
     for s in found:
         if s.problem:
             click.echo(s.problem, err=True)
-        if s.original and s.original["metrics"]:
-            click.echo(f"{s.path.name}: {_recorded(s.original['metrics'])}")
+        if s.original and s.original.metrics:
+            click.echo(f"{s.path.name}: {_recorded(s.original.metrics)}")

@@ -14,6 +14,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from uvtex.runs.folder import RunFolder
+
 if TYPE_CHECKING:
     from uvtex.config import TrainConfig
     from uvtex.runs.epochs import EpochReport
@@ -134,7 +136,7 @@ def summary(best: EpochReport, config: TrainConfig, run_dir: Path, checkpoint: P
             f"best epoch {best.epoch} of {config.epochs}, margin {margin:+.3f}: {verdict}",
             f"  {thresholded(best, config)}",
             f"checkpoint  {checkpoint}",
-            f"epochs      {run_dir / 'epochs.jsonl'}",
-            f"settings    {run_dir / 'config.yaml'}",
+            f"epochs      {RunFolder(run_dir).epochs}",
+            f"settings    {RunFolder(run_dir).settings}",
         )
     )

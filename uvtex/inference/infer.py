@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from uvtex.config import validate
 from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, make_folder, to_picture
@@ -88,9 +87,8 @@ def infer(
         raise ConfigError(f"{masks}: one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
-    known = _framing(path)
     size = loaded.config.image_size
-    ready = _prepared(photos, names, masks, size, known, whole)
+    ready = _prepared(photos, names, masks, size, loaded.header.framing, whole)
     results = [result_files(out, stem) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
@@ -122,18 +120,6 @@ def resampled(texture: Image.Image, size: int) -> Image.Image:
     if texture.size == (size, size):
         return texture
     return texture.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _framing(path: Path) -> Framing | None:
-    """What the checkpoint's training showed, where it says so; a CheckpointError if not usable."""
-    framing = checkpoint.read_header(path).get("framing")
-    try:
-        return None if framing is None else validate(Framing, framing, where="framing")
-    except ConfigError as error:
-        raise CheckpointError(
-            f"{path}: what its header says of training's pictures cannot be used: {error}; take "
-            "another checkpoint, or train anew"
-        ) from None
 
 
 def _prepared(
@@ -179,8 +165,8 @@ def _record(
             "name": name,
             "file": str(loaded.path),
             "preset": loaded.config.preset,
-            "epoch": loaded.epoch,
-            "metrics": loaded.metrics,
+            "epoch": loaded.header.epoch,
+            "metrics": loaded.header.metrics,
         },
         "stored_size": [photo.facts.width, photo.facts.height],
         "oddities": list(photo.facts.oddities),
