@@ -34,13 +34,12 @@ def train(job: Job) -> Iterator[dict[str, Any]]:
 
     config = _resolve(job)
     store = _data(job.data, config)
-    run_dir = Path(job.run_dir)
-    for report in Trainer(config, store, run_dir, resume=job.resume).epochs():
+    trainer = Trainer(config, store, Path(job.run_dir), resume=job.resume)
+    for report in trainer.epochs():
         yield report.to_dict()
     if job.grids:
-        best = run_dir / "checkpoints" / f"{config.checkpoint_name}.safetensors"
         try:
-            write_grids(best, Path(job.data), run_dir / "grids", job.grids)
+            write_grids(trainer.best_checkpoint, Path(job.data), trainer.run.grids, job.grids)
         except Exception:  # the run's figures stand without its pictures; the log says why
             traceback.print_exc()
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.study.folder import RECORD, StudyFolder, read_record
 from sweep.tracking import client as seam
-from uvtex.config import TERMS, TrainConfig, load_yaml, validate
+from uvtex.config import TERMS, TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import higher_is_better
 from uvtex.runs.epochs import best_epoch, read_epochs
+from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,10 +118,10 @@ def _folder(run: str, named: re.Match[str], store: Path) -> Path:
 
 def _from_folder(run: str, folder: Path) -> ComparedRun:
     record = read_record(folder)
-    path = folder / "config.yaml"
     settings: dict[str, Value] = {"schedule": record.schedule}
-    if path.is_file():
-        settings |= _settings(validate(TrainConfig, load_yaml(path), str(path)))
+    config = RunFolder(folder).read_settings()
+    if config is not None:
+        settings |= _settings(config)
     best = best_epoch(read_epochs(folder))
     metrics = {} if best is None else {"epoch": float(best.epoch), **best.val}
     label = f"{record.trial:04d} {record.stage} {record.schedule}"

@@ -13,6 +13,7 @@ from sweep.study.folder import TrialRecord, records
 from uvtex.files import write_atomic
 from uvtex.metric_catalogue import SUMMARY
 from uvtex.runs.epochs import best_epoch, read_epochs
+from uvtex.runs.folder import RunFolder
 
 BASELINE = "baseline"
 """The schedule whose figures stand beside the champion's."""
@@ -124,7 +125,7 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> dict[str, Any] | N
         "metrics": best.val,
         "reason": decide(best.val, study.thresholds).reason,
         "gate": record.gate.model_dump() if record.gate else None,
-        "checkpoints": (run_dir / "checkpoints").as_posix(),
+        "checkpoints": RunFolder(run_dir).checkpoints.as_posix(),
     }
 
 

@@ -24,6 +24,7 @@ from sweep.tracking.client import RegistryError
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import same_definition
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
+from uvtex.runs.folder import RunFolder
 from uvtex.thresholds import Threshold, margin
 
 if TYPE_CHECKING:
@@ -136,18 +137,18 @@ def _register(
     from sweep.tracking import export
     from sweep.tracking.sync import sync_run
     from sweep.tracking.tracker import Tracker
-    from uvtex.runs.checkpoint import load, read
+    from uvtex.runs.checkpoint import load
 
     checkpoint = _checkpoint_file(run_dir)
     loaded = load(checkpoint)
-    versions = read(checkpoint)[1].get("metric_versions", {})
+    header = loaded.header
     tracker = Tracker(uri, study.paths.artifacts, study.name, system_metrics=False)
     # A version always has its run: MLflow looks one without up in the process's global store.
     run_id = tracker.run_id(record) or sync_run(tracker, record, run_dir)
     tags = _tags(study, record, best) | _encoded(
         run_id=run_id,
-        data_fingerprint=loaded.data_fingerprint,
-        metric_versions=json.dumps(versions, sort_keys=True),
+        data_fingerprint=header.data_fingerprint,
+        metric_versions=json.dumps(header.metric_versions, sort_keys=True),
         checkpoint_sha256=_digest(checkpoint),
     )
     logged = client.create_logged_model(
@@ -340,17 +341,15 @@ def _description(study: StudyConfig, record: TrialRecord, metrics: Mapping[str, 
 
 
 def _checkpoint_file(run_dir: Path) -> Path:
-    """The best checkpoint: of a run's files the one that is neither periodic nor the last."""
-    files = [
-        path
-        for path in sorted(run_dir.glob("checkpoints/*.safetensors"))
-        if not re.search(r"_(last|epoch[0-9]+)$", path.stem)
-    ]
-    if len(files) != 1:
-        raise RegistryError(
-            f"{run_dir}/checkpoints: expected one best checkpoint, found {len(files)}"
-        )
-    return files[0]
+    """The run's best checkpoint, by the ``checkpoint_name`` of its settings."""
+    run = RunFolder(run_dir)
+    config = run.read_settings()
+    if config is None:
+        raise RegistryError(f"{run.settings}: is missing, so the best checkpoint is not known")
+    path = run.best(config.checkpoint_name)
+    if not path.is_file():
+        raise RegistryError(f"{path}: the run's best checkpoint is missing")
+    return path
 
 
 def _digest(path: Path) -> str:

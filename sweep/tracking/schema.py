@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.study.folder import TrialRecord
 from uvtex.config import TERMS, TrainConfig
 from uvtex.metric_catalogue import DEFINITIONS
-from uvtex.runs.epochs import FILE as EPOCHS
 from uvtex.runs.epochs import EpochReport
+from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -70,12 +70,14 @@ def metrics(report: EpochReport, at: float) -> list[Metric]:
 
 def artifacts(run_dir: Path) -> Iterator[Path]:
     """What people want beside the figures; ``_last`` is only what a run is resumed from."""
-    yield run_dir / "config.yaml"
-    yield run_dir / EPOCHS
-    for path in sorted(run_dir.glob("checkpoints/*.safetensors")):
-        if not path.stem.endswith("_last"):
-            yield path
-    yield from sorted(run_dir.glob("grids/*.png"))
+    run = RunFolder(run_dir)
+    yield run.settings
+    yield run.epochs
+    config = run.read_settings()
+    if config is not None:
+        last = run.last(config.checkpoint_name)
+        yield from (path for path in run.checkpoint_files() if path != last)
+    yield from run.grid_files()
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 from sweep.study.config import StudyConfig
 from sweep.study.folder import StudyFolder, TrialRecord, records
 from sweep.tracking.tracker import Tracker
-from uvtex.config import TrainConfig, load_yaml, validate
+from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
+from uvtex.runs.folder import RunFolder
 
 
 def sync(study: StudyConfig) -> int:
@@ -38,11 +39,8 @@ def sync_run(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
     reports = read_epochs(run_dir)
     if not tracker.agrees(record, reports):
         tracker.forget(record)
-    settings = run_dir / "config.yaml"
-    if settings.is_file():
-        config = validate(TrainConfig, load_yaml(settings), str(settings))
-    else:  # it died before its first step
-        config = TrainConfig()
+    # A run that died before its first step has no settings.
+    config = RunFolder(run_dir).read_settings() or TrainConfig()
     run_id = tracker.trial_started(record, config, run_dir, live=False)
     clock = record.started or 0.0
     for report in reports:

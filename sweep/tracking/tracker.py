@@ -19,6 +19,7 @@ from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
 from uvtex.config import TrainConfig, dump_yaml
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
+from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -87,7 +88,7 @@ class Tracker:
             self._set_tags(run_id, record)
             if record.state == "running":
                 self._client.update_run(run_id, status="RUNNING")
-            self._upload(run_id, run_dir / "config.yaml")
+            self._upload(run_id, RunFolder(run_dir).settings)
             if live and self._system_metrics:
                 self._watch(run_id)
         return run_id

@@ -16,8 +16,8 @@ from uvtex.config import resolve
 from uvtex.data import manifest
 from uvtex.data.batch import Pair
 from uvtex.data.store import PairStore
-from uvtex.evaluation.measure import mean_colour, measure, samples
-from uvtex.metrics.per_sample import TexelMasks, ssim_columns, term_columns, texture_columns
+from uvtex.evaluation.measure import mean_colour, measure, samples, texel_masks
+from uvtex.metrics.per_sample import ssim_columns, term_columns, texture_columns
 from uvtex.models import CameraEstimate, Predictor, Renderer, build
 from uvtex.models.forward import Outputs
 from uvtex.showroom.cars.mesh import grid
@@ -154,7 +154,7 @@ def test_networks_that_give_nan_are_not_passed_over(tiny_set: Path) -> None:
 
 def test_covered_looks_at_the_texels_that_some_camera_sees(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, resolve(SETTINGS))
-    atlas = TexelMasks.of(store)
+    atlas = texel_masks(store)
     assert atlas.covered is not None
     assert 0.3 < float(atlas.covered.float().mean()) < 0.99
     (batch,) = store.val_batches(8)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from tests.raw_header import save_raw
 from uvtex.config import resolve
 from uvtex.imaging.framing import Framing
 from uvtex.models import build
-from uvtex.runs import checkpoint
 
 
 def save_checkpoint(path: Path, framing: Framing | dict[str, Any] | None) -> Path:
@@ -27,5 +27,5 @@ def save_checkpoint(path: Path, framing: Framing | dict[str, Any] | None) -> Pat
     }
     if framing is not None:
         header["framing"] = framing if isinstance(framing, dict) else framing.model_dump()
-    checkpoint.save(path, tensors, header)
+    save_raw(path, tensors, header)
     return path

@@ -149,7 +149,7 @@ def test_training_leaves_its_framing_in_the_checkpoint(tiny_set: Path, tmp_path:
     trainer = Trainer(config, store, tmp_path / "run")
     list(trainer.epochs())
     header = checkpoint.read_header(trainer.best_checkpoint)
-    assert Framing.model_validate(header["framing"]) == framing_of(store.train_masks())
+    assert header.framing == framing_of(store.train_masks())
     assert len(store.train_masks()) == 3  # one a camera
     assert len(store.train_masks(most=2)) == 2
 

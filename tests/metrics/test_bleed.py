@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from uvtex.metrics import bleed as bleed_module
-from uvtex.metrics.bleed import bleed, by_depth, swap
+from uvtex.metrics.bleed import SurroundingsCache, bleed, by_depth, swap
 
 SIZE = 48
 Predictor = Callable[[Tensor], Tensor]
@@ -150,15 +150,27 @@ def test_without_a_background_there_is_nothing_to_say() -> None:
 
 
 def test_the_surroundings_of_a_mask_are_found_once() -> None:
-    view, mask = scene()
-    other = mask.roll(2, dims=3)
-    bleed_module._outside.cache_clear()
-    first = swap(view, mask)
-    swap(view, other)
-    again = swap(view, mask)
-    assert bleed_module._outside.cache_info().misses == 2
-    for name in ("view", "change", "depth"):
-        assert torch.equal(getattr(first, name), getattr(again, name))
+    cache = SurroundingsCache(limit=1 << 20)
+    mask = scene()[1][0, 0].numpy()
+    first = cache.of(mask)
+    cache.of(np.roll(mask, 2, axis=1))
+    again = cache.of(mask.copy())
+    assert cache.misses == 2
+    assert all(one is other for one, other in zip(first, again, strict=True))
+
+
+def test_the_cache_of_surroundings_keeps_to_its_bytes() -> None:
+    mask = scene()[1][0, 0].numpy()
+    one = sum(array.nbytes for array in SurroundingsCache(0).of(mask))
+    cache = SurroundingsCache(limit=2 * one)
+    masks = [np.roll(mask, shift, axis=1) for shift in (0, 2, 4)]
+    for each in masks:
+        cache.of(each)
+    assert cache.nbytes == 2 * one
+    cache.of(masks[2])
+    assert cache.misses == 3
+    cache.of(masks[0])
+    assert cache.misses == 4  # the one that was asked for longest ago went
 
 
 def test_masks_of_one_content_and_two_shapes_are_two_masks() -> None:

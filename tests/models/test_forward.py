@@ -180,4 +180,4 @@ def test_memory_that_runs_out_is_named_and_the_last_checkpoint_kept(
     )
     assert done.returncode == 1
     _, header = checkpoint.read(tmp_path / "checkpoints/best_last.safetensors")
-    assert header["epoch"] == 1
+    assert header.epoch == 1

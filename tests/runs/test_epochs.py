@@ -14,12 +14,15 @@ from sweep.report import summary
 from sweep.tracking.sync import sync
 from tests.sweep.made_study import add_trial, empty_store, make_study
 from uvtex.errors import DataError
-from uvtex.runs.epochs import FILE, EpochReport, best_epoch, read_epochs, write_epochs
+from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs, write_epochs
+from uvtex.runs.folder import RunFolder
 
 
 def report(epoch: int, margin: float) -> EpochReport:
     return EpochReport(epoch, {}, 1e-4, {}, {"margin": margin}, 1.0, 8, best=False)
 
+
+FILE = RunFolder(Path()).epochs.name
 
 margins = st.floats(allow_nan=False) | st.sampled_from([-math.inf, 0.0])
 

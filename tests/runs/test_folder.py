@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from uvtex.cli import main
 from uvtex.errors import UvtexError
 from uvtex.runs import checkpoint
-from uvtex.runs.folder import claimed, clear, refuse_taken
+from uvtex.runs.folder import RunFolder, claimed, clear, refuse_taken
 
 TRAIN = ["--image-size", "32", "--width", "0.1", "--val-split", "0.34", "--checkpoint-every", "1"]
 FOLDER = Path("runs/best")
@@ -43,7 +43,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     refused = train(tiny_set, "--epochs", 1, "--seed", 7)
     assert refused.exit_code == 1
     assert "--force" in refused.stderr
-    assert checkpoint.read_header(FOLDER / "checkpoints/best_last.safetensors")["epoch"] == 3
+    assert checkpoint.read_header(FOLDER / "checkpoints/best_last.safetensors").epoch == 3
 
     assert train(tiny_set, "--epochs", 1, "--seed", 7, "--force").exit_code == 0
     assert files(FOLDER) == {
@@ -57,7 +57,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     }
     assert len((FOLDER / "epochs.jsonl").read_text().splitlines()) == 1
     header = checkpoint.read_header(FOLDER / "checkpoints/best.safetensors")
-    assert header["config"]["seed"] == 7
+    assert header.config.seed == 7
 
 
 def test_force_keeps_the_old_run_where_the_new_one_cannot_begin(tiny_set: Path) -> None:
@@ -83,19 +83,19 @@ def test_a_run_half_removed_is_neither_resumed_nor_taken_for_none(tmp_path: Path
     (tmp_path / names[2]).unlink()
     (tmp_path / names[2]).mkdir()  # cannot be unlinked: removing stops here
     with pytest.raises(OSError, match="x_epoch001"):
-        clear(tmp_path, "x")
+        clear(RunFolder(tmp_path), "x")
     for resume in (False, True):
         with pytest.raises(UvtexError, match="--force"):
-            refuse_taken(tmp_path, "x", resume)
+            refuse_taken(RunFolder(tmp_path), "x", resume)
 
 
 def test_a_first_epoch_that_was_killed_may_be_resumed_but_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/x.safetensors").write_bytes(b"")
-    refuse_taken(tmp_path, "x", resume=True)
+    refuse_taken(RunFolder(tmp_path), "x", resume=True)
     with pytest.raises(UvtexError, match="holds a run already"):
-        refuse_taken(tmp_path, "x", resume=False)
-    refuse_taken(tmp_path, "y", resume=False)
+        refuse_taken(RunFolder(tmp_path), "x", resume=False)
+    refuse_taken(RunFolder(tmp_path), "y", resume=False)
 
 
 def test_two_processes_never_train_into_one_folder(tiny_set: Path, tmp_path: Path) -> None:

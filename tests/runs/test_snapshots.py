@@ -1,6 +1,5 @@
 """Checkpoints listed, pruned by policy and archived; made ones, in the real format."""
 
-import importlib
 import json
 import tarfile
 from pathlib import Path
@@ -12,9 +11,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.raw_header import save_raw
 from uvtex.cli import main
 from uvtex.config import TrainConfig
-from uvtex.runs import checkpoint
 from uvtex.runs.snapshots import Snapshot, archive, kept_because, removable, snapshots
 
 RUN = Path("runs/x")
@@ -29,7 +28,7 @@ def save(name: str, epoch: int, margin: float = 0.0, run: Path = RUN) -> Path:
         "metrics": {"ssim_uv": 0.1 * epoch, "margin": margin},
         "data_fingerprint": "",
     }
-    checkpoint.save(path, {"predictor.w": torch.full((8,), float(epoch))}, header)
+    save_raw(path, {"predictor.w": torch.full((8,), float(epoch))}, header)
     return path
 
 
@@ -171,29 +170,20 @@ def test_archive_removes_only_on_request_and_what_prune_would(run: Path) -> None
         assert len(tar.getnames()) == 11
 
 
-@pytest.mark.parametrize(
-    "place", [0, 2, 400, -6], ids=["magic", "method", "content", "gzip's checksum"]
-)
-def test_nothing_is_removed_where_the_archive_cannot_be_read_back(
-    run: Path, monkeypatch: pytest.MonkeyPatch, place: int
+def test_a_file_that_is_replaced_while_it_is_archived_is_not_removed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte of the archive turns over between writing and reading."""
-    module = importlib.import_module("uvtex.runs.snapshots")
-    write = module._write
+    add = tarfile.TarFile.add
 
-    def spoil(file: Any, *args: Any) -> None:
-        write(file, *args)
-        at = file.seek(place, 2 if place < 0 else 0)
-        byte = file.read(1)
-        file.seek(at)
-        file.write(bytes([byte[0] ^ 0xFF]))
+    def replace_after(self: tarfile.TarFile, name: Any, *args: Any, **kwargs: Any) -> None:
+        add(self, name, *args, **kwargs)
+        if Path(name).stem == "x_epoch002":
+            save("x_epoch002", 2, margin=9.0)
 
-    monkeypatch.setattr(module, "_write", spoil)
+    monkeypatch.setattr(tarfile.TarFile, "add", replace_after)
     result = call("archive", "x", "--remove", "--yes")
-    assert result.exit_code == 1
-    assert "read back" in result.stderr
-    assert stems() == KEPT | EPOCHS
-    assert [p.name for p in Path("runs").iterdir()] == ["x"]
+    assert result.exit_code == 0, result.output
+    assert stems() == KEPT | {"x_epoch002"}
 
 
 def test_what_is_not_in_the_archive_is_not_removed(run: Path) -> None:

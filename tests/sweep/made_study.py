@@ -127,6 +127,7 @@ def add_checkpoint(
     from uvtex.metric_catalogue import versions
     from uvtex.models import build
     from uvtex.runs import checkpoint
+    from uvtex.runs.header import Header
 
     config = validate(TrainConfig, load_yaml(run_dir / "config.yaml"), str(run_dir))
     networks = dict(zip(("predictor", "renderer"), build(config, None), strict=True))
@@ -135,13 +136,13 @@ def add_checkpoint(
         for name, network in networks.items()
         for key, value in network.state_dict().items()
     }
-    header = {
-        "config": config.model_dump(mode="json"),
-        "epoch": 1,
-        "metrics": {},
-        "metric_versions": versions(None) if table is None else table,
-        "data_fingerprint": fingerprint,
-    }
+    header = Header(
+        config=config,
+        epoch=1,
+        metrics={},
+        metric_versions=versions(None) if table is None else table,
+        data_fingerprint=fingerprint,
+    )
     for name in ("best", "best_epoch002", "best_last"):
         checkpoint.save(run_dir / "checkpoints" / f"{name}.safetensors", tensors, header)
     return run_dir / "checkpoints" / "best.safetensors"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.raw_header import read_raw, save_raw
 from tests.sets import make_set, make_showroom
 from uvtex import files
 from uvtex.config import Augment, TrainConfig, resolve
@@ -149,7 +150,7 @@ def test_the_best_checkpoint_is_that_of_the_best_margin(tiny_set: Path, tmp_path
     reports = run(config, tiny_set, tmp_path)
     best = max(reports, key=lambda r: r["val"]["margin"])
     loaded = checkpoint.load(tmp_path / "checkpoints/best.safetensors")
-    assert (loaded.epoch, loaded.metrics) == (best["epoch"], best["val"])
+    assert (loaded.header.epoch, loaded.header.metrics) == (best["epoch"], best["val"])
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {
         "best.safetensors",
         "best_last.safetensors",
@@ -226,9 +227,9 @@ def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_pat
     with pytest.raises(CheckpointError, match="data set has changed"):
         run(settings(epochs=1), other, tmp_path / "run", resume=True)
     last = tmp_path / "run/checkpoints/best_last.safetensors"
-    tensors, header = checkpoint.read(last)
+    tensors, header = read_raw(last)
     del header["config"]["beta1"]
-    checkpoint.save(last, tensors, header)
+    save_raw(last, tensors, header)
     with pytest.raises(CheckpointError, match="version made it that had no beta1; start under"):
         run(settings(epochs=1, beta1=0.9), tiny_set, tmp_path / "run", resume=True)
 
@@ -280,11 +281,11 @@ def test_a_checkpoint_from_before_the_training_sides_digest_is_resumed(
     whole = run(settings(), tiny_set, tmp_path / "whole")
     run(settings(epochs=1), tiny_set, tmp_path)
     last = tmp_path / "checkpoints/best_last.safetensors"
-    tensors, header = checkpoint.read(last)
+    tensors, header = read_raw(last)
     del header["train_fingerprint"]
     header["data_fingerprint"] = "0" * 16  # by the definition of its time
     header["config"]["epochs"] = 3
-    checkpoint.save(last, tensors, header)
+    save_raw(last, tensors, header)
     assert run(settings(), tiny_set, tmp_path, resume=True) == whole
 
 

@@ -111,10 +111,10 @@ def evaluate(
 
 def _compare(rows: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:
     """Name of each other checkpoint -> its differences to ``against``, or why there are none."""
-    from uvtex.evaluation.comparison import BASELINE, differences, why_not_comparable
+    from uvtex.evaluation.comparison import differences, why_not_comparable
 
     other = next(row for row in rows if row.name == against)
-    models = [r for r in rows if r is not other and not r.name.startswith(BASELINE[:-1])]
+    models = [r for r in rows if r is not other and not r.baseline]
     return {r.name: why_not_comparable(r, other) or differences(r, other) for r in models}
 
 

@@ -108,8 +108,7 @@ def archive(
 ) -> None:
     """Pack the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
 
-    The archive is read back and compared with the files before it gets its final name and before
-    anything is removed.
+    The archive gets its name when it is complete. Only then is anything removed.
 
     \b
     Example:
@@ -133,8 +132,7 @@ def archive(
         return
     done = put_away(folder, target, doomed)
     click.echo(
-        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into "
-        f"{done.bytes_out:,}; read back and equal"
+        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into {done.bytes_out:,}"
     )
     if doomed:
         click.echo(f"removed {_size(done.removed)}")
@@ -215,7 +213,7 @@ def _json(snapshot: Snapshot, kept: dict[Path, str]) -> dict[str, Any]:
         "bytes": snapshot.bytes,
         "kept": kept.get(snapshot.path),
         "metrics": snapshot.metrics,
-        "original": snapshot.original,
+        "original": snapshot.original and snapshot.original.model_dump(),
         "problem": snapshot.problem,
     }
 
@@ -238,5 +236,5 @@ def _print_checkpoints(found: Sequence[Snapshot], kept: dict[Path, str]) -> None
     for snapshot in found:
         if snapshot.problem:
             click.echo(snapshot.problem, err=True)
-        if snapshot.original and snapshot.original["metrics"]:
-            click.echo(f"{snapshot.path.name}: {_original_metrics(snapshot.original['metrics'])}")
+        if snapshot.original and snapshot.original.metrics:
+            click.echo(f"{snapshot.path.name}: {_original_metrics(snapshot.original.metrics)}")

@@ -203,7 +203,7 @@ def _train_with_progress(trainer: Trainer, quiet: bool) -> None:
                 click.echo(epoch_line(report, config))
         return
     with bar:
-        bar.begin(read_epochs(trainer.run_dir))
+        bar.begin(read_epochs(trainer.run.path))
         trainer.progress = bar.step
         for report in trainer.epochs():
             bar.epoch(report)
@@ -213,7 +213,7 @@ def _print_result(trainer: Trainer, as_json: bool) -> None:
     from uvtex.cli.train_progress import summary
     from uvtex.runs.epochs import best_epoch, read_epochs
 
-    run_dir, checkpoint = trainer.run_dir, trainer.best_checkpoint
+    run_dir, checkpoint = trainer.run.path, trainer.best_checkpoint
     best = best_epoch(read_epochs(run_dir))
     assert best is not None  # a run has at least one epoch
     if as_json:

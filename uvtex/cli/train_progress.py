@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from uvtex.progress import Eta
+from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from uvtex.config import TrainConfig
@@ -125,7 +126,7 @@ def summary(best: EpochReport, config: TrainConfig, run_dir: Path, checkpoint: P
             f"best epoch {best.epoch} of {config.epochs}, margin {margin:+.3f}: {verdict}",
             f"  {threshold_metrics(best, config)}",
             f"checkpoint  {checkpoint}",
-            f"epochs      {run_dir / 'epochs.jsonl'}",
-            f"settings    {run_dir / 'config.yaml'}",
+            f"epochs      {RunFolder(run_dir).epochs}",
+            f"settings    {RunFolder(run_dir).settings}",
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from uvtex.evaluation.measure import mean_colour_samples, samples
 from uvtex.evaluation.paired import Difference, difference
 from uvtex.metric_catalogue import higher_is_better, needs_lpips
 from uvtex.metrics.lpips import load_lpips
-from uvtex.models.correspondence import AtlasPredictor
 from uvtex.runs import checkpoint
 
 BASELINE = "(a texture of its mean colour)"
@@ -44,6 +43,8 @@ class Evaluated:
     """Which LPIPS, its backbone included."""
     note: str | None = None
     """What must be known to read the figures."""
+    baseline: bool = False
+    """A texture of the mean colour was measured, and no checkpoint."""
 
     @property
     def means(self) -> dict[str, float]:
@@ -66,7 +67,7 @@ def evaluate_checkpoints(
     """
     stores: dict[tuple[object, ...], PairStore] = {}
     # All headers first: the last checkpoint's fault shows before the first one is measured.
-    configs = {name: checkpoint.read_config(path) for name, path in files.items()}
+    configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
     judged = []
     known: dict[tuple[object, ...], torch.Tensor] = {}
     for name, path in files.items():
@@ -76,8 +77,9 @@ def evaluate_checkpoints(
             stores[key] = PairStore.open(folder, config, everything=everything)
         loaded = checkpoint.load(path)
         judged.append(_one(name, loaded, config, stores[key], everything))
-        if isinstance(loaded.predictor, AtlasPredictor) and loaded.predictor.cameras.fixed.any():
-            known.setdefault(key, loaded.predictor.cameras.fixed)
+        texels = loaded.predictor.known_texels
+        if texels is not None:
+            known.setdefault(key, texels)
     return [*judged, *_baselines(stores, known)]
 
 
@@ -91,7 +93,7 @@ def _one(
     lpips = load_lpips(config.lpips_backbone, store.device)
     predictor, renderer = loaded.predictor.to(store.device), loaded.renderer.to(store.device)
     columns = samples(predictor, renderer, store, config, lpips)
-    trained_here = loaded.data_fingerprint == store.fingerprint()
+    trained_here = loaded.header.data_fingerprint == store.fingerprint()
     broken = not all(bool(columns[term].isfinite().all()) for term in TERMS)
     note = _note(config, trained_here, everything, len(store.val)) if not broken else BROKEN
     return _evaluated(name, store, columns, lpips.version if lpips else None, note)
@@ -121,7 +123,8 @@ def _baselines(
         baselines = {BASELINE: None, **({WITH_FIXED: known[key]} if key in known else {})}
         for name, fixed in baselines.items():
             sized = name if len(stores) == 1 else f"{name[:-1]}, {store.size} px)"
-            yield _evaluated(sized, store, mean_colour_samples(store, fixed))
+            columns = mean_colour_samples(store, fixed)
+            yield replace(_evaluated(sized, store, columns), baseline=True)
 
 
 def _evaluated(
@@ -152,7 +155,7 @@ def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
 def notes(judged: Sequence[Evaluated]) -> list[str]:
     """What must be said beside the figures: of each, and of those that do not compare."""
     said = [f"{one.name}: {one.note}" for one in judged if one.note]
-    models = [one for one in judged if not one.name.startswith(BASELINE[:-1])]
+    models = [one for one in judged if not one.baseline]
     alike: dict[tuple[object, ...], list[Evaluated]] = {}
     for one in models:
         alike.setdefault((one.size, one.records), []).append(one)

@@ -72,7 +72,7 @@ def samples(
     # The noise is the same at every epoch and for every run.
     noise = torch.Generator(data.device).manual_seed(0)
     columns: dict[str, list[Tensor]] = defaultdict(list)
-    atlas = TexelMasks.of(data)
+    atlas = texel_masks(data)
     for batch in data.val_batches(BATCH):
         swapped = bleed.swap(batch.pair.a, batch.pair.mask_a)
         with autocast(data.device, config.precision):
@@ -87,6 +87,12 @@ def samples(
         for name, column in found.items():
             columns[name].append(column)
     return {name: torch.cat(parts) for name, parts in columns.items()}
+
+
+def texel_masks(data: PairStore) -> TexelMasks:
+    """The texels of ``data`` that any camera sees, and its seams, where the set has them."""
+    covered = data.covered
+    return TexelMasks(None if covered is None else covered[None], data.seams)
 
 
 def _columns(
@@ -119,7 +125,7 @@ def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[st
             it.
     """
     columns: dict[str, list[Tensor]] = defaultdict(list)
-    atlas = TexelMasks.of(data)
+    atlas = texel_masks(data)
     for batch in data.val_batches(BATCH):
         true = batch.pair.texture
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)

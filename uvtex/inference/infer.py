@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from uvtex.config import validate
 from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, make_folder, to_picture
@@ -138,7 +137,9 @@ def infer(
         raise ConfigError(f"{masks}: is one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
-    ready = _prepare_all(photos, names, masks, loaded.config.image_size, _framing(path), whole)
+    ready = _prepare_all(
+        photos, names, masks, loaded.config.image_size, loaded.header.framing, whole
+    )
     results = [result_files(out, stem) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
@@ -148,8 +149,8 @@ def infer(
         "name": name,
         "file": str(loaded.path),
         "preset": loaded.config.preset,
-        "epoch": loaded.epoch,
-        "metrics": loaded.metrics,
+        "epoch": loaded.header.epoch,
+        "metrics": loaded.header.metrics,
     }
     done = []
     for photo, files in zip(ready, results, strict=True):
@@ -178,22 +179,6 @@ def resampled(texture: Image.Image, size: int) -> Image.Image:
     if texture.size == (size, size):
         return texture
     return texture.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _framing(path: Path) -> Framing | None:
-    """How training framed the car, from the checkpoint's header; None if the header has nothing.
-
-    Raises:
-        CheckpointError: the header's value is invalid.
-    """
-    framing = checkpoint.read_header(path).get("framing")
-    try:
-        return None if framing is None else validate(Framing, framing, where="framing")
-    except ConfigError as error:
-        raise CheckpointError(
-            f"{path}: the framing in the checkpoint's header is invalid: {error}; take another "
-            "checkpoint, or train again"
-        ) from None
 
 
 def _prepare_all(

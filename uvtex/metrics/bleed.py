@@ -6,8 +6,9 @@ keeps to the car gives the same texture twice. Neither the true texture nor a re
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,9 +20,9 @@ DEPTHS = {"bleed_border": 0.0, "bleed_2px": 2.0, "bleed_4px": 4.0, "bleed_8px": 
 """Metric -> pixels inside the silhouette from which on it counts, up to the next one's."""
 LEAST = 0.5 / 127.5
 """Half of a level of 255: a texture that changes by less than this did not change."""
-MASKS = 256
-"""Masks whose surroundings are kept, about a megabyte each at 256 px: those of a built set's
-cameras, which every epoch asks for again."""
+CACHE_BYTES = 64 << 20
+"""Memory for the surroundings of masks. The masks of a built set's cameras recur at every epoch;
+one takes three quarters of a megabyte at 256 px."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ def swap(view: Tensor, mask: Tensor) -> Swap:
     Args:
         mask: [B, 1, H, W] in [0, 1], the car's share of each pixel.
     """
-    height, width = mask.shape[2:]
-    found = [_outside(one.tobytes(), height, width) for one in mask.float().cpu().numpy()]
+    found = [_CACHE.of(one[0]) for one in mask.float().cpu().numpy()]
     share, depth, place = (
         torch.from_numpy(np.stack(parts)[:, None]).to(view.device)
         for parts in zip(*found, strict=True)
@@ -110,13 +110,42 @@ def _sum(values: Tensor) -> Tensor:
     return values.sum(dim=(1, 2, 3))
 
 
-@lru_cache(maxsize=MASKS)
-def _outside(mask: bytes, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a mask in float32: the background's share, the depth, and the nearest background's index.
+Surroundings = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The background's share, the depth, and the index of the nearest background, each [H, W]."""
 
-    Each is [height, width] and not to be written into.
-    """
-    part = np.frombuffer(mask, np.float32).reshape(height, width)
+
+class SurroundingsCache:
+    """The surroundings of the masks that were asked for last, in at most ``limit`` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[tuple[bytes, tuple[int, ...]], Surroundings] = OrderedDict()
+        self.misses = 0
+        self.nbytes = 0
+        """Bytes of the arrays that are kept."""
+
+    def of(self, mask: np.ndarray) -> Surroundings:
+        """The surroundings of ``mask``, float32 [H, W]; not to be written into."""
+        key = (hashlib.sha256(mask.tobytes()).digest(), mask.shape)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        self.misses += 1
+        found = self._kept[key] = _surroundings(mask)
+        self.nbytes += _bytes(found)
+        while self.nbytes > self._limit:
+            self.nbytes -= _bytes(self._kept.popitem(last=False)[1])
+        return found
+
+
+def _bytes(found: Surroundings) -> int:
+    return sum(array.nbytes for array in found)
+
+
+_CACHE = SurroundingsCache(CACHE_BYTES)
+
+
+def _surroundings(part: np.ndarray) -> Surroundings:
     car = ndimage.binary_fill_holes(part > 0)
     if car.all():  # nothing to measure by, and the transform would make distances up
         return np.zeros_like(part), np.full_like(part, np.inf), np.zeros(part.shape, np.int32)
@@ -124,5 +153,5 @@ def _outside(mask: bytes, height: int, width: int) -> tuple[np.ndarray, np.ndarr
     # Only the outline is car in part: a half pixel at a window's edge has car behind it.
     edge = car & ndimage.binary_dilation(~car, np.ones((3, 3)))
     share = np.where(car, np.where(edge, 1 - part, 0), 1)
-    place = (row * width + column).astype(np.int32)
+    place = (row * part.shape[1] + column).astype(np.int32)
     return share.astype(np.float32), depth.astype(np.float32), place

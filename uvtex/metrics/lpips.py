@@ -23,9 +23,6 @@ class LPIPS:
     def __init__(self, backbone: Path, device: torch.device) -> None:
         self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
         self._net = _lpips_network(backbone).to(device)
-        self._layers: list[Tensor] = []
-        for head in self._net.get_submodule("lins").children():
-            head.register_forward_hook(lambda module, args, out: self._layers.append(out))
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         return self.both(x, y, torch.ones_like(x[:, :1]))[0]
@@ -37,14 +34,26 @@ class LPIPS:
         The map is the package's ``spatial`` one: each layer's distances brought to the picture's
         size and added up. Features see well beyond a mask's border. NaN for an empty mask.
         """
-        self._layers.clear()
         with torch.autocast(x.device.type, enabled=False):
-            value: Tensor = self._net(x.float(), y.float())
+            layers = self._layer_distances(x.float(), y.float())
+            value = sum(layer.mean(dim=(2, 3)) for layer in layers)
             full = [
                 F.interpolate(layer, x.shape[2:], mode="bilinear", align_corners=False)
-                for layer in self._layers
+                for layer in layers
             ]
+        assert isinstance(value, Tensor)  # AlexNet has layers
         return value.flatten(), similarity.within(torch.stack(full).sum(dim=0)[:, 0], mask)
+
+    def _layer_distances(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """The distance at each place of each layer, [B, 1, h, w] (Zhang et al. 2018, equation 1).
+
+        These are the package's own steps. Its forward pass does not return the maps.
+        """
+        from lpips import normalize_tensor
+
+        scale, net, heads = (self._net.get_submodule(n) for n in ("scaling_layer", "net", "lins"))
+        pairs = zip(net(scale(x)), net(scale(y)), heads.children(), strict=True)
+        return [head((normalize_tensor(a) - normalize_tensor(b)) ** 2) for a, b, head in pairs]
 
 
 @functools.cache

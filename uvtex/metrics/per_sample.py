@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from uvtex.data.batch import Batch, Pair
-from uvtex.data.store import PairStore
 from uvtex.imaging import seams
 from uvtex.metrics import bleed
 from uvtex.metrics import similarity as metrics
@@ -23,12 +22,6 @@ class TexelMasks:
 
     covered: Tensor | None = None  # bool [1, 1, S, S]: texels that some camera sees
     seams: seams.Seams | None = None
-
-    @classmethod
-    def of(cls, data: PairStore) -> TexelMasks:
-        """That of ``data``."""
-        covered = data.covered
-        return cls(None if covered is None else covered[None], data.seams)
 
 
 UNKNOWN = TexelMasks()

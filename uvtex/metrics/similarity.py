@@ -49,19 +49,9 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     return full.mean(dim=1)
 
 
-def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Mean of :func:`ssim_map` less its border of five, as in the paper: [B]."""
-    return cropped(ssim_map(x, y))
-
-
 def cropped(similarity: Tensor) -> Tensor:
-    """Mean of a map [B, H, W] less its border of five: [B]."""
+    """Mean of a map [B, H, W] less its border of five, as in the paper: [B]."""
     return similarity[:, 5:-5, 5:-5].mean(dim=(1, 2))
-
-
-def ssim_within(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """Mean of :func:`ssim_map` over ``mask`` [B, 1, H, W]: [B]; NaN for an empty mask."""
-    return within(ssim_map(x, y), mask)
 
 
 def within(values: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,12 @@ from uvtex.models.camera_estimate import CameraEstimate
 from uvtex.models.correspondence import AtlasPredictor, PlateRenderer
 from uvtex.models.poc05.networks import ConvRenderer, UNet
 
-__all__ = ["CameraEstimate", "Predictor", "Renderer", "build"]
+__all__ = ["CameraEstimate", "Predictor", "Renderer", "build", "needs_camera_bank"]
+
+
+def needs_camera_bank(config: TrainConfig) -> bool:
+    """Whether :func:`build` uses what a data set says of its cameras, for ``config``'s preset."""
+    return config.preset == "atlas"
 
 
 def build(config: TrainConfig, bank: CameraBank | None) -> tuple[Predictor, Renderer]:

@@ -21,6 +21,14 @@ class Predictor(nn.Module):
     """In training an image's answer depends on its batch, as BatchNorm's does; such a predictor
     tells of no camera."""
 
+    @property
+    def known_texels(self) -> Tensor | None:
+        """Constant texels that the predictor knows: [4, S, S], colour in [-1, 1] and 1, else 0.
+
+        None where it knows none.
+        """
+        return None
+
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate | None]:
         """The texture, and what was found out about the camera, by a predictor that tells."""
         raise NotImplementedError

@@ -204,6 +204,11 @@ class AtlasPredictor(Predictor):
         self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
         self.mend = TextureRefiner(KNOWN + PLACES, width)
 
+    @property
+    def known_texels(self) -> Tensor | None:
+        fixed = self.cameras.fixed
+        return fixed if bool(fixed.any()) else None
+
     def estimate_camera(self, view: Tensor) -> CameraEstimate:
         """Which camera took the views [B, 3, S, S], and where each texel is seen in them."""
         scores, pose = self.pose(view)

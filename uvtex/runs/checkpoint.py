@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from uvtex.config import TrainConfig, validate
-from uvtex.errors import CheckpointError, ConfigError
+from uvtex.config import TrainConfig
+from uvtex.errors import CheckpointError
 from uvtex.files import write_atomic
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.models import Predictor, Renderer, build
-
-FORMAT = 1
+from uvtex.runs.header import Header, parse_header
 
 
 @dataclass(frozen=True)
@@ -28,26 +26,27 @@ class Checkpoint:
     """Networks in evaluation mode, and where they come from."""
 
     path: Path
-    config: TrainConfig
+    header: Header
     predictor: Predictor
     renderer: Renderer
-    epoch: int
-    metrics: dict[str, float]
-    data_fingerprint: str
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings that the networks were trained by."""
+        return self.header.config
 
 
-def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Writes ``tensors`` and the JSON ``header`` to ``path``; see :func:`uvtex.files.write_atomic`.
+def save(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
+    """Writes ``tensors`` and ``header`` to ``path``; see :func:`uvtex.files.write_atomic`.
 
     Raises:
         UvtexError: the disk is full or the folder cannot be written.
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": "pt", "uvtex": json.dumps({"version": FORMAT, **header})}
-    write_atomic(path, safetensors.torch.save(whole, metadata=metadata))
+    write_atomic(path, safetensors.torch.save(whole, metadata=header.to_metadata()))
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: Path) -> tuple[dict[str, Tensor], Header]:
     """Tensors (on the CPU) and header of a checkpoint.
 
     Raises:
@@ -56,14 +55,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
-    return tensors, _header(path, metadata)
+    return tensors, parse_header(path, metadata)
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> Header:
     """The header alone, in no time however big the file is; raises as :func:`read` does."""
     with _opened(path) as file:
         metadata = file.metadata()
-    return _header(path, metadata)
+    return parse_header(path, metadata)
 
 
 @contextmanager
@@ -79,19 +78,6 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from None
 
 
-def _header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
-    try:
-        header: dict[str, Any] = json.loads((metadata or {})["uvtex"])
-    except (KeyError, json.JSONDecodeError):
-        raise CheckpointError(f"{path}: a safetensors file, but no checkpoint of uvtex") from None
-    if header.get("version", 0) > FORMAT:
-        raise CheckpointError(
-            f"{path}: written by a newer uvtex (format {header['version']}, this one reads "
-            f"{FORMAT}); upgrade uvtex"
-        )
-    return header
-
-
 def load(path: Path) -> Checkpoint:
     """The networks of a checkpoint, on the CPU, in evaluation mode.
 
@@ -99,20 +85,12 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: see :func:`read`; or the weights do not fit the preset in the header.
     """
     tensors, header = read(path)
-    config = settings(path, header)
+    config = header.config
     predictor, renderer = build(config, bank(path, tensors))
     for name, network in (("predictor", predictor), ("renderer", renderer)):
         fill(network, name, path, tensors, config.preset)
         network.eval().requires_grad_(False)
-    return Checkpoint(
-        path,
-        config,
-        predictor,
-        renderer,
-        header["epoch"],
-        header["metrics"],
-        header["data_fingerprint"],
-    )
+    return Checkpoint(path, header, predictor, renderer)
 
 
 def fill(
@@ -131,23 +109,6 @@ def fill(
             f"{path}: weights do not fit preset {preset!r} of this uvtex ({first}); train it anew, "
             "or use the version that it was made with"
         ) from None
-
-
-def read_config(path: Path) -> TrainConfig:
-    """The settings that a checkpoint was trained by; raises as :func:`read` does."""
-    return settings(path, read_header(path))
-
-
-def settings(path: Path, header: dict[str, Any]) -> TrainConfig:
-    """The settings in the header of ``path``.
-
-    Raises:
-        CheckpointError: they are none that this version knows.
-    """
-    try:
-        return validate(TrainConfig, header["config"], where=str(path))
-    except ConfigError as error:
-        raise CheckpointError(f"{path}: settings in its header cannot be used: {error}") from None
 
 
 def bank(path: Path, tensors: dict[str, Tensor]) -> CameraBank | None:

@@ -10,8 +10,7 @@ from typing import Any
 
 from uvtex.errors import DataError
 from uvtex.files import write_atomic
-
-FILE = "epochs.jsonl"
+from uvtex.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def read_epochs(run_dir: Path) -> list[EpochReport]:
     Raises:
         DataError: another line is not a report.
     """
-    path = run_dir / FILE
+    path = RunFolder(run_dir).epochs
     if not path.is_file():
         return []
     reports = []
@@ -73,4 +72,4 @@ def best_epoch(reports: Sequence[EpochReport]) -> EpochReport | None:
 def write_epochs(run_dir: Path, reports: Sequence[EpochReport]) -> None:
     """Writes all reports, atomically: a reader sees this epoch's line whole or not at all."""
     lines = "".join(json.dumps(report.to_dict(), sort_keys=True) + "\n" for report in reports)
-    write_atomic(run_dir / FILE, lines.encode())
+    write_atomic(RunFolder(run_dir).epochs, lines.encode())

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
 import os
-import re
 import tarfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
 from uvtex.errors import CheckpointError, UvtexError
 from uvtex.files import replacing
 from uvtex.runs import checkpoint
-from uvtex.runs.epochs import FILE
-from uvtex.runs.folder import CHECKPOINTS
+from uvtex.runs.folder import CheckpointKind, RunFolder
+from uvtex.runs.header import OriginalRecord
 
 RUNS = Path("runs")
 
-Kind = Literal["best", "last", "periodic", "foreign", "broken"]
-"""``foreign``: readable, but not of the names that the trainer gives; somebody put it there."""
+Kind = CheckpointKind | Literal["broken"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Snapshot:
     epoch: int | None = None
     """None where ``kind`` is broken."""
     metrics: dict[str, float] = field(default_factory=dict)
-    original: dict[str, Any] | None = None
+    original: OriginalRecord | None = None
     """What an imported checkpoint says of where it comes from."""
     problem: str | None = None
     """Why the file cannot be read."""
@@ -48,42 +43,33 @@ def find_run(path: Path) -> Path:
     Raises:
         UvtexError: there is none.
     """
-    parent = path.parent if path.name == CHECKPOINTS else path
-    for candidate in (path, parent, RUNS / path):
-        if (candidate / CHECKPOINTS).is_dir():
+    for candidate in (path, path.parent, RUNS / path):
+        folder = RunFolder(candidate).checkpoints
+        if folder.is_dir() and (candidate != path.parent or path.name == folder.name):
             return candidate
-    raise UvtexError(f"{path}: holds no folder {CHECKPOINTS}; give a run's folder, as runs/NAME")
+    name = RunFolder(path).checkpoints.name
+    raise UvtexError(f"{path}: holds no folder {name}; give a run's folder, as runs/NAME")
 
 
 def snapshots(run: Path) -> list[Snapshot]:
     """The checkpoints of a run, by epoch, the broken ones at the end."""
-    found = [_look(path) for path in (run / CHECKPOINTS).glob("*.safetensors")]
+    folder = RunFolder(run)
+    found = [_read_snapshot(folder, path) for path in folder.checkpoint_files()]
     return sorted(found, key=lambda s: (s.epoch is None, s.epoch or 0, s.path.name))
 
 
-def _look(path: Path) -> Snapshot:
+def _read_snapshot(run: RunFolder, path: Path) -> Snapshot:
     size = path.stat().st_size
     try:
         header = checkpoint.read_header(path)
-        name = checkpoint.settings(path, header).checkpoint_name
     except CheckpointError as error:
         return Snapshot(path, size, "broken", problem=str(error))
-    kind = _kind(path.stem, name)
-    return Snapshot(
-        path, size, kind, header["epoch"], header["metrics"], original=header.get("original")
-    )
-
-
-def _kind(stem: str, name: str) -> Kind:
-    if stem == name:
-        return "best"
-    if stem == f"{name}_last":
-        return "last"
-    return "periodic" if re.fullmatch(re.escape(name) + r"_epoch\d+", stem) else "foreign"
+    kind = run.kind(path, header.config.checkpoint_name)
+    return Snapshot(path, size, kind, header.epoch, header.metrics, original=header.original)
 
 
 LEVEL = 1
-CHUNK = 1 << 20
+"""Of the compression: weights hardly get smaller at a higher one."""
 
 
 @dataclass(frozen=True)
@@ -100,61 +86,40 @@ class Archived:
 def archive(run: Path, out: Path, removing: Sequence[Snapshot] = ()) -> Archived:
     """Writes the run's ``config.yaml``, ``epochs.jsonl`` and checkpoints to ``out``.
 
-    ``out`` appears when every file in it was read back and is, by SHA-256, the one in the run.
-    Only then ``removing`` are removed, less those that changed meanwhile.
+    ``out`` appears when it is complete and on the disk. Only then ``removing`` are removed, and of
+    them only files that are in the archive and have not changed since.
 
     Raises:
-        UvtexError: ``out`` exists or cannot be written, the run has no checkpoint, or what was
-            read back differs.
+        UvtexError: ``out`` exists or cannot be written, or the run has no checkpoint.
     """
     if os.path.lexists(out):
         raise UvtexError(f"{out}: is there already; choose another --out")
     found = snapshots(run)
     if not found:
         raise UvtexError(f"{run}: has no checkpoint to archive")
-    records = [path for path in (run / "config.yaml", run / FILE) if path.is_file()]
-    digests = {path: _member_digest(path) for path in (*records, *(s.path for s in found))}
-    members = {_member(run, path): digest for path, digest in digests.items()}
+    folder = RunFolder(run)
+    records = [path for path in (folder.settings, folder.epochs) if path.is_file()]
+    stamps = {path: _stamp(path) for path in (*records, *(s.path for s in found))}
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as file:
-        _write(file, run, list(digests))
-        if _read_back(file) != members:
-            raise UvtexError(
-                f"{out}: not written, because what was read back differs from {run}; if a run is "
-                "being trained there, wait for its end and try again"
-            )
-    gone = tuple(s for s in removing if digests.get(s.path) == _member_digest(s.path))
-    size = sum(path.stat().st_size for path in digests)
-    remove(s.path for s in gone)
-    return Archived(out, len(digests), size, out.stat().st_size, gone)
-
-
-def _write(file: BinaryIO, run: Path, paths: Sequence[Path]) -> None:
-    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=LEVEL) as tar:
-        for path in paths:
+    with (
+        replacing(out) as file,
+        tarfile.open(fileobj=file, mode="w:gz", compresslevel=LEVEL) as tar,
+    ):
+        for path in stamps:
             tar.add(path, _member(run, path), recursive=False, filter=_anonymous)
+    gone = tuple(s for s in removing if s.path in stamps and stamps[s.path] == _stamp(s.path))
+    size = sum(path.stat().st_size for path in stamps)
+    remove(s.path for s in gone)
+    return Archived(out, len(stamps), size, out.stat().st_size, gone)
 
 
-def _read_back(file: BinaryIO) -> dict[str, str]:
-    """SHA-256 of each file in the archive; none where it is no whole archive."""
-    file.seek(0)
-    digests = {}
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Size, inode and time of change: another file of the same name has others."""
     try:
-        with gzip.open(file) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
-            for member in tar:
-                content = tar.extractfile(member)
-                if content is not None:
-                    digests[member.name] = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
-            while plain.read(CHUNK):  # gzip's own checksum stands behind tar's end
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
-        return {}
-    return digests
-
-
-def _member_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_ino, status.st_mtime_ns
 
 
 def _member(run: Path, path: Path) -> str:

@@ -8,12 +8,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uvtex.data.batch import Pair
+from uvtex.config import TrainConfig
+from uvtex.data.batch import Batch, Pair
+from uvtex.device import autocast
 from uvtex.metrics.similarity import ssim_alone_map
-from uvtex.models.forward import Outputs
+from uvtex.models import Predictor, Renderer
+from uvtex.models.forward import Outputs, forward
 
 if TYPE_CHECKING:
     from uvtex.models.camera_estimate import CameraEstimate
+
+
+def constant_weights(config: TrainConfig) -> dict[str, float]:
+    """The weights of the terms that no schedule changes; those of weight 0 are left out."""
+    weights = {"flow": config.w_flow, "render": config.w_render, "ssim": config.w_ssim}
+    return {term: weight for term, weight in weights.items() if weight}
+
+
+def step_terms(
+    predictor: Predictor,
+    renderer: Renderer,
+    batch: Batch,
+    config: TrainConfig,
+    noise: torch.Generator,
+) -> dict[str, Tensor]:
+    """All loss terms of one training step, as scalars by name.
+
+    ``flow`` is there where the batch has UV maps and the predictor estimates cameras.
+    """
+    device = batch.pair.a.device
+    out = forward(predictor, renderer, batch.pair, _texture_noise(batch, config, noise)).float32()
+    values = terms(batch.pair, out)
+    if config.w_ssim:
+        values["ssim"] = dissimilarity(batch.pair, out)
+    estimates = [out.sight_a, out.sight_b]
+    if batch.shown_a is not None and batch.shown_b is not None and out.sight_a is not None:
+        with autocast(device, config.precision):
+            estimates = [predictor.estimate_camera(v) for v in (batch.shown_a, batch.shown_b)]
+    sides = (
+        (estimates[0], batch.camera_a, batch.flow_a, batch.seen_a),
+        (estimates[1], batch.camera_b, batch.flow_b, batch.seen_b),
+    )
+    known = [
+        flow(estimate, camera, true, seen)
+        for estimate, camera, true, seen in sides
+        if estimate is not None and camera is not None and true is not None and seen is not None
+    ]
+    return {**values, "flow": sum(known[1:], start=known[0]) / 2} if known else values
+
+
+def _texture_noise(batch: Batch, config: TrainConfig, generator: torch.Generator) -> Tensor | None:
+    """Noise [2B, 3, S, S] for both predicted textures; None where the settings ask for none."""
+    if not config.texture_noise:
+        return None
+    shape = (2 * len(batch.pair.a), *batch.pair.texture.shape[1:])
+    normal = torch.randn(shape, generator=generator, device=batch.pair.a.device)
+    return normal * (2 * config.texture_noise)  # the range is 2 wide
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:

@@ -6,9 +6,8 @@ import math
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,35 +17,26 @@ from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
-from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
+from uvtex.errors import BackboneMissing, DivergenceError, UvtexError
 from uvtex.evaluation.measure import BATCH, measure
 from uvtex.files import write_atomic
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.imaging.framing import framing_of
 from uvtex.metric_catalogue import needs, needs_lpips, versions
 from uvtex.metrics import lpips
-from uvtex.models import build
-from uvtex.models.forward import forward
+from uvtex.models import build, needs_camera_bank
 from uvtex.progress import Progress, no_progress
 from uvtex.runs import checkpoint, folder
-from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs, write_epochs
+from uvtex.runs.epochs import EpochReport, best_epoch, write_epochs
+from uvtex.runs.folder import RunFolder
+from uvtex.runs.header import Header
+from uvtex.runs.resume import ResumeState, read_state, restore_reports
 from uvtex.thresholds import margin
 from uvtex.training import losses
 from uvtex.training.schedule import learning_rate, weights
 
-__all__ = ["EpochReport", "Trainer", "read_epochs"]
-
 REFERENCE = weights(Schedule(), 1, 1)
 """The default weights: ``total_ref`` is by these, so it compares across schedules."""
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """A run as its last checkpoint has it."""
-
-    tensors: dict[str, Tensor]
-    header: dict[str, Any]
-    bank: CameraBank | None
 
 
 class Trainer:
@@ -75,7 +65,7 @@ class Trainer:
         resume: bool = False,
         force: bool = False,
     ) -> None:
-        self.config, self.data, self.run_dir = config, data, run_dir
+        self.config, self.data, self.run = config, data, RunFolder(run_dir)
         self.progress: Progress = no_progress
         """Receives each step of an epoch, counted from 1, once it is queued on the device."""
         if data.device.type == "cuda":
@@ -83,16 +73,16 @@ class Trainer:
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self._lpips = lpips.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
-        self._digests = {
+        self._fingerprints = {
             "data_fingerprint": data.fingerprint(),
             "train_fingerprint": data.train_fingerprint(),
         }
         self._framing = framing_of(data.train_masks())
-        stopped = self._stopped() if resume else None
+        state = read_state(self.run, config, self._fingerprints) if resume else None
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it
         self.predictor, self.renderer = (
             network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in build(config, self._bank(stopped))
+            for network in build(config, self._camera_bank(state))
         )
         self._optimizers = {
             name: torch.optim.Adam(
@@ -105,15 +95,15 @@ class Trainer:
             if any(True for _ in network.parameters())
         }
         self._reports: list[EpochReport] = []
-        (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
-        folder.tidy(run_dir)
-        if stopped is not None:
-            self._restore(stopped)
+        self.run.checkpoints.mkdir(parents=True, exist_ok=True)
+        folder.tidy(self.run)
+        if state is not None:
+            self._restore(state)
         elif force:
-            folder.clear(run_dir, config.checkpoint_name)
+            folder.clear(self.run, config.checkpoint_name)
         else:
-            folder.refuse_taken(run_dir, config.checkpoint_name, resume)
-        write_atomic(run_dir / "config.yaml", dump_yaml(config).encode())
+            folder.refuse_taken(self.run, config.checkpoint_name, resume)
+        write_atomic(self.run.settings, dump_yaml(config).encode())
 
     def epochs(self) -> Iterator[EpochReport]:
         """Trains, yielding after each epoch once its checkpoint and report are on disk.
@@ -128,20 +118,20 @@ class Trainer:
             report = self._epoch(epoch)
             self._reports.append(report)
             self._save(report)
-            write_epochs(self.run_dir, self._reports)
+            write_epochs(self.run.path, self._reports)
             yield report
 
     @property
     def best_checkpoint(self) -> Path:
         """Where the best epoch's weights are, once there was an epoch."""
-        return self._checkpoint("")
+        return self.run.best(self.config.checkpoint_name)
+
+    @property
+    def _last(self) -> Path:
+        return self.run.last(self.config.checkpoint_name)
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"predictor": self.predictor, "renderer": self.renderer}
-
-    def _checkpoint(self, suffix: str) -> Path:
-        name = f"{self.config.checkpoint_name}{suffix}.safetensors"
-        return self.run_dir / "checkpoints" / name
 
     def _check_thresholds(self) -> None:
         if self._lpips is None and any(needs_lpips(t.metric) for t in self.config.thresholds):
@@ -150,58 +140,27 @@ class Trainer:
 
     # -- starting
 
-    def _stopped(self) -> Stopped | None:
-        """What the run's last checkpoint holds, if there is one and this run is what it began."""
-        last = self._checkpoint("_last")
-        if not last.is_file():
-            return None
-        tensors, header = checkpoint.read(last)
-        theirs = checkpoint.settings(last, header)
-        if _identity(theirs) != _identity(self.config):
-            changed = sorted(
-                k for k, v in _identity(self.config).items() if _identity(theirs).get(k) != v
-            )
-            absent = [key for key in changed if key not in header["config"]]
-            if absent:
-                raise CheckpointError(
-                    f"{last}: a version made it that had no {', '.join(absent)}; start under "
-                    "another name"
-                )
-            raise CheckpointError(
-                f"{last}: was trained with another {', '.join(changed)}; resume with the settings "
-                f"of {self.run_dir / 'config.yaml'}, or start under another name"
-            )
-        # A checkpoint without the second has the first by another definition.
-        if "train_fingerprint" in header and self._digests != {k: header[k] for k in self._digests}:
-            raise CheckpointError(f"{last}: the data set has changed since; start anew")
-        return Stopped(tensors, header, checkpoint.bank(last, tensors))
+    def _camera_bank(self, state: ResumeState | None) -> CameraBank | None:
+        """What the set says of its cameras, where the preset needs it.
 
-    def _bank(self, stopped: Stopped | None) -> CameraBank | None:
-        """What the preset needs to know of the set's cameras.
-
-        A resumed run's are its checkpoint's: all that follows from them has to agree
-        with the weights, and who lends to whom need not be found again.
+        A resumed run takes it from its checkpoint: the weights were trained with that one.
         """
-        if self.config.preset != "atlas":
+        if not needs_camera_bank(self.config):
             return None
-        if stopped is not None:
-            return stopped.bank
+        if state is not None:
+            return state.bank
         doing = "comparing the training liveries texel by texel"
         with memory.named_out_of_memory(
             doing, self.config.image_size, self.data.device, "--image-size"
         ):
             return self.data.bank
 
-    def _restore(self, stopped: Stopped) -> None:
+    def _restore(self, state: ResumeState) -> None:
         for name, network in self._networks().items():
-            last = self._checkpoint("_last")
-            checkpoint.fill(network, name, last, stopped.tensors, self.config.preset)
+            checkpoint.fill(network, name, state.path, state.tensors, self.config.preset)
         for name, optimizer in self._optimizers.items():
-            checkpoint.restore_optimizer(optimizer, name, stopped.tensors)
-        epoch = stopped.header["epoch"]
-        self._reports = [r for r in read_epochs(self.run_dir) if r.epoch < epoch]
-        self._reports.append(EpochReport.from_json(stopped.header["report"]))
-        write_epochs(self.run_dir, self._reports)
+            checkpoint.restore_optimizer(optimizer, name, state.tensors)
+        self._reports = restore_reports(self.run, state)
 
     # -- one epoch
 
@@ -241,7 +200,7 @@ class Trainer:
         if absent:
             known = [f"{metric} needs {needs(metric)}" for metric in absent if needs(metric)]
             raise UvtexError(
-                f"{self.run_dir}: a threshold is on {', '.join(absent)}, which this data set does "
+                f"{self.run.path}: a threshold is on {', '.join(absent)}, which this data set does "
                 f"not give; {'; '.join([*known, ''])}it gives {', '.join(sorted(val))}. "
                 "UV maps are `uv_map` in a set's manifest; `uvtex showroom build` makes built sets"
             )
@@ -254,8 +213,7 @@ class Trainer:
         for optimizer in self._optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr
-        fixed = {"flow": config.w_flow, "render": config.w_render, "ssim": config.w_ssim}
-        coefficients = now | {term: weight for term, weight in fixed.items() if weight}
+        coefficients = now | losses.constant_weights(config)
         noise = torch.Generator(self.data.device)
         noise.manual_seed(random.Random(f"noise/{config.seed}/{epoch}").getrandbits(63))
         batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
@@ -271,8 +229,8 @@ class Trainer:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise DivergenceError(
-                    f"{self.run_dir}: {when}: loss term {name!r} is {value}; lower --lr or the "
-                    f"weights. The last good checkpoint is {self._checkpoint('_last')}"
+                    f"{self.run.path}: {when}: loss term {name!r} is {value}; lower --lr or the "
+                    f"weights. The last good checkpoint is {self._last}"
                 )
 
     def _check_parameters(self, epoch: int) -> None:
@@ -286,8 +244,8 @@ class Trainer:
         for name, fine in zip(named, finite.tolist(), strict=True):
             if not fine:
                 raise DivergenceError(
-                    f"{self.run_dir}: epoch {epoch}: parameter {name!r} is NaN or infinite; lower "
-                    f"--lr or the weights. The last good checkpoint is {self._checkpoint('_last')}"
+                    f"{self.run.path}: epoch {epoch}: parameter {name!r} is NaN or infinite; lower "
+                    f"--lr or the weights. The last good checkpoint is {self._last}"
                 )
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -300,7 +258,7 @@ class Trainer:
         self, batch: Batch, coefficients: dict[str, float], noise: torch.Generator
     ) -> dict[str, Tensor]:
         with autocast(self.data.device, self.config.precision):
-            values = self._losses(batch, noise)
+            values = losses.step_terms(self.predictor, self.renderer, batch, self.config, noise)
         total = losses.total(values, coefficients)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -310,71 +268,33 @@ class Trainer:
             optimizer.step()
         return {name: value.detach() for name, value in {**values, "total": total}.items()}
 
-    def _losses(self, batch: Batch, noise: torch.Generator) -> dict[str, Tensor]:
-        out = forward(self.predictor, self.renderer, batch.pair, self._noise(batch, noise))
-        out = out.float32()
-        values = losses.terms(batch.pair, out)
-        if self.config.w_ssim:
-            values["ssim"] = losses.dissimilarity(batch.pair, out)
-        seen_by = [out.sight_a, out.sight_b]
-        if batch.shown_a is not None and batch.shown_b is not None and out.sight_a is not None:
-            with autocast(self.data.device, self.config.precision):
-                seen_by = [
-                    self.predictor.estimate_camera(view) for view in (batch.shown_a, batch.shown_b)
-                ]
-        sights = (
-            (seen_by[0], batch.camera_a, batch.flow_a, batch.seen_a),
-            (seen_by[1], batch.camera_b, batch.flow_b, batch.seen_b),
-        )
-        known = [
-            losses.flow(sight, camera, flow, seen)
-            for sight, camera, flow, seen in sights
-            if sight is not None and camera is not None and flow is not None and seen is not None
-        ]
-        return {**values, "flow": sum(known[1:], start=known[0]) / 2} if known else values
-
-    def _noise(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
-        if not self.config.texture_noise:
-            return None
-        shape = (2 * len(batch.pair.a), *batch.pair.texture.shape[1:])
-        normal = torch.randn(shape, generator=generator, device=self.data.device)
-        return normal * (2 * self.config.texture_noise)  # the range is 2 wide
-
     # -- saving
 
     def _save(self, report: EpochReport) -> None:
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "epoch": report.epoch,
-            "metrics": report.val,
-            "metric_versions": versions(self._lpips.version if self._lpips else None),
-            **self._digests,
-            "framing": None if self._framing is None else self._framing.model_dump(),
-        }
+        header = Header(
+            config=self.config,
+            epoch=report.epoch,
+            metrics=report.val,
+            metric_versions=versions(self._lpips.version if self._lpips else None),
+            framing=self._framing,
+            **self._fingerprints,
+        )
         weights_only = {
             f"{name}.{key}": value
             for name, network in self._networks().items()
             for key, value in network.state_dict().items()
         }
+        run, name = self.run, self.config.checkpoint_name
         if report.best:
-            checkpoint.save(self._checkpoint(""), weights_only, header)
+            checkpoint.save(run.best(name), weights_only, header)
         every = self.config.checkpoint_every
         if every and report.epoch % every == 0:
-            checkpoint.save(self._checkpoint(f"_epoch{report.epoch:03d}"), weights_only, header)
+            checkpoint.save(run.periodic(name, report.epoch), weights_only, header)
         optimizers = {
             key: value
             for name, optimizer in self._optimizers.items()
             for key, value in checkpoint.optimizer_tensors(name, optimizer).items()
         }
         # Last, and with its report: a run killed before the next line resumes from here.
-        checkpoint.save(
-            self._checkpoint("_last"),
-            {**weights_only, **optimizers},
-            {**header, "report": report.to_dict()},
-        )
-
-
-def _identity(config: TrainConfig) -> dict[str, object]:
-    """The settings that decide a run's figures."""
-    free = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
-    return config.model_dump(mode="json", exclude=free)
+        resumable = header.model_copy(update={"report": report})
+        checkpoint.save(run.last(name), {**weights_only, **optimizers}, resumable)

@@ -124,7 +124,7 @@ def test_an_imported_checkpoint_computes_what_the_original_did(
             assert number < 12
         torch.testing.assert_close(loaded.renderer(texture), expected)
     assert loaded.predictor.down[1][1].num_batches_tracked.item() == 17
-    assert (loaded.epoch, loaded.metrics) == (39, {})
+    assert (loaded.header.epoch, loaded.header.metrics) == (39, {})
     config = loaded.config
     assert (config.preset, config.image_size, config.val_split) == ("poc05", 32, 0.34)
     assert config.schedule.uv.model_dump() == {"start": 0.45, "end": 0.25}
@@ -136,15 +136,20 @@ def test_the_originals_figures_are_kept_as_the_originals(
 ) -> None:
     torch.save(content(networks), "o.pt")
     call("snapshots", "import", "o.pt", "runs/o/checkpoints/o.safetensors")
-    original = checkpoint.read_header(Path("runs/o/checkpoints/o.safetensors"))["original"]
-    assert original["metrics"] == {"total": 0.285, "ssim_uv": 0.257, "lpips_view": 0.5}
-    assert original["weights"] == {"uv": 0.25, "cycle": 0.3}
-    assert original["args"]["out"] == "C:/liveries/poc results"
-    assert original["args"]["data"] == "/data/set"
+    original = checkpoint.read_header(Path("runs/o/checkpoints/o.safetensors")).original
+    assert original is not None
+    assert original.metrics == {"total": 0.285, "ssim_uv": 0.257, "lpips_view": 0.5}
+    assert original.weights == {"uv": 0.25, "cycle": 0.3}
+    assert original.args["out"] == "C:/liveries/poc results"
+    assert original.args["data"] == "/data/set"
     ((row,),) = [
         r["checkpoints"] for r in json.loads(call("snapshots", "list", "o", "--json").stdout)
     ]
-    assert (row["kind"], row["metrics"], row["original"]) == ("best", {}, original)
+    assert (row["kind"], row["metrics"], row["original"]) == (
+        "best",
+        {},
+        original.model_dump(),
+    )
     assert "the original recorded total 0.2850" in call("snapshots", "list", "o").stdout
 
 
@@ -172,7 +177,7 @@ def test_an_import_never_overwrites_without_force(networks: tuple[nn.Module, nn.
     assert Path("o.safetensors").read_bytes() == b"mine"
     result = call("snapshots", "import", "o.pt", "o.safetensors", "--force")
     assert "256 px (not recorded" in result.stdout
-    assert checkpoint.read_header(Path("o.safetensors"))["epoch"] == 39
+    assert checkpoint.read_header(Path("o.safetensors")).epoch == 39
 
 
 class Calls:

@@ -11,6 +11,7 @@ from uvtex.config import TrainConfig, from_flags, resolve
 from uvtex.errors import CheckpointError, ConfigError
 from uvtex.models import build
 from uvtex.runs import checkpoint
+from uvtex.runs.header import Header, OriginalRecord
 from uvtex.runs.poc05.matching import Misfit, match
 from uvtex.runs.poc05.pt_file import Original, read_original
 
@@ -60,19 +61,19 @@ def import_original(path: Path, out: Path, force: bool = False) -> Imported:
                 "own networks can be imported"
             ) from None
         tensors.update({f"{ours}.{key}": value for key, value in found.items()})
-    header = {
-        "config": config.model_dump(mode="json"),
-        "epoch": original.epoch,
-        "metrics": {},
-        "metric_versions": {},
-        "data_fingerprint": "",
-        "original": {
-            "file": path.name,
-            "metrics": original.metrics,
-            "weights": original.weights,
-            "args": original.args,
-        },
-    }
+    header = Header(
+        config=config,
+        epoch=original.epoch,
+        metrics={},
+        metric_versions={},
+        data_fingerprint="",
+        original=OriginalRecord(
+            file=path.name,
+            metrics=original.metrics,
+            weights=original.weights,
+            args=original.args,
+        ),
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, tensors, header)
     return Imported(out, config, original)
