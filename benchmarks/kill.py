@@ -28,7 +28,7 @@ from typing import Any
 import click
 import yaml
 
-from uvtex.console import CleanErrorCommand
+from uvtex.console import PATH, CleanErrorCommand
 from uvtex.errors import UvtexError
 from uvtex.runs import checkpoint
 
@@ -178,7 +178,7 @@ def _sleep(process: Any, seconds: float) -> None:
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @click.option("--kills", type=int, default=20, help="Number of kills.")
 @click.option("--epochs", "count", type=int, default=60, help="Epochs of the run.")
 @click.option("--preset", default="poc05", help="Networks to train: poc05 or atlas.")

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from uvtex.console import CleanErrorCommand
+from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data import manifest, pictures
 from uvtex.imaging import masks
 
@@ -30,7 +30,7 @@ Method = Callable[[np.ndarray, manifest.Record], np.ndarray]
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--views", type=int, default=120, help="Number of random views to measure.")
 @click.option("--grabcut", is_flag=True, help="Also measure OpenCV's GrabCut.")
 @click.option("--turned", is_flag=True, help="Rotate the pictures and add noise.")

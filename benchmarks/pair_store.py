@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.plates import plates
 from uvtex.config import TrainConfig
-from uvtex.console import CleanErrorGroup
+from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.files import npz, png
@@ -87,7 +87,7 @@ class Plain(Dataset[tuple[torch.Tensor, ...]]):
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--image-size", type=int, default=64, help="Side of the views, in pixels.")
 @click.option("--batch-size", type=int, default=16, help="Pairs of views in a batch.")
 @click.option("--device", default="cpu", help="Device of the store: cpu, cuda, cuda:1, ...")
@@ -164,7 +164,7 @@ def memory(cameras: int, liveries: int, size: int) -> None:
 
 
 @main.command("open", hidden=True)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--image-size", type=int, help="Side of the views, in pixels.")
 def open_(folder: Path, image_size: int) -> None:
     """Open FOLDER and print this process's memory; `memory` runs it in a new process."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from uvtex.console import CleanErrorCommand
+from uvtex.console import PATH, CleanErrorCommand
 
 SHARED = 6
 """Number of equal lines in a row that make a repeat."""
@@ -29,7 +29,7 @@ SHARED = 6
 @click.command(cls=CleanErrorCommand)
 @click.option(
     "--repo",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path(),
     help="Folder of the checkout to measure.",
 )

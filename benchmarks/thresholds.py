@@ -2,10 +2,10 @@
 
     python -m benchmarks.thresholds configs/quickstart.yaml --schedule baseline --seeds 5
 
-Each seed trains one run with the study's own settings. The value of a run is the best of its epochs
-for each metric. This is higher than the value of any single epoch, so thresholds set by it are not
-too low. The output has each seed's value, their mean and standard deviation, and the mean plus two
-standard deviations.
+Each seed trains one run with the study's settings. The value of a run is the best of its epochs.
+Each metric has its own best epoch, so the values flatter the schedule, and thresholds set by them
+are not too low. The output has each seed's value, their mean and standard deviation, and the mean
+plus two standard deviations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.file import load
 from sweep.study.folder import Stage
 from sweep.study.space import params, schedule
-from uvtex.console import CleanErrorCommand
+from uvtex.console import PATH, CleanErrorCommand
 
 
 def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[float]]:
@@ -45,7 +45,7 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("study_file", type=click.Path(path_type=Path))
+@click.argument("study_file", type=PATH)
 @click.option(
     "--schedule",
     "names",

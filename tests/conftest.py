@@ -1,4 +1,4 @@
-"""What every test gets: one thread, no network, its own torch hub."""
+"""Settings and fixtures of all tests: one thread, no network, an empty torch hub for each test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests' worth of threads on two cores is slower
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on two cores, more threads are slower
 
 import pytest
 from hypothesis import settings
@@ -15,20 +15,20 @@ from PIL import Image
 from tests.sets import make_set
 from tests.showroom.made_car import obj, small_car
 
-# The first example of all loads libraries, and cores are shared: time tells nothing of a test.
+# No deadline: the first example loads libraries, and other work may share the cores.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six liveries, three cameras, 32 px. Tests read it and leave it as it is."""
+    """A data set of six liveries, three cameras and 32 px. No test may change it."""
     return make_set(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
 def car_file(tmp_path: Path) -> Path:
-    """A car of two boxes."""
+    """An OBJ file of a car made of two boxes."""
     path = tmp_path / "small.obj"
     path.write_text(obj(small_car()))
     return path
@@ -36,7 +36,7 @@ def car_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def livery_folder(tmp_path: Path) -> Path:
-    """Two liveries, each of one colour."""
+    """A folder of two liveries, each of a single colour."""
     folder = tmp_path / "liveries"
     folder.mkdir()
     for name, colour in (("red", (200, 30, 30)), ("blue one", (20, 40, 190))):
@@ -46,7 +46,7 @@ def livery_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty torch hub, and downloads that fail as they do without a network."""
+    """Gives each test an empty torch hub, where downloads fail as they do without a network."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
     import torch.hub
 

@@ -1,4 +1,4 @@
-"""What people see while a set is built or imported: a bar on a terminal, lines elsewhere."""
+"""Progress of builds and imports: bars on a terminal, lines elsewhere, and the time left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TINY = ShowroomSettings(size=16, texture_size=16, cameras=3, liveries=2, samples
 
 
 def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
-    """Exit code and standard error of a command whose standard error is a terminal."""
+    """Runs a command with a terminal as standard error; returns exit code and standard error."""
     import pty  # not on Windows
 
     ours, theirs = pty.openpty()
@@ -32,7 +32,7 @@ def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
         try:
             while chunk := os.read(ours, 65536):
                 written += chunk
-        except OSError:  # how Linux says that the other side closed
+        except OSError:  # Linux reports the closed other side so
             pass
     os.close(ours)
     return process.returncode, written.decode()
@@ -47,16 +47,16 @@ def test_a_build_moves_a_bar_through_liveries_and_cameras(tmp_path: Path) -> Non
         *(("cameras", done, 3) for done in range(4)),
     ]
     assert [" left" in step[3] for step in seen[3:]] == [False, True, True, False]
-    assert not any("camera" in line for line in lines), "told by the bar already"
+    assert not any("camera" in line for line in lines), "the bar shows the cameras already"
 
 
-def test_a_build_that_goes_on_counts_what_was_there(tmp_path: Path) -> None:
+def test_a_continued_build_counts_existing_files(tmp_path: Path) -> None:
     build(TINY, tmp_path / "set")
     (tmp_path / "set" / "manifest.json").unlink()
     seen: list[tuple[str, int, int, str]] = []
     build(TINY, tmp_path / "set", None, lambda *step: seen.append(step))
     assert seen[-1] == ("cameras", 3, 3, "")
-    assert all(left == "" for _, _, _, left in seen), "what was there says nothing of the time"
+    assert all(left == "" for _, _, _, left in seen), "existing files predict no time"
 
 
 def test_without_a_bar_each_camera_is_a_line(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_a_file_gets_lines_and_no_bar() -> None:
     assert console.file.getvalue() == "a line of [more] than forty characters, kept as it is: 12\n"
 
 
-def test_counting_into_a_file_tells_a_line_every_ten_seconds() -> None:
-    """The slow first piece, which loads libraries, does not foretell the others."""
+def test_timed_progress_prints_a_line_every_ten_seconds_into_a_file() -> None:
+    """The slow first piece, which loads libraries, does not count for the time left."""
     console, now = Console(file=io.StringIO(), width=80), [0.0]
     with timed_progress(console, lambda: now[0]) as progress:
         for done in range(1, 8):
@@ -90,7 +90,7 @@ def test_counting_into_a_file_tells_a_line_every_ten_seconds() -> None:
     ]
 
 
-def test_time_left_is_told_once_something_is_known() -> None:
+def test_time_left_is_empty_until_a_piece_is_done() -> None:
     now = [0.0]
     left = Eta(clock=lambda: now[0])
     assert left.text(10) == ""

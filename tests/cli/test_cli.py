@@ -1,3 +1,5 @@
+"""The command line: help of every command, one message for bad input, and one training run."""
+
 import importlib
 import json
 import os
@@ -94,7 +96,7 @@ def help_of(command: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "model", "told_in_words"),
+    ("command", "model", "without_value"),
     [
         ("train", TrainConfig, {"device"}),
         ("train", Schedule, {"lr_scheduler_tmax"}),
@@ -102,11 +104,11 @@ def help_of(command: str) -> dict[str, str]:
         ("showroom build", CarSettings, {"file", "paint_material", "unwrap"}),
     ],
 )
-def test_help_tells_the_default_of_every_setting(
-    command: str, model: type[BaseModel], told_in_words: set[str]
+def test_help_has_the_default_of_every_setting(
+    command: str, model: type[BaseModel], without_value: set[str]
 ) -> None:
     texts = help_of(command)
-    settings = (model.model_fields.keys() & texts.keys()) - told_in_words
+    settings = (model.model_fields.keys() & texts.keys()) - without_value
     assert settings
     for name in settings:
         default = model.model_fields[name].default
@@ -114,7 +116,7 @@ def test_help_tells_the_default_of_every_setting(
         assert f"; {text} by default" in texts[name], name
 
 
-def test_help_tells_what_a_preset_changes() -> None:
+def test_help_has_the_defaults_of_presets() -> None:
     texts = help_of("train")
     for name, value in PRESETS["atlas"].items():
         if name in texts:
@@ -198,14 +200,14 @@ def test_train_then_evaluate_grid_and_infer(tiny_set: Path, trained: Path) -> No
             assert picture.size == (32, 32)
 
 
-def test_train_says_as_json_where_things_are(tiny_set: Path) -> None:
+def test_train_prints_the_paths_as_json(tiny_set: Path) -> None:
     result = call("train", tiny_set, *TRAIN, "--json", "--checkpoint-name", "x")
     answer = json.loads(result.stdout)
     assert Path(answer["checkpoint"]).is_file()
     assert answer["best"]["epoch"] == 1
 
 
-def test_flags_win_over_the_file(tiny_set: Path) -> None:
+def test_flags_override_the_settings_file(tiny_set: Path) -> None:
     Path("s.yaml").write_text("epochs: 7\nschedule: {uv: {start: 0.5, end: 0.2}}\n")
     flags = ["--config", "s.yaml", "--w-uv", "0.4", "--w-cross-end", "0.3"]
     result = call("train", tiny_set, *TRAIN, *flags)
@@ -216,7 +218,7 @@ def test_flags_win_over_the_file(tiny_set: Path) -> None:
     assert "start: 0.15\n    end: 0.3" in settings
 
 
-def test_a_second_run_is_refused_and_resume_goes_on(tiny_set: Path, trained: Path) -> None:
+def test_a_second_run_is_refused_and_resume_continues(tiny_set: Path, trained: Path) -> None:
     again = call("train", tiny_set, *TRAIN)
     assert again.exit_code == 1
     assert "--resume" in again.stderr
@@ -281,7 +283,7 @@ def test_devices_by_name(name: str) -> None:
     assert resolve_device(name).type == expected
 
 
-def test_ctrl_c_ends_train_without_a_traceback_and_resume_goes_on(tiny_set: Path) -> None:
+def test_ctrl_c_ends_train_without_a_traceback(tiny_set: Path) -> None:
     import signal
 
     command = [sys.executable, "-m", "uvtex", "train", str(tiny_set), *TRAIN, "--epochs", "500"]

@@ -1,4 +1,4 @@
-"""What `uvtex train` shows on a terminal."""
+"""The bar, the lines and the summary of `uvtex train`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def drawn(bar: Bar) -> str:
     return capture.get()
 
 
-def test_the_bar_shows_epoch_step_both_metrics_and_the_time_left(config: TrainConfig) -> None:
+def test_the_bar_shows_epoch_step_metrics_and_time_left(config: TrainConfig) -> None:
     clock = Clock()
     bar = Bar(config, 8, Console(file=io.StringIO()), clock)
     bar.begin([])
@@ -54,11 +54,11 @@ def test_the_bar_shows_epoch_step_both_metrics_and_the_time_left(config: TrainCo
     assert "time left not known yet" in drawn(bar)
 
     clock.now += 4
-    bar.step("steps", 4, 8)  # a second a step, 80 steps in all
+    bar.step("steps", 4, 8)  # one second a step, 80 steps in total
     assert "step 4/8, about 76 s left" in drawn(bar)
 
     clock.now += 6
-    bar.epoch(report(1))  # with its validation the epoch took ten
+    bar.epoch(report(1))  # with validation the epoch took 10 s
     assert "epoch 2/10" in drawn(bar)
     assert "step 0/8, about 2 min left" in drawn(bar)
     assert "ssim_uv 0.1100 (>= 0.2)  lpips_view 0.6000 (<= 0.5)" in drawn(bar)
@@ -68,14 +68,14 @@ def test_the_bar_shows_epoch_step_both_metrics_and_the_time_left(config: TrainCo
     assert "validating, about 82 s left" in drawn(bar)
 
 
-def test_a_resumed_run_starts_with_its_last_figures(config: TrainConfig) -> None:
+def test_a_resumed_run_starts_with_its_last_metrics(config: TrainConfig) -> None:
     bar = Bar(config, 8, Console(file=io.StringIO()), Clock())
     bar.begin([report(1), report(2, best=False)])
     assert "epoch 3/10" in drawn(bar)
     assert "epoch 2: ssim_uv 0.1200" in drawn(bar)
 
 
-def test_epochs_lines_go_above_the_bar(config: TrainConfig) -> None:
+def test_the_line_of_an_epoch_is_printed_above_the_bar(config: TrainConfig) -> None:
     out = io.StringIO()
     with Bar(config, 8, Console(file=out, width=110), Clock()) as bar:
         bar.epoch(report(1))
@@ -83,7 +83,7 @@ def test_epochs_lines_go_above_the_bar(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize(("margin", "says"), [(0.01, ": passes"), (-0.01, "does not pass")])
-def test_the_summary_says_which_epoch_and_where_things_are(
+def test_the_summary_has_the_best_epoch_and_the_paths(
     config: TrainConfig, margin: float, says: str
 ) -> None:
     best = report(7)
@@ -95,7 +95,7 @@ def test_the_summary_says_which_epoch_and_where_things_are(
         assert str(Path("runs/x") / name) in text
 
 
-def test_a_trainer_counts_its_steps(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_trainer_reports_its_steps(tiny_set: Path, tmp_path: Path) -> None:
     values = {"image_size": 32, "width": 0.1, "epochs": 2, "val_split": 0.34, "batch_size": 5}
     settings = resolve({**values, "thresholds": THRESHOLDS[:1], "device": "cpu"})
     store = PairStore.open(tiny_set, settings)
@@ -129,6 +129,6 @@ def test_a_terminal_gets_a_bar_and_a_summary(tiny_set: Path, tmp_path: Path) -> 
 def read_all(terminal: int) -> str:
     shown = bytearray()
     with open(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):
-        while data := file.read(4096):  # Linux says EIO where the other side is gone
+        while data := file.read(4096):  # Linux raises EIO once the other side is closed
             shown.extend(data)
     return shown.decode()

@@ -1,4 +1,4 @@
-"""Photos to textures: what is done to a photo, what is said of it, and what is refused."""
+"""Inference: how a photo is prepared, which warnings it gets, and which input is refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def inferred(*args: Any) -> list[dict[str, Any]]:
 def photo(
     name: str, width: int, height: int, car: tuple[int, int, int, int], **options: Any
 ) -> Path:
-    """A plain picture with a plain car in the box (left, top, right, bottom)."""
+    """Saves a grey picture with a red car in the box (left, top, right, bottom)."""
     picture = Image.new("RGB", (width, height), GROUND)
     picture.paste(PAINT, car)
     path = Path(name)
@@ -65,13 +65,13 @@ def photo(
 
 
 def red(view: np.ndarray) -> tuple[int, int]:
-    """Width and height of the paint in a view, in pixels."""
+    """Width and height of the red car in a view, in pixels."""
     box = box_of((view[..., 0] > 170) & (view[..., 1] < 90))
     assert box is not None
     return int(box.right - box.left), int(box.bottom - box.top)
 
 
-# -- what is done to a photo
+# -- the view that is made of a photo
 
 
 @pytest.mark.parametrize(("width", "height"), [(300, 150), (150, 300), (200, 200)])
@@ -84,7 +84,7 @@ def test_a_photo_is_padded_never_stretched(width: int, height: int) -> None:
     assert across == pytest.approx(100 / max(width, height) * 60, abs=1.5)
 
 
-def test_padding_has_the_borders_colour_and_is_told(model: Path) -> None:
+def test_padding_has_the_colour_of_the_border_and_is_recorded(model: Path) -> None:
     record = inferred(model, photo("p.png", 200, 100, (20, 20, 180, 80)))[0]
     assert record["padding"] == {"share": 0.5, "colour": list(GROUND)}
     assert record["square"] == [0, -50, 200, 150]
@@ -92,7 +92,7 @@ def test_padding_has_the_borders_colour_and_is_told(model: Path) -> None:
         assert view.getpixel((16, 1)) == GROUND
 
 
-def test_a_car_framed_as_in_training_is_left_alone(model: Path) -> None:
+def test_a_car_framed_as_in_training_is_not_cropped(model: Path) -> None:
     record = inferred(model, photo("p.png", 100, 100, (10, 20, 90, 80)))[0]
     assert not record["cropped"]
     assert record["square"] == [0, 0, 100, 100]
@@ -101,7 +101,7 @@ def test_a_car_framed_as_in_training_is_left_alone(model: Path) -> None:
 @pytest.mark.parametrize(
     "car", [(300, 100, 400, 160), (0, 0, 60, 40), (2, 2, 398, 190)], ids=["small", "corner", "near"]
 )
-def test_a_car_framed_otherwise_is_brought_to_trainings_size_and_place(
+def test_a_car_framed_differently_is_cropped_to_the_size_and_place_of_training(
     car: tuple[int, int, int, int],
 ) -> None:
     path = photo("p.png", 400, 200, car)
@@ -119,13 +119,13 @@ def test_a_car_framed_otherwise_is_brought_to_trainings_size_and_place(
     assert not prepare(path, 100, KNOWN, Path("m.png"), whole=True).cropped
 
 
-def test_the_place_of_the_car_in_training_is_kept() -> None:
+def test_the_car_is_placed_where_training_had_it() -> None:
     low = KNOWN.model_copy(update={"y": Range(least=0.6, usual=0.7, most=0.7)})
     square = framed(1000, 1000, padded(100, 100), low)
     assert square.middle[1] < 50  # the car is below the middle
 
 
-def test_masks_tell_the_framing_and_specks_do_not_count() -> None:
+def test_the_framing_comes_from_masks_without_specks() -> None:
     mask = np.zeros((100, 100), bool)
     mask[20:60, 10:90] = True
     mask[99, 99] = True
@@ -137,7 +137,7 @@ def test_masks_tell_the_framing_and_specks_do_not_count() -> None:
     assert framing_of([np.zeros((8, 8), bool)]) is None
 
 
-def test_training_leaves_its_framing_in_the_checkpoint(tiny_set: Path, tmp_path: Path) -> None:
+def test_training_saves_its_framing_in_the_checkpoint(tiny_set: Path, tmp_path: Path) -> None:
     from uvtex.data.store import PairStore
     from uvtex.training.trainer import Trainer
 
@@ -154,7 +154,7 @@ def test_training_leaves_its_framing_in_the_checkpoint(tiny_set: Path, tmp_path:
     assert len(store.train_masks(most=2)) == 2
 
 
-def test_a_photo_turned_by_exif_is_what_it_is_upright(model: Path) -> None:
+def test_a_photo_rotated_by_exif_gives_the_result_of_the_upright_photo(model: Path) -> None:
     upright = photo("upright.png", 90, 60, (10, 10, 80, 40))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
@@ -170,7 +170,7 @@ def test_a_photo_turned_by_exif_is_what_it_is_upright(model: Path) -> None:
         assert Path(one["files"][kind]).read_bytes() == Path(two["files"][kind]).read_bytes()
 
 
-def test_the_depth_of_a_file_changes_nothing(model: Path) -> None:
+def test_the_bit_depth_of_a_photo_changes_nothing(model: Path) -> None:
     with Image.open(photo("plain.png", 90, 60, (10, 10, 80, 40))) as picture:
         grey = picture.convert("L")
     grey.save("grey.png")
@@ -204,7 +204,7 @@ def test_transparency_is_the_mask(model: Path) -> None:
     assert mask == {"source": "alpha", "guessed": False, "share": 0.48}
 
 
-def test_a_guess_is_called_one(model: Path) -> None:
+def test_a_guessed_mask_is_marked_as_guessed(model: Path) -> None:
     small, none = inferred(
         model, photo("small.png", 400, 400, (30, 30, 90, 70)), photo("none.png", 50, 50, (0,) * 4)
     )
@@ -254,7 +254,7 @@ def test_a_mask_that_does_not_fit_is_refused(model: Path) -> None:
     assert not Path("o").exists()
 
 
-# -- what is written
+# -- files and messages
 
 
 def test_the_record_says_what_was_done(model: Path) -> None:
@@ -273,7 +273,7 @@ def test_the_record_says_what_was_done(model: Path) -> None:
     )
 
 
-def test_people_are_told_too(model: Path) -> None:
+def test_the_terminal_shows_the_steps_and_warnings(model: Path) -> None:
     result = call(model, photo("p.png", 400, 200, (300, 100, 350, 130)), "--out", "o")
     assert result.exit_code == 0
     assert "p.png: 400x200; car 2% by backdrop" in result.stdout
@@ -281,14 +281,14 @@ def test_people_are_told_too(model: Path) -> None:
     assert "warning: the car fills" in result.stderr
 
 
-def test_a_checkpoint_that_knows_no_framing_says_so(tmp_path: Path) -> None:
+def test_a_checkpoint_without_framing_gives_a_warning(tmp_path: Path) -> None:
     old = save_checkpoint(tmp_path / "old.safetensors", None)
     record = inferred(old, photo("p.png", 400, 200, (300, 100, 350, 130)))[0]
     assert not record["cropped"]
     assert "does not say how training framed" in " ".join(record["warnings"])
 
 
-def test_photos_of_one_stem_get_names_of_their_own(model: Path) -> None:
+def test_photos_with_the_same_stem_get_different_names(model: Path) -> None:
     paths = [photo(name, 60, 60, (9, 9, 50, 50)) for name in ("a/x.png", "b/x.png", "y.png")]
     records = inferred(model, *paths)
     assert [Path(r["files"]["texture"]).name for r in records] == [
@@ -312,7 +312,7 @@ def test_names_are_distinct_whatever_the_files_are_called(
     assert distinct_names([Path(p) for p in paths]) == names
 
 
-def test_no_photo_and_no_mask_is_written_over(model: Path) -> None:
+def test_no_photo_and_no_mask_is_overwritten(model: Path) -> None:
     one, two = (photo(n, 60, 60, (9, 9, 50, 50)) for n in ("d/x.png", "d/x_uv.png"))
     before = two.read_bytes()
     result = call(model, one, two, "--out", "d")
@@ -327,7 +327,7 @@ def test_no_photo_and_no_mask_is_written_over(model: Path) -> None:
     assert sorted(p.name for p in Path("d").iterdir()) == ["x.png", "x_uv.png"]
 
 
-# -- what is refused
+# -- refused input
 
 
 def bomb(path: Path) -> None:
@@ -366,7 +366,7 @@ def test_every_bad_photo_is_named_and_nothing_is_written(model: Path) -> None:
     assert not Path("o").exists()
 
 
-def test_a_mask_can_be_as_bad_as_a_photo(model: Path) -> None:
+def test_an_unreadable_mask_is_named(model: Path) -> None:
     path = photo("p.png", 60, 60, (9, 9, 50, 50))
     Path("m.png").write_bytes(b"")
     result = call(model, path, "--mask", "m.png", "--out", "o")
@@ -375,12 +375,12 @@ def test_a_mask_can_be_as_bad_as_a_photo(model: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["0", "15", "99999", "ten"])
-def test_a_texture_size_out_of_reason_is_a_usage_error(model: Path, size: str) -> None:
+def test_a_texture_size_out_of_range_is_a_usage_error(model: Path, size: str) -> None:
     path = photo("p.png", 60, 60, (9, 9, 50, 50))
     assert call(model, path, "--texture-size", size, "--out", "o").exit_code == 2
 
 
-def test_a_framing_that_cannot_be_read_is_the_checkpoints_fault(tmp_path: Path) -> None:
+def test_an_invalid_framing_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
     broken = save_checkpoint(tmp_path / "broken.safetensors", {"size": {"least": "wide"}})
     with pytest.raises(CheckpointError, match=r"broken\.safetensors: .*size\.least"):
         infer(str(broken), [photo("p.png", 60, 60, (10, 10, 50, 50))], tmp_path / "out")

@@ -55,7 +55,7 @@ class Photo:
     """Width and height after the EXIF rotation, in pixels."""
     mask: Mask
     square: Box
-    """The part of the upright photo that the network sees. Padding lies outside the photo."""
+    """The part of the upright photo that the network sees; what is beyond the photo is padding."""
     border_colour: tuple[int, int, int]
     """Colour of the padding: the median RGB of the photo's border, 0 to 255."""
     view: np.ndarray  # uint8 [S, S, 3]
