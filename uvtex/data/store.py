@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from uvtex.config import Augment, TrainConfig
 from uvtex.data import fingerprints, manifest, splits
@@ -33,11 +34,11 @@ from uvtex.imaging.seams import Seams
 class DataKey(NamedTuple):
     """The settings that :meth:`PairStore.open` reads: with equal keys it gives equal stores."""
 
-    image_size: int
-    split_by: str
-    val_split: float
-    split_seed: int
     device: str
+    image_size: int
+    val_split: float
+    split_by: str
+    split_seed: int
 
     @classmethod
     def of(cls, config: TrainConfig) -> DataKey:
@@ -114,6 +115,11 @@ class PairStore:
     def size(self) -> int:
         """Side of every picture, in pixels."""
         return self.loaded.size
+
+    @property
+    def covered(self) -> Tensor | None:
+        """Texels that some camera sees, bool [1, S, S]. None without UV maps."""
+        return self.loaded.covered
 
     @cached_property
     def bank(self) -> CameraBank | None:

@@ -27,7 +27,7 @@ class TexelMasks:
     @classmethod
     def of(cls, data: PairStore) -> TexelMasks:
         """That of ``data``."""
-        covered = data.loaded.covered
+        covered = data.covered
         return cls(None if covered is None else covered[None], data.seams)
 
 
