@@ -132,18 +132,23 @@ def _message(error: Exception) -> str:
     return text if isinstance(error, UvtexError) else f"{type(error).__name__}: {text}"
 
 
-_stores: dict[Any, Any] = {}
+_stores: dict[str, Any] = {}
 
 
 def _data(folder: str, config: Any) -> Any:
     """The data set as this run sees it; kept, since the trials of a study share it."""
-    from uvtex.data.store import DataKey, PairStore
+    from uvtex.data.store import PairStore
 
-    key = (folder, DataKey.of(config))
+    seen = config.model_dump(mode="json", include=set(SEEN_BY_DATA))
+    key = json.dumps([folder, seen], sort_keys=True)
     if key not in _stores:
         _stores.clear()  # never two data sets in a device's memory
         _stores[key] = PairStore.open(Path(folder), config)
     return _stores[key]
+
+
+SEEN_BY_DATA = ("image_size", "val_split", "split_by", "split_seed", "seed", "device")
+"""Settings that decide what a data set looks like in memory."""
 
 
 def _resolve(job: Job) -> Any:
