@@ -110,7 +110,7 @@ def speed(folder: Path, image_size: int, batch_size: int, device: str, seconds: 
         workers: rate(loading(plain, batch_size, workers), len(plain), seconds)
         for workers in (0, cores)
     }
-    views = type(store._contents.views).__name__
+    views = type(store.loaded.views).__name__
     print(
         f"{len(store.train)} training samples, {image_size} px, batches of {batch_size}, {device}"
     )
@@ -172,7 +172,7 @@ def open_(folder: Path, image_size: int) -> None:
     before, start = resident(), time.perf_counter()
     store = PairStore.open(folder, TrainConfig(image_size=image_size, device="cpu"))
     opened, after = time.perf_counter() - start, peak()
-    contents = store._contents
+    contents = store.loaded
     plates = contents.views.plates.nbytes  # type: ignore[attr-defined]
     textures = contents.textures.pixels.nbytes
     samples = len(store.train) + len(store.val)

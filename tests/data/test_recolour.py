@@ -39,10 +39,10 @@ def half_fixed(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
 
 
 def changed(store: PairStore, batch: Batch) -> Batch:
-    contents = store._contents
-    assert contents.plates is not None
-    assert contents.kept is not None
-    return recoloured(batch, contents.plates, contents.kept, 1.0, "key")
+    loaded = store.loaded
+    assert loaded.plates is not None
+    assert loaded.unpainted is not None
+    return recoloured(batch, loaded.plates, loaded.unpainted, 1.0, "key")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_views_are_those_of_the_recoloured_texture(
     name: str, least: float, request: pytest.FixtureRequest
 ) -> None:
     store = request.getfixturevalue(name)
-    plates, batch = store._contents.plates, first(store)
+    plates, batch = store.loaded.plates, first(store)
     after = changed(store, batch)
     for view, camera in ((after.pair.a, batch.camera_a), (after.pair.b, batch.camera_b)):
         parts = (x[camera].float() for x in plates.parts)
@@ -85,7 +85,7 @@ def test_what_no_livery_paints_keeps_its_colours(half_fixed: PairStore) -> None:
 def test_views_of_finer_textures_keep_what_no_livery_paints(finer_set: Path) -> None:
     values = {"image_size": 32, "device": "cpu", "val_split": 0.2}
     store = PairStore.open(finer_set, resolve(values))
-    plates, batch = store._contents.plates, first(store)
+    plates, batch = store.loaded.plates, first(store)
     assert plates is not None
     after = changed(store, batch)
     files = sorted((finer_set / "textures").iterdir())

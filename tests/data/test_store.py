@@ -107,8 +107,8 @@ def test_composed_views_are_not_kept_when_they_are_many(
     whole = PairStore.open(showroom, CONFIG)
     monkeypatch.setattr(views, "KEPT", 0)
     composed = PairStore.open(showroom, CONFIG)
-    assert isinstance(composed._contents.views, views.Composed)
-    assert not isinstance(whole._contents.views, views.Composed)
+    assert isinstance(composed.loaded.views, views.Composed)
+    assert not isinstance(whole.loaded.views, views.Composed)
     assert composed.fingerprint() == whole.fingerprint()
 
 
@@ -203,8 +203,8 @@ def test_what_is_mapped_from_a_file_gives_the_batches_of_what_is_in_memory(
     for folder in (showroom, tiny_set):
         mapped = PairStore.open(folder, config, limit)
         resident = PairStore.open(folder, config)
-        assert mapped._contents.views.mapped
-        assert not resident._contents.views.mapped
+        assert mapped.loaded.views.mapped
+        assert not resident.loaded.views.mapped
         assert same(every(mapped), every(resident))
         assert mapped.fingerprint() == resident.fingerprint()
         assert mapped.train_fingerprint() == resident.train_fingerprint()
@@ -239,9 +239,9 @@ def test_partners_are_another_view_of_the_livery_and_a_function_of_seed_and_epoc
 ) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     keys = ["partner/0/1", "partner/0/2", "partner/1/1"]
-    chosen = [[store._partner(i, key) for i in store.train] for key in keys]
+    chosen = [[store.partners.draw(i, key) for i in store.train] for key in keys]
     again = PairStore.open(tiny_set, CONFIG)
-    assert chosen[0] == [again._partner(i, keys[0]) for i in again.train]
+    assert chosen[0] == [again.partners.draw(i, keys[0]) for i in again.train]
     assert chosen[0] != chosen[1] != chosen[2] != chosen[0]
     for sample, partner in zip(store.train, chosen[0], strict=True):
         assert sample != partner

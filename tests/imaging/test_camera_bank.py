@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.models.small_atlas import SIZE, config
 from tests.sets import make_set, paint, shoot, uv_map
+from uvtex.data import set_cameras
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks
@@ -203,9 +204,7 @@ def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_pat
 def test_more_cameras_than_can_be_told_apart_are_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uvtex.data import store as stores
-
-    monkeypatch.setattr(stores, "MOST_CAMERAS", 2)
+    monkeypatch.setattr(set_cameras, "MOST_CAMERAS", 2)
     with pytest.raises(DataError, match=r"3 different UV maps.*up to 2 .*leave `uv_map` out"):
         Trainer(config(), PairStore.open(data, config()), tmp_path / "run")
 

@@ -133,6 +133,7 @@ def test_a_restored_optimiser_goes_on_as_if_never_stopped() -> None:
 # Beyond its own size, a process may take as much as the first epoch needs and no more.
 STARVED = """
 import json, resource, sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 from uvtex.config import resolve
@@ -142,11 +143,12 @@ from uvtex.training.trainer import Trainer
 folder, run = map(Path, sys.argv[1:3])
 config = resolve(json.loads(sys.argv[3]))
 store = PairStore.open(folder, config)
-epochs = Trainer(config, store, run).epochs()
+trainer = Trainer(config, store, run)
+epochs = trainer.epochs()
 next(epochs)
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**22, size + 2**22))
-store.train = store.train * 500
+trainer.data = replace(store, train=store.train * 500)
 from uvtex.console import CleanErrorGroup
 import click
 @click.group(cls=CleanErrorGroup)

@@ -127,12 +127,13 @@ def test_what_follows_from_a_resumed_runs_cameras_follows_from_those_that_it_hol
     bank = store.bank
     assert bank is not None
     # As another version of the fit of lights might have it, from the same pictures.
-    store.bank = replace(bank, falling=bank.falling * 0.7, flow=bank.flow.flip(0))
+    other = replace(bank, falling=bank.falling * 0.7, flow=bank.flow.flip(0))
+    store = replace(store, given_bank=other)
     old, new = first.predictor.cameras, Trainer(config, store, tmp_path, True).predictor.cameras
     for name in ("flow", "falling", "weight", "reach"):
         assert torch.equal(getattr(new, name), getattr(old, name)), name
-    assert not torch.equal(Cameras(store.bank).weight, new.weight)
-    assert not torch.equal(Cameras(store.bank).reach, new.reach)
+    assert not torch.equal(Cameras(other).weight, new.weight)
+    assert not torch.equal(Cameras(other).reach, new.reach)
 
 
 def test_a_run_killed_between_checkpoint_and_report_keeps_the_epoch(
@@ -187,7 +188,7 @@ def test_the_trainer_learns(tmp_path: Path) -> None:
     trainer = Trainer(config, store, tmp_path / "run")
     for _ in trainer.epochs():
         pass
-    store.val = store.train  # the figure wanted is that of the samples it was fitted to
+    store = replace(store, val=store.train)  # the scores of the samples it was fitted to
     fitted = measure(trainer.predictor, trainer.renderer, store, config, None)
     assert fitted["ssim_uv"] >= 0.9
 

@@ -14,14 +14,13 @@ from torch import Tensor
 
 from uvtex.data import digests, pictures
 from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
-from uvtex.data.digests import Table
+from uvtex.data.loaded_set import COLUMNS, LoadedSet, Maps, train_textures
 from uvtex.data.manifest import Record
 from uvtex.data.recolour import Unpainted, unpainted
 from uvtex.data.views import (
     Composed,
     Pictures,
     Plates,
-    Views,
     cache_if_small,
     read_light,
     read_plates,
@@ -31,46 +30,12 @@ from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import uv_maps as flows
 from uvtex.imaging.constant_texels import constant_texels
 
-COLUMNS = ("view", "texture", "mask", "map", "plate")
-"""Of :attr:`Contents.index`: where each part of a record is."""
-
 COMPARED = 2**26
 """Bytes of textures that are compared at once."""
 MOST_SAMPLES = 4
 """Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
 
 H = TypeVar("H", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Maps:
-    """What the UV maps of a set say, of every camera; on the training device."""
-
-    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
-    seen: Tensor  # bool [K, 1, S, S]
-    paint: Tensor  # int16 [K, 2, kS, kS], see uvtex.imaging.camera_bank.encode
-
-    def first(self, count: int) -> Maps:
-        """The first ``count`` cameras."""
-        return Maps(self.flow[:count], self.seen[:count], self.paint[:count])
-
-
-@dataclass(frozen=True)
-class LoadedSet:
-    """What a data set holds, in memory."""
-
-    views: Views
-    textures: ImageStack
-    masks: ImageStack
-    maps: Maps | None
-    """Where every UV map is known."""
-    plates: Plates | None
-    """Where every plate is known, for views of this size."""
-    index: Tensor  # int64 [N, 5] on the host, by COLUMNS
-    paints: Table | None
-    """Digests of the textures as views are composed from them, where they are."""
-    kept: Unpainted | None
-    """What no livery of the training side paints, where views are composed."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +83,14 @@ def load_set(
     if plates is None:
         maps, index = _cameras(folder, files, size, space.device, val)
         views = Pictures(_views(folder, files, size, space))
-        return LoadedSet(views, textures, masks, maps, None, index, None, None)
+        return LoadedSet(space.device, views, textures, masks, maps, None, index, None, None)
     maps, _ = _read_maps(folder, files.maps, size, space.device)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = cache_if_small(Composed(plates, whole), texture, plate, space)
     paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
     kept = _kept(train_textures(files.index, _trains(files.index, val)), whole, textures, plates)
-    return LoadedSet(composed, textures, masks, maps, plates, files.index, paints, kept)
-
-
-def train_textures(index: Tensor, trains: Tensor | Sequence[int]) -> Tensor:
-    """Places of up to MOST_LIVERIES of the textures that the training side shows, int64."""
-    used: Tensor = torch.unique(index[trains, COLUMNS.index("texture")])
-    return used[:: max(1, -(-len(used) // banks.MOST_LIVERIES))]
+    index = files.index
+    return LoadedSet(space.device, composed, textures, masks, maps, plates, index, paints, kept)
 
 
 def _trains(index: Tensor, val: Sequence[int]) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 
 from uvtex.config import TERMS, TrainConfig
 from uvtex.data import manifest
-from uvtex.data.store import PairStore
+from uvtex.data.store import DataKey, PairStore
 from uvtex.evaluation.measure import mean_colour_samples, samples
 from uvtex.evaluation.paired import Difference, difference
 from uvtex.metric_catalogue import higher_is_better, needs_lpips
@@ -65,14 +65,14 @@ def evaluate_checkpoints(
     Raises:
         CheckpointError, DataError: one of them cannot be used.
     """
-    stores: dict[tuple[object, ...], PairStore] = {}
+    stores: dict[DataKey, PairStore] = {}
     # All headers first: the last checkpoint's fault shows before the first one is measured.
     configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
     judged = []
-    known: dict[tuple[object, ...], torch.Tensor] = {}
+    known: dict[DataKey, torch.Tensor] = {}
     for name, path in files.items():
         config = configs[name].model_copy(update={"device": device})
-        key = (config.image_size, config.split_by, config.val_split, config.split_seed)
+        key = DataKey.of(config)
         if key not in stores:
             stores[key] = PairStore.open(folder, config, everything=everything)
         loaded = checkpoint.load(path)
@@ -117,7 +117,7 @@ def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int)
 
 
 def _baselines(
-    stores: Mapping[tuple[object, ...], PairStore], known: Mapping[tuple[object, ...], torch.Tensor]
+    stores: Mapping[DataKey, PairStore], known: Mapping[DataKey, torch.Tensor]
 ) -> Iterator[Evaluated]:
     for key, store in stores.items():
         baselines = {BASELINE: None, **({WITH_FIXED: known[key]} if key in known else {})}

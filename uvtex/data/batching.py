@@ -1,0 +1,73 @@
+"""Pairs of records as batches on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from uvtex.data.batch import Batch, Pair
+from uvtex.data.buffers import Indices, prefetch
+from uvtex.data.loaded_set import IndexRows, LoadedSet
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """A batch's bytes, pinned or on the device, and the places of its UV maps."""
+
+    a: Tensor  # uint8 [B, 3, S, S]
+    b: Tensor
+    texture: Tensor
+    mask_a: Tensor  # uint8 [B, 1, S, S]
+    mask_b: Tensor
+    map_a: Indices
+    map_b: Indices
+
+
+def batches(loaded: LoadedSet, pairs: Tensor, batch_size: int) -> Iterator[Batch]:
+    """Batches of ``pairs``, int64 [2, N]: the records of views a, and those of views b.
+
+    The last batch may be smaller. Pictures in a file are read one batch ahead.
+    """
+    chunks = loaded.rows(pairs).chunks(batch_size)  # one transfer an epoch, not one a step
+    gathered = (_gather(loaded, chunk) for chunk in chunks)
+    for raw in prefetch(gathered) if loaded.mapped else gathered:
+        yield _assemble(loaded, raw)
+
+
+def _gather(loaded: LoadedSet, both: IndexRows) -> RawBatch:
+    a, b = (IndexRows(both.host[side], both.device[side]) for side in (0, 1))
+    return RawBatch(
+        a=loaded.take_views(a),
+        b=loaded.take_views(b),
+        texture=loaded.textures.take(a.part("texture")),
+        mask_a=loaded.masks.take(a.part("mask")),
+        mask_b=loaded.masks.take(b.part("mask")),
+        map_a=a.part("map"),
+        map_b=b.part("map"),
+    )
+
+
+def _assemble(loaded: LoadedSet, raw: RawBatch) -> Batch:
+    device = loaded.device
+
+    def floats(pixels: Tensor) -> Tensor:
+        return pixels.to(device, non_blocking=True).float()
+
+    def colours(pixels: Tensor) -> Tensor:
+        return floats(pixels).div_(127.5).sub_(1)
+
+    pair = Pair(
+        a=colours(raw.a),
+        b=colours(raw.b),
+        texture=colours(raw.texture),
+        mask_a=floats(raw.mask_a).div_(255),
+        mask_b=floats(raw.mask_b).div_(255),
+    )
+    if loaded.maps is None:
+        return Batch(pair, None, None, None, None, None, None)
+    flow, seen = loaded.maps.flow, loaded.maps.seen
+    flow_a, flow_b = (flow.index_select(0, m.device) for m in (raw.map_a, raw.map_b))
+    seen_a, seen_b = (seen.index_select(0, m.device).float() for m in (raw.map_a, raw.map_b))
+    return Batch(pair, flow_a, seen_a, flow_b, seen_b, raw.map_a.device, raw.map_b.device)

@@ -1,0 +1,54 @@
+"""Fingerprints of the two sides of a split: whether figures compare, and whether a run may resume.
+
+Both cover everything that a figure is made from: views (where they are composed, their textures
+and plates), textures, masks, and the texels that each view sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from uvtex.data import digests
+from uvtex.data.loaded_set import COLUMNS, LoadedSet
+from uvtex.data.partners import Partners
+
+CHUNK = 64
+"""Views digested at once."""
+
+
+def of_held_out(loaded: LoadedSet, held_out: Sequence[int]) -> str:
+    """16 hexadecimal digits for the records ``held_out`` and for the texels that any camera sees.
+
+    The figures of two runs compare if their fingerprints are equal.
+    """
+    covered = [] if loaded.covered is None else [loaded.covered.cpu().numpy()]
+    return digests.joined(_tables(loaded, held_out), *covered)
+
+
+def of_training(loaded: LoadedSet, train: Sequence[int], partners: Partners) -> str:
+    """16 hexadecimal digits for the records ``train`` and for which of them may be partners.
+
+    A run may resume if this fingerprint and :func:`of_held_out` are equal to those at its start.
+    """
+    firsts = np.array([(i, partners.first(i)) for i in train], np.int64)
+    return digests.joined(_tables(loaded, train), firsts)
+
+
+def _tables(loaded: LoadedSet, samples: Sequence[int]) -> list[digests.Table]:
+    """Digests of each part of each of ``samples``."""
+    rows = loaded.rows(torch.tensor(samples, dtype=torch.int64))
+    places = {name: rows.part(name).host for name in COLUMNS}
+    tables = [digests.of_stack(loaded.masks, places["mask"])]
+    if loaded.maps is not None:
+        maps = digests.each(loaded.maps.flow, loaded.maps.seen, loaded.maps.paint)
+        tables.append(maps[places["map"].numpy()])
+    if loaded.plates is not None and loaded.paints is not None:
+        plates = digests.each(*loaded.plates.parts)
+        paints = loaded.paints[places["texture"].numpy()]
+        return [*tables, paints, plates[places["plate"].numpy()]]
+    views = [digests.each(loaded.take_views(chunk)) for chunk in rows.chunks(CHUNK)]
+    textures = digests.of_stack(loaded.textures, places["texture"])
+    return [*tables, textures, *views]
