@@ -1,7 +1,7 @@
-"""Every metric and loss term that this project reports: its title, its direction, its definition.
+"""The catalogue of metrics and loss terms: title, better direction and definition of each.
 
-Nothing is computed here. A metric that is not in this catalogue has no title but its name, no
-direction that is known, and no definition by which two figures of it could be compared.
+This module computes nothing. For a metric outside the catalogue the title is its name, the better
+direction is unknown, and two figures never compare.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ DEFINITIONS = {
     "loss": "L1 terms on [-1, 1], views inside their masks; totals by the terms' weights",
     "margin": "least slack over the thresholds, each by its scale",
 }
-"""Version of each definition. A table of these is stored beside every figure, by these keys.
+"""The text of each definition. Every stored figure has a table of these texts beside it.
 
-Change the text when the definition changes. What changes for one metric alone gets a key of its
-own, which that metric names beside the others: then its earlier figures do not compare, and those
-of the other metrics still do.
+Change the text when the definition changes: figures under the old text then no longer compare. If
+the change concerns one metric alone, add a key and name it in that metric, so that the figures of
+the other metrics still compare.
 """
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric without measuring it."""
+    """The facts about a metric that need no measurement."""
 
     name: str
     title: str
-    """For people."""
+    """The name in tables and pages."""
     higher_is_better: bool
     definition: tuple[str, ...]
-    """Keys of :data:`DEFINITIONS`: the figures of two runs compare if all of these agree."""
+    """Keys of :data:`DEFINITIONS`. Figures of two runs compare if the texts of all keys agree."""
     needs: Needs | None = None
-    """What there must be for it to be measured; None: any data set will do."""
+    """What the measurement needs; None if any data set will do."""
     threshold: bool = True
-    """May a threshold be on it?"""
+    """Whether a threshold may be set on the metric."""
 
 
 def _score(name: str, title: str, *definition: str, needs: Needs | None = None) -> Metric:

@@ -1,4 +1,4 @@
-"""Checkpoints measured on one data set, sample by sample, and what of that compares."""
+"""Measures checkpoints on one data set, sample by sample, and says which of them compare."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ from uvtex.metrics.lpips import load_lpips
 from uvtex.runs import checkpoint
 
 BASELINE = "(a texture of its mean colour)"
-WITH_FIXED = f"{BASELINE[:-1]}, and what no livery paints)"
-"""Where a checkpoint knows such texels: a model that knew no more would score this."""
+WITH_FIXED = f"{BASELINE[:-1]}, and the constant texels)"
+"""The baseline of a checkpoint that knows the texels that are the same in all training liveries."""
 
-BROKEN = "its networks give figures that are NaN or infinite; nothing said of it holds"
+BROKEN = "its networks give figures that are NaN or infinite; ignore all of its figures"
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Figures of one checkpoint, or of the baseline, on each sample that it was measured on."""
+    """The figures of one checkpoint, or of a baseline, on every sample that was measured."""
 
     name: str
     size: int
-    """Side of the pictures it was measured at, in pixels."""
+    """Side of the pictures, in pixels."""
     records: tuple[int, ...]
-    """Places in the manifest, one a sample."""
+    """The index of each sample's record in the manifest."""
     liveries: tuple[str, ...]
+    """The livery of each sample."""
     columns: dict[str, np.ndarray]
-    """Metric -> [N]; NaN where it says nothing of a sample."""
+    """Metric -> [N]; NaN for samples that do not define the metric."""
     lpips: str | None = None
-    """Which LPIPS, its backbone included."""
+    """The version of LPIPS and of its backbone; None where LPIPS was not measured."""
     note: str | None = None
-    """What must be known to read the figures."""
+    """A warning that readers of the figures need."""
     baseline: bool = False
-    """A texture of the mean colour was measured, and no checkpoint."""
+    """Whether a texture of the mean colour was measured in place of a checkpoint."""
 
     @property
     def means(self) -> dict[str, float]:
-        """Each metric's mean over the samples of which it says something."""
+        """The mean of each metric over the samples that define it."""
         whole = {name: column[np.isfinite(column)] for name, column in self.columns.items()}
         return {name: float(column.mean()) for name, column in whole.items() if len(column)}
 
@@ -56,17 +57,27 @@ class Evaluated:
 def evaluate_checkpoints(
     files: Mapping[str, Path], folder: Path, device: str = "auto", everything: bool = False
 ) -> list[Evaluated]:
-    """Measures checkpoints, each at its own size, and the baseline at each size and split.
+    """Measures each checkpoint at its own size, and the baselines at each size and split.
 
     Args:
         files: name -> checkpoint.
-        everything: on every record; else on those that a checkpoint's own settings hold out.
+        folder: the data set.
+        device: ``auto``, or a device of torch; it replaces the device in the checkpoints' settings.
+        everything: measure on every record. Otherwise each checkpoint is measured on the records
+            that its own settings hold out.
+
+    Returns:
+        The checkpoints in the order of ``files``, then the baselines.
 
     Raises:
-        CheckpointError, DataError: one of them cannot be used.
+        CheckpointError, DataError: a checkpoint or the data set cannot be used.
     """
     stores: dict[DataKey, PairStore] = {}
+<<<<<<< HEAD
     # All headers first: the last checkpoint's fault shows before the first one is measured.
+=======
+    # All headers first, so that a broken checkpoint is found before any is measured.
+>>>>>>> d
     configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
     judged = []
     known: dict[DataKey, torch.Tensor] = {}
@@ -100,7 +111,7 @@ def _one(
 
 
 def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int) -> str | None:
-    """What the figures must be read with, as it is known of the training."""
+    """The warning that the checkpoint's training makes necessary, if any."""
     if not trained_here and not everything:
         return (
             "was trained on another data set, or on this one before it changed; measured on the "
@@ -108,8 +119,8 @@ def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int)
         )
     if trained_here and everything:
         return (
-            "was trained on a part of these views, so that its figures flatter; without --all it "
-            "is measured on those held out"
+            "was trained on some of these views, so its figures flatter; without --all it is "
+            "measured on the views that were held out"
         )
     if trained_here and config.split_by == "sample":
         return "was trained on other views of these liveries (split by sample): figures flatter"
@@ -140,7 +151,7 @@ def _evaluated(
 
 
 def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
-    """Why figures of the two say nothing of each other; None if they do."""
+    """Why the figures of ``a`` and ``b`` do not compare; None if they do."""
     if a.size != b.size:
         return f"measured at {a.size} and at {b.size} px"
     if a.records != b.records:
@@ -153,7 +164,7 @@ def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
 
 
 def notes(judged: Sequence[Evaluated]) -> list[str]:
-    """What must be said beside the figures: of each, and of those that do not compare."""
+    """The warnings to print beside the figures: those of each, and which do not compare."""
     said = [f"{one.name}: {one.note}" for one in judged if one.note]
     models = [one for one in judged if not one.baseline]
     alike: dict[tuple[object, ...], list[Evaluated]] = {}
@@ -165,17 +176,17 @@ def notes(judged: Sequence[Evaluated]) -> list[str]:
             f"views of {len(set(group[0].liveries))} liveries)"
             for group in alike.values()
         ]
-        said.append(
-            "these do not compare, being measured at other sizes or on other views: "
-            + "; ".join(groups)
-        )
+        said.append("these do not compare, because sizes or views differ: " + "; ".join(groups))
     if len({one.lpips for one in models}) > 1:
-        said.append("LPIPS does not compare: on different backbones, or absent for some")
+        said.append("LPIPS does not compare: the backbones differ, or some have no LPIPS")
     return said
 
 
 def differences(ours: Evaluated, theirs: Evaluated) -> dict[str, Difference]:
-    """Paired differences of every metric that both have; see :mod:`uvtex.evaluation.paired`."""
+    """The paired difference of each metric that both have; see :mod:`uvtex.evaluation.paired`.
+
+    LPIPS is left out where the backbones differ.
+    """
     out = {}
     for metric in ours.columns:
         if metric not in theirs.columns:
@@ -194,10 +205,11 @@ def differences(ours: Evaluated, theirs: Evaluated) -> dict[str, Difference]:
 
 
 def to_csv(judged: Sequence[Evaluated], folder: Path) -> bytes:
-    """One line a checkpoint and sample: checkpoint, livery, view, camera, then every metric.
+    """A CSV file with a line for each checkpoint and sample.
 
-    A view's own name; metrics of reprojections are means of that view and its partner. Empty where
-    a metric says nothing.
+    Its columns are: checkpoint, livery, view, camera, size, then every metric. Metrics of
+    reprojections are the means over the view and its partner. A cell is empty where a sample does
+    not define the metric.
     """
     records = manifest.read(folder).records
     metrics = list(dict.fromkeys(metric for one in judged for metric in one.columns))

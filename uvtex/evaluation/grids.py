@@ -1,4 +1,4 @@
-"""Labelled pictures of what a checkpoint makes of validation samples."""
+"""Labelled pictures of validation samples, as a checkpoint predicts and renders them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ STRIP = 22
 
 
 def write_grids(path: Path, folder: Path, out: Path, count: int) -> list[Path]:
-    """Writes ``sample_000.png`` ... for ``count`` validation samples spread over the liveries.
+    """Writes ``sample_000.png`` ... for ``count`` validation samples, spread over the liveries.
 
     The tiles are: input view, reprojection R(U(v)), reprojection of the true texture R(t),
-    predicted texture U(v), true texture t, partner view. The picture's PNG text ``ssim_uv`` holds
-    the sample's figure.
+    predicted texture U(v), true texture t, partner view. The PNG text entry ``ssim_uv`` holds the
+    SSIM of the predicted texture.
+
+    Args:
+        path: the checkpoint.
+        folder: the data set.
+        out: the folder for the pictures.
 
     Returns:
         The files, in order.
 
     Raises:
-        CheckpointError, DataError: one of them cannot be used.
+        CheckpointError, DataError: the checkpoint or the data set cannot be used.
         UvtexError: ``out`` cannot be written.
     """
     loaded = checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""A predictor and a renderer measured on the validation side of a data set."""
+"""Measures a predictor and a renderer on the validation side of a data set."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def measure(
     config: TrainConfig,
     lpips: LPIPS | None,
 ) -> dict[str, float]:
-    """Every metric and loss term over the validation side: means of :func:`samples`.
+    """The mean of every metric and loss term over the validation side; see :func:`samples`.
 
-    A sample for which a metric is NaN does not count in it, and a metric that is NaN for all of
-    them is left out; unless it is a loss term that is NaN: then the networks are broken, and every
-    metric's plain mean says so. Both networks are left in evaluation mode.
+    NaN marks a sample that does not define a metric. Such samples do not count in its mean. A
+    metric that no sample defines is left out. If a loss term is NaN, the networks are broken, and
+    every metric is the plain mean with its NaN. Both networks are left in evaluation mode.
     """
     columns = samples(predictor, renderer, data, config, lpips)
     broken = torch.stack([columns[term] for term in TERMS]).isnan().any()
@@ -61,11 +61,11 @@ def samples(
 ) -> dict[str, Tensor]:
     """Every metric and loss term of every validation sample.
 
-    The device is waited for once a batch, for its masks: see :func:`uvtex.metrics.bleed.swap`.
+    Each batch synchronises with the device once; see :func:`uvtex.metrics.bleed.swap`.
 
     Returns:
-        name -> [N] on the store's device, in the order of ``data.val``; NaN where a metric says
-        nothing of a sample, as SSIM over the texels seen does where none is.
+        name -> [N] on the store's device, in the order of ``data.val``. NaN marks a sample that
+        does not define the metric, such as SSIM over the visible texels where none is visible.
     """
     predictor.eval()
     renderer.eval()
@@ -109,20 +109,24 @@ def _columns(
 
 
 def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
-    """Means of :func:`mean_colour_samples` over the validation side of a data set."""
+    """The means of :func:`mean_colour_samples` over the validation side of a data set."""
     columns = mean_colour_samples(PairStore.open(folder, config))
     out = {name: float(column.nanmean()) for name, column in columns.items()}
     return {name: value for name, value in out.items() if not math.isnan(value)}
 
 
 def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[str, Tensor]:
-    """The baseline that whole-atlas figures must be held against: each true texture's own mean
-    colour, everywhere. It has no reprojection, so no view metric. Name -> [N], as :func:`samples`.
+    """The metrics of the baseline: a texture of the true texture's mean colour.
+
+    The baseline has no reprojection, so it has no view metric.
 
     Args:
-        fixed: [4, S, S] as :class:`uvtex.imaging.camera_bank.CameraBank` has it: what is known of
-            every texture beforehand. The colour is then the mean of the rest, and this lies over
-            it.
+        fixed: the constant texels, [4, S, S] as in
+            :class:`uvtex.imaging.camera_bank.CameraBank`. The mean is then over the other texels,
+            and the constant ones keep their colour.
+
+    Returns:
+        name -> [N], as :func:`samples`.
     """
     columns: dict[str, list[Tensor]] = defaultdict(list)
     atlas = texel_masks(data)

@@ -1,9 +1,9 @@
-"""Two sets of figures on the same samples: by how much they differ, and whether that is noise.
+"""Paired comparison of two sets of figures on the same samples.
 
-Samples of one livery are not independent: what a network makes of one view of it, it makes of the
-others. So the livery is the unit. Each livery counts once, with the mean difference over its
-samples, and the interval is the paired t interval over liveries. With few liveries a bootstrap
-over them is far too narrow (docs/log.md, 2026-11-23); so it is not used.
+Samples of one livery are not independent: a network that fails on one view of a livery tends to
+fail on its other views. So the livery is the unit. Each livery counts once, with the mean
+difference over its samples. The interval is the paired t interval over liveries. A bootstrap over
+few liveries gives intervals that are far too narrow (docs/log.md, 2026-11-23).
 """
 
 from __future__ import annotations
@@ -15,35 +15,36 @@ from typing import Literal
 import numpy as np
 
 LEVEL = 0.95
-"""Of the intervals."""
+"""Confidence level of the intervals."""
 
 Verdict = Literal["better", "worse", "within noise", "differs", "unknown"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric's paired difference: these figures minus those they are held against."""
+    """The paired difference of one metric: our figures minus theirs."""
 
     mean: float
-    """Over liveries, each with the mean over its samples."""
+    """The mean over liveries of each livery's mean over its samples."""
     low: float | None
-    """Of the interval at :data:`LEVEL`; None where one livery says nothing of the others."""
+    """Lower end of the interval at :data:`LEVEL`; None if there is only one livery."""
     high: float | None
+    """Upper end of that interval."""
     liveries: int
     samples: int
-    """Pairs in which both figures are numbers."""
+    """The number of pairs in which both figures are finite."""
     verdict: Verdict
-    """``differs`` where it is not known which way is better, ``unknown`` without an interval."""
+    """``differs``: the metric's better direction is unknown. ``unknown``: there is no interval."""
 
 
 def difference(
     ours: np.ndarray, theirs: np.ndarray, liveries: Sequence[str], higher: bool | None
 ) -> Difference | None:
-    """How ``ours`` [N] differs from ``theirs`` [N], sample by sample; None if no pair is numbers.
+    """The paired difference of ``ours`` [N] and ``theirs`` [N]; None if no pair is finite.
 
     Args:
-        liveries: each sample's.
-        higher: whether higher is better; None: not known.
+        liveries: the livery of each sample.
+        higher: whether a higher figure is better; None if that is unknown.
     """
     change = ours.astype(float) - theirs.astype(float)
     valid = np.isfinite(change)
@@ -57,10 +58,10 @@ def difference(
 
 
 def interval(values: np.ndarray) -> tuple[float | None, float | None]:
-    """The t interval of the mean of ``values`` [L]; (None, None) for one value."""
+    """The t interval of the mean of ``values`` [L]; (None, None) for a single value."""
     if len(values) < 2:
         return None, None
-    if np.ptp(values) == 0:  # scipy warns of lost precision, rightly but for nothing
+    if np.ptp(values) == 0:  # scipy would warn of lost precision
         return float(values[0]), float(values[0])
     from scipy import stats
 

@@ -1,7 +1,8 @@
-"""Mask bleed: what of a texture changes when only the background of its view does.
+"""Mask bleed: the change of a predicted texture when only the background of its view changes.
 
-A view and the same view before another background are given to the predictor; a predictor that
-keeps to the car gives the same texture twice. Neither the true texture nor a renderer is needed.
+The predictor sees a view, and the same view with another background. A predictor that ignores the
+background predicts the same texture twice. The metric needs neither the true texture nor a
+renderer.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from scipy import ndimage
 from torch import Tensor
 
 DEPTHS = {"bleed_border": 0.0, "bleed_2px": 2.0, "bleed_4px": 4.0, "bleed_8px": 8.0}
-"""Metric -> pixels inside the silhouette from which on it counts, up to the next one's."""
+"""Metric -> least depth inside the silhouette, in pixels; the next metric's depth is the end."""
 LEAST = 0.5 / 127.5
-"""Half of a level of 255: a texture that changes by less than this did not change."""
+"""Half of one 8-bit level. A texture that changes by less counts as unchanged."""
 CACHE_BYTES = 64 << 20
 """Memory for the surroundings of masks. The masks of a built set's cameras recur at every epoch;
 one takes three quarters of a megabyte at 256 px."""
@@ -27,20 +28,20 @@ one takes three quarters of a megabyte at 256 px."""
 
 @dataclass(frozen=True)
 class Swap:
-    """Views before another background, and what that changed."""
+    """Views with another background, and the change that this made."""
 
     view: Tensor  # [B, 3, H, W] in [-1, 1]
-    change: Tensor  # [B, 3, H, W], of the background; on the car that of the nearest of it
-    depth: Tensor  # [B, 1, H, W], pixels to the nearest of the background, 0 there
+    change: Tensor  # [B, 3, H, W], change of the background pixel, on the car of the nearest
+    depth: Tensor  # [B, 1, H, W], pixels to the nearest background pixel, 0 on the background
 
 
 def swap(view: Tensor, mask: Tensor) -> Swap:
-    """``view`` [B, 3, H, W] with one plain colour where it does not show the car.
+    """Replaces the background of ``view`` [B, 3, H, W] by one plain colour.
 
-    The colour is the background's mean, half of the range brighter or darker in each channel. What
-    the mask encloses, as windows, belongs to the car; wheels that a mask of paint leaves out at its
-    edge go with the background. Pixels that are car in part keep that part. On CUDA this waits for
-    the mask: its distances are found on the host.
+    The colour is the mean of the background, half of the range brighter or darker in each channel.
+    Holes in the mask, such as windows, count as car. Wheels that a mask of the paint leaves out at
+    its edge count as background. A pixel that shows the car in part keeps that part. On CUDA this
+    synchronises with the device, because the distances are computed on the host.
 
     Args:
         mask: [B, 1, H, W] in [0, 1], the car's share of each pixel.
@@ -61,9 +62,9 @@ def swap(view: Tensor, mask: Tensor) -> Swap:
 
 
 def bleed(before: Tensor, after: Tensor, swapped: Swap) -> Tensor:
-    """Mean change of a texture [B, 3, S, S] in parts of the background's mean change: [B].
+    """The mean change of a texture [B, 3, S, S] over the mean change of the background: [B].
 
-    0: the background leaves no trace. NaN where there is no background.
+    0 means that the background leaves no trace. NaN marks views without background.
     """
     outside = (swapped.depth == 0).to(before)
     area = outside.sum(dim=(1, 2, 3)) * 3
@@ -76,15 +77,16 @@ def by_depth(
     before: Tensor,
     after: Tensor,
     swapped: Swap,
-    flow: Tensor,  # [B, 2, S, S] in [-1, 1], where each texel is seen
-    seen: Tensor,  # [B, 1, S, S] in {0, 1}, whether it is
+    flow: Tensor,  # [B, 2, S, S] in [-1, 1], where the view shows each texel
+    seen: Tensor,  # [B, 1, S, S] in {0, 1}, whether the view shows it
 ) -> dict[str, Tensor]:
-    """The bleed of the texels that are seen, by depth inside the silhouette: name -> [B].
+    """The bleed of the visible texels, by depth inside the silhouette: name -> [B].
 
-    Each of DEPTHS is the texels' mean change in parts of the change of the background that is
-    nearest to where they are seen: a texture that takes a tenth of its colour from there has 0.1.
-    ``bleed_towards`` says how much of the border's change points towards the new background's
-    colour: 1 all of it, 0 none, -1 away. NaN where there are no such texels, or no change.
+    Each metric of DEPTHS is the mean change of the texels at that depth, over the mean change of
+    the background pixels nearest to them. A texture that takes a tenth of its colour from there has
+    0.1. ``bleed_towards`` is the share of the change at the border that points towards the new
+    background's colour: 1 all of it, 0 none, -1 away from it. NaN marks samples without such
+    texels, or without change.
     """
     at = flow.permute(0, 2, 3, 1)
     depth = F.grid_sample(swapped.depth, at, padding_mode="border", align_corners=False)
@@ -115,7 +117,7 @@ Surroundings = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class SurroundingsCache:
-    """The surroundings of the masks that were asked for last, in at most ``limit`` bytes."""
+    """Keeps the surroundings of the masks that were used last, in at most ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -147,7 +149,7 @@ _CACHE = SurroundingsCache(CACHE_BYTES)
 
 def _surroundings(part: np.ndarray) -> Surroundings:
     car = ndimage.binary_fill_holes(part > 0)
-    if car.all():  # nothing to measure by, and the transform would make distances up
+    if car.all():  # the transform would invent distances
         return np.zeros_like(part), np.full_like(part, np.inf), np.zeros(part.shape, np.int32)
     depth, (row, column) = ndimage.distance_transform_edt(car, return_indices=True)
     # Only the outline is car in part: a half pixel at a window's edge has car behind it.

@@ -1,4 +1,7 @@
-"""LPIPS: the ``lpips`` package's network on an ImageNet backbone that is found, never imitated."""
+"""LPIPS: the network of the ``lpips`` package on a real ImageNet backbone.
+
+Without the backbone LPIPS is absent: random weights would give another metric.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from uvtex.metrics.torchvision_import import import_torchvision
 
 
 class LPIPS:
-    """The ``lpips`` package's distance, on a given ImageNet backbone: [B], 0 is equal."""
+    """The distance of the ``lpips`` package on a given backbone: [B], 0 for equal pictures."""
 
     def __init__(self, backbone: Path, device: torch.device) -> None:
         self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
@@ -31,8 +34,9 @@ class LPIPS:
     def both(self, x: Tensor, y: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The distance, and the mean of its map over ``mask`` [B, 1, H, W]: [B] and [B].
 
-        The map is the package's ``spatial`` one: each layer's distances brought to the picture's
-        size and added up. Features see well beyond a mask's border. NaN for an empty mask.
+        The map is that of the package's option ``spatial``: the distances of each layer are resized
+        to the picture and added up. The features near a mask's border depend on pixels far outside
+        it. NaN for an empty mask.
         """
         with torch.autocast(x.device.type, enabled=False):
             layers = self._layer_distances(x.float(), y.float())
@@ -61,7 +65,7 @@ def find_backbone(given: str | None) -> Path:
     """The file with AlexNet's ImageNet weights: ``given``, torch's hub cache, or a download.
 
     Raises:
-        BackboneMissing: none of them can be had; says where the file goes.
+        BackboneMissing: none of them is available. The message says where to put the file.
     """
     if given is not None:
         if Path(given).is_file():
@@ -90,10 +94,10 @@ def find_backbone(given: str | None) -> Path:
 
 
 def require_lpips(given: str | None) -> Path:
-    """Checks that LPIPS can be computed: the backbone is there and loads; returns its file.
+    """Checks that the backbone is there and loads; returns its file.
 
     Raises:
-        BackboneMissing: it is not there, or it is not AlexNet's weights.
+        BackboneMissing: the file is missing, or does not hold the weights of AlexNet.
     """
     backbone = find_backbone(given)
     _lpips_network(backbone)
@@ -101,10 +105,10 @@ def require_lpips(given: str | None) -> Path:
 
 
 def load_lpips(given: str | None, device: torch.device) -> LPIPS | None:
-    """LPIPS, or None where its backbone cannot be had; a file that was given must be good.
+    """LPIPS, or None if no backbone is available. A file that was ``given`` must be valid.
 
     Raises:
-        BackboneMissing: ``given`` is missing or is not AlexNet's weights.
+        BackboneMissing: ``given`` is missing, or does not hold the weights of AlexNet.
     """
     try:
         return LPIPS(find_backbone(given), device)

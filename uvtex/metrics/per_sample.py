@@ -1,4 +1,4 @@
-"""What a batch's outputs score, sample by sample: tensors in, columns [B] out."""
+"""Metrics of a batch, sample by sample: tensors in, columns [B] out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Columns = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class TexelMasks:
-    """What a data set knows of its textures' texels."""
+    """What a data set knows of the texels of its textures."""
 
-    covered: Tensor | None = None  # bool [1, 1, S, S]: texels that some camera sees
+    covered: Tensor | None = None  # bool [1, 1, S, S]: texels that any camera sees
     seams: seams.Seams | None = None
 
 
@@ -28,7 +28,7 @@ UNKNOWN = TexelMasks()
 
 
 def term_columns(pair: Pair, out: Outputs) -> Columns:
-    """What :func:`uvtex.training.losses.terms` gives for each sample as a batch of its own."""
+    """The loss terms of each sample, as :func:`uvtex.training.losses.terms` of it alone."""
     direct_a, direct_b = _l1(out.texture_a, pair.texture), _l1(out.texture_b, pair.texture)
     cycle_a = _l1(out.view_a, pair.a, pair.mask_a)
     cycle_b = _l1(out.view_b, pair.b, pair.mask_b)
@@ -44,9 +44,9 @@ def term_columns(pair: Pair, out: Outputs) -> Columns:
 def texture_columns(batch: Batch, texture: Tensor, atlas: TexelMasks = UNKNOWN) -> Columns:
     """Metrics of a predicted texture [B, 3, S, S] against the true one.
 
-    Over the whole atlas; ``_covered`` over the texels that any camera sees, ``_visible`` over those
-    that view a does. SSIM there still sees what lies within five texels of them; in
-    ``ssim_uv_visible_alone`` nothing else counts.
+    Metrics without a suffix are over the whole atlas, those in ``_covered`` over the texels that
+    any camera sees, those in ``_visible`` over the texels that view a shows. The windows of these
+    SSIMs reach five texels beyond. ``ssim_uv_visible_alone`` uses the visible texels alone.
     """
     true = batch.pair.texture
     similarity = metrics.ssim_map(texture, true)
@@ -64,10 +64,11 @@ def texture_columns(batch: Batch, texture: Tensor, atlas: TexelMasks = UNKNOWN) 
 
 
 def pair_columns(what: str, a: Tensor, b: Tensor, pair: Pair, lpips: LPIPS | None) -> Columns:
-    """Metrics of two reprojections [B, 3, H, W] against both views, mean of the two.
+    """Metrics of two reprojections [B, 3, H, W] against their views, means of the two.
 
     Args:
-        what: names them, as ``view`` does ``ssim_view`` and ``ssim_view_inside``, by the mask.
+        what: the name after the metric: ``view`` gives ``ssim_view`` and, over the mask,
+            ``ssim_view_inside``.
     """
     both = []
     for view, true, mask in ((a, pair.a, pair.mask_a), (b, pair.b, pair.mask_b)):
@@ -82,7 +83,7 @@ def pair_columns(what: str, a: Tensor, b: Tensor, pair: Pair, lpips: LPIPS | Non
 
 
 def ssim_columns(what: str, view: Tensor, true: Tensor, mask: Tensor) -> Columns:
-    """SSIM of a reprojection against the picture, and that of the mask [B, 1, H, W] alone."""
+    """SSIM of a reprojection against the view, whole and over ``mask`` [B, 1, H, W]."""
     similarity = metrics.ssim_map(_over(view, true, mask), true)
     return {
         f"ssim_{what}": metrics.cropped(similarity),
@@ -91,7 +92,7 @@ def ssim_columns(what: str, view: Tensor, true: Tensor, mask: Tensor) -> Columns
 
 
 def bleed_columns(batch: Batch, before: Tensor, after: Tensor, swapped: bleed.Swap) -> Columns:
-    """How far a texture changes when the background of view a does."""
+    """The change of a texture when the background of view a changes."""
     columns = {"bleed": bleed.bleed(before, after, swapped)}
     if batch.flow_a is not None and batch.seen_a is not None:
         columns |= bleed.by_depth(before, after, swapped, batch.flow_a, batch.seen_a)
@@ -99,7 +100,7 @@ def bleed_columns(batch: Batch, before: Tensor, after: Tensor, swapped: bleed.Sw
 
 
 def _over(view: Tensor, true: Tensor, mask: Tensor) -> Tensor:
-    # Nobody trains the renderer to paint the background: what it makes of it is not judged.
+    # The renderer is not trained to paint the background, so its background is not judged.
     return true + (view - true) * mask
 
 

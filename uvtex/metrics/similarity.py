@@ -1,9 +1,9 @@
-"""SSIM and HaarPSI: images in [-1, 1] in, one number an image out.
+"""SSIM and HaarPSI: images in [-1, 1] in, one number per image out.
 
-SSIM is the mean of a map, so that it can also be taken over a mask. HaarPSI is not: its
-similarities at three scales are weighted by wavelet coefficients and go through a logistic curve,
-piq gives the final number alone, and its widest wavelet spans 16 pixels, so that hardly any of
-them lies wholly inside a small mask. There is no HaarPSI inside the mask here.
+SSIM is the mean of a map, so it can also be averaged over a mask. HaarPSI is no mean of a map: its
+similarities at three scales are weighted by wavelet coefficients and pass through a logistic curve,
+and piq returns the final number alone. Its widest wavelet spans 16 pixels, so hardly any lies
+inside a small mask. That is why there is no HaarPSI inside the mask.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
         x, y: [B, C, H, W] in [-1, 1], H and W at least 11.
 
     Returns:
-        [B, H, W] in [-1, 1]; the five border pixels see reflected padding.
+        [B, H, W] in [-1, 1]; windows of the five border pixels see reflected padding.
     """
     import_torchvision()
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    # The images of a whole sweep are compared by this: no autocast, whatever the caller runs in.
+    # All trials of a sweep are compared by this figure, so it is never computed under autocast.
     with torch.autocast(x.device.type, enabled=False):
         result = structural_similarity_index_measure(
             x.float(),
@@ -61,12 +61,12 @@ def within(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def ssim_alone_map(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """SSIM at every pixel, averaged over channels, of what lies inside a mask alone: [B, H, W].
+    """SSIM at every pixel inside a mask, from pixels inside it alone: [B, H, W], mean of channels.
 
-    The window's weights outside ``mask`` [B, 1, H, W] are 0, and those that are left are brought
-    back to a sum of 1 (normalised convolution: Knutsson & Westin 1993). :func:`ssim_map` also sees
-    what lies five pixels outside; where no such pixel is, nor the picture's border, the two agree.
-    Values are to be read inside the mask.
+    The weights of the window are 0 outside ``mask`` [B, 1, H, W], and the others are scaled to a
+    sum of 1 (normalised convolution: Knutsson & Westin 1993). :func:`ssim_map` also uses pixels up
+    to five pixels outside the mask. The two agree where the whole window lies inside the mask and
+    the picture. Values outside the mask mean nothing.
 
     Args:
         x, y: [B, C, H, W] in [-1, 1].
@@ -82,7 +82,7 @@ def ssim_alone_map(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
 
 
 def _blurred(x: Tensor) -> Tensor:
-    """SSIM's Gaussian window over [B, C, H, W], zeros around it."""
+    """[B, C, H, W] convolved with the Gaussian window of SSIM, zero-padded."""
     at = torch.arange(-(WINDOW // 2), WINDOW // 2 + 1, device=x.device)
     line = torch.exp(-0.5 * (at / SIGMA) ** 2)
     line = (line / line.sum()).to(x.dtype)
@@ -103,5 +103,5 @@ def haarpsi(x: Tensor, y: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         pictures = [((z.float() + 1) / 2).clamp(0, 1).nan_to_num() for z in (x, y)]
         value: Tensor = piq.haarpsi(*pictures, data_range=1.0, reduction="none")
-    # piq stops at NaN with a bare assertion.
+    # piq fails at NaN with a bare assertion, so NaN is put back afterwards.
     return value + 0 * (x + y).float().mean(dim=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file, settings and metrics in its header, written atomically."""
+"""Checkpoints: one safetensors file with a header, written atomically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uvtex.runs.header import Header, parse_header
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Networks in evaluation mode, and where they come from."""
+    """The networks of a checkpoint in evaluation mode, and its header."""
 
     path: Path
     header: Header
@@ -40,17 +40,18 @@ def save(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
     """Writes ``tensors`` and ``header`` to ``path``; see :func:`uvtex.files.write_atomic`.
 
     Raises:
-        UvtexError: the disk is full or the folder cannot be written.
+        UvtexError: the disk is full, or the folder cannot be written.
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomic(path, safetensors.torch.save(whole, metadata=header.to_metadata()))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Header]:
-    """Tensors (on the CPU) and header of a checkpoint.
+    """The tensors (on the CPU) and the header of a checkpoint.
 
     Raises:
-        CheckpointError: missing, truncated, not ours, or from a newer version.
+        CheckpointError: the file is missing, truncated, no checkpoint of uvtex, or newer than this
+            version.
     """
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -59,7 +60,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], Header]:
 
 
 def read_header(path: Path) -> Header:
-    """The header alone, in no time however big the file is; raises as :func:`read` does."""
+    """The header alone, without reading the tensors; raises as :func:`read` does."""
     with _opened(path) as file:
         metadata = file.metadata()
     return parse_header(path, metadata)
@@ -74,7 +75,8 @@ def _opened(path: Path) -> Iterator[Any]:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path}: not a whole safetensors file ({error}); it may be half-copied, take another"
+            f"{path}: not a whole safetensors file ({error}); it may be a partial "
+            "copy: use another checkpoint"
         ) from None
 
 
@@ -82,7 +84,7 @@ def load(path: Path) -> Checkpoint:
     """The networks of a checkpoint, on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: see :func:`read`; or the weights do not fit the preset in the header.
+        CheckpointError: as :func:`read`, or the weights do not fit the preset in the header.
     """
     tensors, header = read(path)
     config = header.config
@@ -96,10 +98,13 @@ def load(path: Path) -> Checkpoint:
 def fill(
     network: nn.Module, name: str, path: Path, tensors: dict[str, Tensor], preset: str
 ) -> None:
-    """Gives ``network`` the weights that ``path``'s ``tensors`` hold below ``name``.
+    """Loads those of ``tensors`` into ``network`` whose names begin with ``name``.
+
+    Args:
+        path: the checkpoint, for the message.
 
     Raises:
-        CheckpointError: they do not fit.
+        CheckpointError: the weights do not fit the network.
     """
     try:
         network.load_state_dict(subset(tensors, name))
@@ -112,27 +117,27 @@ def fill(
 
 
 def bank(path: Path, tensors: dict[str, Tensor]) -> CameraBank | None:
-    """What ``tensors`` of ``path`` say of a set's cameras; None if nothing.
+    """The camera bank in the ``tensors`` of checkpoint ``path``; None if it has none.
 
     Raises:
-        CheckpointError: another version of uvtex said it.
+        CheckpointError: the bank has the format of another version of uvtex.
     """
     cameras = subset(tensors, "predictor.cameras")
     try:
         return CameraBank(**cameras) if cameras else None
     except TypeError as error:
         raise CheckpointError(
-            f"{path}: what it says of the cameras is not this uvtex's: {error}; train anew"
+            f"{path}: its camera bank has the format of another uvtex: {error}; train anew"
         ) from None
 
 
 def subset(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors below ``prefix.``, without it."""
+    """The tensors whose names begin with ``prefix.``, by the rest of their names."""
     return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
 
 
 def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state as tensors named ``optimizer.NAME.INDEX.KEY``."""
+    """The state of an optimiser as tensors named ``optimizer.NAME.INDEX.KEY``."""
     return {
         f"optimizer.{name}.{index}.{key}": torch.as_tensor(value)
         for index, state in optimizer.state_dict()["state"].items()
@@ -143,13 +148,13 @@ def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, 
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]
 ) -> None:
-    """Puts back what :func:`optimizer_tensors` took."""
+    """Loads the state that :func:`optimizer_tensors` returned."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in subset(tensors, f"optimizer.{name}").items():
         index, field = key.split(".", 1)
         if field != "step":
-            # A fused optimiser walks parameter and state side by side: both must lie alike.
+            # A fused optimiser needs parameter and state in the same memory layout.
             value = torch.empty_like(parameters[int(index)]).copy_(value)
         state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,4 +1,4 @@
-"""What a trainer says after each epoch, and the file that keeps it."""
+"""The report of an epoch, and the file that holds the reports of a run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from uvtex.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch, as it stands in ``epochs.jsonl``."""
+    """One finished epoch: a line of ``epochs.jsonl``."""
 
     epoch: int
-    """From 1."""
+    """Counted from 1."""
     weights: dict[str, float]
+    """The weight of each scheduled loss term in this epoch."""
     lr: float
+    """The learning rate of this epoch."""
     train: dict[str, float]
-    """Loss terms, and their ``total``: means over the epoch's steps."""
+    """Means of the loss terms and of their ``total`` over the epoch's steps."""
     val: dict[str, float]
-    """Metrics and loss terms on the validation side; ``total`` by the epoch's weights,
-    ``total_ref`` by the default ones, ``margin`` over the run's thresholds."""
+    """Metrics and loss terms on the validation side. ``total`` uses the epoch's weights,
+    ``total_ref`` the default weights, ``margin`` the run's thresholds."""
     seconds: float
+    """Wall-clock time of training and validation."""
     images: int
-    """Training samples seen."""
+    """Training samples in the epoch."""
     best: bool
-    """Has the best margin so far."""
+    """Whether the margin is the best so far."""
 
     def to_dict(self) -> dict[str, Any]:
         """A mapping that :meth:`from_json` reads back."""
@@ -43,12 +46,12 @@ class EpochReport:
 
 
 def read_epochs(run_dir: Path) -> list[EpochReport]:
-    """The reports of a run, oldest first; none if it has no ``epochs.jsonl`` yet.
+    """The reports of a run, oldest first; an empty list before its first epoch has ended.
 
-    A last line without its newline was being written when the run was killed, and is left out.
+    A last line without a newline is ignored: the run was killed while it was written.
 
     Raises:
-        DataError: another line is not a report.
+        DataError: any other line is not a report.
     """
     path = RunFolder(run_dir).epochs
     if not path.is_file():
@@ -65,11 +68,11 @@ def read_epochs(run_dir: Path) -> list[EpochReport]:
 
 
 def best_epoch(reports: Sequence[EpochReport]) -> EpochReport | None:
-    """The report with the best margin, the earliest of equals; None if there is none."""
+    """The report with the largest margin, the earliest of equals; None for no reports."""
     return max(reports, key=lambda report: report.val["margin"], default=None)
 
 
 def write_epochs(run_dir: Path, reports: Sequence[EpochReport]) -> None:
-    """Writes all reports, atomically: a reader sees this epoch's line whole or not at all."""
+    """Writes all reports atomically, so no reader ever sees half a line."""
     lines = "".join(json.dumps(report.to_dict(), sort_keys=True) + "\n" for report in reports)
     write_atomic(RunFolder(run_dir).epochs, lines.encode())

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which there are, which may be removed, and an archive of them."""
+"""Lists, prunes and archives the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ Kind = CheckpointKind | Literal["broken"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One checkpoint file, by its header."""
+    """One checkpoint file, described by its header."""
 
     path: Path
     bytes: int
     kind: Kind
     epoch: int | None = None
-    """None where ``kind`` is broken."""
+    """None if ``kind`` is broken."""
     metrics: dict[str, float] = field(default_factory=dict)
     original: OriginalRecord | None = None
-    """What an imported checkpoint says of where it comes from."""
+    """The record of an imported checkpoint's origin."""
     problem: str | None = None
-    """Why the file cannot be read."""
+    """Why the file cannot be read, if ``kind`` is broken."""
 
 
 def find_run(path: Path) -> Path:
-    """The run's folder that ``path`` means: itself, its checkpoints, or a name in ``runs``.
+    """The run's folder for ``path``: the folder, its ``checkpoints``, or a name in ``runs``.
 
     Raises:
-        UvtexError: there is none.
+        UvtexError: there is no such run.
     """
     for candidate in (path, path.parent, RUNS / path):
         folder = RunFolder(candidate).checkpoints
@@ -52,7 +52,7 @@ def find_run(path: Path) -> Path:
 
 
 def snapshots(run: Path) -> list[Snapshot]:
-    """The checkpoints of a run, by epoch, the broken ones at the end."""
+    """The checkpoints of a run, sorted by epoch, broken ones last."""
     folder = RunFolder(run)
     found = [_read_snapshot(folder, path) for path in folder.checkpoint_files()]
     return sorted(found, key=lambda s: (s.epoch is None, s.epoch or 0, s.path.name))
@@ -69,12 +69,12 @@ def _read_snapshot(run: RunFolder, path: Path) -> Snapshot:
 
 
 LEVEL = 1
-"""Of the compression: weights hardly get smaller at a higher one."""
+"""Level of gzip. A higher one hardly makes weights smaller."""
 
 
 @dataclass(frozen=True)
 class Archived:
-    """What was put away, in bytes before and after, and what was then removed."""
+    """The result of :func:`archive`: bytes before and after, and the removed checkpoints."""
 
     path: Path
     files: int
@@ -127,17 +127,17 @@ def _member(run: Path, path: Path) -> str:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Whose the files were is nobody's business who gets the archive."""
+    """Removes the owner's name and ids from the archive."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member
 
 
 def kept_because(found: Sequence[Snapshot], every: int = 0) -> dict[Path, str]:
-    """Why each checkpoint stays; those that may go have no entry.
+    """The reason to keep each checkpoint. Removable checkpoints have no entry.
 
-    ``every`` keeps periodic ones whose epoch is a multiple of it; 0 keeps none of them. Where the
-    best or the last is missing or broken, the periodic one that comes nearest to it stays.
+    Periodic checkpoints are kept if their epoch is a multiple of ``every``; 0 keeps none of them.
+    If the best or the last checkpoint is missing or broken, the nearest periodic one is kept.
     """
     kept: dict[Path, str] = {}
     periodic = [s for s in found if s.kind == "periodic"]
@@ -156,12 +156,12 @@ def kept_because(found: Sequence[Snapshot], every: int = 0) -> dict[Path, str]:
 
 
 def removable(found: Sequence[Snapshot], every: int = 0) -> list[Snapshot]:
-    """The checkpoints that :func:`kept_because` has no reason to keep."""
+    """The checkpoints without an entry in :func:`kept_because`."""
     kept = kept_because(found, every)
     return [s for s in found if s.path not in kept]
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Removes the files; one that is gone already is no error."""
+    """Removes the files. A file that is already gone is no error."""
     for path in paths:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The four loss terms, all L1 on images in [-1, 1], and three that are no part of the schedule."""
+"""The loss terms: four with scheduled weights, all L1 on [-1, 1], and three with constant ones."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _texture_noise(batch: Batch, config: TrainConfig, generator: torch.Generator
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """``sum(|x - y| * mask) / (sum(mask) * channels)``, a scalar; 0 where nothing is masked in.
+    """``sum(|x - y| * mask) / (sum(mask) * channels)``, a scalar; 0 for an empty mask.
 
     Args:
         x, y: [B, C, H, W].
@@ -78,7 +78,7 @@ def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
 
 
 def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
-    """The four terms as scalars, by name, and ``render``: how far ``R(t)`` is from the view."""
+    """The four scheduled terms, and ``render``: the L1 of ``R(t)`` and the view."""
     return {
         "cycle": (
             masked_l1(out.view_a, pair.a, pair.mask_a) + masked_l1(out.view_b, pair.b, pair.mask_b)
@@ -99,7 +99,7 @@ def terms(pair: Pair, out: Outputs) -> dict[str, Tensor]:
 
 
 def dissimilarity(pair: Pair, out: Outputs) -> Tensor:
-    """``1 - SSIM`` of U(a) and of U(b) with the true texture, their mean, a scalar in [0, 2]."""
+    """``1 - SSIM`` with the true texture, mean of U(a) and U(b): a scalar in [0, 2]."""
     textures = torch.cat([out.texture_a, out.texture_b])
     everywhere = torch.ones_like(textures[:, :1])
     true = torch.cat([pair.texture, pair.texture])
@@ -107,21 +107,25 @@ def dissimilarity(pair: Pair, out: Outputs) -> Tensor:
 
 
 def flow(sight: CameraEstimate, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
-    """What the plates know of a view against what was found out: cross-entropy of the camera, and
-    L1 of the flow [B, 2, S, S] inside ``seen`` [B, 1, S, S], a scalar.
+    """Supervision of the camera estimate: cross-entropy of the camera plus L1 of the flow: scalar.
 
-    Views that were taken for another camera's have no flow worth comparing.
+    The flow term skips views whose camera was classified wrongly.
+
+    Args:
+        camera: [B], the index of the true camera.
+        true: [B, 2, S, S], the true flow.
+        seen: [B, 1, S, S], the texels that the view shows.
 
     Raises:
-        ValueError: ``sight`` names no camera: the predictor knows none.
+        ValueError: the estimate has no camera, because the predictor knows none.
     """
     if sight.camera is None:
-        raise ValueError("a predictor that knows no cameras cannot be told of them")
+        raise ValueError("the camera estimate has no camera: the predictor knows none")
     right = (sight.camera == camera).view(-1, 1, 1, 1)
     return F.cross_entropy(sight.scores, camera) + masked_l1(sight.flow, true, seen * right)
 
 
 def total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
-    """The weighted sum of those ``values`` that have a weight."""
+    """The weighted sum of ``values``; values without a weight are left out."""
     parts = [weights[name] * value for name, value in values.items() if name in weights]
     return sum(parts[1:], start=parts[0])

@@ -8,8 +8,10 @@ from uvtex.config import TERMS, Schedule
 
 
 def weights(schedule: Schedule, epoch: int, epochs: int) -> dict[str, float]:
-    """The four weights of ``epoch`` (from 1): ``end + (start - end) * (1 + cos(pi p)) / 2`` with
-    ``p = (epoch - 1) / (epochs - 1)``; a run of one epoch stays at the start.
+    """The four weights in ``epoch``, counted from 1.
+
+    They are ``end + (start - end) * (1 + cos(pi p)) / 2`` with ``p = (epoch - 1) / (epochs - 1)``.
+    A run of one epoch has the start values.
 
     Raises:
         ValueError: ``epoch`` is not in 1..epochs.
@@ -27,10 +29,11 @@ def weights(schedule: Schedule, epoch: int, epochs: int) -> dict[str, float]:
 
 
 def learning_rate(lr: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    """The rate of ``epoch`` (from 1): constant, or ``lr * (1 + cos(pi (epoch - 1) / T_max)) / 2``.
+    """The learning rate in ``epoch``, counted from 1.
 
-    That is torch's CosineAnnealingLR with eta_min 0 stepped once an epoch, past T_max too, where
-    it comes back up (Loshchilov and Hutter 2017, equation 5, without restarts).
+    It is constant, or ``lr * (1 + cos(pi (epoch - 1) / T_max)) / 2``. The latter is torch's
+    CosineAnnealingLR with eta_min 0, stepped once per epoch. Beyond T_max the rate rises again
+    (Loshchilov and Hutter 2017, equation 5, without restarts).
     """
     if schedule.lr_scheduler == "none":
         return lr

@@ -1,4 +1,4 @@
-"""Training of a predictor and a renderer, one epoch at a time."""
+"""Trains a predictor and a renderer, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ from uvtex.training import losses
 from uvtex.training.schedule import learning_rate, weights
 
 REFERENCE = weights(Schedule(), 1, 1)
-"""The default weights: ``total_ref`` is by these, so it compares across schedules."""
+"""The default weights. ``total_ref`` uses them, so it compares across schedules."""
 
 
 class Trainer:
-    """Trains one run into ``run_dir``; to stop it, stop iterating.
+    """Trains one run into ``run_dir``. To stop it, stop iterating over :meth:`epochs`.
 
-    Everything random derives from (seed, epoch, step), so a trainer resumed from its last
-    checkpoint continues as if it had never stopped: on the CPU bit for bit. On CUDA cuDNN is held
-    to algorithms that repeat, which is meant to give the same for preset ``poc05``. ``atlas``, with
-    known cameras or from pairs alone, repeats there to rounding only: the gradients of grid_sample
-    (and of bilinear resizing) are added up in no fixed order. None of this was tried on CUDA.
+    All randomness derives from (seed, epoch, step). So a trainer that resumes from its last
+    checkpoint continues as if it had never stopped: on the CPU bit for bit. On CUDA, cuDNN is
+    restricted to deterministic algorithms, which should give the same for preset ``poc05``. Preset
+    ``atlas`` repeats there only up to rounding, because the gradients of grid_sample and of
+    bilinear resizing are summed in no fixed order. None of this has been tried on CUDA.
 
     Raises (on construction):
-        UvtexError: ``run_dir`` holds a run already, which is neither to be resumed nor replaced
-            (``force``).
-        CheckpointError: the checkpoint to resume from is broken or of other settings.
-        BackboneMissing: a threshold is on LPIPS, which cannot be had; or ``lpips_backbone`` is bad.
-        DataError: the preset needs what the data set does not have.
-        OutOfMemory: what the set says of its cameras takes more than there is.
+        UvtexError: ``run_dir`` holds a run, and neither ``resume`` nor ``force`` is given.
+        CheckpointError: the checkpoint to resume from is broken, or has other settings or data.
+        BackboneMissing: a threshold is on LPIPS, which is not available, or ``lpips_backbone`` is
+            not valid.
+        DataError: the data set lacks something that the preset needs.
+        OutOfMemory: the camera bank of the data set does not fit into memory.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Trainer:
         self.progress: Progress = no_progress
         """Receives each step of an epoch, counted from 1, once it is queued on the device."""
         if data.device.type == "cuda":
-            # The fastest algorithms may add in any order, and a benchmark may choose by chance.
+            # The fastest algorithms sum in any order, and a benchmark may choose by chance.
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self._lpips = lpips.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
@@ -106,13 +106,13 @@ class Trainer:
         write_atomic(self.run.settings, dump_yaml(config).encode())
 
     def epochs(self) -> Iterator[EpochReport]:
-        """Trains, yielding after each epoch once its checkpoint and report are on disk.
+        """Trains, and yields the report of each epoch when it and its checkpoint are on disk.
 
         Raises:
-            DivergenceError: a loss or a parameter is NaN or infinite; the last good checkpoint
-                stays.
-            OutOfMemory: likewise.
-            UvtexError: something cannot be written.
+            DivergenceError: a loss or a parameter is NaN or infinite. The last good checkpoint
+                stays on disk.
+            OutOfMemory: a batch does not fit. The last good checkpoint stays on disk.
+            UvtexError: a file cannot be written.
         """
         for epoch in range(len(self._reports) + 1, self.config.epochs + 1):
             report = self._epoch(epoch)
@@ -123,7 +123,7 @@ class Trainer:
 
     @property
     def best_checkpoint(self) -> Path:
-        """Where the best epoch's weights are, once there was an epoch."""
+        """The checkpoint of the best epoch; it exists after the first epoch."""
         return self.run.best(self.config.checkpoint_name)
 
     @property
@@ -176,7 +176,7 @@ class Trainer:
             f"training in batches of {config.batch_size}", size, device, both
         ):
             train = self._train(epoch, now, lr)
-        self._check_parameters(epoch)  # the last step's were in no training loss yet
+        self._check_parameters(epoch)  # no training loss has used those of the last step yet
         with memory.named_out_of_memory(f"validating in batches of {BATCH}", size, device, lower):
             val = measure(self.predictor, self.renderer, self.data, config, self._lpips)
         self._check_finite(f"epoch {epoch}, validation", {term: val[term] for term in TERMS})
@@ -217,7 +217,7 @@ class Trainer:
         noise = torch.Generator(self.data.device)
         noise.manual_seed(random.Random(f"noise/{config.seed}/{epoch}").getrandbits(63))
         batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
-        # Kept on the device: reading a loss each step would stall the queue.
+        # Losses stay on the device: reading one at each step would stall the queue.
         history = [self._step(batch, coefficients, noise) for batch in self._counted(batches)]
         names = list(history[0])
         table = torch.stack([torch.stack([row[n] for n in names]) for row in history]).cpu()
@@ -234,7 +234,7 @@ class Trainer:
                 )
 
     def _check_parameters(self, epoch: int) -> None:
-        """Figures cannot tell: the argmax of a pose finder's NaNs is a camera like any other."""
+        """The metrics do not show this: the argmax of NaN scores is a valid camera index."""
         named = {
             f"{name}.{key}": parameter
             for name, network in self._networks().items()

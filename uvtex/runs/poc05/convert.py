@@ -1,4 +1,4 @@
-"""The original's ``.pt`` file as a checkpoint of preset ``poc05``."""
+"""Converts a ``.pt`` file of the original project to a checkpoint of preset ``poc05``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TAKEN_OVER = (
     *("seed", "w_cycle", "w_uv", "w_direct", "w_cross"),
     *("w_cycle_end", "w_uv_end", "w_direct_end", "w_cross_end"),
 )
-"""The original's settings that mean the same here. How it split does not (by sample, by its own
-draw): the checkpoint is measured by livery like every other, and ``original.args`` has the rest."""
+"""The settings of the original that mean the same here. Its split (by sample, from its own random
+draw) does not, so the checkpoint is measured on a split by livery. ``original.args`` keeps all."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The new checkpoint and what the original says of itself."""
+    """The new checkpoint and the content of the original file."""
 
     path: Path
     config: TrainConfig
@@ -34,10 +34,10 @@ class Imported:
 
 
 def import_original(path: Path, out: Path, force: bool = False) -> Imported:
-    """Writes ``out``, which evaluation and inference take as any other checkpoint.
+    """Writes the checkpoint ``out``, which evaluation and inference can use as any other.
 
-    Its header has no metrics: those of the original are below ``original`` and were measured by
-    other definitions on another split.
+    Its header has no metrics. Those of the original stand below ``original``, because they have
+    other definitions and another split.
 
     Raises:
         CheckpointError: ``path`` cannot be read or does not fit preset ``poc05``; or ``out``

@@ -1,4 +1,4 @@
-"""Tensors of one network found in another's state dict, where only the layers' names differ."""
+"""Matches two state dicts of one network that differ in the names of the layers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 Layer = tuple[str, dict[str, Tensor]]
-"""A layer's name, and its tensors by the names that torch's layers give them."""
+"""The name of a layer, and its tensors by name, such as ``weight``."""
 
 
 class Misfit(Exception):
-    """A layer has no counterpart. Says which, with its shapes."""
+    """A layer has no counterpart; the message names it and its shapes."""
 
 
 def match(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of ``theirs`` under the names of ``ours``, as float32.
 
-    A layer's counterpart has tensors of the same names and shapes. Of several (normalisations of
-    equal width) it is the one right behind the counterpart of the layer before, as most networks
-    declare a normalisation behind its convolution, or else the first not yet taken. A bias that
-    they lack is zero, a counter of batches ours: both leave what is computed as it was.
+    The counterpart of a layer has tensors of the same names and shapes. Several layers may fit, as
+    normalisations of equal width do. Then the layer right behind the previous counterpart is
+    chosen, since most networks declare a normalisation behind its convolution; otherwise the first
+    layer that is left. A missing bias becomes zero, and a missing batch counter keeps our value.
+    Neither changes the network's output.
 
     Raises:
         Misfit: a layer of either has no counterpart in the other.

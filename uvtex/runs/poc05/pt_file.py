@@ -1,9 +1,9 @@
-"""The original's ``.pt`` files, read without running anything that is in them.
+"""Reads the ``.pt`` files of the original project without running code from them.
 
-``torch.load(weights_only=True)`` looks names up in an allow-list and never imports. Added to it,
-by the names they have in the file: paths of either system, as pure paths (``WindowsPath`` cannot
-be made elsewhere), ``argparse.Namespace``, and numpy's numbers, rebuilt here so that numpy's own
-constructors, which can unpickle, are not called.
+``torch.load(weights_only=True)`` accepts only names on an allow-list and imports nothing. This
+module adds three kinds of names to the list. Paths of Windows and POSIX become pure paths, because
+a ``WindowsPath`` cannot be made on another system. ``argparse.Namespace`` holds the settings. Numpy
+scalars are rebuilt here, because numpy's own constructors can unpickle.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NETWORKS = ("uv", "renderer")
 
 @dataclass(frozen=True)
 class Original:
-    """What a ``.pt`` file holds, in plain values."""
+    """The content of a ``.pt`` file, as plain values."""
 
     networks: dict[str, dict[str, Tensor]]
     """``uv`` and ``renderer``: state dicts, on the CPU, in the file's order."""
@@ -39,7 +39,7 @@ class Original:
 
 
 class _Dtype:
-    """Stands in for ``numpy.dtype``: what kind of number, and in which byte order."""
+    """Replaces ``numpy.dtype``: the kind of number and its byte order."""
 
     order = "<"
 
@@ -54,7 +54,7 @@ _STRUCT = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1
 
 
 def _scalar(dtype: _Dtype, raw: bytes) -> float | int | bool:
-    """Stands in for ``numpy.core.multiarray.scalar``."""
+    """Replaces ``numpy.core.multiarray.scalar``."""
     value: float | int | bool = struct.unpack(dtype.order + _STRUCT[dtype.kind], raw)[0]
     return value
 
@@ -81,8 +81,8 @@ def read_original(path: Path) -> Original:
     """The networks, metrics and settings in ``path``.
 
     Raises:
-        CheckpointError: missing, damaged, not such a file, or it asks for more than weights and
-            settings; nothing in it was run.
+        CheckpointError: the file is missing, damaged, not of this kind, or asks for more than
+            weights and settings. No code from it has run.
     """
     content = _load(path)
     if not isinstance(content, Mapping):
@@ -133,7 +133,7 @@ def _load(path: Path) -> Any:
 
 
 def _asked(path: Path) -> list[str]:
-    """What a file wants to call beyond the allow-list, where it can be told without calling it."""
+    """The names outside the allow-list that a file asks to call, found without calling them."""
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception:  # no zip, or damaged: then the reason is another
@@ -148,7 +148,7 @@ def _tensors(path: Path, name: str, state: Mapping[Any, Any]) -> dict[str, Tenso
 
 
 def _is_plain_tensor(value: Any) -> bool:
-    """Whether it has numbers of its own: neither sparse, quantised, nor a shape alone."""
+    """Whether ``value`` is a dense tensor on the CPU, not quantised and not on ``meta``."""
     return (
         isinstance(value, Tensor)
         and value.layout is torch.strided
@@ -165,7 +165,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as JSON knows it; what it doesn't know becomes text."""
+    """``value`` as JSON types; every other type becomes text."""
     if isinstance(value, Tensor) and value.numel() == 1:
         return value.item()
     if isinstance(value, PurePath):
