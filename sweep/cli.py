@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from sweep.study.folder import DEFAULT_STORE, tracking_uri
+from sweep.study.folder import DEFAULT_STORE, study_names, tracking_uri
 from uvtex.console import CONTEXT, CleanErrorGroup
+
+if TYPE_CHECKING:
+    from sweep.study.config import StudyConfig
 
 STORE = click.option(
     "--store",
@@ -98,7 +101,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     from sweep.driving import session
 
     if study is None:
-        _print_studies(session.names(store), as_json)
+        _print_studies(study_names(store), as_json)
         return
     found = session.saved(store, study)
     view = _status(found)
@@ -187,7 +190,7 @@ def _stopped(config: Path, out: TextIO) -> NoReturn:
     sys.exit(130)
 
 
-def _status(study: Any) -> dict[str, Any]:
+def _status(study: StudyConfig) -> dict[str, Any]:
     from sweep.report import summary
     from sweep.study.folder import records
     from sweep.study.lease import driver
@@ -236,7 +239,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     click.echo(verdict(summary))
 
 
-def _print_where(study: Any, summary: dict[str, Any]) -> None:
+def _print_where(study: StudyConfig, summary: dict[str, Any]) -> None:
     if summary["report"]:
         click.echo(f"report: {summary['report']}")
     local = study.tracking_uri.startswith("sqlite")

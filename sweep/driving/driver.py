@@ -19,10 +19,10 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.recovery import Records, recover
-from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study import space
 from sweep.study.config import StudyConfig
-from sweep.study.folder import Stage, State, TrialRecord
+from sweep.study.folder import WORKER_LOG, Stage, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -168,6 +168,8 @@ class Driver:
         run = self._active[event.slot]
         if isinstance(event, EpochEnded):
             self._epoch(event.slot, run, EpochReport.from_json(event.report))
+        elif isinstance(event, Note):
+            self._view.note(f"{run.record.label}: {event.message}")
         elif isinstance(event, Died):
             del self._active[event.slot]
             self._died(event.slot, run, event.message)
@@ -253,7 +255,7 @@ class Driver:
         if self._hopeless >= MAX_EARLY_FAILURES:
             raise UvtexError(
                 f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
-                f"{run.record.label}: {reason}; see {run.run_dir / 'worker.log'}"
+                f"{run.record.label}: {reason}; see {run.run_dir / WORKER_LOG}"
             )
 
     def _gate(self, run: ActiveRun) -> None:

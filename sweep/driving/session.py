@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.driving import display
 from sweep.report import summary
 from sweep.study.config import StudyConfig
 from sweep.study.file import changes, parse
-from sweep.study.folder import StudyFolder, records
+from sweep.study.folder import StudyFolder, records, study_names
 from sweep.study.lease import StudyTaken, lease
 from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
+
+if TYPE_CHECKING:
+    from sweep.tracking.mirror import MlflowMirror
 
 
 def saved(store: Path, name: str) -> StudyConfig:
@@ -24,14 +27,9 @@ def saved(store: Path, name: str) -> StudyConfig:
     """
     path = StudyFolder(store, name).settings
     if not path.is_file():
-        there = ", ".join(names(store)) or "none"
+        there = ", ".join(study_names(store)) or "none"
         raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
     return parse(load_yaml(path), str(path)).in_store(store)
-
-
-def names(store: Path) -> list[str]:
-    """The studies in a store."""
-    return sorted(path.parent.name for path in store.glob(str(StudyFolder(Path(), "*").settings)))
 
 
 def check(study: StudyConfig) -> None:
@@ -143,7 +141,7 @@ def _check_lpips(study: StudyConfig) -> None:
 
 
 def _conclude(
-    study: StudyConfig, mirror: Any, view: display.ProgressDisplay, outcome: str
+    study: StudyConfig, mirror: MlflowMirror, view: display.ProgressDisplay, outcome: str
 ) -> dict[str, Any]:
     """Summary, report and MLflow's last word; none of them may undo what was found."""
     result = summary.summarise(study)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
 from sweep.study.folder import DEFAULT_STORE, tracking_uri
-from uvtex.config import TERMS, Ramp, Schedule, load_yaml, resolve, validate
+from uvtex.config import TERMS, Ramp, Schedule, differences, load_yaml, resolve, validate
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
 
@@ -68,38 +68,14 @@ def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = No
 
 
 def changes(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """``key: old -> new`` for every setting that may not change while a study has trials."""
-    before, after = _fixed(old), _fixed(new)
-    for name in set(before) ^ set(after):
-        if name.startswith("search.schedules."):
-            before.pop(name, None)
-            after.pop(name, None)
-    return [
-        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
-        for key in sorted(set(before) | set(after))
-        if before.get(key) != after.get(key)
-    ]
+    """``key: old -> new`` for every setting that may not change while a study has trials.
 
-
-def _fixed(study: StudyConfig) -> dict[str, Any]:
-    dump = study.model_dump(mode="json", exclude=set(MUTABLE))
-    dump["search"].pop("queue")
-    schedules = dump["search"].pop("schedules")
-    flat = _flat(dump)
-    # One value a schedule: it was tried whole, and is new or the same as a whole.
-    flat.update({f"search.schedules.{name}": value for name, value in schedules.items()})
-    return flat
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        path = f"{prefix}{key}"
-        if isinstance(item, Mapping):
-            out.update(_flat(item, f"{path}."))
-        else:
-            out[path] = item
-    return out
+    A schedule that only one of the two has is left out: the queue may grow.
+    """
+    added = set(old.search.schedules) ^ set(new.search.schedules)
+    ignoring = [*MUTABLE, "search.queue", *(f"search.schedules.{name}" for name in added)]
+    found = differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ignoring)
+    return [f"{key}: {before!r} -> {after!r}" for key, (before, after) in sorted(found.items())]
 
 
 def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:

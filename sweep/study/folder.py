@@ -17,6 +17,8 @@ State = Literal["running", "complete", "pruned", "promoted", "failed"]
 
 DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
+WORKER_LOG = "worker.log"
+"""In a trial directory: what its worker printed."""
 SEARCHED = "search"
 """The schedule name of a trial that Optuna chose, as against one that was queued by name."""
 
@@ -95,6 +97,11 @@ class StudyFolder:
         return self.folder / "driver.lock"
 
     @property
+    def driver(self) -> Path:
+        """Process, host and time of the driver that holds the lock."""
+        return self.folder / "driver.json"
+
+    @property
     def summary(self) -> Path:
         return self.folder / "summary.json"
 
@@ -115,6 +122,12 @@ class StudyFolder:
     def run_dir(self, trial: int, stage: Stage) -> Path:
         """The trial directory of one stage."""
         return self.folder / "trials" / f"{trial:04d}" / stage
+
+
+def study_names(store: Path) -> list[str]:
+    """The studies in a store that have settings."""
+    pattern = StudyFolder(Path(), "*").settings.as_posix()
+    return sorted(path.parent.name for path in store.glob(pattern))
 
 
 def write_record(run_dir: Path, record: TrialRecord) -> None:

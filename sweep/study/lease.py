@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -42,20 +41,19 @@ def lease(paths: StudyFolder) -> Iterator[None]:
             f"with Ctrl-C, or look on with `sweep status {paths.name}`"
         ) from None
     # Beside the lock, not in it: opening a lock file empties it, and Windows won't let it be read.
-    note = _note(paths)
     try:
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_atomic(note, json.dumps(me).encode())
+        write_atomic(paths.driver, json.dumps(me).encode())
         yield
     finally:
-        note.unlink(missing_ok=True)
+        paths.driver.unlink(missing_ok=True)
         lock.release()
 
 
 def holder(paths: StudyFolder) -> dict[str, Any] | None:
     """``pid``, ``host`` and ``since`` of the driver that owns the study, or of one that died."""
     try:
-        note: dict[str, Any] = json.loads(_note(paths).read_text(encoding="utf-8"))
+        note: dict[str, Any] = json.loads(paths.driver.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return note
@@ -85,10 +83,6 @@ def _who(note: dict[str, Any] | None) -> str:
     if note is None:
         return "another process"
     return f"process {note['pid']} on {note['host']} since {note['since']}"
-
-
-def _note(paths: StudyFolder) -> Path:
-    return paths.folder / "driver.json"
 
 
 def _now() -> str:

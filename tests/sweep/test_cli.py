@@ -108,10 +108,10 @@ def test_dry_run_goes_by_the_lock_and_not_by_a_dead_drivers_note(
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
     study = session.saved(Path("mlruns"), "tiny")
     note = {"pid": 1, "host": "another-container", "since": "2020-01-01T00:00:00+00:00"}
-    (study.paths.folder / "driver.json").write_text(json.dumps(note))
+    study.paths.driver.write_text(json.dumps(note))
     call("run", str(tiny_study(here, tiny_set, trials=5)), "--dry-run")
     assert session.saved(Path("mlruns"), "tiny").trials == 5
-    (study.paths.folder / "driver.json").write_text(json.dumps(note))
+    study.paths.driver.write_text(json.dumps(note))
     assert "no driver at work" in call("status", "tiny").output
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +61,20 @@ class RawBatch:
     mask_b: Tensor
     map_a: Indices
     map_b: Indices
+
+
+class DataKey(NamedTuple):
+    """The settings that :meth:`PairStore.open` reads. One folder and one key make one store."""
+
+    device: str
+    image_size: int
+    val_split: float
+    split_by: str
+    split_seed: int
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> DataKey:
+        return cls(*(getattr(config, name) for name in cls._fields))
 
 
 class PairStore:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from uvtex import device as memory
-from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
+from uvtex.config import TERMS, Schedule, TrainConfig, differences, dump_yaml
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
@@ -35,6 +35,8 @@ from uvtex.training.schedule import learning_rate, weights
 
 __all__ = ["EpochReport", "Trainer", "read_epochs"]
 
+NO_FIGURES = ("device", "checkpoint_name", "checkpoint_every", "lpips_backbone")
+"""Settings that do not decide a run's figures, so a resumed run may change them."""
 REFERENCE = weights(Schedule(), 1, 1)
 """The default weights: ``total_ref`` is by these, so it compares across schedules."""
 
@@ -156,10 +158,9 @@ class Trainer:
             return None
         tensors, header = checkpoint.read(last)
         theirs = checkpoint.settings(last, header)
-        if _identity(theirs) != _identity(self.config):
-            changed = sorted(
-                k for k, v in _identity(self.config).items() if _identity(theirs).get(k) != v
-            )
+        found = differences(theirs.model_dump(), self.config.model_dump(), ignoring=NO_FIGURES)
+        if found:
+            changed = sorted({key.partition(".")[0] for key in found})
             absent = [key for key in changed if key not in header["config"]]
             if absent:
                 raise CheckpointError(
@@ -370,9 +371,3 @@ class Trainer:
             {**weights_only, **optimizers},
             {**header, "report": report.to_dict()},
         )
-
-
-def _identity(config: TrainConfig) -> dict[str, object]:
-    """The settings that decide a run's figures."""
-    free = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
-    return config.model_dump(mode="json", exclude=free)

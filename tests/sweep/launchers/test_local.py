@@ -17,13 +17,16 @@ import pytest
 
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
-from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.launchers.local import LocalLauncher, local_slots
+from sweep.launchers.worker import train
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record, records
 from sweep.study.lease import StudyTaken, driver, holder, lease
 from tests.sweep.fakes import RUNNER, InlineLauncher, NoMirror, break_things, study, study_file
+from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
+from uvtex.thresholds import Threshold
 
 ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -50,7 +53,7 @@ def job(config: StudyConfig, name: str = "0000", resume: bool = True) -> Job:
 
     params = space.params(config.search.schedules["good"])
     train = config.train_config("probe", space.schedule(params, 6))
-    run_dir = config.paths.folder / "trials" / name / "probe"
+    run_dir = config.paths.run_dir(int(name), "probe")
     return Job(train.model_dump(mode="json"), "nowhere", str(run_dir), resume, 0)
 
 
@@ -78,8 +81,7 @@ def is_end(event: Event) -> bool:
 def test_job_reports_its_epochs_in_order_and_ends(launcher: Launcher, tmp_path: Path) -> None:
     launcher.start(launcher.slots[0], job(study(tmp_path)))
     seen = events(launcher, is_end)
-    assert isinstance(seen[0], Started)
-    assert [e.report["epoch"] for e in seen[1:-1] if isinstance(e, EpochEnded)] == list(range(1, 7))
+    assert [e.report["epoch"] for e in seen[:-1] if isinstance(e, EpochEnded)] == list(range(1, 7))
     assert isinstance(seen[-1], Ended)
 
 
@@ -100,6 +102,16 @@ def test_stopped_job_ends_without_another_epoch(launcher: Launcher, tmp_path: Pa
     assert len(read_epochs(Path(one.run_dir))) == 1
 
 
+def test_warning_after_the_last_epoch_comes_before_the_end(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    config = study(tmp_path)
+    break_things(config, warn="no grids")
+    slot = launcher.slots[0]
+    launcher.start(slot, job(config))
+    assert events(launcher, is_end)[-2:] == [Note(slot, "no grids"), Ended(slot)]
+
+
 def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) -> None:
     config = study(tmp_path)
     break_things(config, **{"raise": {"0000/probe": 2}})
@@ -112,6 +124,23 @@ def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) 
 
 
 # -- local workers
+
+
+def test_grids_that_cannot_be_drawn_are_a_warning_and_the_run_stands(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("uvtex.evaluation.grids.write_grids", full)
+    config = TrainConfig(epochs=1, image_size=32, width=0.1, val_split=0.34, device="cpu",
+                         thresholds=(Threshold(metric="ssim_uv", at_least=0.5),))  # fmt: skip
+    warnings: list[str] = []
+    one = Job(config.model_dump(mode="json"), str(tiny_set), str(tmp_path), True, grids=1)
+    assert [report["epoch"] for report in train(one, warnings.append)] == [1]
+    (warning,) = warnings
+    assert "no space left on device" in warning
+    assert str(tmp_path / "worker.log") in warning
 
 
 def test_traceback_of_a_failure_is_in_the_trials_worker_log(tmp_path: Path) -> None:
@@ -205,9 +234,9 @@ def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path, host: s
     assert not paths.folder.exists()
     with lease(paths):
         assert f"process {os.getpid()} on " in str(driver(paths))
-        note = json.loads((paths.folder / "driver.json").read_text())
+        note = json.loads(paths.driver.read_text())
     note["host"] = host or note["host"]
-    (paths.folder / "driver.json").write_text(json.dumps(note))
+    paths.driver.write_text(json.dumps(note))
     assert driver(paths) is None
 
 
