@@ -137,7 +137,7 @@ def test_a_workers_warning_reaches_the_display_with_its_run(tmp_path: Path) -> N
             notes.append(text)
 
     notes: list[str] = []
-    config = study(tmp_path, trials=1)
+    config = study(tmp_path, trials=1, pruning={"enabled": False})
     break_things(config, warn="no grids")
     Driver(config, InlineLauncher(), NoMirror(config), Notes()).run()
     assert "0000/probe (baseline): no grids" in notes
