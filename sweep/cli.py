@@ -1,29 +1,32 @@
-"""The ``sweep`` command line. Imports what is heavy only where a command needs it."""
+"""The ``sweep`` command line. Each command imports its heavy modules itself."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from sweep.study.folder import DEFAULT_STORE, tracking_uri
+from sweep.study.folder import DEFAULT_STORE, study_names, tracking_uri
 from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
+
+if TYPE_CHECKING:
+    from sweep.study.config import StudyConfig
 
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_STORE,
-    help="Folder of the studies.",
+    help="Folder that holds the studies.",
 )
 
 
 @click.group(cls=CleanErrorGroup)
 @click.version_option(package_name="uvtex-sweep")
 def main() -> None:
-    """Search for the training schedule that passes the promotion threshold.
+    """Search for a training schedule that passes the promotion thresholds.
 
     \b
     Example: sweep run configs/quickstart.yaml
@@ -32,11 +35,11 @@ def main() -> None:
 
 @main.command()
 @click.argument("config", type=PATH)
-@click.option("--trials", type=int, help="Probes in total, earlier ones counted.")
-@click.option("--hours", type=float, help="Start no run that would not end within so many hours.")
-@click.option("--workers", type=int, help="Worker processes (default: one a GPU, else one).")
+@click.option("--trials", type=int, help="Number of probes, including those of earlier runs.")
+@click.option("--hours", type=float, help="Time budget: start no run that would end later.")
+@click.option("--workers", type=int, help="Number of worker processes (default: one a GPU).")
 @click.option(
-    "--dry-run", is_flag=True, help="Check, save and print the resolved settings, no more."
+    "--dry-run", is_flag=True, help="Check, save and print the settings, and run nothing."
 )
 @JSON
 def run(
@@ -47,9 +50,10 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Run the study of the file CONFIG, or go on with it where it was left.
+    """Run the study in the file CONFIG, or resume it.
 
-    Ctrl-C ends it after the epochs in progress, a second one at once; the same command goes on.
+    Ctrl-C stops the study after the epochs in progress. A second Ctrl-C stops it at once. The same
+    command resumes the study.
 
     \b
     Example: sweep run configs/quickstart.yaml --workers 2
@@ -79,7 +83,7 @@ def run(
         _print_summary(summary)
         _print_where(study, summary)
     if outcome == "out of time":
-        click.echo(f"Time is up; to go on: sweep run {config}", file=out)
+        click.echo(f"Time is up. To resume: sweep run {config}", file=out)
     if outcome == "interrupted":
         _stopped(config, out)
 
@@ -89,7 +93,7 @@ def run(
 @STORE
 @JSON
 def status(study: str | None, store: Path, as_json: bool) -> None:
-    """Show how far STUDY is, or list the studies there are.
+    """Show the runs of STUDY, or list all studies.
 
     \b
     Example: sweep status quickstart
@@ -97,7 +101,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     from sweep.driving import session
 
     if study is None:
-        _print_studies(session.names(store), as_json)
+        _print_studies(study_names(store), as_json)
         return
     found = session.saved(store, study)
     view = _status(found)
@@ -116,7 +120,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
 @click.option("--uri", help="MLflow's tracking URI (default: the store's).")
 @JSON
 def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) -> None:
-    """Compare RUNs: schedules, metrics, and how they differ.
+    """Compare the schedules and metrics of RUNs.
 
     A RUN is STUDY/7 (its full run if there is one, else its probe), STUDY/7/probe, a trial
     directory, or an MLflow run id.
@@ -135,7 +139,7 @@ def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) 
 @STORE
 @JSON
 def report(study: str, store: Path, as_json: bool) -> None:
-    """Write STUDY's report: one HTML file that needs nothing beside it.
+    """Write the report of STUDY as one self-contained HTML file.
 
     \b
     Example: sweep report quickstart
@@ -153,7 +157,7 @@ def report(study: str, store: Path, as_json: bool) -> None:
 @click.option("--uri", help="MLflow's tracking URI (default: the study's).")
 @JSON
 def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
-    """Make MLflow agree with STUDY's directories, whatever it missed.
+    """Add to MLflow what it lacks of STUDY's trial directories.
 
     \b
     Example: sweep sync quickstart
@@ -168,10 +172,12 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
 
 @main.command()
 @STORE
-@click.option("--port", type=click.IntRange(0, 65535), default=5000, help="Port on loopback.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5000, help="Port on the loopback address."
+)
 @click.option("--uri", help="MLflow's tracking URI (default: the store's).")
 def ui(store: Path, port: int, uri: str | None) -> None:
-    """Open MLflow's pages on the store, on this machine only; Ctrl-C ends it.
+    """Serve MLflow's pages for the store on this machine, until Ctrl-C.
 
     \b
     Example: sweep ui --port 5001
@@ -182,11 +188,11 @@ def ui(store: Path, port: int, uri: str | None) -> None:
 
 
 def _stopped(config: Path, out: TextIO) -> NoReturn:
-    click.echo(f"Stopped. To go on: sweep run {config}", file=out)
+    click.echo(f"Stopped. To resume: sweep run {config}", file=out)
     sys.exit(130)
 
 
-def _status(study: Any) -> dict[str, Any]:
+def _status(study: StudyConfig) -> dict[str, Any]:
     from sweep.report import summary
     from sweep.study.folder import records
     from sweep.study.lease import driver
@@ -210,7 +216,7 @@ def _status(study: Any) -> dict[str, Any]:
             }
         )
     return {
-        "driver": "no driver at work" if driven_by is None else f"driven by {driven_by}",
+        "driver": "no driver is running" if driven_by is None else f"driven by {driven_by}",
         "runs": runs,
         "summary": summary.summarise(study),
     }
@@ -222,7 +228,7 @@ def _print_studies(names: list[str], as_json: bool) -> None:
     elif names:
         click.echo("\n".join(names))
     else:
-        click.echo("no study yet; start one: sweep run configs/quickstart.yaml")
+        click.echo("There is no study yet. To start one: sweep run configs/quickstart.yaml")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
@@ -235,7 +241,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     click.echo(verdict(summary))
 
 
-def _print_where(study: Any, summary: dict[str, Any]) -> None:
+def _print_where(study: StudyConfig, summary: dict[str, Any]) -> None:
     if summary["report"]:
         click.echo(f"report: {summary['report']}")
     local = study.tracking_uri.startswith("sqlite")

@@ -11,6 +11,7 @@ from uvtex.config import (
     Ramp,
     Schedule,
     TrainConfig,
+    differences,
     dump_yaml,
     from_flags,
     load_yaml,
@@ -128,3 +129,12 @@ def test_a_bad_settings_file_is_named(
     with pytest.raises(ConfigError, match=says) as caught:
         load_yaml(path)
     assert str(path) in str(caught.value)
+
+
+def test_differences_name_the_nested_key_and_take_none_for_unset() -> None:
+    old = {"lr": 1, "schedule": {"uv": {"start": 0.2, "end": None}, "cycle": 1}, "data": {"a": 1}}
+    new = {"lr": 2, "schedule": {"uv": {"start": 0.3}, "cycle": 1}, "data": None}
+    found = differences(old, new)
+    assert found == {"lr": (1, 2), "schedule.uv.start": (0.2, 0.3), "data.a": (1, None)}
+    assert list(differences(old, new, ignoring=("schedule", "data.a"))) == ["lr"]
+    assert list(differences(old, new, ignoring=("sched",))) == list(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -240,6 +240,34 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, Mapping) and isinstance(old, Mapping)
         out[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
     return out
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping, keys joined by dots; an empty mapping leaves no key."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            out.update(flatten(value, f"{prefix}{key}."))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], ignoring: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Dotted key -> (old value, new value), for every setting that differs; None equals unset.
+
+    Args:
+        ignoring: dotted keys to leave out, each with all keys below it.
+    """
+    before, after = flatten(old), flatten(new)
+    return {
+        key: (before.get(key), after.get(key))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+        and not any(key == name or key.startswith(f"{name}.") for name in ignoring)
+    }
 
 
 def validate(model: type[S], values: Any, where: str) -> S:

@@ -1,4 +1,4 @@
-"""One run as the driver holds it: its record, its directory, its epochs so far."""
+"""The driver's state of one run: record, trial directory, epochs so far."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 
 @dataclass
 class ActiveRun:
-    """A run in a slot, or one that could be."""
+    """A run in a slot, or one that may be started next."""
 
     record: TrialRecord
     run_dir: Path
     config: TrainConfig
     reports: dict[int, EpochReport]
     began: float
-    """Unix seconds at which this driver took it up."""
+    """When this driver started or resumed the run, Unix seconds."""
     stopped: State | Literal["interrupted"] | None = None
-    """What was decided when the worker was told to stop."""
+    """Why the driver told the worker to stop; None if it did not."""
     seconds: list[float] = field(default_factory=list)
-    """Of the epochs that this driver saw."""
+    """Durations of the epochs that this driver saw."""
 
     @classmethod
     def load(cls, study: StudyConfig, record: TrialRecord, now: float) -> ActiveRun:
-        """The run of ``record``, with the epochs that are on disk."""
+        """The run of ``record`` with its epochs on disk. ``now`` is in Unix seconds."""
         run_dir = study.paths.run_dir(record.trial, record.stage)
         schedule = space.schedule(record.params, record.epochs)
         config = study.train_config(record.stage, schedule, space.constants(record.params))
@@ -51,10 +51,10 @@ class ActiveRun:
         return best_epoch([self.reports[epoch] for epoch in sorted(self.reports)])
 
     def add_epoch(self, report: EpochReport) -> list[EpochReport]:
-        """Takes an epoch in; returns it after those that are on disk and were not heard of.
+        """Adds an epoch. Returns the epochs on disk that no event reported, and then this one.
 
-        A trainer that was killed between checkpoint and report resumes after that epoch, so
-        nobody is told of it.
+        A trainer that was killed after an epoch's checkpoint and before its report resumes after
+        that epoch, so no event reports the epoch.
         """
         self.reports.setdefault(report.epoch, report)
         self.seconds.append(report.seconds)
@@ -62,7 +62,7 @@ class ActiveRun:
         return [*missed, report]
 
     def catch_up(self) -> list[EpochReport]:
-        """Takes in what is on disk and was not heard of; returns it."""
+        """Adds the epochs on disk that no event reported, and returns them."""
         missed = [r for r in read_epochs(self.run_dir) if r.epoch not in self.reports]
         self.reports.update({report.epoch: report for report in missed})
         return missed

@@ -1,4 +1,4 @@
-"""What people see while a study runs: a live table on a terminal, plain lines elsewhere."""
+"""Progress of a running study: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class ProgressDisplay:
-    """What the driver tells. This one shows nothing; the others override what they show."""
+    """The driver's calls, none of which shows anything here. Subclasses override some of them."""
 
     def started(self, record: TrialRecord, done: int) -> None:
-        """A run starts, or goes on after ``done`` epochs."""
+        """A run starts, or continues after ``done`` epochs."""
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
-        """An epoch ended; the record holds the newest forecast."""
+        """An epoch ended. The record holds the newest forecast."""
 
     def ended(self, record: TrialRecord) -> None:
-        """A run ended; the record says how."""
+        """A run ended. The record holds its state and reason."""
 
     def budget(self, seconds_left: float | None, probes_left: int) -> None:
-        """What is left of both limits; None is no limit."""
+        """The rest of the time budget, None without one, and the number of probes to start."""
 
     def note(self, text: str) -> None:
-        """Something to read."""
+        """A message for the user."""
 
     def close(self) -> None:
-        """The study ends here."""
+        """The study has ended, and no call follows."""
 
 
 class PlainDisplay(ProgressDisplay):
-    """A line an event, for logs and pipes."""
+    """One line for each event, for logs and pipes."""
 
     def __init__(self, thresholds: Sequence[Threshold], out: TextIO) -> None:
         self._thresholds = thresholds
@@ -47,7 +47,7 @@ class PlainDisplay(ProgressDisplay):
 
     def started(self, record: TrialRecord, done: int) -> None:
         after = f" after epoch {done}" if done else ""
-        self.note(f"{record.label}: {'goes on' if done else 'starts'}{after}")
+        self.note(f"{record.label}: {'continues' if done else 'starts'}{after}")
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
         values = ", ".join(f"{t.metric} {report.val[t.metric]:.4f}" for t in self._thresholds)
@@ -75,11 +75,11 @@ class RunningRow:
 
 
 ROWS = 18
-"""Runs shown; the table must fit a terminal of 24 lines."""
+"""Number of runs shown. The table must fit a terminal of 24 lines."""
 
 
 class RichDisplay(ProgressDisplay):
-    """A table that is redrawn in place, with notes above it."""
+    """A table that is redrawn in place, with messages above it."""
 
     def __init__(self, name: str, thresholds: Sequence[Threshold], out: TextIO) -> None:
         from rich.console import Console
@@ -117,7 +117,7 @@ class RichDisplay(ProgressDisplay):
         self._live.stop()
 
     def lines(self, width: int) -> list[str]:
-        """The table as it stands, as plain text."""
+        """The current table as plain text."""
         from rich.console import Console
 
         console = Console(width=width, color_system=None, file=io.StringIO())
@@ -129,7 +129,7 @@ class RichDisplay(ProgressDisplay):
         from rich import box
         from rich.table import Table
 
-        # Two thresholds fit into 80 columns.
+        # The layout fits two thresholds into 80 columns.
         table = Table(
             title=f"study {self._name}",
             caption=self._caption,
@@ -175,7 +175,7 @@ STYLES = {
 
 
 def progress_display(name: str, thresholds: Sequence[Threshold], out: TextIO) -> ProgressDisplay:
-    """The view that suits where ``out`` goes."""
+    """A live table if ``out`` is a terminal, else plain lines."""
     return RichDisplay(name, thresholds, out) if out.isatty() else PlainDisplay(thresholds, out)
 
 

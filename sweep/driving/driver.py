@@ -1,7 +1,7 @@
-"""The loop of a study: asks, dispatches, hears epochs, decides, records.
+"""The main loop of a study: starts runs, receives epochs, decides, and records.
 
-What happened is written to the trial's directory first, then told to Optuna and MLflow. So a
-driver that dies anywhere leaves directories that are right, and a rest that the next one makes up.
+The driver writes each event to the trial directory first, and then tells Optuna and MLflow. So the
+trial directories are right wherever a driver dies, and the next driver brings the rest up to date.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.recovery import Records, recover
-from sweep.launchers import Died, Ended, EpochEnded, Event, Failed, Job, Launcher
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study import space
 from sweep.study.config import StudyConfig
-from sweep.study.folder import Stage, State, TrialRecord
+from sweep.study.folder import WORKER_LOG, Stage, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -30,17 +30,17 @@ from uvtex.runs.epochs import EpochReport
 Outcome = Literal["done", "interrupted", "out of time"]
 
 MAX_RETRIES = 1
-"""How often a run is gone on with after a worker died over it."""
+"""How many times a run is resumed after its worker died."""
 
 MAX_EARLY_FAILURES = 3
-"""Failures in a row, none with a single epoch, after which the study stops."""
+"""The study stops after this many failures in a row without a single epoch."""
 
 POLL_SECONDS = 0.5
-"""Seconds between two looks at Ctrl-C."""
+"""Longest wait for an event, so that Ctrl-C is noticed."""
 
 
 class Driver:
-    """Drives one study. The caller holds the study's lease, and closes view and mirror."""
+    """Runs one study. The caller holds the study's lease, and closes ``view`` and ``mirror``."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Driver:
         self._epoch_seconds: list[float] = []
         self._overheads: list[float] = []
         self._interrupts = 0
-        self._hopeless = 0
+        self._early_failures = 0
         self._out_of_time = False
 
     def run(self) -> Outcome:
-        """Runs until nothing is left to run, time is up, or Ctrl-C; then closes the launcher.
+        """Runs until all trials are done, time is up, or Ctrl-C; then closes the launcher.
 
         Raises:
-            UvtexError: the study cannot go on, or its parts contradict each other.
+            UvtexError: too many runs failed, or trial directories and Optuna disagree.
         """
         try:
             self._mirror.study_started()
@@ -75,7 +75,7 @@ class Driver:
             self._records, self._epoch_seconds = taken
             with self._ctrl_c():
                 self._loop()
-                self._ask_gate_again()
+                self._retry_gate()
         finally:
             self._launcher.close()
             self._trials.close()
@@ -83,7 +83,7 @@ class Driver:
             return "interrupted"
         return "out of time" if self._out_of_time else "done"
 
-    # -- what runs
+    # -- starting runs
 
     def _loop(self) -> None:
         warned = False
@@ -92,9 +92,11 @@ class Driver:
             if not self._active or self._interrupts > 1:
                 return
             for event in self._launcher.wait(POLL_SECONDS):
-                self._hear(event)
+                self._handle(event)
             if self._interrupts and not warned:
-                self._view.note("Stopping after the current epoch; Ctrl-C again stops at once.")
+                self._view.note(
+                    "Stopping after the current epoch. Press Ctrl-C again to stop at once."
+                )
                 warned = True
 
     def _fill(self) -> None:
@@ -110,7 +112,7 @@ class Driver:
         self._view.budget(self._budget.left(self._clock()), max(0, probes))
 
     def _next(self) -> ActiveRun | None:
-        """What runs next, if it fits: interrupted runs, then full runs, then a new probe."""
+        """The next run that fits the budget: an interrupted run, else a full run, else a probe."""
         active = {run.key for run in self._active.values()}
         found = [self._records[key] for key in sorted(self._records)]
         for record in found:
@@ -150,7 +152,7 @@ class Driver:
     def _start(self, slot: str, run: ActiveRun) -> None:
         self._write(run)
         self._active[slot] = run
-        # Always resumed: a trainer that finds no checkpoint begins at the beginning.
+        # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
         job = Job(
             config=run.config.model_dump(mode="json"),
             data=str(self._study.data.path),
@@ -162,12 +164,14 @@ class Driver:
         self._view.started(run.record, len(run.reports))
         self._mirror.run_started(run.record, run.config, run.run_dir)
 
-    # -- what happens
+    # -- handling events
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         run = self._active[event.slot]
         if isinstance(event, EpochEnded):
             self._epoch(event.slot, run, EpochReport.from_json(event.report))
+        elif isinstance(event, Note):
+            self._view.note(f"{run.record.label}: {event.message}")
         elif isinstance(event, Died):
             del self._active[event.slot]
             self._died(event.slot, run, event.message)
@@ -176,28 +180,28 @@ class Driver:
             self._finish(run, "failed", event.message)
         elif isinstance(event, Ended):
             del self._active[event.slot]
-            self._tell_of(run, run.catch_up())
+            self._publish(run, run.catch_up())
             self._ended(run)
 
     def _epoch(self, slot: str, run: ActiveRun, report: EpochReport) -> None:
-        heard = run.add_epoch(report)
+        new = run.add_epoch(report)
         self._epoch_seconds.append(report.seconds)
         changes = self._judge(run, report)
-        # First the answer: the worker computes on while the rest is written down.
+        # The answer comes first, so that the worker computes while the driver writes.
         self._launcher.answer(slot, go_on=run.stopped is None)
         best = run.best
         self._write(run, best_epoch=best.epoch if best else None, **changes)
-        self._tell_of(run, heard)
+        self._publish(run, new)
         self._view.epoch(run.record, report)
 
-    def _tell_of(self, run: ActiveRun, reports: list[EpochReport]) -> None:
+    def _publish(self, run: ActiveRun, reports: list[EpochReport]) -> None:
         for report in reports:
             if run.record.stage == "probe":
                 self._trials.report(run.record.trial, report)
             self._mirror.epoch(run.record, report)
 
     def _judge(self, run: ActiveRun, report: EpochReport) -> dict[str, object]:
-        """Decides whether the run goes on; returns what that changes in its record."""
+        """Decides whether the run continues; returns the changes to its record."""
         bad = promotion.not_numbers(report.val, self._study.thresholds)
         if bad:
             run.stopped = "failed"
@@ -219,12 +223,12 @@ class Driver:
 
     def _ended(self, run: ActiveRun) -> None:
         if run.stopped == "interrupted":
-            return  # it stays `running`, for whoever comes next
+            return  # it stays `running`, and the next driver resumes it
         if run.stopped is not None:
             self._finish(run, run.stopped, run.record.reason or "")
             return
         if run.best is None:
-            self._finish(run, "failed", "it ended without an epoch")
+            self._finish(run, "failed", "the run ended without an epoch")
             return
         decision = promotion.decide(run.best.val, self._study.thresholds)
         promoted = decision.passed and run.record.stage == "probe"
@@ -234,10 +238,12 @@ class Driver:
 
     def _died(self, slot: str, run: ActiveRun, message: str) -> None:
         if run.record.retries >= MAX_RETRIES:
-            self._finish(run, "failed", f"its worker died twice, the last time {message}")
+            self._finish(run, "failed", f"its worker died twice, the second time: {message}")
             return
         self._write(run, retries=run.record.retries + 1)
-        self._view.note(f"{run.record.label}: worker {message}; goes on from its last checkpoint")
+        self._view.note(
+            f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
+        )
         if not self._interrupts:
             self._start(slot, ActiveRun.load(self._study, run.record, self._clock()))
 
@@ -249,11 +255,11 @@ class Driver:
             self._trials.tell(run.record, best.val if best else None)
         self._mirror.run_ended(run.record, run.run_dir)
         self._view.ended(run.record)
-        self._hopeless = self._hopeless + 1 if state == "failed" and best is None else 0
-        if self._hopeless >= MAX_EARLY_FAILURES:
+        self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
+        if self._early_failures >= MAX_EARLY_FAILURES:
             raise UvtexError(
                 f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
-                f"{run.record.label}: {reason}; see {run.run_dir / 'worker.log'}"
+                f"{run.record.label}: {reason}; see {run.run_dir / WORKER_LOG}"
             )
 
     def _gate(self, run: ActiveRun) -> None:
@@ -262,8 +268,8 @@ class Driver:
             self._write(run, gate=gate.model_dump())
             self._view.note(f"{run.record.label}: {gate.reason}")
 
-    def _ask_gate_again(self) -> None:
-        """Full runs that passed while the registry was away."""
+    def _retry_gate(self) -> None:
+        """Registers full runs that passed while the registry was out of reach."""
         for record in list(self._records.values()):
             if record.stage == "full" and record.state == "complete" and record.gate is None:
                 run = ActiveRun.load(self._study, record, self._clock())
@@ -276,7 +282,7 @@ class Driver:
 
     @contextmanager
     def _ctrl_c(self) -> Iterator[None]:
-        """The first Ctrl-C (or SIGTERM) ends runs after their epoch, the second at once."""
+        """The first Ctrl-C or SIGTERM stops runs after their epoch, the second at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -289,5 +295,5 @@ class Driver:
                 signal.signal(number, handler)
 
     def _interrupt(self, *_: object) -> None:
-        # Nothing but a count: the view may be drawing right now.
+        # Only a count is safe here: the display may be drawing.
         self._interrupts += 1

@@ -1,7 +1,7 @@
-"""The Optuna study behind a study: the only room that talks to Optuna.
+"""The Optuna study behind a study.
 
-A trial keeps its number for life. One that was running when its driver died is gone on with under
-the same number, so the directories and Optuna's storage never disagree about which is which.
+A trial keeps its number for life. A trial that was running when its driver died is resumed under
+the same number, so the trial directories and Optuna's storage agree about the numbers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from uvtex.config import Schedule
 from uvtex.runs.epochs import EpochReport
 
 SCHEDULE = "schedule"
-"""User attribute that holds the schedule's name."""
+"""Name of the user attribute that holds the schedule's name."""
 
 State = optuna.trial.TrialState
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial that is to be run."""
+    """A trial to run."""
 
     number: int
     schedule: str
@@ -36,10 +36,10 @@ class Asked:
 
 
 class OptunaStudy:
-    """Asks for schedules and tells how they did. One owner at a time, the driver.
+    """Asks Optuna for trials and tells it their results. The driver alone uses it.
 
-    What is told depends on the records alone and may be told again: the driver that takes over
-    a study calls the same methods for what the last one may have left undone.
+    All methods that tell results depend on the records alone and may be called again. So a driver
+    that recovers a study simply repeats what the last driver may have left undone.
     """
 
     def __init__(self, study: StudyConfig) -> None:
@@ -58,12 +58,12 @@ class OptunaStudy:
         self._id = self._storage.get_study_id_from_name(study.name)
 
     def close(self) -> None:
-        """Lets go of the storage."""
+        """Closes the storage."""
         self._storage.remove_session()
         self._storage.engine.dispose()
 
     def enqueue(self) -> None:
-        """Queues the study's named schedules, those that never were."""
+        """Queues those named schedules of the study that were never queued before."""
         known = {trial.user_attrs.get(SCHEDULE) for trial in self._study.get_trials()}
         for name in self._config.search.queue:
             if name not in known:
@@ -71,35 +71,39 @@ class OptunaStudy:
                 self._study.enqueue_trial(params | self._constants(), user_attrs={SCHEDULE: name})
 
     def _constants(self) -> dict[str, float]:
-        """What named schedules have for the searched constants: what the train settings say."""
+        """Searched constant -> its value in the train settings, which named schedules run with."""
         settings = self._config.train_config("probe", Schedule())
         searched = (name for name in CONSTANTS if getattr(self._config.search, name) is not None)
         return {name: getattr(settings, name) for name in searched}
 
     def ask(self) -> Asked:
-        """The next schedule: queued ones first, then what TPE makes of those told so far."""
-        # One sampler a trial, so that a study gone on with draws what it would have drawn anyway.
+        """The next trial: a queued one if there is one, else one that the TPE sampler chose."""
+        # A new sampler for each trial, so that a resumed study draws the same trials.
         self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
         return self._asked(self._study.ask(fixed_distributions=self._distributions))
 
     def unfinished(self) -> list[Asked]:
-        """Trials that were asked for and never told, in the order of their numbers."""
+        """Trials that have no result yet, by number."""
         running = self._study.get_trials(deepcopy=False, states=(State.RUNNING,))
         return [self._asked(self._completed(trial.number)) for trial in running]
 
     def numbers(self) -> set[int]:
-        """Every trial that was asked for, finished or not."""
+        """The numbers of all trials that were asked for, finished or not."""
         trials = self._study.get_trials(deepcopy=False)
         return {trial.number for trial in trials if trial.state != State.WAITING}
 
     def report(self, number: int, report: EpochReport) -> None:
-        """Keeps an epoch's objective; what was reported before stays as it is."""
+        """Reports an epoch's objective. An epoch that was reported before keeps its value."""
         trial = self._study.get_trials(deepcopy=False)[number]
         if not trial.state.is_finished() and report.epoch not in trial.intermediate_values:
             self._trial(number).report(report.val[OBJECTIVE], report.epoch)
 
     def tell(self, record: TrialRecord, best: dict[str, float] | None) -> None:
-        """Ends a probe's trial by its record and its best epoch's metrics; once is enough."""
+        """Ends a probe's trial. A second call does nothing.
+
+        Args:
+            best: metrics of the probe's best epoch; None if it has no epoch.
+        """
         frozen = self._study.get_trials()[record.trial]
         if frozen.state.is_finished():
             return

@@ -1,4 +1,4 @@
-"""Brings a study's directories and Optuna to one state, whatever the last driver left undone."""
+"""Recovery after a crash: makes the trial directories and Optuna's storage agree."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Records = dict[tuple[int, Stage], TrialRecord]
 
 
 def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Records, list[float]]:
-    """The study's records, and the seconds of every epoch measured so far.
+    """The study's records, and the duration in seconds of every epoch on disk.
 
-    Tells Optuna what the directories know and it does not. A trial that it was asked for, and
-    that was never written down, gets a record here; the driver goes on with all that are running.
+    Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
+    gets a record, with state ``running``. The driver then resumes all running records.
 
     Raises:
-        UvtexError: trials are missing on one side, so numbers would be given out twice.
+        UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
     found: Records = {(r.trial, r.stage): r for r in records(study.paths.folder)}
     unfinished = {asked.number: asked for asked in trials.unfinished()}
@@ -57,11 +57,11 @@ def _check_both_sides(
     folder, storage = study.paths.folder, study.paths.optuna
     if lost := probes - asked:
         raise UvtexError(
-            f"{folder}: trials {sorted(lost)} are not in {storage}; bring that file back, or give "
-            "the study another name"
+            f"{folder}: trials {sorted(lost)} are not in {storage}; restore that file, or give the "
+            "study another name"
         )
     if gone := asked - probes - unfinished:
         raise UvtexError(
-            f"{folder}: trials {sorted(gone)} of {storage} have no directory here; bring them "
-            "back, or give the study another name"
+            f"{folder}: trials {sorted(gone)} of {storage} have no directory here; restore "
+            "them, or give the study another name"
         )

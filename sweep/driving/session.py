@@ -1,44 +1,42 @@
-"""One ``sweep run``: from the study file to the summary."""
+"""One call of ``sweep run``: from the study's settings to its summary."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.driving import display
 from sweep.report import summary
 from sweep.study.config import StudyConfig
 from sweep.study.file import changes, parse
-from sweep.study.folder import StudyFolder, records
+from sweep.study.folder import StudyFolder, records, study_names
 from sweep.study.lease import StudyTaken, lease
 from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
 
+if TYPE_CHECKING:
+    from sweep.tracking.mirror import MlflowMirror
+
 
 def saved(store: Path, name: str) -> StudyConfig:
-    """The settings that a study was last run with, as they hold for the study in ``store``.
+    """The settings that a study in ``store`` was last run with.
 
     Raises:
-        UvtexError: there is no such study in ``store``; says which there are.
+        UvtexError: ``store`` has no such study. The message lists its studies.
     """
     path = StudyFolder(store, name).settings
     if not path.is_file():
-        there = ", ".join(names(store)) or "none"
+        there = ", ".join(study_names(store)) or "none"
         raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
     return parse(load_yaml(path), str(path)).in_store(store)
 
 
-def names(store: Path) -> list[str]:
-    """The studies in a store."""
-    return sorted(path.parent.name for path in store.glob(str(StudyFolder(Path(), "*").settings)))
-
-
 def check(study: StudyConfig) -> None:
-    """Checks ``study`` against what is there under its name.
+    """Checks that the settings fit the trials that the study has already.
 
     Raises:
-        ConfigError: the study has trials already, made with other settings; names each.
+        ConfigError: the trials were made with other settings. The message lists the differences.
     """
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
@@ -47,12 +45,12 @@ def check(study: StudyConfig) -> None:
             listed = "\n  ".join(differing)
             raise ConfigError(
                 f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
-                "go back to those, or give the study another name"
+                "restore those settings, or give the study another name"
             )
 
 
 def prepare(study: StudyConfig) -> None:
-    """Checks ``study``, and saves its settings. The caller holds the study's lease.
+    """Checks the settings and saves them. The caller holds the study's lease.
 
     Raises:
         ConfigError: see :func:`check`.
@@ -63,10 +61,10 @@ def prepare(study: StudyConfig) -> None:
 
 
 def rehearse(study: StudyConfig) -> str | None:
-    """What ``--dry-run`` does: :func:`prepare`, or :func:`check` alone while a driver is at work.
+    """Runs :func:`prepare`, or only :func:`check` while a driver runs, for ``--dry-run``.
 
     Returns:
-        Why the settings were not saved; None if they were.
+        Why the settings were not saved, or None if they were.
 
     Raises:
         ConfigError: see :func:`check`.
@@ -76,19 +74,19 @@ def rehearse(study: StudyConfig) -> str | None:
             prepare(study)
     except StudyTaken as taken:
         check(study)
-        return f"the settings were checked but not saved: {taken}"
+        return f"the settings were checked, but not saved: {taken}"
     return None
 
 
 def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:
-    """Runs the study under its lease; progress goes to ``out``.
+    """Runs the study under its lease, and shows progress on ``out``.
 
     Returns:
-        How it ended (``done``, ``interrupted``, ``out of time``), and the summary.
+        The outcome (``done``, ``interrupted`` or ``out of time``) and the summary.
 
     Raises:
-        UvtexError: another driver owns it, or it cannot go on.
-        BackboneMissing: a threshold is on LPIPS, and its backbone cannot be had.
+        UvtexError: another driver owns the study, or the study cannot continue.
+        BackboneMissing: a threshold is on LPIPS, and AlexNet's weights are not available.
     """
     from sweep.driving.driver import Driver
     from sweep.launchers.local import LocalLauncher, local_slots
@@ -112,19 +110,19 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:
 
 
 def build_data(study: StudyConfig, out: TextIO) -> None:
-    """Renders the study's showroom set, unless its folder holds just that already.
+    """Renders the study's showroom set, unless the folder holds the same set already.
 
     Raises:
-        ConfigError: there is no data set, and the study does not say how to render one.
-        DataError: the folder holds another set than the study says.
+        ConfigError: there is no data set, and the study has no showroom settings.
+        DataError: the folder holds a set with other settings.
     """
     folder = study.data.path
     if study.data.showroom is None:
         if (folder / "manifest.json").is_file():
             return
         raise ConfigError(
-            f"data.path: {folder} holds no manifest.json; give the path of a data set, or a "
-            "`showroom` beside it to have one rendered"
+            f"data.path: {folder} holds no manifest.json; give the path of a data set, or "
+            "set data.showroom to render one"
         )
     from uvtex.config import validate
     from uvtex.showroom import build
@@ -143,9 +141,9 @@ def _check_lpips(study: StudyConfig) -> None:
 
 
 def _conclude(
-    study: StudyConfig, mirror: Any, view: display.ProgressDisplay, outcome: str
+    study: StudyConfig, mirror: MlflowMirror, view: display.ProgressDisplay, outcome: str
 ) -> dict[str, Any]:
-    """Summary, report and MLflow's last word; none of them may undo what was found."""
+    """Writes the summary, the report and MLflow's last entries. A failed report is only noted."""
     result = summary.summarise(study)
     result["outcome"] = outcome
     result["report"] = None
@@ -163,7 +161,7 @@ def _conclude(
     report = Path(result["report"]) if result["report"] else None
     mirror.study_ended(result, report, state)
     if mirror.behind:
-        view.note(f"MLflow misses something; `sweep sync {study.name}` makes it up")
+        view.note(f"MLflow lacks some of the results; run `sweep sync {study.name}` to add them")
     return result
 
 
@@ -174,5 +172,5 @@ def _mean_colour(study: StudyConfig, view: display.ProgressDisplay) -> dict[str,
     try:
         return mean_colour(study.data.path, resolve(study.train))
     except UvtexError as error:
-        view.note(f"no mean-colour figures: {error}")
+        view.note(f"no figures for the mean colour: {error}")
         return None

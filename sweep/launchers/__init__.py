@@ -1,5 +1,1 @@
-"""Where trials run."""
-
-from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
-
-__all__ = ["Died", "Ended", "EpochEnded", "Event", "Failed", "Job", "Launcher", "Started"]
+"""Where trials run: both ends of the pipe between a study's driver and its workers."""

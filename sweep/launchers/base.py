@@ -1,4 +1,4 @@
-"""The seam between the driver and whatever runs its trials."""
+"""The interface between a study's driver and the processes that train."""
 
 from __future__ import annotations
 
@@ -10,45 +10,50 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """One run, with everything a worker needs to know. JSON throughout."""
+    """One run, with everything that a worker needs to know. All values are JSON."""
 
     config: dict[str, Any]
     """A dumped :class:`uvtex.config.TrainConfig`."""
     data: str
+    """Path of the data set's folder."""
     run_dir: str
+    """Path of the trial directory of the run's stage."""
     resume: bool
-    """Go on from the last checkpoint in ``run_dir``."""
+    """Whether to continue from the last checkpoint in ``run_dir``."""
     grids: int
-    """Sample grids to draw if the run comes to its last epoch unstopped."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """The worker took the job."""
-
-    slot: str
-    pid: int
+    """Number of sample grids to draw after the last epoch. A stopped run draws none."""
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch is safely on disk; the worker waits for :meth:`Launcher.answer`."""
+    """An epoch's report and checkpoint are on disk. The worker waits for an answer."""
 
     slot: str
     report: dict[str, Any]
-    """An ``EpochReport`` as JSON."""
+    """A :class:`uvtex.runs.epochs.EpochReport` as JSON."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A warning about a run that does not end it."""
+
+    slot: str
+    message: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The run came to its end, or was stopped as it was told to. The slot is free."""
+    """The run made its last epoch, or was stopped by an answer. The slot is idle."""
 
     slot: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The run raised; the worker lives and the slot is free. The traceback is in the log."""
+    """The run raised an exception. The worker lives, and the slot is idle.
+
+    The traceback is in the run's worker log.
+    """
 
     slot: str
     message: str
@@ -56,50 +61,52 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone in the middle of a run. The slot is free, with a new worker to come."""
+    """The worker process ended during a run. The slot is idle; its next job gets a new worker."""
 
     slot: str
     message: str
 
 
-Event = Started | EpochEnded | Ended | Failed | Died
+Event = EpochEnded | Note | Ended | Failed | Died
 
 
 class Launcher(ABC):
-    """Runs jobs in slots, at most one a slot, and says what became of them.
+    """Runs jobs in slots, at most one job a slot, and reports events.
 
-    Invariants that every implementation keeps, and the driver relies on:
+    Every implementation keeps these invariants, and the driver relies on them:
 
-    - After ``start``, a slot is busy until ``wait`` returned its ``Ended``, ``Failed`` or ``Died``;
-      exactly one of these ends every job, however the worker goes.
-    - A slot's events come in the order they happened: ``Started`` once, then ``EpochEnded`` by
-      rising epoch. There is no order between slots.
-    - After each ``EpochEnded`` the worker does nothing until ``answer``, so that what happens next
-      depends on the driver's word alone and not on who is faster. When ``wait`` returns the event,
-      the epoch's line and checkpoint are on disk.
-    - A worker ends itself, within a second, when its driver is gone, so that a trial directory
-      never has two writers.
-    - Ctrl-C in the driver's terminal does not reach workers.
+    - After ``start``, a slot is busy until ``wait`` returns its ``Ended``, ``Failed`` or ``Died``.
+      Exactly one of these three ends every job.
+    - The events of one slot come in the order in which they happened, and ``EpochEnded`` events by
+      rising epoch. Events of different slots have no order.
+    - After each ``EpochEnded`` the worker waits for ``answer``. So the driver alone decides what
+      happens next, and no race between processes does. When ``wait`` returns the event, the epoch's
+      report and checkpoint are on disk.
+    - A worker ends itself within a second after its driver has ended. So a trial directory never
+      has two writers.
+    - Ctrl-C in the driver's terminal does not reach the workers.
     """
 
     @property
     @abstractmethod
     def slots(self) -> Sequence[str]:
-        """Names of all slots; the same for the launcher's whole life."""
+        """Names of all slots. They never change."""
 
     @abstractmethod
     def start(self, slot: str, job: Job) -> None:
-        """Gives an idle slot a job; returns at once."""
+        """Gives an idle slot a job. Returns at once."""
 
     @abstractmethod
     def answer(self, slot: str, go_on: bool) -> None:
-        """Lets a slot that reported an epoch go on, or end its run there. A dead worker's slot
-        takes the answer without complaint; its ``Died`` is on the way."""
+        """Answers an ``EpochEnded``: the run continues if ``go_on``, else it ends there.
+
+        The worker may have died since. The answer is then ignored, and ``wait`` returns ``Died``.
+        """
 
     @abstractmethod
     def wait(self, timeout: float) -> list[Event]:
-        """The events since the last call, waiting up to ``timeout`` seconds for the first."""
+        """The events since the last call. Waits up to ``timeout`` seconds for the first one."""
 
     @abstractmethod
     def close(self) -> None:
-        """Ends every worker at once, busy or not. Idempotent; what is on disk stays whole."""
+        """Kills every worker at once. Files on disk stay whole. A second call does nothing."""

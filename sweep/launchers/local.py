@@ -1,4 +1,4 @@
-"""Worker processes on this machine: one a GPU, or the CPU's cores shared out."""
+"""Worker processes on this machine: one for each GPU, or several that share the CPU's cores."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Started
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 
 RUNNER = "sweep.launchers.worker:train"
-"""What workers call for a job; tests put something cheaper in its place."""
+"""The function that a worker calls for a job. Tests name a cheaper one."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot: its name, and the environment that ties a worker to its share of the machine."""
+    """A slot's name, and the environment variables that give its worker a share of the machine."""
 
-    slot: str
+    name: str
     environment: dict[str, str]
 
 
 def local_slots(device: str, workers: int | None) -> list[Slot]:
-    """The slots for a training ``device`` setting: ``workers``, or one a GPU, or one."""
+    """The slots for a training ``device`` setting.
+
+    There are ``workers`` slots. If ``workers`` is None, there is one for each GPU, or one on a CPU.
+    """
     gpus = _gpus(device)
     count = workers or max(1, len(gpus))
     if gpus:
@@ -41,22 +44,28 @@ def local_slots(device: str, workers: int | None) -> list[Slot]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "UVTEX_THREADS": threads,
-        # Waiting threads sleep. On a machine with other work, spinning ones made an epoch of a
-        # small network ten times longer.
+        # By default, waiting threads spin. On a busy machine that made an epoch of a small network
+        # ten times longer.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     return [Slot(f"cpu-{i}", share) for i in range(count)]
 
 
 class LocalLauncher(Launcher):
-    """One persistent process a slot, started when first needed and again after a death.
+    """One persistent worker process for each slot.
 
-    Jobs and words go down the worker's standard input, events come up its standard output, one
-    JSON object a line. The input's end of file is how a worker learns that its driver is gone.
+    A worker starts with the slot's first job. After its death, the slot's next job starts another.
+    Jobs and answers go to the worker's standard input, and events come from its standard output, as
+    one JSON object a line. The end of its input tells a worker that the driver has ended.
+
+    Args:
+        slots: the slots, with different names.
+        log_dir: folder for the logs of workers between jobs.
+        runner: ``module:function``, see :data:`sweep.launchers.worker.Runner`.
     """
 
-    def __init__(self, places: Sequence[Slot], log_dir: Path, runner: str = RUNNER) -> None:
-        self._places = {place.slot: place for place in places}
+    def __init__(self, slots: Sequence[Slot], log_dir: Path, runner: str = RUNNER) -> None:
+        self._slots = {slot.name: slot for slot in slots}
         self._log_dir = log_dir
         self._runner = runner
         self._events: queue.Queue[tuple[subprocess.Popen[str], Event | None]] = queue.Queue()
@@ -65,7 +74,7 @@ class LocalLauncher(Launcher):
 
     @property
     def slots(self) -> Sequence[str]:
-        return list(self._places)
+        return list(self._slots)
 
     def start(self, slot: str, job: Job) -> None:
         if slot not in self._workers:
@@ -94,11 +103,6 @@ class LocalLauncher(Launcher):
         for worker in workers.values():
             _reap(worker)
 
-    def pid(self, slot: str) -> int | None:
-        """The process in a slot, if there is one."""
-        worker = self._workers.get(slot)
-        return worker.pid if worker else None
-
     def _spawn(self, slot: str) -> subprocess.Popen[str]:
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / f"worker-{slot}.log").open("a", encoding="utf-8") as log:
@@ -109,8 +113,8 @@ class LocalLauncher(Launcher):
                 stderr=log,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | self._places[slot].environment,
-                # Out of the terminal's process group: Ctrl-C is the driver's to handle.
+                env=os.environ | self._slots[slot].environment,
+                # Ctrl-C reaches the terminal's process group; the driver alone handles it.
                 **_own_group(),
             )
         threading.Thread(target=self._listen, args=(slot, worker), daemon=True).start()
@@ -125,7 +129,7 @@ class LocalLauncher(Launcher):
     def _received(self, worker: subprocess.Popen[str], event: Event | None) -> list[Event]:
         slot = next((s for s, w in self._workers.items() if w is worker), None)
         if slot is None:
-            return []  # closed, and said before it went
+            return []  # the worker was closed; its last events came late
         if event is None:
             del self._workers[slot]
             busy = slot in self._busy
@@ -143,15 +147,15 @@ class LocalLauncher(Launcher):
             worker.stdin.write(json.dumps(message) + "\n")
             worker.stdin.flush()
         except (BrokenPipeError, OSError):
-            pass  # it died; the end of its output says so
+            pass  # the worker died; the end of its output will become `Died`
 
 
 def _event(slot: str, message: dict[str, Any]) -> Event:
     kind = message["event"]
-    if kind == "started":
-        return Started(slot, message["pid"])
     if kind == "epoch":
         return EpochEnded(slot, message["report"])
+    if kind == "note":
+        return Note(slot, message["message"])
     if kind == "failed":
         return Failed(slot, message["message"])
     return Ended(slot)
@@ -164,7 +168,7 @@ def _reap(worker: subprocess.Popen[str]) -> int:
             if pipe is not None:
                 pipe.close()
         except OSError:
-            pass  # unsent words to a dead worker
+            pass  # a message to a dead worker was still in the buffer
     return code
 
 
@@ -179,7 +183,7 @@ def _own_group() -> dict[str, Any]:
 
 
 def _gpus(device: str) -> list[str]:
-    """Names of the GPUs that a ``device`` setting may use, as CUDA_VISIBLE_DEVICES names them."""
+    """The GPUs that a ``device`` setting allows, by their names in CUDA_VISIBLE_DEVICES."""
     if device != "auto" and not device.startswith("cuda"):
         return []
     import torch

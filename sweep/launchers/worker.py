@@ -1,6 +1,6 @@
-"""One trial at a time: a trainer in, events out. Knows neither Optuna nor MLflow.
+"""A worker process: trains one run at a time and reports its epochs. Knows no Optuna, no MLflow.
 
-Run as ``python -m sweep.launchers.worker RUNNER`` by :mod:`sweep.launchers.local`.
+:mod:`sweep.launchers.local` runs it as ``python -m sweep.launchers.worker RUNNER``.
 """
 
 from __future__ import annotations
@@ -15,24 +15,33 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.launchers.base import Job
+from sweep.study.folder import WORKER_LOG
 from uvtex.errors import UvtexError
 
-LOG = "worker.log"
+if TYPE_CHECKING:
+    from uvtex.config import TrainConfig
+    from uvtex.data.store import DataKey, PairStore
 
-Runner = Callable[[Job], Iterator[dict[str, Any]]]
-"""Runs a job: yields each epoch's report as JSON, and is closed early to stop. What it does after
-its last report (grids) happens only if it was not."""
+Warn = Callable[[str], None]
+"""Sends a warning to the driver, for its user."""
+
+Runner = Callable[[Job, Warn], Iterator[dict[str, Any]]]
+"""Runs a job and yields each epoch's report as JSON.
+
+The worker closes the iterator early to stop the run. Code after the last ``yield`` therefore runs
+only if the run was not stopped.
+"""
 
 
-def train(job: Job) -> Iterator[dict[str, Any]]:
+def train(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     """The runner of real studies."""
     from uvtex.evaluation.grids import write_grids
     from uvtex.training.trainer import Trainer
 
-    config = _resolve(job)
+    config = _settings(job)
     store = _data(job.data, config)
     trainer = Trainer(config, store, Path(job.run_dir), resume=job.resume)
     for report in trainer.epochs():
@@ -40,47 +49,47 @@ def train(job: Job) -> Iterator[dict[str, Any]]:
     if job.grids:
         try:
             write_grids(trainer.best_checkpoint, Path(job.data), trainer.run.grids, job.grids)
-        except Exception:  # the run's figures stand without its pictures; the log says why
+        except Exception as error:  # a run without grids is still a run with figures
             traceback.print_exc()
+            warn(f"no sample grids: {_message(error)}; see {Path(job.run_dir) / WORKER_LOG}")
 
 
 def main() -> None:
-    """Serves jobs from standard input until it ends, which means that the driver is gone."""
+    """Serves jobs until standard input ends, which means that the driver has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whatever prints in here (libraries do) must not get among the events.
+    # Events get a copy of standard output; whatever libraries print goes to standard error.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     module, _, name = sys.argv[1].partition(":")
     runner: Runner = getattr(importlib.import_module(module), name)
-    words = _listen()
+    messages = _listen()
     while True:
-        _serve(runner, Job(**words.get()), words, events)
+        _serve(runner, Job(**messages.get()), messages, events)
 
 
-def _serve(runner: Runner, job: Job, words: queue.Queue[dict[str, Any]], events: TextIO) -> None:
-    def say(event: str, **fields: Any) -> None:
+def _serve(runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], events: TextIO) -> None:
+    def send(event: str, **fields: Any) -> None:
         events.write(json.dumps({"event": event, **fields}) + "\n")
         events.flush()
 
-    say("started", pid=os.getpid())
     try:
-        with _logging_to(Path(job.run_dir) / LOG):
-            _run(runner, job, words, say)
-    except Exception as error:  # whatever a trial does, the worker outlives it
-        say("failed", message=_message(error))
+        with _logging_to(Path(job.run_dir) / WORKER_LOG):
+            _run(runner, job, messages, send)
+    except Exception as error:  # the worker survives whatever a run raises
+        send("failed", message=_message(error))
     else:
-        say("ended")
+        send("ended")
 
 
 def _run(
-    runner: Runner, job: Job, words: queue.Queue[dict[str, Any]], say: Callable[..., None]
+    runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], send: Callable[..., None]
 ) -> None:
-    reports = runner(job)
+    reports = runner(job, lambda message: send("note", message=message))
     try:
         for report in reports:
             print(f"epoch {report['epoch']}: {json.dumps(report['val'])}", flush=True)
-            say("epoch", report=report)
-            if not words.get()["go_on"]:
+            send("epoch", report=report)
+            if not messages.get()["go_on"]:
                 return
     except Exception:
         traceback.print_exc()
@@ -91,21 +100,21 @@ def _run(
 
 
 def _listen() -> queue.Queue[dict[str, Any]]:
-    """Reads words in the background, so that the end of input is seen in the middle of an epoch."""
-    words: queue.Queue[dict[str, Any]] = queue.Queue()
+    """Reads the driver's messages in a thread, to notice the end of input during an epoch."""
+    messages: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
         for line in sys.stdin:
-            words.put(json.loads(line))
-        # Files are replaced atomically, so nothing is torn by leaving at once.
+            messages.put(json.loads(line))
+        # Leaving at once breaks no file: files are replaced atomically.
         os._exit(1)
 
     threading.Thread(target=read, daemon=True).start()
-    return words
+    return messages
 
 
 class _logging_to:  # noqa: N801  (reads as a statement)
-    """Sends both standard streams, those of C libraries too, to a file for a while."""
+    """Sends standard output and error to a file inside a ``with``, those of C libraries too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -131,26 +140,22 @@ def _message(error: Exception) -> str:
     return text if isinstance(error, UvtexError) else f"{type(error).__name__}: {text}"
 
 
-_stores: dict[str, Any] = {}
+_stores: dict[tuple[str, DataKey], PairStore] = {}
+"""The data set of the last run, since the runs of a study share it."""
 
 
-def _data(folder: str, config: Any) -> Any:
-    """The data set as this run sees it; kept, since the trials of a study share it."""
-    from uvtex.data.store import PairStore
+def _data(folder: str, config: TrainConfig) -> PairStore:
+    """The data set of a run, opened once for all runs that see it alike."""
+    from uvtex.data.store import DataKey, PairStore
 
-    seen = config.model_dump(mode="json", include=set(SEEN_BY_DATA))
-    key = json.dumps([folder, seen], sort_keys=True)
+    key = folder, DataKey.of(config)
     if key not in _stores:
         _stores.clear()  # never two data sets in a device's memory
         _stores[key] = PairStore.open(Path(folder), config)
     return _stores[key]
 
 
-SEEN_BY_DATA = ("image_size", "val_split", "split_by", "split_seed", "seed", "device")
-"""Settings that decide what a data set looks like in memory."""
-
-
-def _resolve(job: Job) -> Any:
+def _settings(job: Job) -> TrainConfig:
     import torch
 
     from uvtex.config import TrainConfig, validate

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.folder import RECORD, StudyFolder, read_record
+from sweep.study.folder import RECORD, StudyFolder, read_record, study_names
 from sweep.tracking import client as seam
 from uvtex.config import TERMS, TrainConfig
 from uvtex.errors import UvtexError
@@ -104,8 +104,8 @@ def _find(run: str, uri: str, store: Path) -> ComparedRun:
 def _folder(run: str, named: re.Match[str], store: Path) -> Path:
     paths = StudyFolder(store, named["study"])
     if not paths.folder.is_dir():
-        known = sorted(path.name for path in (store / "studies").glob("*") if path.is_dir())
-        raise UvtexError(f"{run}: no such study in {store}; there are: {', '.join(known) or '-'}")
+        known = ", ".join(study_names(store)) or "-"
+        raise UvtexError(f"{run}: no such study in {store}; there are: {known}")
     stages = [named["stage"]] if named["stage"] else ["full", "probe"]
     for stage in stages:
         folder = paths.run_dir(int(named["trial"]), stage)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The study file: what is searched, on which data, by which thresholds, within which limits."""
+"""The settings of a study: data set, search space, thresholds, limits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from uvtex.metric_catalogue import needs_lpips
 from uvtex.thresholds import Threshold
 
 OBJECTIVE = "ssim_uv"
-"""What Optuna maximises: the probe's SSIM(UV) at its epoch of best margin."""
+"""The metric that Optuna maximises: the probe's SSIM(UV) at the epoch with the best margin."""
 
 CONSTANTS = ("lr", "w_flow", "w_render", "w_ssim")
-"""Settings that are no part of the schedule, and may be searched beside it."""
+"""Settings outside the schedule that may be searched too."""
 
 Scheduler = Literal["none", "cosine"]
 
 
 class NamedSchedule(Settings):
-    """A schedule that fits a run of any length: ``tmax`` is T_max in parts of the run's epochs."""
+    """A schedule for a run of any length: ``tmax`` is T_max as a share of the run's epochs."""
 
     cycle: Ramp = Schedule().cycle
     """Weight of the cycle term: a number, or ``start`` and ``end``."""
@@ -45,7 +45,7 @@ class NamedSchedule(Settings):
 
 
 class DataSettings(Settings):
-    """The data set; with ``showroom`` it is rendered first if the folder holds none."""
+    """The data set of a study."""
 
     path: Path
     """Folder of the data set, relative to the folder that the command runs in."""
@@ -54,7 +54,7 @@ class DataSettings(Settings):
 
 
 class Stages(Settings):
-    """Epochs of the two stages of a trial's life."""
+    """Number of epochs of a trial's two stages."""
 
     probe: int = Field(default=20, ge=1)
     """Number of epochs of a probe."""
@@ -63,7 +63,7 @@ class Stages(Settings):
 
 
 class Range(Settings):
-    """A closed interval to search; ``log`` for what matters by ratio, as weights do under Adam."""
+    """A closed interval to search. ``log`` suits values whose ratio matters, such as weights."""
 
     low: float = Field(ge=0)
     """Smallest value that may be chosen."""
@@ -82,7 +82,7 @@ class Range(Settings):
 
 
 class Weights(Settings):
-    """The range of each term's weight, the same for start and end."""
+    """The range of each loss term's weight. It holds for start and end."""
 
     cycle: Range = Range(low=0.0, high=1.0)
     """Range of the cycle term's weight, at start and end."""
@@ -101,7 +101,7 @@ class Weights(Settings):
 
 
 class Search(Settings):
-    """What the sampler may choose, and what is tried before it chooses."""
+    """The search space of the sampler, and the schedules to try first."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of the sampler."""
@@ -136,7 +136,7 @@ class Search(Settings):
 
 
 class Pruning(Settings):
-    """When a probe is stopped early; see :mod:`sweep.decisions.pruning`."""
+    """When probes are stopped early, see :mod:`sweep.decisions.pruning`."""
 
     enabled: bool = True
     """Whether probes may be stopped early."""
@@ -149,7 +149,7 @@ class Pruning(Settings):
 
 
 class StudyConfig(Settings):
-    """One study, resolved: self-contained, and what ``study.yaml`` in its folder holds."""
+    """All settings of one study, with every default filled in. The study saves them as YAML."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the study: letters, digits, ``.``, ``_`` and ``-``."""
@@ -183,9 +183,9 @@ class StudyConfig(Settings):
         return StudyFolder(self.store, self.name)
 
     def in_store(self, store: Path) -> StudyConfig:
-        """The study as it is found in ``store``, which may have been moved since it was saved.
+        """The settings with the paths of ``store``, which may have moved since they were saved.
 
-        A tracking URI goes along if it is that of the store's own database.
+        The tracking URI changes too if it names the database in the old store.
         """
         own = self.tracking_uri == tracking_uri(self.store)
         uri = tracking_uri(store) if own else self.tracking_uri
@@ -201,7 +201,11 @@ class StudyConfig(Settings):
     def train_config(
         self, stage: Stage, schedule: Schedule, constants: Mapping[str, float] | None = None
     ) -> TrainConfig:
-        """The settings of one run; ``constants`` are the searched ones of ``CONSTANTS``."""
+        """The settings of one run.
+
+        Args:
+            constants: values of those :data:`CONSTANTS` that are searched.
+        """
         decided = {
             **(constants or {}),
             "epochs": self.epochs(stage),

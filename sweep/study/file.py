@@ -1,4 +1,4 @@
-"""Reading a study file: every problem in it listed at once, and what may change in it later."""
+"""Reads a study file, lists all problems in it, and compares two versions of a study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
 from sweep.study.folder import DEFAULT_STORE, tracking_uri
-from uvtex.config import TERMS, Ramp, Schedule, load_yaml, resolve, validate
+from uvtex.config import TERMS, Ramp, Schedule, differences, load_yaml, resolve, validate
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
 
@@ -18,19 +18,19 @@ SET_BY_STUDY = {
     "thresholds": "thresholds",
     "checkpoint_name": None,
 }
-"""Training settings that a study decides itself, and the key of the study file that does."""
+"""Training settings that the study decides -> the key of the study file that sets them."""
 
 MUTABLE = ("trials", "hours", "workers")
-"""What may change when a study is gone on with; queue and schedules may grow besides."""
+"""Settings that may change while a study has trials. Queue and schedules may also grow."""
 
 Resolver = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
-    """The study in a YAML file; ``overrides`` (flags) win where they are not None.
+    """The study in a YAML file. ``overrides`` (flags) replace its values, except where None.
 
     Raises:
-        ConfigError: listing every problem, each with its key's path.
+        ConfigError: the file has problems. The message lists them all, each with its key.
     """
     values = dict(load_yaml(path))
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
@@ -45,10 +45,14 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
 
 
 def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = None) -> StudyConfig:
-    """``values`` as a study, checked as a whole.
+    """``values`` as a study.
+
+    Args:
+        where: the file of the values, for messages.
+        problems: problems that the caller has found already.
 
     Raises:
-        ConfigError: listing every problem, ``problems`` found by the caller among them.
+        ConfigError: there are problems. The message lists them all, each with its key.
     """
     problems = list(problems or [])
     values = {"train": {}, **values}
@@ -68,42 +72,18 @@ def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = No
 
 
 def changes(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """``key: old -> new`` for every setting that may not change while a study has trials."""
-    before, after = _fixed(old), _fixed(new)
-    for name in set(before) ^ set(after):
-        if name.startswith("search.schedules."):
-            before.pop(name, None)
-            after.pop(name, None)
-    return [
-        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
-        for key in sorted(set(before) | set(after))
-        if before.get(key) != after.get(key)
-    ]
+    """``key: old -> new`` for every setting that may not change while a study has trials.
 
-
-def _fixed(study: StudyConfig) -> dict[str, Any]:
-    dump = study.model_dump(mode="json", exclude=set(MUTABLE))
-    dump["search"].pop("queue")
-    schedules = dump["search"].pop("schedules")
-    flat = _flat(dump)
-    # One value a schedule: it was tried whole, and is new or the same as a whole.
-    flat.update({f"search.schedules.{name}": value for name, value in schedules.items()})
-    return flat
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        path = f"{prefix}{key}"
-        if isinstance(item, Mapping):
-            out.update(_flat(item, f"{path}."))
-        else:
-            out[path] = item
-    return out
+    A schedule that only one of the two has is left out: the queue may grow.
+    """
+    added = set(old.search.schedules) ^ set(new.search.schedules)
+    ignoring = [*MUTABLE, "search.queue", *(f"search.schedules.{name}" for name in added)]
+    found = differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ignoring)
+    return [f"{key}: {before!r} -> {after!r}" for key, (before, after) in sorted(found.items())]
 
 
 def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
-    """``search`` with the schedules file read in, cut down to those that are queued."""
+    """``search`` with the queued schedules of the schedules file in place of its path."""
     given = search.get("schedules", "schedules.yaml")
     queue = search.get("queue") or ()
     if not isinstance(given, str) or not queue or not isinstance(queue, (list, tuple)):
@@ -115,7 +95,7 @@ def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
     missing = [name for name in queue if name not in known]
     if missing:
         raise ConfigError(
-            f"{study_file}: search.queue: {', '.join(map(repr, missing))} not in {given}; it has "
+            f"{study_file}: search.queue: {', '.join(map(repr, missing))} not in {given}; known: "
             + ", ".join(known)
         )
     return search
@@ -124,10 +104,10 @@ def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
 def _resolve_part(
     values: dict[str, Any], key: str, resolver: Resolver, where: str, problems: list[str]
 ) -> None:
-    """Puts another room's settings in place of those given, or their problems on the list."""
+    """Replaces ``values[key]`` by its resolved settings, or adds its problems to ``problems``."""
     given = values.get(key)
     if given is None or not isinstance(given, Mapping):
-        return  # absent, or the model says what is wrong with it
+        return  # absent, or :func:`validate` reports the wrong type
     prefix = f"{where}: {key}." if ": " not in where else f"{where}.{key}."
     try:
         values[key] = resolver(given)
@@ -139,8 +119,8 @@ def _resolved_train(given: Mapping[str, Any]) -> dict[str, Any]:
     problems = []
     for key, instead in SET_BY_STUDY.items():
         if key in given:
-            hint = f"the study decides it, see {instead!r}" if instead else "the study decides it"
-            problems.append(f"{key}: may not be set here; {hint}")
+            hint = f"set {instead!r} of the study" if instead else "the study sets it"
+            problems.append(f"{key}: must not be set here; {hint}")
     try:
         config = resolve({key: value for key, value in given.items() if key not in SET_BY_STUDY})
     except ConfigError as error:
@@ -162,9 +142,9 @@ def _cross_problems(study: StudyConfig) -> list[str]:
     search = study.search
     for name in search.queue:
         if name not in search.schedules:
-            problems.append(f"search.queue: no schedule is called {name!r}")
+            problems.append(f"search.queue: there is no schedule {name!r}")
     if len(set(search.queue)) < len(search.queue):
-        problems.append("search.queue: names a schedule twice")
+        problems.append("search.queue: contains a schedule twice")
     for name, schedule in search.schedules.items():
         problems.extend(_outside(name, schedule, search))
     problems.extend(_constants_outside(study))
@@ -185,11 +165,14 @@ def _cross_problems(study: StudyConfig) -> list[str]:
 
 
 def _constants_outside(study: StudyConfig) -> list[str]:
-    """Queued schedules have the train settings' constants, which must be in range as well."""
+    """Searched constants whose value in the train settings is out of range.
+
+    Queued schedules run with the values of the train settings.
+    """
     settings = study.train_config("probe", Schedule())
     return [
-        f"search.{name}: {bounds.low:g} to {bounds.high:g} leaves out {getattr(settings, name):g}, "
-        f"which the train settings have"
+        f"search.{name}: {bounds.low:g} to {bounds.high:g} excludes {getattr(settings, name):g}, "
+        "the value of the train settings"
         for name in CONSTANTS
         if (bounds := getattr(study.search, name)) is not None
         and not bounds.low <= getattr(settings, name) <= bounds.high
@@ -197,19 +180,22 @@ def _constants_outside(study: StudyConfig) -> list[str]:
 
 
 def _constants_idle(study: StudyConfig) -> list[str]:
-    """A dimension that changes nothing. Of a set that is not built here only its manifest tells
-    whether it has UV maps, and none may be there yet: :class:`Search` says what then holds."""
+    """Searched constants that have no effect.
+
+    A data set that the study does not render may not exist yet, so whether it has UV maps is
+    unknown. Nothing is reported for it; see :class:`Search`.
+    """
     exact = study.data.showroom is not None and study.train.get("preset") == "atlas"
     if study.search.w_render is None or not exact:
         return []
     return [
-        "search.w_render: changes nothing, for preset 'atlas' renders a built set exactly, by its "
-        "UV maps; leave it out"
+        "search.w_render: has no effect, because preset 'atlas' renders exactly by the UV maps of "
+        "a showroom set; remove it"
     ]
 
 
 def _outside(name: str, schedule: NamedSchedule, search: Search) -> list[str]:
-    """A queued schedule outside the ranges would be a point that the sampler cannot model."""
+    """Where a queued schedule is outside the ranges. The sampler cannot model such a point."""
     problems = []
     for term in TERMS:
         ramp: Ramp = getattr(schedule, term)
@@ -217,14 +203,14 @@ def _outside(name: str, schedule: NamedSchedule, search: Search) -> list[str]:
         for value in (ramp.start, ramp.start if ramp.end is None else ramp.end):
             if not bounds.low <= value <= bounds.high:
                 problems.append(
-                    f"search.weights.{term}: {bounds.low:g} to {bounds.high:g} leaves out "
-                    f"{value:g}, which schedule {name!r} has"
+                    f"search.weights.{term}: {bounds.low:g} to {bounds.high:g} excludes "
+                    f"{value:g}, the value of schedule {name!r}"
                 )
     if not search.tmax.low <= schedule.tmax <= search.tmax.high:
-        problems.append(f"search.tmax: leaves out {schedule.tmax:g}, which {name!r} has")
+        problems.append(f"search.tmax: excludes {schedule.tmax:g}, the value of schedule {name!r}")
     if schedule.lr_scheduler not in search.lr_schedulers:
         problems.append(
-            f"search.lr_schedulers: leaves out {schedule.lr_scheduler!r}, which {name!r} has; "
+            f"search.lr_schedulers: excludes {schedule.lr_scheduler!r} of schedule {name!r}; "
             f"known: {', '.join(get_args(Scheduler))}"
         )
     return problems

@@ -1,4 +1,4 @@
-"""Where a study lives on disk, and the record of each of its runs (``trial.json``)."""
+"""The files of a study on disk, and the record of each of its runs (``trial.json``)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ State = Literal["running", "complete", "pruned", "promoted", "failed"]
 
 DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
+WORKER_LOG = "worker.log"
+"""In a trial directory: what its worker printed."""
 SEARCHED = "search"
-"""The schedule name of a trial that Optuna chose, as against one that was queued by name."""
+"""The schedule name of trials that Optuna chose. Queued trials have a name of their own."""
 
 
 class Gate(Settings):
-    """What the model registry said to a full run that passed."""
+    """The model registry's answer for a full run that passed."""
 
     registered: bool
     version: str | None = None
     champion: bool = False
-    """Did it become the champion then; a later run may have taken the alias since."""
+    """Whether the run became the champion. A later run may have replaced it since."""
     reason: str
 
 
 class TrialRecord(Settings):
     """One run of one trial: the probe, or the full run after it.
 
-    An interrupted run keeps the state ``running``; the next driver goes on with it. A probe that
-    passed is ``promoted``; one that ended without passing is ``complete``, as is every full run
-    that ended.
+    A probe that passed is ``promoted``. A probe that ended without passing is ``complete``, and so
+    is every full run that ended. An interrupted run stays ``running``, and the next driver resumes
+    it.
     """
 
     trial: int = Field(ge=0)
@@ -44,21 +46,22 @@ class TrialRecord(Settings):
     stage: Stage
     state: State = "running"
     schedule: str
-    """A name of ``schedules.yaml``, or ``search``."""
+    """The name of a queued schedule, or :data:`SEARCHED`."""
     params: dict[str, float | str]
-    """Optuna's parameters, see :mod:`sweep.study.space`."""
+    """Optuna's parameters, see :mod:`sweep.study.distributions`."""
     epochs: int = Field(ge=1)
-    """How many epochs the stage has; a pruned run made fewer."""
+    """Number of epochs of the stage. A pruned run made fewer."""
     reason: str | None = None
-    """Why it ended in this state, in a sentence."""
+    """Why the run ended in this state, as a sentence."""
     forecast: dict[str, float] | None = None
-    """Metric -> expected value at the stage's last epoch; ``margin`` and ``margin_optimistic``."""
+    """Metric -> expected value in the stage's last epoch, with ``margin`` and
+    ``margin_optimistic``."""
     best_epoch: int | None = Field(default=None, ge=1)
     """The epoch with the best margin so far."""
     retries: int = Field(default=0, ge=0)
-    """How often a worker died over it."""
+    """How many times a worker died during the run."""
     gate: Gate | None = None
-    """Full runs that passed only; None while the registry was not asked or was away."""
+    """For full runs that passed. None until the registry has answered."""
     started: float | None = None
     """Unix seconds."""
     ended: float | None = None
@@ -77,7 +80,7 @@ def tracking_uri(store: Path) -> str:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """The files of one study. Nothing is created by looking."""
+    """The paths of one study's files. It creates none of them."""
 
     store: Path
     name: str
@@ -95,6 +98,11 @@ class StudyFolder:
         return self.folder / "driver.lock"
 
     @property
+    def driver(self) -> Path:
+        """Process, host and time of the driver that holds the lock."""
+        return self.folder / "driver.json"
+
+    @property
     def summary(self) -> Path:
         return self.folder / "summary.json"
 
@@ -104,21 +112,27 @@ class StudyFolder:
 
     @property
     def artifacts(self) -> Path:
-        """Where a database in the store keeps what is logged beside figures."""
+        """Folder of MLflow's artifacts, if its database is in the store."""
         return self.store / "artifacts"
 
     @property
     def optuna(self) -> str:
-        """The URL of Optuna's storage, shared by all studies of the store."""
+        """URL of Optuna's storage. All studies of the store share it."""
         return f"sqlite:///{(self.store / 'optuna.db').as_posix()}"
 
     def run_dir(self, trial: int, stage: Stage) -> Path:
-        """The trial directory of one stage."""
+        """The trial directory of a stage, for example ``trials/0007/probe``."""
         return self.folder / "trials" / f"{trial:04d}" / stage
 
 
+def study_names(store: Path) -> list[str]:
+    """The studies in a store that have settings."""
+    pattern = StudyFolder(Path(), "*").settings.as_posix()
+    return sorted(path.parent.name for path in store.glob(pattern))
+
+
 def write_record(run_dir: Path, record: TrialRecord) -> None:
-    """Replaces ``trial.json`` in ``run_dir``, which is created if missing."""
+    """Writes the record into ``run_dir``, and creates the folder if it is missing."""
     run_dir.mkdir(parents=True, exist_ok=True)
     write_atomic(run_dir / RECORD, (record.model_dump_json(indent=1) + "\n").encode())
 
@@ -127,7 +141,7 @@ def read_record(run_dir: Path) -> TrialRecord:
     """The record in ``run_dir``.
 
     Raises:
-        UvtexError: it is missing or damaged.
+        UvtexError: the file is missing or damaged.
     """
     path = run_dir / RECORD
     try:
@@ -135,10 +149,12 @@ def read_record(run_dir: Path) -> TrialRecord:
     except FileNotFoundError:
         raise UvtexError(f"{path}: no such file; is {run_dir} a trial directory?") from None
     except ValidationError as error:
-        raise UvtexError(f"{path}: is damaged ({error.error_count()} problems): {error}") from None
+        raise UvtexError(
+            f"{path}: {error.error_count()} problems, the file is damaged: {error}"
+        ) from None
 
 
 def records(study_dir: Path) -> list[TrialRecord]:
-    """Every run of a study, by trial, probe before full."""
+    """The records of a study's runs, by trial number, the probe before the full run."""
     found = [read_record(path.parent) for path in study_dir.glob(f"trials/*/*/{RECORD}")]
     return sorted(found, key=lambda record: (record.trial, record.stage != "probe"))

@@ -1,4 +1,4 @@
-"""One driver a study: the lock that says so, and the note that says who."""
+"""One driver for each study: a lock, and a file that names the driver which holds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -18,19 +17,19 @@ from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 
 PATIENCE = 0.5
-"""Seconds to wait for the lock: whoever asks for the driver holds it for a moment."""
+"""Seconds to wait for the lock. :func:`driver` holds it for a moment to test it."""
 
 
 class StudyTaken(UvtexError):
-    """Another driver owns the study. Names it."""
+    """Another driver owns the study. The message names its process and host."""
 
 
 @contextmanager
 def lease(paths: StudyFolder) -> Iterator[None]:
-    """Owns the study for as long as the block runs; the system lets go if the process dies.
+    """Holds the study's lock during a ``with``. The system frees the lock if the process dies.
 
     Raises:
-        StudyTaken: another driver owns it.
+        StudyTaken: another driver owns the study.
     """
     paths.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(paths.lock, timeout=PATIENCE)
@@ -38,43 +37,42 @@ def lease(paths: StudyFolder) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise StudyTaken(
-            f"study {paths.name!r} is being driven by {_who(holder(paths))}; wait for it, stop it "
-            f"with Ctrl-C, or look on with `sweep status {paths.name}`"
+            f"study {paths.name!r} is being driven by {_who(holder(paths))}; wait until it ends, "
+            f"stop it with Ctrl-C, or watch it with `sweep status {paths.name}`"
         ) from None
-    # Beside the lock, not in it: opening a lock file empties it, and Windows won't let it be read.
-    note = _note(paths)
+    # A file of its own: opening a lock file empties it, and Windows refuses to read a locked file.
     try:
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_atomic(note, json.dumps(me).encode())
+        write_atomic(paths.driver, json.dumps(me).encode())
         yield
     finally:
-        note.unlink(missing_ok=True)
+        paths.driver.unlink(missing_ok=True)
         lock.release()
 
 
 def holder(paths: StudyFolder) -> dict[str, Any] | None:
-    """``pid``, ``host`` and ``since`` of the driver that owns the study, or of one that died."""
+    """``pid``, ``host`` and ``since`` of the last driver that did not end cleanly; None if none."""
     try:
-        note: dict[str, Any] = json.loads(_note(paths).read_text(encoding="utf-8"))
+        note: dict[str, Any] = json.loads(paths.driver.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return note
 
 
 def driver(paths: StudyFolder) -> str | None:
-    """Process, host and time of the driver at work; None if there is none.
+    """Process, host and start time of the running driver, as text; None if no driver runs.
 
-    The lock tells, since the system lets go of it when a driver dies. The note may be of a driver
-    that died, perhaps on a host of another name.
+    The lock decides, because the system frees it when a driver dies. ``driver.json`` may be left
+    over from a driver that died, perhaps on a host with another name.
     """
-    if not paths.lock.is_file():  # looking must not create it
+    if not paths.lock.is_file():  # FileLock would create it
         return None
     lock = FileLock(paths.lock, timeout=PATIENCE)
     try:
         lock.acquire()
     except Timeout:
         return _who(holder(paths))
-    except OSError:  # a store that may only be read: the note is all there is to go by
+    except OSError:  # the store is read-only, so only driver.json can tell
         note = holder(paths)
         return None if note is None else _who(note)
     lock.release()
@@ -85,10 +83,6 @@ def _who(note: dict[str, Any] | None) -> str:
     if note is None:
         return "another process"
     return f"process {note['pid']} on {note['host']} since {note['since']}"
-
-
-def _note(paths: StudyFolder) -> Path:
-    return paths.folder / "driver.json"
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.study.folder import TrialRecord
-from uvtex.config import TERMS, TrainConfig
+from uvtex.config import TERMS, TrainConfig, flatten
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.runs.epochs import EpochReport
 from uvtex.runs.folder import RunFolder
@@ -80,15 +80,12 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
     yield from run.grid_files()
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Keys joined by dots, and values as text, lists as JSON; None is left out."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        elif isinstance(value, (list, tuple)):
-            yield f"{prefix}{key}", json.dumps(value)[:LONGEST_VALUE]
-        elif value is not None:
-            yield f"{prefix}{key}", str(value)[:LONGEST_VALUE]
+    for key, value in flatten(values).items():
+        if value is not None:
+            text = json.dumps(value) if isinstance(value, (list, tuple)) else str(value)
+            yield key, text[:LONGEST_VALUE]
 
 
 def number(text: str) -> float | None:

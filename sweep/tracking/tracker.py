@@ -72,7 +72,7 @@ class Tracker:
             # As tags, since trials, hours and the queue may change when a study goes on.
             for key, value in schema.flat(config.model_dump(mode="json", exclude_none=True)):
                 self._client.set_tag(run_id, f"study.{key}", value)
-            self._client.log_text(run_id, dump_yaml(config), "study.yaml")
+            self._client.log_text(run_id, dump_yaml(config), config.paths.settings.name)
         return run_id
 
     def trial_started(

@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from sweep.launchers import Ended, EpochEnded, Event, Failed, Job, Launcher, Started
+from sweep.launchers.base import Ended, EpochEnded, Event, Failed, Job, Launcher, Note
+from sweep.launchers.worker import Warn
 from sweep.study.config import StudyConfig
 from sweep.study.file import load
 from sweep.study.folder import Gate, TrialRecord
@@ -61,11 +62,12 @@ def study(folder: Path, **changes: Any) -> StudyConfig:
     return load(study_file(folder, **changes))
 
 
-def fake(job: Job) -> Iterator[dict[str, Any]]:
+def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     """Curves that saturate at the direct weight's start, so that the schedule decides.
 
     ``faults.json`` beside the trials may ask for trouble: ``{"die": {"0007/probe": 2}}`` kills the
-    process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch.
+    process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch; ``warn`` is
+    a warning after the last epoch.
     """
     config = TrainConfig.model_validate(job.config)
     run_dir = Path(job.run_dir)
@@ -88,6 +90,8 @@ def fake(job: Job) -> Iterator[dict[str, Any]]:
         reports.append(EpochReport(epoch, {}, 1e-4, {}, val, 0.01, 8, best))
         write_epochs(run_dir, reports)
         yield reports[-1].to_dict()
+    if "warn" in faults:
+        warn(faults["warn"])
 
 
 def _faults(run_dir: Path) -> dict[str, Any]:
@@ -126,8 +130,7 @@ class InlineLauncher(Launcher):
     def start(self, slot: str, job: Job) -> None:
         assert slot not in self._runs, "the slot is busy"
         self.jobs.append(job)
-        self._runs[slot] = fake(job)
-        self._pending.append(Started(slot, os.getpid()))
+        self._runs[slot] = fake(job, lambda text: self._pending.append(Note(slot, text)))
 
     def answer(self, slot: str, go_on: bool) -> None:
         self._waiting.remove(slot)

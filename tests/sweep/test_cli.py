@@ -108,11 +108,11 @@ def test_dry_run_goes_by_the_lock_and_not_by_a_dead_drivers_note(
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
     study = session.saved(Path("mlruns"), "tiny")
     note = {"pid": 1, "host": "another-container", "since": "2020-01-01T00:00:00+00:00"}
-    (study.paths.folder / "driver.json").write_text(json.dumps(note))
+    study.paths.driver.write_text(json.dumps(note))
     call("run", str(tiny_study(here, tiny_set, trials=5)), "--dry-run")
     assert session.saved(Path("mlruns"), "tiny").trials == 5
-    (study.paths.folder / "driver.json").write_text(json.dumps(note))
-    assert "no driver at work" in call("status", "tiny").output
+    study.paths.driver.write_text(json.dumps(note))
+    assert "no driver is running" in call("status", "tiny").output
 
 
 def test_wrong_settings_are_all_listed_and_the_exit_code_is_2(here: Path, tiny_set: Path) -> None:
@@ -155,7 +155,7 @@ def test_ctrl_c_outside_of_a_run_says_how_to_go_on_too(
     monkeypatch.setattr("sweep.driving.session.build_data", interrupted)
     result = call("run", str(tiny_study(here, tiny_set)))
     assert result.exit_code == 130
-    assert "To go on: sweep run " in result.output
+    assert "To resume: sweep run " in result.output
 
 
 def test_unknown_study_is_named_with_those_there_are(here: Path, tiny_set: Path) -> None:
@@ -224,7 +224,7 @@ def test_study_goes_on_without_mlflow_and_says_so_once(
     result = call("run", str(tiny_study(here, tiny_set, trials=1)))
     assert result.exit_code == 0
     assert result.output.count("MLflow is away") == 1
-    assert "`sweep sync tiny` makes it up" in result.output
+    assert "`sweep sync tiny`" in result.output
     assert records(here / "mlruns/studies/tiny")[0].state == "promoted"
 
 
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set:
     first.send_signal(signal.SIGINT)
     output, _ = first.communicate(timeout=60)
     assert first.returncode == 130, output
-    assert "Stopped. To go on: sweep run tiny.yaml" in output
+    assert "Stopped. To resume: sweep run tiny.yaml" in output
     assert "Traceback" not in output
     done = len(read_epochs(run_dir))
     assert done < 15
@@ -252,5 +252,5 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set:
     assert status["runs"][0]["state"] == "interrupted"
     result = call("run", str(path))
     assert result.exit_code == 0
-    assert f"goes on after epoch {done}" in result.output
+    assert f"continues after epoch {done}" in result.output
     assert len(read_epochs(run_dir)) == 15

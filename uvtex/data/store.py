@@ -46,24 +46,7 @@ class DataKey(NamedTuple):
         return cls(*(getattr(config, name) for name in cls._fields))
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, eq=False)
-=======
-class DataKey(NamedTuple):
-    """The settings that :meth:`PairStore.open` reads. One folder and one key make one store."""
-
-    device: str
-    image_size: int
-    val_split: float
-    split_by: str
-    split_seed: int
-
-    @classmethod
-    def of(cls, config: TrainConfig) -> DataKey:
-        return cls(*(getattr(config, name) for name in cls._fields))
-
-
->>>>>>> d
 class PairStore:
     """A data set on a device, split, at one size.
 

@@ -73,11 +73,7 @@ def evaluate_checkpoints(
         CheckpointError, DataError: a checkpoint or the data set cannot be used.
     """
     stores: dict[DataKey, PairStore] = {}
-<<<<<<< HEAD
-    # All headers first: the last checkpoint's fault shows before the first one is measured.
-=======
     # All headers first, so that a broken checkpoint is found before any is measured.
->>>>>>> d
     configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
     judged = []
     known: dict[DataKey, torch.Tensor] = {}

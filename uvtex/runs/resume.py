@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from uvtex.config import TrainConfig
+from uvtex.config import TrainConfig, differences
 from uvtex.errors import CheckpointError
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.runs import checkpoint
@@ -57,8 +57,8 @@ def read_state(
 def _refuse_other_settings(
     run: RunFolder, path: Path, theirs: TrainConfig, ours: TrainConfig
 ) -> None:
-    before, now = (c.model_dump(mode="json", exclude=FREE) for c in (theirs, ours))
-    changed = sorted(key for key, value in now.items() if before[key] != value)
+    found = differences(theirs.model_dump(), ours.model_dump(), ignoring=FREE)
+    changed = sorted({key.partition(".")[0] for key in found})
     absent = [key for key in changed if key not in theirs.model_fields_set]
     if absent:
         raise CheckpointError(

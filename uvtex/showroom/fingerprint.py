@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from uvtex.config import load_yaml, validate
+from uvtex.config import differences, load_yaml, validate
 from uvtex.errors import ConfigError, DataError
 from uvtex.showroom import settings as poses
 from uvtex.showroom.liveries import files
@@ -52,12 +52,8 @@ def check_same(sealed: ShowroomSettings, path: Path) -> None:
         there = validate(ShowroomSettings, load_yaml(path), where=str(path))
     except ConfigError as error:
         raise DataError(f"{error}; the folder is no set of this version, choose another") from None
-    wanted, found = _flat(sealed.model_dump()), _flat(there.model_dump())
-    other = [
-        f"{key} {_short(found.get(key))}, not {_short(wanted.get(key))}"
-        for key in dict.fromkeys([*wanted, *found])
-        if key not in PATH_SETTINGS and wanted.get(key) != found.get(key)
-    ]
+    found = differences(sealed.model_dump(), there.model_dump(), ignoring=PATH_SETTINGS)
+    other = [f"{key} {_short(is_)}, not {_short(want)}" for key, (want, is_) in found.items()]
     if other:
         raise DataError(
             f"{path.parent}: was built with other settings ({'; '.join(other)}); "
@@ -101,17 +97,6 @@ def _same(what: str, wanted: str | None, found: str) -> None:
 
 def _name(folder: Path) -> str:
     return folder.resolve().name
-
-
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested mappings under dotted keys; what is None is left out, as in the file."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            out.update(_flat(value, f"{before}{key}."))
-        elif value is not None:
-            out[before + key] = value
-    return out
 
 
 def _short(value: Any) -> str:

@@ -131,6 +131,18 @@ def test_failed_run_does_not_stop_the_study(tmp_path: Path) -> None:
     assert by_name(config, "good").state == "promoted"
 
 
+def test_a_workers_warning_reaches_the_display_with_its_run(tmp_path: Path) -> None:
+    class Notes(ProgressDisplay):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    notes: list[str] = []
+    config = study(tmp_path, trials=1, pruning={"enabled": False})
+    break_things(config, warn="no grids")
+    Driver(config, InlineLauncher(), NoMirror(config), Notes()).run()
+    assert "0000/probe (baseline): no grids" in notes
+
+
 def test_three_failures_without_an_epoch_stop_the_study(tmp_path: Path) -> None:
     config = study(tmp_path)
     break_things(config, **{"raise": {f"{i:04d}/probe": 1 for i in range(3)}})

