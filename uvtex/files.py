@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from uvtex.errors import DataError, UvtexError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
@@ -137,3 +140,25 @@ def npz(**arrays: Any) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+def read_npz(path: Path, *names: str, dtype: type[np.generic], what: str) -> list[np.ndarray]:
+    """The arrays ``names`` of an ``.npz`` as ``dtype``, in their order.
+
+    Args:
+        what: the kind of file, for the message.
+
+    Raises:
+        DataError: the file is missing or broken, lacks one of ``names``, or holds no numbers there.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name].astype(dtype) for name in names]
+    except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
+        arrays = f"array{'s'[: len(names) - 1]} {' and '.join(f'`{name}`' for name in names)}"
+        article = "an " if len(names) == 1 else ""
+        raise DataError(
+            f"{path}: not a readable {what}; an .npz with {article}{arrays} is needed"
+        ) from None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
 from uvtex.errors import DataError
+from uvtex.files import read_npz
 from uvtex.imaging.compose import light, linear_from_srgb
 from uvtex.imaging.uv_maps import read_uv_map
 
@@ -161,13 +162,8 @@ def read_light(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: missing, broken, or of another shape.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            falling, reflected = (archive[k].astype(np.float16) for k in ("falling", "reflected"))
-    except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
-        raise DataError(
-            f"{path}: not a readable plate; an .npz with arrays `falling` and `reflected` is needed"
-        ) from None
+    names = ("falling", "reflected")
+    falling, reflected = read_npz(path, *names, dtype=np.float16, what="plate")
     if falling.ndim != 3 or falling.shape[2] != 3 or falling.shape != reflected.shape:
         raise DataError(
             f"{path}: falling and reflected must be [h, w, 3] both, got {list(falling.shape)} and "

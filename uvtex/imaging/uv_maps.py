@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage, sparse
 
 from uvtex.errors import DataError
+from uvtex.files import read_npz
 
 REACH = 2
 """Pixels of the UV map, along both sides: a texel seen at a glancing angle leaves gaps."""
@@ -19,13 +20,7 @@ def read_uv_map(path: Path) -> np.ndarray:
     Raises:
         DataError: missing, broken, or of another shape.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            uv: np.ndarray = archive["uv"].astype(np.float32)
-    except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
-        raise DataError(
-            f"{path}: not a readable UV map; an .npz with an array `uv` is needed"
-        ) from None
+    (uv,) = read_npz(path, "uv", dtype=np.float32, what="UV map")
     if uv.ndim != 3 or uv.shape[2] != 2:
         raise DataError(f"{path}: uv must be [h, w, 2], got {list(uv.shape)}")
     return uv
