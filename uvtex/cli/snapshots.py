@@ -75,7 +75,7 @@ def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
 @DRY_RUN
 @YES
 def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
-    """Remove the periodic checkpoints of RUN, all or all but those of every K-th epoch.
+    """Remove the periodic checkpoints of RUN, except those that --keep-every keeps.
 
     These files are never removed: the best checkpoint, the last one (from which --resume
     continues), files that the trainer did not write, and files that cannot be read.
