@@ -265,9 +265,9 @@ def test_the_report_says_how_much_of_the_atlas_is_shared(bare: Path, tmp_path: P
     result = CliRunner().invoke(main, ["data", "report", str(bare), "--html", str(page)])
     assert "55.0%; of that 9.9% shared by two places of the car" in result.stdout
     assert "7.9% seen by no camera" in result.stdout
-    assert "9.9% of what it uses shows in two places (shared_texels.png marks it)" in (
-        page.read_text()
-    )
+    text = page.read_text()
+    assert "9.9% of that part" in text
+    assert "shared_texels.png" in text
     assert json.loads(
         CliRunner().invoke(main, ["data", "report", str(bare), "--json"]).stdout
     )["car"] == uv  # fmt: skip
