@@ -104,7 +104,7 @@ def _html(figure: go.Figure) -> Markup:
 
 def _samples(data: StudyData) -> dict[str, Any]:
     """The heading of the samples, and the best and the worst of them."""
-    run = study_data.shown(data)
+    run = study_data.run_with_samples(data)
     if run is None:
         return {"samples_heading": "Samples", "best": [], "worst": []}
     best, worst = study_data.best_and_worst(run)

@@ -1,4 +1,4 @@
-"""The report: one file, at any time of a study's life, with nothing fetched from elsewhere."""
+"""The report of a study: one file, at any time of the study's life, that fetches nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.report import write_report
 from sweep.report.charts import curves, plane
 from sweep.report.importance import LEAST, distributions, importances
 from sweep.report.schedule_panels import drawn_schedules, schedules
-from sweep.report.study_data import best_and_worst, read_study_data, shown
+from sweep.report.study_data import best_and_worst, read_study_data, run_with_samples
 from sweep.study.config import Range, Search, StudyConfig
 from sweep.study.folder import write_record
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
@@ -102,7 +102,7 @@ def test_a_metrics_column_has_the_catalogues_definition(tmp_path: Path) -> None:
 
 
 def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path) -> None:
-    """LPIPS is an error: less is better, so the region lies to its left."""
+    """A threshold with ``at_most`` bounds the region from the right."""
     study = make_study(tmp_path)
     add_trial(study, 0)
     thresholds = (
@@ -160,7 +160,7 @@ def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Pa
     study = make_study(tmp_path)
     add_trial(study, 0, reach=0.6, grids=8)
     add_trial(study, 1, reach=0.5, grids=8)
-    run = shown(read_study_data(study))
+    run = run_with_samples(read_study_data(study))
     assert run is not None
     assert run.record.trial == 0
     best, worst = best_and_worst(run)
