@@ -314,4 +314,4 @@ def test_odd_pictures_are_told_of_composed_views(bare: Path) -> None:
         np.savez(bare / f"plates/{k}.npz", falling=dark, reflected=dark)
         Image.new("L", (16, 16), 255).save(bare / f"masks/{k}.png")
     odd = {p.what for p in inspect_set(bare).problems if p.file.startswith("views")}
-    assert odd == {"only 16x16 pixels", "one colour all over"}
+    assert odd == {"has only 16x16 pixels", "has one colour all over"}

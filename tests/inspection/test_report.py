@@ -23,7 +23,7 @@ from uvtex.inspection.page import render
 from uvtex.inspection.report import inspect_set
 from uvtex.inspection.scan import COVERAGE_SIZE
 
-# What it counts
+# The figures
 
 
 def test_a_sound_set_has_nothing_to_say_against_it(tiny_set: Path) -> None:
@@ -215,12 +215,12 @@ def uv(values: np.ndarray) -> Callable[[Path], None]:
         (save("RGBA"), "odd", "views/0_0.png", "alpha"),
         (cmyk, "odd", "views/0_0.png", "CMYK"),
         (rotated, "odd", "views/0_0.png", "EXIF rotation"),
-        (plain((1, 1), "views/0_0.png"), "odd", "views/0_0.png", "only 1x1 pixels"),
+        (plain((1, 1), "views/0_0.png"), "odd", "views/0_0.png", "1x1 pixels"),
         (plain((40, 40), "views/0_0.png"), "odd", "views/0_0.png", "one colour all over"),
         (plain((40, 32), "textures/0.png"), "odd", "textures/0.png", "not square: 40x32"),
-        (plain((32, 32), "masks/0.png", "L"), "odd", "masks/0.png", "marks nothing"),
-        (plain((16, 16), "masks/0.png", "L"), "odd", "masks/0.png", "is 16x16, its view 32x32"),
-        (uv(np.full((8, 8, 2), np.nan)), "odd", "uv_maps/0.npz", "sees no paint"),
+        (plain((32, 32), "masks/0.png", "L"), "odd", "masks/0.png", "marks no pixel"),
+        (plain((16, 16), "masks/0.png", "L"), "odd", "masks/0.png", "16x16 and 32x32"),
+        (uv(np.full((8, 8, 2), np.nan)), "odd", "uv_maps/0.npz", "shows no paint"),
         (uv(np.full((8, 8, 2), 1.5)), "odd", "uv_maps/0.npz", "outside the atlas"),
     ],
 )
