@@ -1,4 +1,4 @@
-"""What came of a study, as one HTML file that needs nothing beside it."""
+"""The results of a study: its report as one HTML file, its summary, and comparisons of runs."""
 
 from sweep.report.build import write_report
 

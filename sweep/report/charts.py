@@ -1,4 +1,11 @@
-"""The charts, each a function of the story alone."""
+"""The report's charts. Each function makes one Plotly figure of a study's data.
+
+``optuna.visualization`` has a history, learning curves and importances too. It knows one stage and
+one value for each trial. It cannot show probes beside full runs, nor two metrics with a threshold
+on each, so these charts are drawn here.
+
+Plotly reads tags in a text. Names that people choose go through :func:`sweep.report.theme.plain`.
+"""
 
 from __future__ import annotations
 
@@ -11,43 +18,39 @@ from plotly.subplots import make_subplots
 from sweep.report import theme
 from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import CONSTANTS, OBJECTIVE
-from uvtex.config import TERMS
-from uvtex.metric_catalogue import title
+from uvtex.metric_catalogue import higher_is_better, title
 from uvtex.thresholds import Threshold
-
-PANELS = 6
-"""Schedules that are drawn; more would be too small to read."""
 
 PARAMETERS = {name: name for name in CONSTANTS} | {
     "lr": "learning rate",
-    "lr_scheduler": "rate's scheduler",
+    "lr_scheduler": "learning-rate scheduler",
     "tmax": "T_max",
 }
-"""Names for people, of the parameters that are not a term's start or end."""
+"""Parameter -> its name for people. A term's start and end are not among them."""
 
 
-def history(story: StudyData) -> go.Figure:
-    """What each trial reached, in the order in which they were tried."""
+def history(data: StudyData) -> go.Figure:
+    """The objective of each run at its best epoch, by trial number."""
     figure = go.Figure(layout=theme.layout(380))
-    probes = [run for run in story.runs if run.record.stage == "probe" and run.best]
+    probes = [run for run in data.runs if run.record.stage == "probe" and run.best]
     _points(figure, probes, "probe")
-    _points(figure, [r for r in story.runs if r.record.stage == "full" and r.best], "full")
+    _points(figure, [r for r in data.runs if r.record.stage == "full" and r.best], "full")
     whole = [run for run in probes if run.record.state in ("complete", "promoted")]
     _best_so_far(figure, whole)
-    _line(figure, story.threshold(OBJECTIVE), across="x")
-    figure.update_xaxes(theme.axis("trial", dtick=_step(len(probes))))
+    _line(figure, data.threshold(OBJECTIVE), across="x")
+    figure.update_xaxes(theme.axis("trial", dtick=theme.tick_step(len(probes))))
     figure.update_yaxes(theme.axis(f"{title(OBJECTIVE)} at the best epoch"))
     return figure
 
 
-def curves(story: StudyData) -> go.Figure:
-    """Every run's validation metrics over its epochs, a panel a threshold."""
-    metrics = [threshold.metric for threshold in story.thresholds]
+def curves(data: StudyData) -> go.Figure:
+    """The validation metrics of every run over its epochs; one panel for each threshold."""
+    metrics = [threshold.metric for threshold in data.thresholds]
     figure = make_subplots(rows=1, cols=len(metrics), horizontal_spacing=0.09)
     figure.update_layout(theme.layout(420))
     drawn: set[str] = set()
-    for run in sorted(story.runs, key=lambda run: _prominence(run, story)):
-        group, style = _role(run, story)
+    for run in sorted(data.runs, key=lambda run: _prominence(run, data)):
+        group, style = _role(run, data)
         for column, metric in enumerate(metrics, start=1):
             epochs, values = run.curve(metric)
             if not epochs:
@@ -56,39 +59,44 @@ def curves(story: StudyData) -> go.Figure:
                 x=epochs, y=values, mode="lines+markers", name=group, legendgroup=group,
                 showlegend=group not in drawn, line=style, marker={"size": 4},
                 opacity=0.7 if group == "pruned" else 0.95, row=1, col=column,
-                hovertemplate=f"<b>{run.name}</b><br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+                meta=theme.plain(run.name),
+                hovertemplate="<b>%{meta}</b><br>epoch %{x}: %{y:.4f}<extra></extra>",
             )  # fmt: skip
             drawn.add(group)
-    for column, threshold in enumerate(story.thresholds, start=1):
+    for column, threshold in enumerate(data.thresholds, start=1):
         _line(figure, threshold, across="x", row=1, col=column)
         figure.update_xaxes(
-            theme.axis("epoch", dtick=_step(_longest(story.runs))), row=1, col=column
+            theme.axis("epoch", dtick=theme.tick_step(_longest(data.runs))), row=1, col=column
         )
         figure.update_yaxes(theme.axis(title(threshold.metric)), row=1, col=column)
     return figure
 
 
-def plane(story: StudyData) -> go.Figure:
-    """SSIM(UV) against the second metric, and the region in which a run passes."""
-    other = story.other
+def plane(data: StudyData) -> go.Figure:
+    """The objective against the second metric, and the region in which a run passes."""
+    other = data.other
     figure = go.Figure(layout=theme.layout(480))
     runs = [
-        r for r in story.runs if r.at_best(other) is not None and r.at_best(OBJECTIVE) is not None
+        r for r in data.runs if r.at_best(other) is not None and r.at_best(OBJECTIVE) is not None
     ]
     for stage in ("probe", "full"):
         _points(figure, [r for r in runs if r.record.stage == stage], stage, x=other)
     points = [(run.at_best(other), run.at_best(OBJECTIVE)) for run in runs]
-    x, y = story.threshold(other), story.threshold(OBJECTIVE)
+    x, y = data.threshold(other), data.threshold(OBJECTIVE)
     x_range = _span([p[0] for p in points if p[0] is not None], x)
     y_range = _span([p[1] for p in points if p[1] is not None], y)
     _shade(figure, x, y, x_range, y_range)
-    figure.update_xaxes(theme.axis(f"{title(other)} {_hint(x)}", range=x_range))
-    figure.update_yaxes(theme.axis(f"{title(OBJECTIVE)} {_hint(y)}", range=y_range))
+    figure.update_xaxes(theme.axis(f"{title(other)} {_hint(other)}", range=x_range))
+    figure.update_yaxes(theme.axis(f"{title(OBJECTIVE)} {_hint(OBJECTIVE)}", range=y_range))
     return figure
 
 
 def importance(shares: Mapping[str, float]) -> go.Figure:
-    """How much each part of the schedule decides SSIM(UV)."""
+    """The share of each schedule parameter in the importance for the objective.
+
+    Args:
+        shares: parameter -> share in [0, 1], the largest first.
+    """
     names = list(shares)[::-1]
     figure = go.Figure(
         layout=theme.layout(
@@ -109,48 +117,12 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
     return figure
 
 
-def schedules(runs: Sequence[StudyRun]) -> go.Figure:
-    """Weights and learning rate over the epochs, a panel a run."""
-    columns = min(3, len(runs))
-    rows = -(-len(runs) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.05,
-        vertical_spacing=0.26 / rows, subplot_titles=[_panel_title(run) for run in runs],
-    )  # fmt: skip
-    figure.update_layout(theme.layout(90 + 240 * rows, margin={"l": 56, "r": 16, "t": 86, "b": 48}))
-    figure.update_layout(legend={"y": 1.0 + 56 / (240 * rows)})
-    for index, run in enumerate(runs):
-        row, column = index // columns + 1, index % columns + 1
-        for name, values, line in _lines(run):
-            figure.add_scatter(
-                x=[made.epoch for made in run.epochs], y=values, mode="lines", line=line,
-                name=name, legendgroup=name, showlegend=index == 0, row=row, col=column,
-                hovertemplate=f"{name}: %{{y:.3f}}<extra>epoch %{{x}}</extra>",
-            )  # fmt: skip
-        ticks = _step(len(run.epochs), most=6)
-        figure.update_xaxes(
-            theme.axis("epoch" if row == rows else None, dtick=ticks), row=row, col=column
-        )
-        figure.update_yaxes(
-            theme.axis("weight" if column == 1 else None, rangemode="tozero"), row=row, col=column
-        )
-    figure.update_annotations(font={"size": 13, "color": theme.INK})
-    return figure
-
-
-def drawn_schedules(story: StudyData) -> list[StudyRun]:
-    """The baseline and the runs with the best margins, a trial once: its full run if it has one."""
-    latest: dict[int, StudyRun] = {run.record.trial: run for run in story.runs if run.epochs}
-    order = sorted(latest.values(), key=lambda run: run.margin, reverse=True)
-    chosen = order[:PANELS]
-    baseline = story.baseline
-    if baseline is not None and baseline.record.trial not in {r.record.trial for r in chosen}:
-        chosen[-1] = baseline
-    return chosen
-
-
 def _points(figure: go.Figure, runs: Sequence[StudyRun], stage: str, x: str | None = None) -> None:
-    """Markers a state; a full run is a star."""
+    """Adds the runs of one stage as markers, one trace for each state. A full run is a star.
+
+    Args:
+        x: the metric along the x axis; None: the trial number.
+    """
     for state, colour in theme.STATES.items():
         some = [run for run in runs if run.record.state == state]
         if not some:
@@ -168,8 +140,9 @@ def _points(figure: go.Figure, runs: Sequence[StudyRun], stage: str, x: str | No
                 "line": {"width": 2 if state == "pruned" and not full else 1,
                          "color": colours if state == "pruned" else "white"},
             },
-            customdata=[[run.name, run.margin, run.record.reason or ""] for run in some],
-            hovertemplate="<b>%{customdata[0]}</b><br>SSIM(UV) %{y:.4f}<br>margin "
+            customdata=[[theme.plain(run.name), run.margin, theme.plain(run.record.reason or "")]
+                        for run in some],
+            hovertemplate=f"<b>%{{customdata[0]}}</b><br>{title(OBJECTIVE)} %{{y:.4f}}<br>margin "
                           "%{customdata[1]:+.4f}<br>%{customdata[2]}<extra></extra>",
         )  # fmt: skip
 
@@ -183,13 +156,13 @@ def _best_so_far(figure: go.Figure, runs: Sequence[StudyRun]) -> None:
         values.append(best)
     figure.add_scatter(
         x=[run.record.trial for run in runs], y=values, mode="lines",
-        name="best whole probe so far",
+        name="best finished probe so far",
         line={"color": theme.QUIET, "width": 1.5, "shape": "hv"}, hoverinfo="skip",
     )  # fmt: skip
 
 
 def _line(figure: go.Figure, threshold: Threshold | None, across: str, **place: int) -> None:
-    """A threshold's line, named at its end."""
+    """Adds the line of a threshold, with its bound at one end."""
     if threshold is None:
         return
     draw = figure.add_hline if across == "x" else figure.add_vline
@@ -210,7 +183,7 @@ def _shade(
     x_range: list[float],
     y_range: list[float],
 ) -> None:
-    """The promotion region, and the lines that bound it."""
+    """Adds the promotion region and the lines that bound it."""
     left, right = _side(x, x_range)
     bottom, top = _side(y, y_range)
     figure.add_shape(
@@ -234,22 +207,21 @@ def _side(threshold: Threshold | None, span: list[float]) -> tuple[float, float]
 
 
 def _span(values: Sequence[float], threshold: Threshold | None) -> list[float]:
-    """All the values and the threshold, with room beyond, on the good side above all."""
+    """A range that holds all values and the threshold, with room at both ends."""
     points = [*values, *([threshold.value] if threshold else [])] or [0.0, 1.0]
     low, high = min(points), max(points)
     room = max(0.12 * (high - low), 0.02)
     return [low - room, high + room]
 
 
-def _hint(threshold: Threshold | None) -> str:
-    if threshold is None:
-        return ""
-    return "(more is better)" if threshold.at_least is not None else "(less is better)"
+def _hint(metric: str) -> str:
+    higher = higher_is_better(metric)
+    return "" if higher is None else f"({'higher' if higher else 'lower'} is better)"
 
 
-def _role(run: StudyRun, story: StudyData) -> tuple[str, dict[str, Any]]:
-    """The legend entry of a run's curve, and its line."""
-    winner, baseline = story.winner, story.baseline
+def _role(run: StudyRun, data: StudyData) -> tuple[str, dict[str, Any]]:
+    """The legend entry of a run's curve, and the style of its line."""
+    winner, baseline = data.winner, data.baseline
     if winner is not None and run is winner:
         return "best that passed", {"color": theme.PASS, "width": 3.5}
     if baseline is not None and run is baseline:
@@ -260,41 +232,12 @@ def _role(run: StudyRun, story: StudyData) -> tuple[str, dict[str, Any]]:
     return state, {"color": theme.STATES[state], "width": 1.3}
 
 
-def _prominence(run: StudyRun, story: StudyData) -> int:
-    """Later is drawn on top."""
+def _prominence(run: StudyRun, data: StudyData) -> int:
+    """Order of drawing: a run with a higher number is drawn over the others."""
     order = ["pruned", "failed", "complete", "running", "promoted"]
-    special = run is story.winner or run is story.baseline
+    special = run is data.winner or run is data.baseline
     return len(order) if special else order.index(run.record.state)
-
-
-def _lines(run: StudyRun) -> list[tuple[str, list[float], dict[str, Any]]]:
-    """Name, values and line of each curve in a schedule's panel."""
-    out: list[tuple[str, list[float], dict[str, Any]]] = []
-    for term in TERMS:
-        values = [made.weights[term] for made in run.epochs]
-        out.append((term, values, {"color": theme.TERMS[term], "width": 2.4}))
-    first = _rate(run) or 1.0
-    rates = [made.lr / first for made in run.epochs]
-    out.append(
-        ("learning rate / its start", rates, {"color": theme.INK, "width": 1.4, "dash": "dot"})
-    )
-    return out
-
-
-def _rate(run: StudyRun) -> float:
-    """The learning rate that it started with."""
-    return max((made.lr for made in run.epochs), default=0.0)
-
-
-def _panel_title(run: StudyRun) -> str:
-    facts = f"margin {run.margin:+.3f}, rate {_rate(run):.2g}"
-    return f"<b>{run.name}</b>  <span style='color:{theme.QUIET}'>{facts}</span>"
 
 
 def _longest(runs: Sequence[StudyRun]) -> int:
     return max((len(run.epochs) for run in runs), default=0)
-
-
-def _step(count: int, most: int = 15) -> int:
-    """Between ticks, so that there are whole numbers and not too many."""
-    return max(1, -(-count // most))

@@ -1,4 +1,8 @@
-"""Which parts of a schedule decide SSIM(UV): PED-ANOVA over the probes that ran to their end."""
+"""The importance of each schedule parameter for the objective, by PED-ANOVA.
+
+PED-ANOVA (Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
+Arbitrary Subspaces", IJCAI 2023) is Optuna's.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,21 @@ from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import OBJECTIVE, Search
 
 LEAST = 8
-"""Whole probes below which an importance would be noise."""
+"""With fewer finished probes than this, an importance would be noise."""
 
 
-def importances(story: StudyData) -> dict[str, float]:
-    """Parameter -> share of the importance, largest first; {} with too few probes to say.
+def importances(data: StudyData) -> dict[str, float]:
+    """Parameter -> its share of the importance, the largest first; {} with too few probes.
 
-    Pruned probes are left out: what they reached they reached in fewer epochs.
+    Pruned probes are left out: they had fewer epochs, so their objective does not compare.
     """
-    whole = [run for run in story.runs if _is_whole(run)]
-    if len(whole) < LEAST:
+    finished = [run for run in data.runs if _is_finished_probe(run)]
+    if len(finished) < LEAST:
         return {}
-    return _ped_anova(whole, story.study.search)
+    return _ped_anova(finished, data.study.search)
 
 
-def _is_whole(run: StudyRun) -> bool:
+def _is_finished_probe(run: StudyRun) -> bool:
     ended = run.record.state in ("complete", "promoted")
     return run.record.stage == "probe" and ended and run.at_best(OBJECTIVE) is not None
 
@@ -48,7 +52,7 @@ def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # The better third against all: a tenth of a dozen probes would be one probe.
+            # Optuna's default is the best tenth. Of a dozen probes that would be one probe.
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=1 / 3)
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     finally:

@@ -1,4 +1,4 @@
-"""What a report tells: the runs of a study with their curves, read from its directories."""
+"""The data of a study's report: its runs and their epochs, read from its trial directories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sweep.study.config import StudyConfig
+from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import TrialRecord, records
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
@@ -17,7 +17,7 @@ from uvtex.thresholds import Threshold
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One trial and stage: its record, its epochs, and the best of them."""
+    """One run of one trial: its record, its epochs, and the best of these epochs."""
 
     record: TrialRecord
     folder: Path
@@ -26,33 +26,33 @@ class StudyRun:
 
     @property
     def name(self) -> str:
-        """``7 uv-heavy``, with ``full`` where it is one."""
+        """Trial number and schedule, ``7 uv-heavy``; a full run's name ends in ``full``."""
         stage = " full" if self.record.stage == "full" else ""
         return f"{self.record.trial} {self.record.schedule}{stage}"
 
     @property
     def margin(self) -> float:
-        """Of the best epoch; -inf before the first."""
+        """The margin of the best epoch; -inf before the first epoch has ended."""
         return -math.inf if self.best is None else self.best.val["margin"]
 
     @property
     def passed(self) -> bool:
-        """A full run at or beyond every threshold."""
+        """Whether this is a finished full run that meets every threshold."""
         return self.record.stage == "full" and self.record.state == "complete" and self.margin >= 0
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
-        """Epochs, and the metric's value at each; empty where it was not measured."""
-        points = [(made.epoch, made.val[metric]) for made in self.epochs if metric in made.val]
-        return [epoch for epoch, _ in points], [value for _, value in points]
+        """Epoch numbers and the metric's values. An epoch without the metric is left out."""
+        measured = [epoch for epoch in self.epochs if metric in epoch.val]
+        return [epoch.epoch for epoch in measured], [epoch.val[metric] for epoch in measured]
 
     def at_best(self, metric: str) -> float | None:
-        """The metric at the best epoch."""
+        """The metric at the best epoch; None if there is no such epoch or no such metric."""
         return None if self.best is None else self.best.val.get(metric)
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """A study's settings and runs, by trial, probe before full."""
+    """A study's settings and its runs, in the order of trials, a probe before its full run."""
 
     study: StudyConfig
     runs: list[StudyRun]
@@ -63,29 +63,32 @@ class StudyData:
 
     @property
     def winner(self) -> StudyRun | None:
-        """The full run that passed by most, or None."""
+        """The passed full run with the largest margin; None if no full run passed."""
         passed = [run for run in self.runs if run.passed]
         return max(passed, key=lambda run: run.margin, default=None)
 
     @property
     def baseline(self) -> StudyRun | None:
-        """The schedule this project started from, its full run if there is one."""
+        """The run of the baseline schedule: its full run if there is one, else its probe."""
         runs = [run for run in self.runs if run.record.schedule == "baseline" and run.best]
         return max(runs, key=lambda run: run.record.stage == "full", default=None)
 
     @property
     def other(self) -> str:
-        """The metric that SSIM(UV) is drawn against: the second threshold's, if there is one."""
-        names = [t.metric for t in self.thresholds if t.metric != "ssim_uv"]
+        """The metric against which the objective is drawn.
+
+        It is that of the first threshold on another metric, else HaarPSI(View).
+        """
+        names = [t.metric for t in self.thresholds if t.metric != OBJECTIVE]
         return names[0] if names else "haarpsi_view"
 
     def threshold(self, metric: str) -> Threshold | None:
-        """The threshold on ``metric``, if there is one."""
+        """The threshold on ``metric``; None if there is none."""
         return next((t for t in self.thresholds if t.metric == metric), None)
 
 
 def read_study_data(study: StudyConfig) -> StudyData:
-    """The story of a study, from its trial directories.
+    """Reads the trial directories of a study.
 
     Raises:
         UvtexError: a trial directory is damaged.
@@ -98,35 +101,42 @@ def read_study_data(study: StudyConfig) -> StudyData:
     return StudyData(study, runs)
 
 
-EACH = 3
-"""Grids at either end."""
+SAMPLES = 3
+"""At most this many of the best samples are shown, and as many of the worst."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A sample grid, and the SSIM(UV) of its sample where its PNG says so."""
+    """A sample grid: one validation sample as a row of pictures."""
 
     path: Path
     ssim: float | None
+    """SSIM(UV) of the sample; None if the PNG does not hold it."""
 
     @property
     def uri(self) -> str:
-        """The picture itself, as an address."""
+        """The picture as a data URI."""
         return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
 
 
-def shown(story: StudyData) -> StudyRun | None:
-    """The run whose grids are shown: the winner, or the nearest to it that has some."""
-    with_grids = [run for run in story.runs if _files(run)]
+def run_with_samples(data: StudyData) -> StudyRun | None:
+    """The run whose samples are shown; None if no run has any.
+
+    A run that passed comes first, then the run with the larger margin.
+    """
+    with_grids = [run for run in data.runs if _files(run)]
     return max(with_grids, key=lambda run: (run.passed, run.margin), default=None)
 
 
 def best_and_worst(run: StudyRun) -> tuple[list[Grid], list[Grid]]:
-    """Up to :data:`EACH` grids at either end, none of them twice."""
+    """The grids of the highest and of the lowest SSIM(UV), the most extreme first.
+
+    Each list has at most :data:`SAMPLES` grids. No grid is in both.
+    """
     grids = [Grid(path, _ssim(path)) for path in _files(run)]
     grids.sort(key=lambda grid: -1.0 if grid.ssim is None else grid.ssim, reverse=True)
-    half = min(EACH, (len(grids) + 1) // 2)
-    return grids[:half], list(reversed(grids[half:][-EACH:]))
+    half = min(SAMPLES, (len(grids) + 1) // 2)
+    return grids[:half], list(reversed(grids[half:][-SAMPLES:]))
 
 
 def _files(run: StudyRun) -> list[Path]:
@@ -135,7 +145,7 @@ def _files(run: StudyRun) -> list[Path]:
 
 def _ssim(path: Path) -> float | None:
     with Image.open(path) as picture:
-        picture.load()  # a PNG's text may stand behind its pixels
+        picture.load()  # a PNG may hold its text after its pixels
         text = getattr(picture, "text", {}).get("ssim_uv")
     try:
         return None if text is None else float(text)

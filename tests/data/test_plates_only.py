@@ -265,9 +265,9 @@ def test_the_report_says_how_much_of_the_atlas_is_shared(bare: Path, tmp_path: P
     result = CliRunner().invoke(main, ["data", "report", str(bare), "--html", str(page)])
     assert "55.0%; of that 9.9% shared by two places of the car" in result.stdout
     assert "7.9% seen by no camera" in result.stdout
-    assert "9.9% of what it uses shows in two places (shared_texels.png marks it)" in (
-        page.read_text()
-    )
+    text = page.read_text()
+    assert "9.9% of that part" in text
+    assert "shared_texels.png" in text
     assert json.loads(
         CliRunner().invoke(main, ["data", "report", str(bare), "--json"]).stdout
     )["car"] == uv  # fmt: skip
@@ -314,4 +314,4 @@ def test_odd_pictures_are_told_of_composed_views(bare: Path) -> None:
         np.savez(bare / f"plates/{k}.npz", falling=dark, reflected=dark)
         Image.new("L", (16, 16), 255).save(bare / f"masks/{k}.png")
     odd = {p.what for p in inspect_set(bare).problems if p.file.startswith("views")}
-    assert odd == {"only 16x16 pixels", "one colour all over"}
+    assert odd == {"has only 16x16 pixels", "has one colour all over"}

@@ -1,9 +1,10 @@
-"""Pictures that are nearly the same: a perceptual hash to find them, their colours to be sure.
+"""Near-duplicate pictures: a perceptual hash finds them, and their colours confirm them.
 
-The hash is dHash (N. Krawetz, "Kind of Like That", 2013) on a finer grid and with a dead zone: each
-bit says whether the grey grows from one cell to the next by more than what noise does. Views of one
-camera share their backdrop and their car's shape, so the hash looks at the car alone, cut out by
-its mask; and it is blind to paint, so a pair is confirmed by its colours.
+The hash is dHash (N. Krawetz, "Kind of Like That", 2013) with a finer grid and a dead zone. A bit
+is 1 if the grey value rises from one cell to the next by more than noise does.
+
+Views of one camera share the backdrop and the car's outline. Therefore the hash sees only the car,
+cut out by its mask. The hash hardly sees colours. Therefore a pair also needs similar colours.
 """
 
 from __future__ import annotations
@@ -15,39 +16,49 @@ import numpy as np
 from PIL import Image
 
 GRID = 16
-"""Cells a side; the hash has GRID * GRID bits."""
+"""Cells along each side. The hash has GRID * GRID bits."""
 DEAD_ZONE = 3
-"""Of 255: smaller steps of grey are no step."""
+"""Grey levels, of 255. A rise of this many or fewer is noise."""
 BITS_APART = 36
-"""Hashes that differ in more bits, of 256, are of different pictures. Noise of 4 levels and JPEG
-flip up to 33 on pictures of 32 px; other liveries under one camera differ in 57 (median)."""
+"""Hashes of near-duplicates differ in at most this many of 256 bits.
+
+Noise of 4 grey levels and JPEG flip up to 33 bits of pictures of 32 pixels. Two liveries under one
+camera differ in 57 bits (median).
+"""
 COLOURS_APART = 6.0
-"""Mean difference of the cells' colours, of 255, up to which pictures are the same."""
+"""Colours of near-duplicates differ by at most this much: the mean over the cells, of 255."""
 _BLOCK = 256
+"""Hashes of the first list that are compared at a time, to bound the memory."""
 _POPCOUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
 @dataclass(frozen=True)
-class Print:
-    """What is compared of a picture."""
+class Fingerprint:
+    """The parts of a picture that are compared."""
 
     bits: np.ndarray  # uint8 [GRID * GRID / 8], the hash
     colours: np.ndarray  # int16 [GRID, GRID, 3] in 0..255
-    weight: np.ndarray  # float32 [GRID, GRID] in [0, 1]: how much of a cell is the car's
+    weight: np.ndarray  # float32 [GRID, GRID] in [0, 1]: share of the cell that the car covers
 
 
 @dataclass(frozen=True)
 class Match:
-    """Two pictures that are nearly the same, by their places in the two lists."""
+    """Two near-duplicates, by their indices in the two lists."""
 
     a: int
     b: int
-    bits: int  # that differ, of GRID * GRID
-    colours: float  # mean difference, of 255
+    bits: int  # number of differing bits, of GRID * GRID
+    colours: float  # mean difference of the colours, of 255
 
 
-def fingerprint(rgb: np.ndarray, mask: np.ndarray | None = None) -> Print:
-    """The print of a picture, uint8 [H, W, 3], or of what ``mask``, bool [H, W], leaves of it."""
+def fingerprint(rgb: np.ndarray, mask: np.ndarray | None = None) -> Fingerprint:
+    """The fingerprint of a picture.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        mask: bool [H, W], True on the car; None: the whole picture. A mask that is empty or of
+            another size is ignored.
+    """
     weight = np.ones((GRID, GRID), np.float32)
     if mask is not None and mask.shape == rgb.shape[:2] and mask.any():
         rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
@@ -59,11 +70,11 @@ def fingerprint(rgb: np.ndarray, mask: np.ndarray | None = None) -> Print:
     grey = picture.convert("L").resize((GRID + 1, GRID), Image.Resampling.BOX)
     steps = np.diff(np.asarray(grey, np.int16), axis=1) > DEAD_ZONE
     colours = np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX), np.int16)
-    return Print(np.packbits(steps), colours, weight)
+    return Fingerprint(np.packbits(steps), colours, weight)
 
 
-def matches(a: Sequence[Print], b: Sequence[Print]) -> list[Match]:
-    """Every near-duplicate between two lists, the closest first."""
+def matches(a: Sequence[Fingerprint], b: Sequence[Fingerprint]) -> list[Match]:
+    """All pairs of near-duplicates between two lists, the closest pair first."""
     if not a or not b:
         return []
     bits_b = np.stack([p.bits for p in b])
@@ -81,7 +92,7 @@ def matches(a: Sequence[Print], b: Sequence[Print]) -> list[Match]:
     return sorted(found, key=lambda match: (match.colours, match.bits, match.a, match.b))
 
 
-def _colours_apart(a: Print, b: Print) -> float:
+def _colours_apart(a: Fingerprint, b: Fingerprint) -> float:
     weight = a.weight * b.weight
     apart = np.abs(a.colours - b.colours).mean(axis=2)
     return float((apart * weight).sum() / weight.sum()) if weight.any() else float(apart.mean())

@@ -1,4 +1,4 @@
-"""How much of the validation side the training side gives away."""
+"""Leakage: validation views that the training side shows already."""
 
 from __future__ import annotations
 
@@ -12,55 +12,59 @@ from uvtex.inspection import duplicates
 from uvtex.inspection.scan import Scan
 
 MOST_MATCHES = 200
-"""Listed; all are counted."""
+"""At most this many matches of each kind are listed. All are counted."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Two nearly equal pictures, one on each side of the split."""
+    """Two near-duplicate files, one on each side of the split."""
 
     val: str
     train: str
     colours: float
-    """Mean difference, of 255."""
+    """Mean difference of their colours, of 255."""
     same_livery: bool
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """What the training side tells of the validation side."""
+    """The leakage of one split."""
 
     by: str
     fraction: float
     seed: int
-    train: int = 0  # views
-    val: int = 0
+    train: int = 0  # number of training views
+    val: int = 0  # number of validation views
     train_liveries: int = 0
     val_liveries: int = 0
     shared_liveries: tuple[str, ...] = ()
     leaked_views: int = 0
-    """Validation views whose livery is trained on, or that have a near-duplicate that is, in
-    picture or in texture."""
+    """Number of validation views that leak: the training side has their livery, or a near-duplicate
+    of the view or of its texture."""
     view_matches: tuple[Match, ...] = ()
     texture_matches: tuple[Match, ...] = ()
     matches: int = 0
     error: str | None = None
-    """Why the set cannot be split so, where it cannot."""
+    """Why the set cannot be split this way; None if it can."""
 
     @property
     def share(self) -> float:
-        """Of the validation views, in [0, 1]."""
+        """Share of the validation views that leak, in [0, 1]."""
         return self.leaked_views / self.val if self.val else 0.0
 
 
 def leakage(
-    records: Sequence[manifest.Record], look: Scan, by: str, fraction: float, seed: int
+    records: Sequence[manifest.Record], scan: Scan, by: str, fraction: float, seed: int
 ) -> tuple[Leakage, tuple[str, ...]]:
-    """What a split leaks, and ``train`` or ``val`` of each record (nothing where it cannot be).
+    """The leakage of a split, and the side of each record.
 
     Args:
-        look: at every one of ``records``.
-        by: with ``fraction`` and ``seed`` as :func:`uvtex.data.splits.split` takes them.
+        scan: a scan to which every record was added.
+        by: as in :func:`uvtex.data.splits.split`, like ``fraction`` and ``seed``.
+
+    Returns:
+        The leakage, and ``train`` or ``val`` for each record. Without a split, ``error`` is set and
+        there are no sides.
     """
     names = [record.livery for record in records]
     try:
@@ -69,8 +73,8 @@ def leakage(
         return Leakage(by, fraction, seed, error=str(error)), ()
     trained = {names[i] for i in train}
     shared = sorted(trained & {names[i] for i in val})
-    views = _matches(records, val, train, "view", look.views)
-    textures = _matches(records, val, train, "texture", look.textures)
+    views = _matches(records, val, train, "view", scan.views)
+    textures = _matches(records, val, train, "texture", scan.textures)
     twins = {match.val for match in textures}
     copies = {match.val for match in views}
     leaked = [
@@ -101,21 +105,24 @@ def _matches(
     val: Sequence[int],
     train: Sequence[int],
     kind: Literal["view", "texture"],
-    prints: Mapping[str, duplicates.Print | None],
+    fingerprints: Mapping[str, duplicates.Fingerprint | None],
 ) -> list[Match]:
-    """Near-duplicates across the split. One file on both sides is one if its liveries differ;
-    else it is a shared livery, which is counted apart."""
+    """The near-duplicates across the split.
+
+    A file that both sides use matches itself if its liveries differ. With one livery it is no
+    match: shared liveries are counted separately.
+    """
 
     def files(side: Sequence[int]) -> dict[str, set[str]]:
         named: dict[str, set[str]] = {}
         for i in side:
-            if prints.get(file := getattr(records[i], kind)) is not None:
+            if fingerprints.get(file := getattr(records[i], kind)) is not None:
                 named.setdefault(file, set()).add(records[i].livery)
         return named
 
     held, trained = files(val), files(train)
     a, b = list(held), list(trained)
-    found = duplicates.matches(*([p for f in side if (p := prints[f])] for side in (a, b)))
+    found = duplicates.matches(*([p for f in side if (p := fingerprints[f])] for side in (a, b)))
     pairs = [(m, bool(held[a[m.a]] & trained[b[m.b]])) for m in found]
     return [
         Match(a[m.a], b[m.b], m.colours, same) for m, same in pairs if a[m.a] != b[m.b] or not same

@@ -1,7 +1,7 @@
-"""What a data set holds and what is wrong with it, before anything is trained on it.
+"""The data report: the contents of a data set and its problems, before it is trained on.
 
-The figures: what is known of each view, how much of the atlas the cameras see, which files are
-broken or odd, and how much of the validation side the training side gives away.
+It counts views, masks, UV maps, liveries and cameras. It measures how much of the atlas the cameras
+see, lists broken and odd files, and measures the leakage of the split.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from uvtex.progress import Progress, no_progress
 
 @dataclass(frozen=True)
 class Livery:
-    """A livery's views and where the split puts them."""
+    """A livery, and the number of its views on each side of the split."""
 
     name: str
     texture: str
@@ -35,7 +35,7 @@ class Livery:
 
     @property
     def side(self) -> str:
-        """``train``, ``val`` or ``both``; empty where there is no split."""
+        """``train``, ``val`` or ``both``; empty if there is no split."""
         if self.train and self.val:
             return "both"
         return "train" if self.train else "val" if self.val else ""
@@ -43,15 +43,16 @@ class Livery:
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera's views."""
+    """A camera and its views."""
 
     name: str
     views: int
-    masks: int  # views with a mask
-    uv_maps: int  # views with a UV map
+    masks: int  # number of views with a mask
+    uv_maps: int  # number of views with a UV map
     coverage: float | None
-    """Share of the atlas it sees, in [0, 1]; None without a UV map."""
+    """Share of the atlas that it sees, in [0, 1]; None without a UV map."""
     example: str
+    """One of its views."""
 
 
 @dataclass
@@ -64,24 +65,24 @@ class SetReport:
     uv_maps: int
     plates: int
     composed: int
-    """Views that have a plate and no file: they were composed to be looked at."""
+    """Number of views that have a plate and no file. They were composed for this report."""
     sizes: dict[str, int]
-    """Of views, ``WxH`` to their number, the most frequent first."""
+    """``WxH`` -> number of views of that size, the most frequent first."""
     liveries: list[Livery]
     cameras: list[Camera]
     unnamed: int
-    """Views whose camera is not known."""
+    """Number of views whose record names no camera."""
     unseen: float | None
-    """Share of the atlas that no camera sees; None without UV maps."""
+    """Share of the atlas that no camera sees, in [0, 1]; None without UV maps."""
     leakage: Leakage
     problems: list[Problem]
     car: CarFacts | None = None
-    """Of a set rendered from a mesh of one's own."""
+    """The facts of ``car.json``; None if the set was not rendered from a user's mesh."""
     seen_by: np.ndarray | None = field(default=None, repr=False)
-    """int [COVERAGE_SIZE, COVERAGE_SIZE]: how many UV maps see each texel."""
+    """int [COVERAGE_SIZE, COVERAGE_SIZE]: number of UV maps that see each texel."""
     records: tuple[manifest.Record, ...] = field(default=(), repr=False)
     sides: tuple[str, ...] = field(default=(), repr=False)
-    """``train`` or ``val`` of each record; empty where there is no split."""
+    """``train`` or ``val`` for each record; empty if there is no split."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
@@ -102,44 +103,44 @@ def inspect_set(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> SetReport:
-    """Reads every file of a data set and says what it found.
+    """Reads every file of a data set.
 
     Args:
-        folder: with a ``manifest.json``.
-        by: ``livery`` or ``sample``; with ``fraction`` and ``seed`` as
-            :func:`uvtex.data.splits.split` takes them.
-        progress: called with the records done and their number.
+        folder: the folder of the data set; it holds a ``manifest.json``.
+        by: ``livery`` or ``sample``, as in :func:`uvtex.data.splits.split`, like ``fraction`` and
+            ``seed``.
+        progress: called after each record with the number of records done and of all records.
 
     Raises:
-        DataError: no manifest, or none of its records can be read.
+        DataError: there is no manifest, or none of its records can be read.
     """
     path = folder / "manifest.json"
     if not path.is_file():
         raise DataError(
-            f"{folder}: no manifest.json there; `uvtex data import` makes a data set of pictures, "
-            "`uvtex showroom build` renders one"
+            f"{folder}: has no manifest.json; `uvtex data import` makes a data set of your "
+            "pictures, `uvtex showroom build` renders one"
         )
     good, refused = sources.lenient(path)
     problems = [Problem("broken", item.where, item.reason) for item in refused]
     records = [record for _, record in good]
     if not records:
         raise DataError("\n".join([f"{path}: no usable record", *(p.what for p in problems[:5])]))
-    look = Scan(folder, problems)
+    scan = Scan(folder, problems)
     for number, record in enumerate(records):
-        look.at(record)
+        scan.add(record)
         progress("pictures", number + 1, len(records))
     problems += _shared_names(records)
     car = _car(folder, problems)
-    leak, sides = leakage(records, look, by, fraction, seed)
-    coverage, seen_by = _coverage(look.seen)
+    leak, sides = leakage(records, scan, by, fraction, seed)
+    coverage, seen_by = _coverage(scan.seen)
     return SetReport(
         folder=str(folder),
         views=len(records),
         masks=sum(r.mask is not None for r in records),
         uv_maps=sum(r.uv_map is not None for r in records),
         plates=sum(r.plate is not None for r in records),
-        composed=look.composed,
-        sizes=dict(Counter(look.sizes).most_common()),
+        composed=scan.composed,
+        sizes=dict(Counter(scan.sizes).most_common()),
         liveries=list(_liveries(records, sides)),
         cameras=list(_cameras(records, coverage)),
         unnamed=sum(r.camera is None for r in records),

@@ -1,4 +1,7 @@
-"""A set's files, each opened once: what is broken or odd, and what is kept to compare."""
+"""The scan of a data set: each file is opened once, and its problems are noted.
+
+Fingerprints, sizes and coverage are kept for the figures of the report.
+"""
 
 from __future__ import annotations
 
@@ -15,38 +18,55 @@ from uvtex.imaging import masks, uv_maps
 from uvtex.inspection import duplicates
 
 COVERAGE_SIZE = 64
-"""Side of the grid on which coverage is counted. Coarse, so that a small view's pixels leave no
-gaps between them that a larger one of the same camera would fill."""
+"""Side in texels of the grid on which coverage is counted.
+
+The grid is coarse. On a finer one, the pixels of a small view would leave gaps, and the coverage
+of a camera would depend on the size of its views.
+"""
 LEAST_SIDE = 32
-"""Pixels; smaller pictures are odd, no network here takes them without enlarging."""
+"""In pixels. A smaller picture is odd: every network here would have to enlarge it."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file or record that is broken (cannot be used) or odd (can be, and should be looked at)."""
+    """A broken or an odd file or record.
+
+    A broken one cannot be used. An odd one can be used, but somebody should look at it.
+    """
 
     kind: Literal["broken", "odd"]
     file: str
     what: str
+    """What is wrong, without the file's name."""
 
 
 class Scan:
-    """Opens each file once; keeps prints, sizes and coverage, and notes problems."""
+    """What is kept of the files of one data set.
+
+    Args:
+        folder: the folder of the data set.
+        problems: the list to which problems are added.
+    """
 
     def __init__(self, folder: Path, problems: list[Problem]) -> None:
         self._folder, self._problems = folder, problems
         self._masks: dict[str, np.ndarray | None] = {}
         self._plates: set[str] = set()
-        self._shots = ViewReader()
+        self._reader = ViewReader()
         self.composed = 0
-        """Views that have a plate and no file."""
+        """Number of views that have a plate and no file."""
         self.sizes: list[str] = []
-        self.views: dict[str, duplicates.Print] = {}
-        self.textures: dict[str, duplicates.Print | None] = {}
-        self.seen: dict[str, np.ndarray | None] = {}  # UV map -> bool [S, S]
+        """``WxH`` of each readable view."""
+        self.views: dict[str, duplicates.Fingerprint] = {}
+        """View -> its fingerprint; broken views are left out."""
+        self.textures: dict[str, duplicates.Fingerprint | None] = {}
+        """Texture -> its fingerprint; None if it is broken."""
+        self.seen: dict[str, np.ndarray | None] = {}
+        """UV map -> bool [S, S] with S = :data:`COVERAGE_SIZE`, True where a texel is seen; None
+        if the UV map is broken."""
 
-    def at(self, record: manifest.Record) -> None:
-        """Looks at a record's files."""
+    def add(self, record: manifest.Record) -> None:
+        """Opens the files of a record. A file that several records share is opened once."""
         if record.texture not in self.textures:
             self._texture(record.texture)
         if record.uv_map and record.uv_map not in self.seen:
@@ -57,12 +77,16 @@ class Scan:
         mask = self._mask(record.mask) if record.mask else None
         if view is not None:
             self.sizes.append(f"{view.shape[1]}x{view.shape[0]}")
-            # Without one, a shared backdrop would make all views of a camera look alike.
-            cut = masks.by_backdrop(view) if mask is None else mask
-            self.views[record.view] = duplicates.fingerprint(view, cut)
+            # Without a mask, the shared backdrop would make all views of a camera look alike.
+            paint = masks.by_backdrop(view) if mask is None else mask
+            self.views[record.view] = duplicates.fingerprint(view, paint)
             if mask is not None and mask.shape != view.shape[:2]:
-                sizes = f"{mask.shape[1]}x{mask.shape[0]}, its view {self.sizes[-1]}"
-                self._note("odd", str(record.mask), f"is {sizes} ({record.view})")
+                sizes = f"{mask.shape[1]}x{mask.shape[0]} and {self.sizes[-1]}"
+                self._note(
+                    "odd",
+                    str(record.mask),
+                    f"has another size than its view: {sizes} ({record.view})",
+                )
 
     def _note(self, kind: Literal["broken", "odd"], file: str, what: str) -> None:
         self._problems.append(Problem(kind, file, what))
@@ -71,21 +95,21 @@ class Scan:
         self._note("broken", name, str(error).removeprefix(f"{self._folder / name}: "))
 
     def _view(self, record: manifest.Record) -> np.ndarray | None:
-        shot = ViewFile.of(self._folder, record)
-        if not shot.composed:
+        file = ViewFile.of(self._folder, record)
+        if not file.composed:
             return self._picture(record.view)
         self.composed += 1
         try:
-            pixels = self._shots.read(shot)
+            pixels = self._reader.read(file)
         except DataError:
-            return None  # its plate, UV map or texture is broken, and was noted as that
+            return None  # the broken plate, UV map or texture was noted already
         self._odd_pixels(record.view, pixels)
         return pixels
 
     def _plate(self, record: manifest.Record) -> None:
         self._plates.add(str(record.plate))
         try:
-            self._shots.plate_size(ViewFile.of(self._folder, record))
+            self._reader.plate_size(ViewFile.of(self._folder, record))
         except DataError as error:
             if record.uv_map is None or self.seen[record.uv_map] is not None:
                 self._broken(str(record.plate), error)
@@ -106,15 +130,15 @@ class Scan:
     def _odd_pixels(self, name: str, pixels: np.ndarray) -> None:
         height, width = pixels.shape[:2]
         if min(height, width) < LEAST_SIDE:
-            self._note("odd", name, f"only {width}x{height} pixels")
+            self._note("odd", name, f"has only {width}x{height} pixels")
         if pixels.reshape(-1, 3).std(axis=0).max() < 1:
-            self._note("odd", name, "one colour all over")
+            self._note("odd", name, "has one colour all over")
 
     def _texture(self, name: str) -> None:
         pixels = self._picture(name)
         self.textures[name] = None if pixels is None else duplicates.fingerprint(pixels)
         if pixels is not None and pixels.shape[0] != pixels.shape[1]:
-            self._note("odd", name, f"not square: {pixels.shape[1]}x{pixels.shape[0]}")
+            self._note("odd", name, f"is not square: {pixels.shape[1]}x{pixels.shape[0]}")
 
     def _mask(self, name: str) -> np.ndarray | None:
         if name not in self._masks:
@@ -126,9 +150,9 @@ class Scan:
                 return None
             self._masks[name] = mask
             if not mask.any():
-                self._note("odd", name, "marks nothing as paint")
+                self._note("odd", name, "marks no pixel as paint")
             elif mask.mean() > 0.98:
-                self._note("odd", name, "marks the whole picture as paint")
+                self._note("odd", name, "marks almost every pixel as paint")
         return self._masks[name]
 
     def _uv_map(self, name: str) -> None:
@@ -140,7 +164,7 @@ class Scan:
             return
         painted = uv[np.isfinite(uv).all(axis=2)]
         if not len(painted):
-            self._note("odd", name, "sees no paint")
+            self._note("odd", name, "shows no paint: it has no pixel with UV coordinates")
         elif painted.min() < 0 or painted.max() > 1:
-            self._note("odd", name, "leads outside the atlas (below 0 or above 1)")
+            self._note("odd", name, "has UV coordinates outside the atlas (below 0 or above 1)")
         self.seen[name] = uv_maps.invert(uv, COVERAGE_SIZE)[1]

@@ -1,21 +1,24 @@
-"""The report: one file, at any time of a study's life, with nothing fetched from elsewhere."""
+"""The report of a study: one file, at any time of the study's life, that fetches nothing."""
 
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from sweep.driving.session import saved
 from sweep.report import write_report
-from sweep.report.charts import drawn_schedules, plane, schedules
+from sweep.report.charts import curves, plane
 from sweep.report.importance import LEAST, importances
-from sweep.report.study_data import best_and_worst, read_study_data, shown
+from sweep.report.schedule_panels import drawn_schedules, schedules
+from sweep.report.study_data import best_and_worst, read_study_data, run_with_samples
 from sweep.study.config import StudyConfig
 from sweep.study.folder import write_record
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
+from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.thresholds import Threshold
 
 
@@ -28,7 +31,7 @@ def html(study: StudyConfig) -> str:
 def test_it_tells_a_whole_study(tmp_path: Path) -> None:
     study = make_whole_study(tmp_path, trials=12)
     text = html(study)
-    for heading in ("Optimisation history", "Learning curves", "What matters", "Schedules"):
+    for heading in ("Optimisation history", "Learning curves", "Parameter importance", "Schedules"):
         assert f"<h2>{heading}</h2>" in text
     assert "SSIM(UV) against HaarPSI(View)" in text
     assert "promotion region" in text
@@ -51,7 +54,7 @@ def test_it_says_what_is_missing(tmp_path: Path, trials: int) -> None:
     if trials:
         add_trial(study, 0, state="running", made=1)
     text = html(study)
-    assert "too few to tell the parts" in text
+    assert f"Fewer than {LEAST} probes" in text
     assert ("No epoch has ended yet." in text) == (trials == 0)
     assert "No run has drawn its samples yet" in text
 
@@ -62,17 +65,44 @@ def test_a_run_that_died_before_its_first_epoch_has_a_row(tmp_path: Path) -> Non
     assert "made to end failed" in html(study)
 
 
+HOSTILE = "<script>alert('x')</script>&\" \u8eca</td><b onclick='x'>%{y}"
+
+
 def test_what_people_wrote_is_text_not_markup(tmp_path: Path) -> None:
+    """A schedule's name, a reason, and the file of a sample."""
     study = make_study(tmp_path)
-    record, run_dir = add_trial(study, 0, state="failed")
-    write_record(run_dir, record.model_copy(update={"reason": "<script>alert(1)</script>"}))
+    record, run_dir = add_trial(study, 0, state="failed", grids=1)
+    write_record(run_dir, record.model_copy(update={"reason": HOSTILE, "schedule": HOSTILE}))
+    (grid,) = (run_dir / "grids").glob("*.png")
+    grid.rename(grid.with_name("<script>alert(2)<b>\u00fc&\"'.png".replace("/", "")))
     text = html(study)
-    assert "<script>alert(1)" not in text
-    assert "&lt;script&gt;alert(1)" in text
+    assert not re.search("<script>alert|<b onclick", text)
+    cells = re.findall("<td[^>]*>([^<]*)</td>", text)
+    assert [unescape(cell) for cell in cells].count(HOSTILE) == 2
+    assert "&lt;script&gt;alert(2)&lt;b&gt;\u00fc&amp;&#34;&#39;" in text
+
+
+def test_a_chart_shows_a_name_as_text(tmp_path: Path) -> None:
+    """Plotly reads tags and %{...} in a text."""
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0)
+    write_record(run_dir, record.model_copy(update={"schedule": HOSTILE}))
+    data = read_study_data(study)
+    (panel,) = schedules(data.runs).layout.annotations
+    curve = curves(data).data[0]
+    assert "&lt;script&gt;" in curve.meta
+    assert "%{y}" in curve.meta
+    assert curve.meta in panel.text
+    assert "script" not in curve.hovertemplate
+
+
+def test_a_metrics_column_has_the_catalogues_definition(tmp_path: Path) -> None:
+    text = unescape(html(make_whole_study(tmp_path)))
+    assert f'title="Higher is better. {DEFINITIONS["haarpsi"]}.">HaarPSI(View)</th>' in text
 
 
 def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path) -> None:
-    """LPIPS is an error: less is better, so the region lies to its left."""
+    """A threshold with ``at_most`` bounds the region from the right."""
     study = make_study(tmp_path)
     add_trial(study, 0)
     thresholds = (
@@ -123,7 +153,7 @@ def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Pa
     study = make_study(tmp_path)
     add_trial(study, 0, reach=0.6, grids=8)
     add_trial(study, 1, reach=0.5, grids=8)
-    run = shown(read_study_data(study))
+    run = run_with_samples(read_study_data(study))
     assert run is not None
     assert run.record.trial == 0
     best, worst = best_and_worst(run)
