@@ -127,7 +127,7 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
             "`showroom` beside it to have one rendered"
         )
     from uvtex.config import validate
-    from uvtex.showroom import build
+    from uvtex.showroom.build import build
     from uvtex.showroom.settings import ShowroomSettings
 
     settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")

@@ -80,7 +80,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """
     from uvtex.config import load_yaml, validate
     from uvtex.progress import stages
-    from uvtex.showroom import build
+    from uvtex.showroom.build import build
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
     settings = validate(ShowroomSettings, values, where="showroom")
@@ -97,7 +97,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
 def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
     """The flags as ShowroomSettings wants them."""
     from uvtex.errors import ConfigError
-    from uvtex.showroom import settings as poses
+    from uvtex.showroom.settings import read_poses
 
     values = {key: value for key, value in given.items() if value is not None}
     if "size" in values:
@@ -105,7 +105,7 @@ def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
     if "camera_file" in values:
         if "cameras" in values:
             raise ConfigError("showroom: --cameras and --camera-file exclude each other")
-        values["poses"] = poses.read_poses(values.pop("camera_file"))
+        values["poses"] = read_poses(values.pop("camera_file"))
     liveries = values.pop("liveries", None)
     if liveries is not None:
         count = liveries.removeprefix("-").isdecimal()

@@ -20,12 +20,12 @@ from PIL import Image
 
 from uvtex.data import manifest
 from uvtex.data.car_facts import CAR, read_car
-from uvtex.data.view_files import ViewFile, ViewReader
+from uvtex.data.view_files import ViewReader
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
 from uvtex.imaging import seams
 from uvtex.intake import checking, sources
-from uvtex.intake.mask_drawing import Method, draw_shot, of_camera
+from uvtex.intake.mask_drawing import Method, draw_shot, masks_by_variation
 from uvtex.intake.sources import Candidate, StandIn, Unusable
 
 Progress = Callable[[int, int], None]
@@ -151,7 +151,11 @@ class _Builder:
 
     def build(self, usable: list[Candidate]) -> None:
         """Files first, the manifest last."""
-        varied = self._by_variation(usable) if self._method == "auto" else {}
+        varied: dict[str, np.ndarray] = {}
+        if self._method == "auto":
+            varied = masks_by_variation(
+                self._shots, ((c.camera, c.livery, c.shot) for c in usable if not c.mask)
+            )
         records = []
         for number, candidate in enumerate(usable):
             records.append(self._record(candidate, varied.get(candidate.camera or "")))
@@ -198,18 +202,6 @@ class _Builder:
                 "whole picture"
             )
         return self._write_mask(f"masks/{Path(view).relative_to('views').with_suffix('')}", mask)
-
-    def _by_variation(self, usable: list[Candidate]) -> dict[str, np.ndarray]:
-        cameras: dict[str, dict[str, ViewFile]] = {}
-        for candidate in usable:
-            if candidate.camera and not candidate.mask:
-                views = cameras.setdefault(candidate.camera, {})
-                views.setdefault(candidate.livery, candidate.shot)
-        found = {
-            camera: of_camera(self._shots, list(views.values()))
-            for camera, views in cameras.items()
-        }
-        return {camera: mask for camera, mask in found.items() if mask is not None}
 
     def _count(self, name: str) -> None:
         self._report.masks[name] = self._report.masks.get(name, 0) + 1

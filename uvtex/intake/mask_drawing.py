@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,6 +83,23 @@ def of_camera(shots: ViewReader, views: Sequence[ViewFile]) -> np.ndarray | None
     return mask if mask.any() and rim.mean() < 0.5 else None
 
 
+def masks_by_variation(
+    shots: ViewReader, views: Iterable[tuple[str | None, str, ViewFile]]
+) -> dict[str, np.ndarray]:
+    """Camera -> the paint's mask, bool [H, W], of the cameras where variation gives one.
+
+    Args:
+        views: camera, livery and file of each view. Views without a camera are skipped; of several
+            views of one livery from one camera the first counts.
+    """
+    cameras: dict[str, dict[str, ViewFile]] = {}
+    for camera, livery, file in views:
+        if camera:
+            cameras.setdefault(camera, {}).setdefault(livery, file)
+    found = {camera: of_camera(shots, list(files.values())) for camera, files in cameras.items()}
+    return {camera: mask for camera, mask in found.items() if mask is not None}
+
+
 def write_masks(
     folder: Path,
     out: Path,
@@ -100,7 +117,11 @@ def write_masks(
     refuse_existing(out)
     records = manifest.read(folder).records
     shots = ViewReader()
-    varied = _varied(shots, folder, records) if method == "auto" else {}
+    varied: dict[str, np.ndarray] = {}
+    if method == "auto":
+        varied = masks_by_variation(
+            shots, ((r.camera, r.livery, ViewFile.of(folder, r)) for r in records)
+        )
     stride = -(-len(records) // SHEET_TILES)
     drawn, tiles = [], []
     with whole_folder(out) as target:
@@ -135,18 +156,6 @@ def _place(folder: Path, view: str) -> Path:
     root = os.path.realpath(folder)
     place = os.path.relpath(os.path.join(root, view), root)
     return Path(place if place.endswith(".png") else f"{place}.png")
-
-
-def _varied(
-    shots: ViewReader, folder: Path, records: Sequence[manifest.Record]
-) -> dict[str, np.ndarray]:
-    cameras: dict[str, dict[str, ViewFile]] = {}
-    for record in records:
-        if record.camera:
-            views = cameras.setdefault(record.camera, {})
-            views.setdefault(record.livery, ViewFile.of(folder, record))
-    found = {camera: of_camera(shots, list(views.values())) for camera, views in cameras.items()}
-    return {camera: mask for camera, mask in found.items() if mask is not None}
 
 
 def _against(folder: Path, record: manifest.Record, mask: np.ndarray) -> float | None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from uvtex.config import load_yaml, validate
 from uvtex.errors import ConfigError, DataError
-from uvtex.showroom import settings as poses
-from uvtex.showroom.liveries import files
-from uvtex.showroom.settings import CarSettings, ShowroomSettings
+from uvtex.showroom.liveries.files import digest, find, sha256
+from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
 
 PATH_SETTINGS = ("car.file", "livery_dir", "template")
 """Keys that say where something lay; two sets that differ in them alone are the same."""
@@ -27,15 +26,15 @@ def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
         changed["car"] = _sealed_car(settings.car)
     if settings.livery_dir is not None:
         folder = Path(settings.livery_dir)
-        liveries = files.find(folder)
-        found = files.digest(liveries)
+        liveries = find(folder)
+        found = digest(liveries)
         _same(str(folder), settings.livery_sha256, found)
         changed.update(livery_dir=_name(folder), livery_sha256=found, liveries=len(liveries))
     if settings.template is not None:
         changed.update(_sealed_template(settings))
     if settings.poses is not None:
-        named = poses.named_poses(settings.poses)
-        found_problems = poses.pose_problems(named)
+        named = named_poses(settings.poses)
+        found_problems = pose_problems(named)
         if found_problems:
             raise ConfigError("\n".join(f"poses: {line}" for line in found_problems))
         changed.update(poses=named, cameras=len(named))
@@ -69,7 +68,7 @@ def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
-    found = files.sha256(path)
+    found = sha256(path)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
 
@@ -82,9 +81,9 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
             "taken as they are"
         )
     if path.is_dir():
-        found = files.digest(files.find(path))
+        found = digest(find(path))
     elif path.is_file():  # a pipe would be waited for
-        found = files.sha256(path)
+        found = sha256(path)
     else:
         raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
     _same(str(path), settings.template_sha256, found)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtex import files
-from uvtex.files import write_atomic
+from uvtex.files import png, write_atomic
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.unwrap import obj
 from uvtex.showroom.cars.uv_audit import UvAudit
@@ -24,7 +23,7 @@ UNWRAPPED = "car_unwrapped.obj"
 def write_marks(out: Path, car: OwnCar, texture_size: int, unwrapped: bool) -> None:
     """Writes the marked texels and, where the car was unwrapped, the mesh; keeps what is there."""
     if not (out / SHARED).exists():
-        write_atomic(out / SHARED, files.png(car.uvs.picture(texture_size)))
+        write_atomic(out / SHARED, png(car.uvs.picture(texture_size)))
     if unwrapped and not (out / UNWRAPPED).exists():
         write_atomic(out / UNWRAPPED, obj(car.parts).encode())
 

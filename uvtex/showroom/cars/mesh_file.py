@@ -21,6 +21,8 @@ from uvtex.showroom.cars.subject import Colour
 
 SUFFIXES = (".obj", ".glb")
 GLASS = re.compile("glass|window|windscreen|windshield", re.IGNORECASE)
+UNREADABLE: Colour = (0.2, 0.2, 0.2)
+"""Linear albedo of a part whose material has no colour that can be read."""
 LIGHTEST = 0.8
 """Albedo that no part exceeds: nothing on a car is whiter."""
 MTL = "uvtex.mtl"
@@ -38,6 +40,8 @@ class Part:
     colour: Colour
     """Linear albedo."""
     glass: bool
+    colour_fault: str | None = None
+    """Why the material's colour could not be read, so that ``colour`` is UNREADABLE."""
 
 
 def read(path: Path) -> list[Part]:
@@ -149,14 +153,14 @@ def _part(title: str, geometry: Any, transform: Floats, material: Any) -> Part:
     linear = transform[:3, :3]
     if np.linalg.det(linear) < 0:
         faces = faces[:, ::-1]
-    colour, clear = _colour(material)
+    colour, clear, fault = _colour(material)
     mesh = Mesh(
         position @ linear.T + transform[:3, 3],
         _normals(geometry, position, faces, linear),
         np.asarray(uv, dtype=float)[:, :2] if has_uv else np.zeros((len(position), 2)),
         faces,
     )
-    return Part(title, mesh, has_uv, colour, clear or bool(GLASS.search(title)))
+    return Part(title, mesh, has_uv, colour, clear or bool(GLASS.search(title)), fault)
 
 
 def _normals(geometry: Any, position: Floats, faces: Ints, linear: Floats) -> Floats:
@@ -175,8 +179,10 @@ def _normals(geometry: Any, position: Floats, faces: Ints, linear: Floats) -> Fl
     return np.asarray(normal)
 
 
-def _colour(material: Any) -> tuple[Colour, bool]:
-    """Linear albedo of a material, and whether it is see-through."""
+def _colour(material: Any) -> tuple[Colour, bool, str | None]:
+    """Linear albedo of a material, whether it is transparent, and why the albedo is UNREADABLE."""
+    if material is None:
+        return UNREADABLE, False, None
     try:
         main = np.asarray(material.main_color, dtype=float) / 255
         clear = bool(main[3] < 0.95) or getattr(material, "alphaMode", None) == "BLEND"
@@ -184,17 +190,17 @@ def _colour(material: Any) -> tuple[Colour, bool]:
         if picture is not None:
             mean = np.asarray(picture.convert("RGB").resize((1, 1)), dtype=float).ravel() / 255
             main = np.append(main[:3] * mean, 1.0)
-    except Exception:  # a part's colour is not worth an end, and pictures inside may be broken
-        return (0.2, 0.2, 0.2), False
+    except Exception as error:  # decoders of broken pictures raise nearly anything
+        return UNREADABLE, False, f"{type(error).__name__}: {error}"
     r, g, b = (float(v) for v in np.minimum(main[:3] ** 2.2, LIGHTEST))
-    return (r, g, b), clear
+    return (r, g, b), clear, None
 
 
 def _joined(parts: list[Part]) -> Part:
     first = parts[0]
     mesh = merge(part.mesh for part in parts)
     has_uv = all(part.has_uv for part in parts)
-    return Part(first.material, mesh, has_uv, first.colour, first.glass)
+    return Part(first.material, mesh, has_uv, first.colour, first.glass, first.colour_fault)
 
 
 def check_finite(path: Path, part: Part, what: str, values: Floats) -> None:

@@ -115,6 +115,12 @@ def _remarks(
     ]
     if place.scaled:
         lines.append(f"{path.name}: {place.scaled}")
+    lines.extend(
+        f"{path.name}: the colour of material {part.material!r} cannot be read "
+        f"({part.colour_fault}); the set shows it in dark grey"
+        for part in parts[1:]
+        if part.colour_fault
+    )
     lines.extend(f"{path.name}: {line}" for line in _uv_remarks(settings, uvs))
     return lines
 

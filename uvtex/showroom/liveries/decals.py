@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -139,41 +140,55 @@ class Sponsor:
         return cls(letters)
 
 
-Place = tuple[tuple[str, ...], float, float, float, float, tuple[float, ...]]
-"""(surfaces, first coordinate, second, greatest height, greatest width, turns), in metres."""
+@dataclass(frozen=True)
+class Place:
+    """A place on the car for one sponsor; lengths are metres."""
 
-_DOORS: Place = (("left", "right"), -0.38, 0.47, 0.34, 1.15, (0.0, 5.0, -5.0, 10.0))
+    surfaces: tuple[str, ...]
+    """The sponsor is on each of them."""
+    first: float
+    """First coordinate of the centre on the surface."""
+    second: float
+    """Second coordinate of the centre on the surface."""
+    max_height: float
+    max_width: float
+    turns: tuple[float, ...]
+    """Degrees anticlockwise; one of them is drawn."""
+
+
+SIDES = ("left", "right")
+_DOORS = Place(SIDES, -0.38, 0.47, 0.34, 1.15, (0.0, 5.0, -5.0, 10.0))
 _SIDE_PLACES: tuple[Place, ...] = (
-    (("left", "right"), 0.72, 0.30, 0.10, 0.42, (0.0,)),
-    (("left", "right"), -0.15, 0.22, 0.10, 1.30, (0.0,)),
-    (("left", "right"), -0.30, 0.70, 0.12, 0.80, (0.0, 0.0, 4.0)),
-    (("left", "right"), 1.85, 0.45, 0.12, 0.36, (0.0, 12.0, -12.0)),
-    (("left", "right"), -2.02, 0.62, 0.13, 0.42, (0.0, 0.0, 90.0)),
-    (("left", "right"), -1.95, 0.36, 0.09, 0.40, (0.0,)),
-    (("left", "right"), 1.38, 0.79, 0.06, 0.50, (0.0,)),
-    (("plates",), -2.18, 1.20, 0.14, 0.40, (0.0,)),
+    Place(SIDES, 0.72, 0.30, 0.10, 0.42, (0.0,)),
+    Place(SIDES, -0.15, 0.22, 0.10, 1.30, (0.0,)),
+    Place(SIDES, -0.30, 0.70, 0.12, 0.80, (0.0, 0.0, 4.0)),
+    Place(SIDES, 1.85, 0.45, 0.12, 0.36, (0.0, 12.0, -12.0)),
+    Place(SIDES, -2.02, 0.62, 0.13, 0.42, (0.0, 0.0, 90.0)),
+    Place(SIDES, -1.95, 0.36, 0.09, 0.40, (0.0,)),
+    Place(SIDES, 1.38, 0.79, 0.06, 0.50, (0.0,)),
+    Place(("plates",), -2.18, 1.20, 0.14, 0.40, (0.0,)),
 )
 _OTHER_PLACES: tuple[Place, ...] = (
-    (("bonnet",), 1.85, 0.0, 0.16, 0.80, (0.0,)),
-    (("bonnet",), 1.20, 0.0, 0.30, 1.10, (0.0, 0.0, 20.0, -20.0, 90.0)),
-    (("bonnet",), 1.60, 0.55, 0.14, 0.40, (0.0, 90.0)),
-    (("bonnet",), 1.60, -0.55, 0.14, 0.40, (0.0, -90.0)),
-    (("bonnet",), -0.40, 0.0, 0.26, 0.90, (0.0, 90.0, 180.0, -90.0)),
-    (("deck",), -1.98, 0.0, 0.16, 1.00, (0.0,)),
-    (("wing",), -2.20, 0.0, 0.22, 1.60, (0.0,)),
-    (("nose",), 0.0, 0.43, 0.07, 0.70, (0.0,)),
-    (("tail",), 0.0, 0.60, 0.13, 1.10, (0.0,)),
-    (("tail",), 0.0, 0.40, 0.10, 0.80, (0.0,)),
+    Place(("bonnet",), 1.85, 0.0, 0.16, 0.80, (0.0,)),
+    Place(("bonnet",), 1.20, 0.0, 0.30, 1.10, (0.0, 0.0, 20.0, -20.0, 90.0)),
+    Place(("bonnet",), 1.60, 0.55, 0.14, 0.40, (0.0, 90.0)),
+    Place(("bonnet",), 1.60, -0.55, 0.14, 0.40, (0.0, -90.0)),
+    Place(("bonnet",), -0.40, 0.0, 0.26, 0.90, (0.0, 90.0, 180.0, -90.0)),
+    Place(("deck",), -1.98, 0.0, 0.16, 1.00, (0.0,)),
+    Place(("wing",), -2.20, 0.0, 0.22, 1.60, (0.0,)),
+    Place(("nose",), 0.0, 0.43, 0.07, 0.70, (0.0,)),
+    Place(("tail",), 0.0, 0.60, 0.13, 1.10, (0.0,)),
+    Place(("tail",), 0.0, 0.40, 0.10, 0.80, (0.0,)),
 )
 
 
 def _put(canvas: Canvas, rng: Rng, sponsor: Sponsor, place: Place) -> None:
-    surfaces, a, b, height, width, turns = place
-    decal, turn = sponsor.decal, _pick(rng, turns)
-    height = min(height, width * decal.height / decal.width) * rng.uniform(0.7, 1.0)
-    a, b = a + rng.normal(0, 0.03), b + rng.normal(0, 0.012)
-    for surface in surfaces:
-        for frame in _frames(surface, a, b, turn):
+    decal, turn = sponsor.decal, _pick(rng, place.turns)
+    height = min(place.max_height, place.max_width * decal.height / decal.width)
+    height *= rng.uniform(0.7, 1.0)
+    first, second = place.first + rng.normal(0, 0.03), place.second + rng.normal(0, 0.012)
+    for surface in place.surfaces:
+        for frame in _frames(surface, first, second, turn):
             stamp(canvas, decal, frame, height)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
@@ -76,8 +77,6 @@ def check(
     Raises:
         DataError: some cannot be used; each is named with its reason.
     """
-    from uvtex.data.pictures import describe, read_rgb
-
     broken = []
     for path in liveries.values():
         try:

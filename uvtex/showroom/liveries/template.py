@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uvtex.data.pictures import read_rgb, read_rgba, resized
 from uvtex.errors import DataError
 from uvtex.imaging.constant_texels import ALIKE
-from uvtex.showroom.liveries import files
+from uvtex.showroom.liveries.files import find
 
 FINE = 1024
 """Texels a side at which liveries are compared, at least: what resizing mixes is nowhere alike."""
@@ -57,7 +57,7 @@ def _layer(path: Path, size: int) -> Template:
 
 
 def _common(folder: Path, size: int) -> Template:
-    liveries = files.find(folder)
+    liveries = find(folder)
     if len(liveries) < 2:
         raise DataError(f"{folder}: holds one livery; two at least show what all have alike")
     side = max(size, FINE)
