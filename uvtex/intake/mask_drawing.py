@@ -1,4 +1,4 @@
-"""Masks for a data set's views: which method draws which, and pictures to judge them by."""
+"""Draws masks for a data set's views, and overlays by which people judge the masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from uvtex.imaging import masks
 Method = Literal["auto", "backdrop", "colour"]
 METHODS: tuple[Method, ...] = ("auto", "backdrop", "colour")
 MOST_VIEWS = 24
-"""Of one camera; more make the variation no clearer (benchmarks/masks.py)."""
+"""Largest number of views of a camera that are compared. More do not improve the mask
+(benchmarks/masks.py)."""
 SHEET_TILES, TILE = 48, 160  # on the overview; pixels a side
 
 
@@ -34,16 +35,16 @@ class Drawn:
     """``variation``, ``alpha``, ``backdrop``, ``colour``, or ``everything`` where no car was
     found."""
     share: float
-    """Of the picture that is car, in [0, 1]."""
+    """Fraction of the picture that the mask marks, in [0, 1]."""
     iou: float | None
-    """Against the mask that the set has, if it has one."""
+    """IoU with the set's own mask; None where the set has none."""
 
 
 def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
-    """A mask, bool [H, W], of one picture, uint8 [H, W, 3], after the name of what drew it.
+    """The name of the method that was used, and the mask, bool [H, W], of ``rgb``, uint8 [H, W, 3].
 
-    Where nothing is found the mask is the whole picture, named ``everything``: an empty one would
-    leave its view out of the loss without a word.
+    Where no car is found the mask is the whole picture, and the name is ``everything``. An empty
+    mask would silently remove the view from the loss.
     """
     if method == "colour":
         name, mask = "colour", masks.by_colour(rgb)
@@ -53,8 +54,8 @@ def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
 
 
 def draw_shot(shots: ViewReader, shot: ViewFile, method: Method) -> tuple[str, np.ndarray]:
-    """:func:`draw` for a view. To ``auto`` its file's transparency, where it has some, is the mask
-    that somebody has drawn already, named ``alpha``.
+    """:func:`draw` for a view. With ``auto``, a file that has transparent pixels is its own mask,
+    named ``alpha``.
 
     Raises:
         DataError: the view can be neither read nor composed.
@@ -68,10 +69,10 @@ def draw_shot(shots: ViewReader, shot: ViewFile, method: Method) -> tuple[str, n
 
 
 def of_camera(shots: ViewReader, views: Sequence[ViewFile]) -> np.ndarray | None:
-    """The paint's mask, bool [H, W], from one camera's views, each of another livery.
+    """The paint's mask, bool [H, W], from the views of one camera, each with a different livery.
 
-    None where variation says nothing: too few views, several sizes, or a picture that changes
-    along its edges, as it does when the camera moved.
+    None where the views cannot be compared: there are too few, their sizes differ, or pixels along
+    the picture's edges change, which means that the camera moved.
     """
     if len(views) < masks.ENOUGH_LIVERIES:
         return None
@@ -106,10 +107,10 @@ def write_masks(
     method: Method = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Drawn]:
-    """Draws a mask for every view of a data set into the new folder ``out``, to be looked at.
+    """Draws a mask for every view of a data set into the new folder ``out``, for people to check.
 
     ``out`` gets ``masks/``, ``overlays/`` (each view with its mask's outline) and ``sheet.png``, an
-    overview. The data set stays as it is.
+    overview. The data set is not changed.
 
     Raises:
         DataError: the set cannot be read, or ``out`` exists or cannot be written.
@@ -152,7 +153,7 @@ def write_masks(
 
 
 def _place(folder: Path, view: str) -> Path:
-    """Where a view's mask goes: its own path without detours, which could lead out of there."""
+    """Relative path of a view's mask: the view's path, normalised so that it stays in ``out``."""
     root = os.path.realpath(folder)
     place = os.path.relpath(os.path.join(root, view), root)
     return Path(place if place.endswith(".png") else f"{place}.png")
@@ -164,7 +165,7 @@ def _against(folder: Path, record: manifest.Record, mask: np.ndarray) -> float |
     try:
         known = pictures.read_grey(folder / record.mask) > 127
     except DataError:
-        return None  # the report names broken files
+        return None  # `uvtex data report` names broken files.
     return masks.iou(mask, known) if known.shape == mask.shape else None
 
 

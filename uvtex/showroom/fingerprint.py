@@ -1,4 +1,4 @@
-"""Settings as they stand beside a set: what files decide is in them by content, not by place."""
+"""The settings that a set stores: files are identified by SHA-256, not by path."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from uvtex.showroom.liveries.files import digest, find, sha256
 from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
 
 PATH_SETTINGS = ("car.file", "livery_dir", "template")
-"""Keys that say where something lay; two sets that differ in them alone are the same."""
+"""Keys of paths. Two sets whose settings differ only in these keys are the same."""
 
 
 def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
     """``settings`` with hashes and counts filled in, and names in place of paths.
 
     Raises:
-        ConfigError: settings that cannot go together.
-        DataError: a file cannot be read, or is not the one that a hash in ``settings`` asks for.
+        ConfigError: the settings contradict each other.
+        DataError: a file cannot be read, or its hash differs from the one in ``settings``.
     """
     changed: dict[str, Any] = {}
     if settings.car is not None:
@@ -42,15 +42,17 @@ def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
 
 
 def check_same(sealed: ShowroomSettings, path: Path) -> None:
-    """Whether the set beside ``path``, its settings' file, is the one of ``sealed``.
+    """Checks that the settings file ``path`` of a set equals ``sealed``.
 
     Raises:
-        DataError: it is another; says in what.
+        DataError: the settings differ. The message lists each key that differs.
     """
     try:
         there = validate(ShowroomSettings, load_yaml(path), where=str(path))
     except ConfigError as error:
-        raise DataError(f"{error}; the folder is no set of this version, choose another") from None
+        raise DataError(
+            f"{error}; this version cannot read the folder's set; choose another folder"
+        ) from None
     wanted, found = _flat(sealed.model_dump()), _flat(there.model_dump())
     other = [
         f"{key} {_short(found.get(key))}, not {_short(wanted.get(key))}"
@@ -77,12 +79,12 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
     path = Path(settings.template or "")
     if settings.livery_dir is not None:
         raise ConfigError(
-            f"template: {path} is for procedural liveries; those in {settings.livery_dir} are "
-            "taken as they are"
+            f"template: {path} is for procedural liveries only; the liveries in "
+            f"{settings.livery_dir} are used unchanged"
         )
     if path.is_dir():
         found = digest(find(path))
-    elif path.is_file():  # a pipe would be waited for
+    elif path.is_file():  # Not exists(): reading a pipe would block.
         found = sha256(path)
     else:
         raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
@@ -93,8 +95,8 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
 def _same(what: str, wanted: str | None, found: str) -> None:
     if wanted is not None and wanted != found:
         raise DataError(
-            f"{what}: its SHA-256 is {found}, the settings ask for {wanted}; "
-            "bring the file back, or take the hash out of the settings"
+            f"{what}: its SHA-256 is {found}, but the settings ask for {wanted}; "
+            "restore the file, or remove the hash from the settings"
         )
 
 
@@ -103,7 +105,7 @@ def _name(folder: Path) -> str:
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested mappings under dotted keys; what is None is left out, as in the file."""
+    """Nested mappings under dotted keys. Values of None are left out, as they are in the file."""
     out: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
