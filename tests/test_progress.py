@@ -13,7 +13,8 @@ from rich.console import Console
 
 from tests.sets import make_set
 from uvtex.progress import Eta, stages, timed_progress
-from uvtex.showroom import ShowroomSettings, build
+from uvtex.showroom import ShowroomSettings
+from uvtex.showroom.build import build
 
 TINY = ShowroomSettings(size=16, texture_size=16, cameras=3, liveries=2, samples=1, supersample=1)
 

@@ -125,7 +125,7 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
             "set data.showroom to render one"
         )
     from uvtex.config import validate
-    from uvtex.showroom import build
+    from uvtex.showroom.build import build
     from uvtex.showroom.settings import ShowroomSettings
 
     settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")

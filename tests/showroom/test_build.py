@@ -13,7 +13,8 @@ from PIL import Image
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.imaging import seams
-from uvtex.showroom import ShowroomSettings, build
+from uvtex.showroom import ShowroomSettings
+from uvtex.showroom.build import build
 from uvtex.showroom.rendering import plates
 
 SMALL = ShowroomSettings(size=16, texture_size=32, cameras=2, liveries=3, samples=4, supersample=2)

@@ -110,7 +110,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """
     from uvtex.config import load_yaml, validate
     from uvtex.progress import stages
-    from uvtex.showroom import build
+    from uvtex.showroom.build import build
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
     settings = validate(ShowroomSettings, values, where="showroom")

@@ -1,4 +1,4 @@
-"""Which of a source's pairs can be used: every file is decoded once before any is copied."""
+"""Checks the files of a source: each is decoded once, before any file is copied."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from uvtex.imaging import uv_maps
 from uvtex.intake.sources import Candidate, Unusable
 
 LEAST_SIDE = 16
-"""Pixels; what is smaller holds no car that could be recognised."""
+"""Smallest side of a picture in pixels; a car in a smaller picture cannot be recognised."""
 WITHOUT = "the record is used without it"
 
 
 def usable(candidates: Sequence[Candidate], refused: list[Unusable]) -> list[Candidate]:
-    """The candidates whose files can be read; a mask, plate or UV map that cannot is left off.
+    """The candidates whose view and texture can be read, without any broken mask, plate or UV map.
 
     Args:
-        refused: gets what is left out or left off, with the reason.
+        refused: receives each candidate or file that is left out, with the reason.
     """
     check = _Checker()
     good = []
@@ -42,18 +42,18 @@ def usable(candidates: Sequence[Candidate], refused: list[Unusable]) -> list[Can
 
 
 class _Checker:
-    """Decodes each file once and remembers what was wrong with it."""
+    """Decodes each file once and remembers its fault."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, str | None] = {}
         self._shots = ViewReader()
 
     def view(self, shot: ViewFile) -> str | None:
-        """What is wrong with a view's file, or with the plate that stands for it, or None."""
+        """The fault of a view's file, or of the plate that the view is composed from, or None."""
         return self.plate(shot) if shot.composed else self.picture("view", shot.view)
 
     def extras(self, candidate: Candidate) -> Iterator[tuple[str, str]]:
-        """The fields that are given but of no use, and why."""
+        """Field name and fault of each broken mask, plate and UV map."""
         if candidate.mask and (fault := self.mask(candidate.mask)):
             yield "mask", fault
         if candidate.plate and (fault := self.plate(candidate.shot)):
@@ -62,7 +62,7 @@ class _Checker:
             yield "uv_map", fault
 
     def picture(self, name: str, path: Path) -> str | None:
-        """What is wrong with a view or texture, or None."""
+        """The fault of a view or texture, or None."""
 
         def look() -> None:
             height, width = pictures.read_rgb(path).shape[:2]
@@ -71,11 +71,11 @@ class _Checker:
         return self._once(path, look, name)
 
     def mask(self, path: Path) -> str | None:
-        """What is wrong with a mask, or None."""
+        """The fault of a mask, or None."""
         return self._once(path, lambda: _marks_nothing(pictures.read_grey(path), path), "mask")
 
     def uv_map(self, path: Path) -> str | None:
-        """What is wrong with a UV map, or None."""
+        """The fault of a UV map, or None."""
 
         def look() -> None:
             uv_maps.read_uv_map(path)
@@ -83,7 +83,7 @@ class _Checker:
         return self._once(path, look, "uv_map")
 
     def plate(self, shot: ViewFile) -> str | None:
-        """What is wrong with a shot's plate, or with the UV map that it needs, or None."""
+        """The fault of a view's plate, or of the UV map that the plate needs, or None."""
         return self._once(
             (shot.plate, shot.uv_map),
             lambda: _refuse_small(self._shots.plate_size(shot), shot.plate),

@@ -1,7 +1,7 @@
-"""Bringing somebody's pictures into a data set of our own: all of it, or nothing.
+"""Imports a source of pictures into a new data set, completely or not at all.
 
-The set is built in a hidden folder beside its final place and renamed when it is whole, so that a
-full disk, a broken picture or Ctrl-C leaves nothing behind. The source is only read.
+The set is built in a hidden folder beside its final place and renamed when it is complete. A full
+disk, a broken picture or Ctrl-C therefore leaves nothing behind. The source is never changed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from PIL import Image
 
 from uvtex.data import manifest
 from uvtex.data.car_facts import CAR, read_car
-from uvtex.data.view_files import ViewFile, ViewReader
+from uvtex.data.view_files import ViewReader
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
 from uvtex.imaging import seams
 from uvtex.intake import checking, sources
-from uvtex.intake.mask_drawing import Method, draw_shot, of_camera
+from uvtex.intake.mask_drawing import Method, draw_shot, masks_by_variation
 from uvtex.intake.sources import Candidate, StandIn, Unusable
 from uvtex.progress import Progress, no_progress
 
 
 @dataclass
 class ImportReport:
-    """What became of a source."""
+    """The result of an import."""
 
     kind: sources.Kind
     source: str
@@ -41,17 +41,17 @@ class ImportReport:
     linked: int = 0
     copied: int = 0
     composed: int = 0
-    """Views that have a plate and no file, and are composed when they are read."""
+    """Number of views without a file, which are composed from their plate at each reading."""
     masks: dict[str, int] = field(default_factory=dict)
-    """Records by where their mask is from: ``given``, ``variation``, ``alpha`` (the view's own
-    transparency), ``backdrop``, ``colour``, or ``everything`` where no car was found and the whole
-    picture counts as one."""
+    """Origin of a mask -> number of records. Origins: ``given``, ``variation``, ``alpha`` (the
+    view's own transparency), ``backdrop``, ``colour``, and ``everything``: no car was found, so the
+    mask is the whole picture."""
     stand_ins: list[StandIn] = field(default_factory=list)
     unusable: list[Unusable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for ``--json``."""
+        """The report as JSON values, for ``--json``."""
         values = asdict(self)
         for stand_in in values["stand_ins"]:
             stand_in["texture"] = str(stand_in["texture"])
@@ -69,15 +69,15 @@ def import_set(
 
     Args:
         source: see :func:`uvtex.intake.sources.read`.
-        out: must not exist; missing folders above it are made.
-        link: hard links instead of copies, where the file system can.
-        method: of masks for records without one; ``auto`` compares the liveries that one camera
-            took; where that can't be it takes the picture's transparency, or else the backdrop
-            away.
-        progress: called with the records done and their number.
+        out: must not exist. Missing parent folders are made.
+        link: make hard links instead of copies, where the file system supports them.
+        method: how masks are drawn for records without one. ``auto`` compares the liveries seen by
+            one camera. Where it cannot, it uses the view's transparency, or else removes the
+            backdrop.
+        progress: called with the number of records done and the number of records.
 
     Raises:
-        DataError: ``out`` exists or cannot be written, or nothing in ``source`` can be used.
+        DataError: ``out`` exists or cannot be written, or no record of ``source`` can be used.
     """
     refuse_existing(out)
     found = sources.read(source)
@@ -99,7 +99,7 @@ def import_set(
 
 
 def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
-    """Copies what a rendered set knows of its car's atlas, where it knows something."""
+    """Copies ``car.json`` of a rendered set, and the picture of shared texels that it names."""
     try:
         car = read_car(source)
     except DataError as error:
@@ -107,7 +107,7 @@ def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
         return
     marks = car and car.shared_texels
     if marks and not _beside(source, marks):
-        report.unusable.append(Unusable(CAR, f"shared_texels {marks!r} is no file beside it"))
+        report.unusable.append(Unusable(CAR, f"shared_texels {marks!r} is not a file beside it"))
         return
     for name in (CAR, marks) if car else ():
         if name:
@@ -116,7 +116,7 @@ def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
 
 
 def _beside(folder: Path, name: str) -> bool:
-    """Whether ``name`` is a file of ``folder`` itself, links followed."""
+    """Whether ``name``, after following links, is a file directly in ``folder``."""
     target = os.path.realpath(folder / name)
     return os.path.dirname(target) == os.path.realpath(folder) and os.path.isfile(target)
 
@@ -130,7 +130,7 @@ def _nothing(path: Path, unusable: list[Unusable]) -> str:
 
 
 class _Builder:
-    """Fills a new folder with a set."""
+    """Writes the files of one import into a new folder."""
 
     def __init__(
         self,
@@ -148,8 +148,12 @@ class _Builder:
         self._shots = ViewReader()
 
     def build(self, usable: list[Candidate]) -> None:
-        """Files first, the manifest last."""
-        varied = self._by_variation(usable) if self._method == "auto" else {}
+        """Writes the set of the candidates ``usable``: its files first, the manifest last."""
+        varied: dict[str, np.ndarray] = {}
+        if self._method == "auto":
+            varied = masks_by_variation(
+                self._shots, ((c.camera, c.livery, c.shot) for c in usable if not c.mask)
+            )
         records = []
         for number, candidate in enumerate(usable):
             records.append(self._record(candidate, varied.get(candidate.camera or "")))
@@ -171,7 +175,7 @@ class _Builder:
         )
 
     def _view(self, candidate: Candidate) -> str:
-        """The view's place; nothing is there yet where it is composed from its plate."""
+        """The view's path in the set; a view composed from its plate has a path but no file."""
         if not candidate.shot.composed:
             return self._place("views", candidate.view, candidate.livery)
         self._report.composed += 1
@@ -197,18 +201,6 @@ class _Builder:
             )
         return self._write_mask(f"masks/{Path(view).relative_to('views').with_suffix('')}", mask)
 
-    def _by_variation(self, usable: list[Candidate]) -> dict[str, np.ndarray]:
-        cameras: dict[str, dict[str, ViewFile]] = {}
-        for candidate in usable:
-            if candidate.camera and not candidate.mask:
-                views = cameras.setdefault(candidate.camera, {})
-                views.setdefault(candidate.livery, candidate.shot)
-        found = {
-            camera: of_camera(self._shots, list(views.values()))
-            for camera, views in cameras.items()
-        }
-        return {camera: mask for camera, mask in found.items() if mask is not None}
-
     def _count(self, name: str) -> None:
         self._report.masks[name] = self._report.masks.get(name, 0) + 1
 
@@ -220,7 +212,7 @@ class _Builder:
         return relative
 
     def _place(self, kind: str, path: Path, livery: str | None = None, name: str = "") -> str:
-        """Copies or links a file into the set, once; returns its place there."""
+        """Copies or links a file into the set, once; returns its path in the set."""
         if (kind, path) not in self._placed:
             parts = [kind, *([_safe(livery)] if livery else []), _safe(name or path.stem)]
             relative = self._free("/".join(parts), path.suffix.lower())
@@ -236,13 +228,13 @@ class _Builder:
                 os.link(path.resolve(), target)
                 self._report.linked += 1
                 return
-            except OSError:  # another file system, or one that has no links: copied instead
+            except OSError:  # Another file system, or one without hard links: copy.
                 pass
         shutil.copyfile(path, target)
         self._report.copied += 1
 
     def _free(self, stem: str, suffix: str) -> str:
-        """A name in the set that no file has, nor would have where case does not count."""
+        """A path in the set that is still free, also on file systems that ignore case."""
         name, number = f"{stem}{suffix}", 1
         while name.lower() in self._taken:
             name, number = f"{stem}-{number}{suffix}", number + 1
@@ -251,7 +243,7 @@ class _Builder:
 
 
 def _safe(name: str) -> str:
-    """A name as one that every file system takes, and that leads nowhere else."""
+    """``name`` as a valid file name on every file system, without separators and leading dots."""
     cleaned = re.sub(r"[^\w.+=@-]+", "_", name).strip("._ ")[:80]
     return cleaned or "unnamed"
 

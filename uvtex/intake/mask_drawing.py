@@ -1,9 +1,9 @@
-"""Masks for a data set's views: which method draws which, and pictures to judge them by."""
+"""Draws masks for a data set's views, and overlays by which people judge the masks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,8 @@ from uvtex.progress import Progress, no_progress
 Method = Literal["auto", "backdrop", "colour"]
 METHODS: tuple[Method, ...] = ("auto", "backdrop", "colour")
 MOST_VIEWS = 24
-"""Of one camera; more make the variation no clearer (benchmarks/masks.py)."""
+"""Largest number of views of a camera that are compared. More do not improve the mask
+(benchmarks/masks.py)."""
 SHEET_TILES, TILE = 48, 160  # on the overview; pixels a side
 
 
@@ -35,16 +36,16 @@ class Drawn:
     """``variation``, ``alpha``, ``backdrop``, ``colour``, or ``everything`` where no car was
     found."""
     share: float
-    """Of the picture that is car, in [0, 1]."""
+    """Fraction of the picture that the mask marks, in [0, 1]."""
     iou: float | None
-    """Against the mask that the set has, if it has one."""
+    """IoU with the set's own mask; None where the set has none."""
 
 
 def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
-    """A mask, bool [H, W], of one picture, uint8 [H, W, 3], after the name of what drew it.
+    """The name of the method that was used, and the mask, bool [H, W], of ``rgb``, uint8 [H, W, 3].
 
-    Where nothing is found the mask is the whole picture, named ``everything``: an empty one would
-    leave its view out of the loss without a word.
+    Where no car is found the mask is the whole picture, and the name is ``everything``. An empty
+    mask would silently remove the view from the loss.
     """
     if method == "colour":
         name, mask = "colour", masks.by_colour(rgb)
@@ -54,8 +55,8 @@ def draw(rgb: np.ndarray, method: Method) -> tuple[str, np.ndarray]:
 
 
 def draw_shot(shots: ViewReader, shot: ViewFile, method: Method) -> tuple[str, np.ndarray]:
-    """:func:`draw` for a view. To ``auto`` its file's transparency, where it has some, is the mask
-    that somebody has drawn already, named ``alpha``.
+    """:func:`draw` for a view. With ``auto``, a file that has transparent pixels is its own mask,
+    named ``alpha``.
 
     Raises:
         DataError: the view can be neither read nor composed.
@@ -69,10 +70,10 @@ def draw_shot(shots: ViewReader, shot: ViewFile, method: Method) -> tuple[str, n
 
 
 def of_camera(shots: ViewReader, views: Sequence[ViewFile]) -> np.ndarray | None:
-    """The paint's mask, bool [H, W], from one camera's views, each of another livery.
+    """The paint's mask, bool [H, W], from the views of one camera, each with a different livery.
 
-    None where variation says nothing: too few views, several sizes, or a picture that changes
-    along its edges, as it does when the camera moved.
+    None where the views cannot be compared: there are too few, their sizes differ, or pixels along
+    the picture's edges change, which means that the camera moved.
     """
     if len(views) < masks.ENOUGH_LIVERIES:
         return None
@@ -84,16 +85,33 @@ def of_camera(shots: ViewReader, views: Sequence[ViewFile]) -> np.ndarray | None
     return mask if mask.any() and rim.mean() < 0.5 else None
 
 
+def masks_by_variation(
+    shots: ViewReader, views: Iterable[tuple[str | None, str, ViewFile]]
+) -> dict[str, np.ndarray]:
+    """Camera -> the paint's mask, bool [H, W], of the cameras where variation gives one.
+
+    Args:
+        views: camera, livery and file of each view. Views without a camera are skipped; of several
+            views of one livery from one camera the first counts.
+    """
+    cameras: dict[str, dict[str, ViewFile]] = {}
+    for camera, livery, file in views:
+        if camera:
+            cameras.setdefault(camera, {}).setdefault(livery, file)
+    found = {camera: of_camera(shots, list(files.values())) for camera, files in cameras.items()}
+    return {camera: mask for camera, mask in found.items() if mask is not None}
+
+
 def write_masks(
     folder: Path,
     out: Path,
     method: Method = "auto",
     progress: Progress = no_progress,
 ) -> list[Drawn]:
-    """Draws a mask for every view of a data set into the new folder ``out``, to be looked at.
+    """Draws a mask for every view of a data set into the new folder ``out``, for people to check.
 
     ``out`` gets ``masks/``, ``overlays/`` (each view with its mask's outline) and ``sheet.png``, an
-    overview. The data set stays as it is.
+    overview. The data set is not changed.
 
     Raises:
         DataError: the set cannot be read, or ``out`` exists or cannot be written.
@@ -101,7 +119,11 @@ def write_masks(
     refuse_existing(out)
     records = manifest.read(folder).records
     shots = ViewReader()
-    varied = _varied(shots, folder, records) if method == "auto" else {}
+    varied: dict[str, np.ndarray] = {}
+    if method == "auto":
+        varied = masks_by_variation(
+            shots, ((r.camera, r.livery, ViewFile.of(folder, r)) for r in records)
+        )
     stride = -(-len(records) // SHEET_TILES)
     drawn, tiles = [], []
     with whole_folder(out) as target:
@@ -132,22 +154,10 @@ def write_masks(
 
 
 def _place(folder: Path, view: str) -> Path:
-    """Where a view's mask goes: its own path without detours, which could lead out of there."""
+    """Relative path of a view's mask: the view's path, normalised so that it stays in ``out``."""
     root = os.path.realpath(folder)
     place = os.path.relpath(os.path.join(root, view), root)
     return Path(place if place.endswith(".png") else f"{place}.png")
-
-
-def _varied(
-    shots: ViewReader, folder: Path, records: Sequence[manifest.Record]
-) -> dict[str, np.ndarray]:
-    cameras: dict[str, dict[str, ViewFile]] = {}
-    for record in records:
-        if record.camera:
-            views = cameras.setdefault(record.camera, {})
-            views.setdefault(record.livery, ViewFile.of(folder, record))
-    found = {camera: of_camera(shots, list(views.values())) for camera, views in cameras.items()}
-    return {camera: mask for camera, mask in found.items() if mask is not None}
 
 
 def _against(folder: Path, record: manifest.Record, mask: np.ndarray) -> float | None:
@@ -156,7 +166,7 @@ def _against(folder: Path, record: manifest.Record, mask: np.ndarray) -> float |
     try:
         known = pictures.read_grey(folder / record.mask) > 127
     except DataError:
-        return None  # the report names broken files
+        return None  # `uvtex data report` names broken files.
     return masks.iou(mask, known) if known.shape == mask.shape else None
 
 

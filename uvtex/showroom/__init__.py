@@ -1,6 +1,9 @@
-"""The showroom: a race car, liveries without end, and path traced pictures of them."""
+"""The showroom: rendered data sets of a race car in many liveries.
 
-from uvtex.showroom.build import build
+``uvtex.showroom.build.build`` makes a set. It is not imported here: the command line needs only the
+settings for its help, and they load neither numpy nor torch.
+"""
+
 from uvtex.showroom.settings import CarSettings, Pose, ShowroomSettings
 
-__all__ = ["CarSettings", "Pose", "ShowroomSettings", "build"]
+__all__ = ["CarSettings", "Pose", "ShowroomSettings"]

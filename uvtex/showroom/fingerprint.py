@@ -1,4 +1,4 @@
-"""Settings as they stand beside a set: what files decide is in them by content, not by place."""
+"""The settings that a set stores: files are identified by SHA-256, not by path."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ from typing import Any
 
 from uvtex.config import differences, load_yaml, validate
 from uvtex.errors import ConfigError, DataError
-from uvtex.showroom import settings as poses
-from uvtex.showroom.liveries import files
-from uvtex.showroom.settings import CarSettings, ShowroomSettings
+from uvtex.showroom.liveries.files import digest, find, sha256
+from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
 
 PATH_SETTINGS = ("car.file", "livery_dir", "template")
-"""Keys that say where something lay; two sets that differ in them alone are the same."""
+"""Keys of paths. Two sets whose settings differ only in these keys are the same."""
 
 
 def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
     """``settings`` with hashes and counts filled in, and names in place of paths.
 
     Raises:
-        ConfigError: settings that cannot go together.
-        DataError: a file cannot be read, or is not the one that a hash in ``settings`` asks for.
+        ConfigError: the settings contradict each other.
+        DataError: a file cannot be read, or its hash differs from the one in ``settings``.
     """
     changed: dict[str, Any] = {}
     if settings.car is not None:
         changed["car"] = _sealed_car(settings.car)
     if settings.livery_dir is not None:
         folder = Path(settings.livery_dir)
-        liveries = files.find(folder)
-        found = files.digest(liveries)
+        liveries = find(folder)
+        found = digest(liveries)
         _same(str(folder), settings.livery_sha256, found)
         changed.update(livery_dir=_name(folder), livery_sha256=found, liveries=len(liveries))
     if settings.template is not None:
         changed.update(_sealed_template(settings))
     if settings.poses is not None:
-        named = poses.named_poses(settings.poses)
-        found_problems = poses.pose_problems(named)
+        named = named_poses(settings.poses)
+        found_problems = pose_problems(named)
         if found_problems:
             raise ConfigError("\n".join(f"poses: {line}" for line in found_problems))
         changed.update(poses=named, cameras=len(named))
@@ -43,15 +42,17 @@ def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
 
 
 def check_same(sealed: ShowroomSettings, path: Path) -> None:
-    """Whether the set beside ``path``, its settings' file, is the one of ``sealed``.
+    """Checks that the settings file ``path`` of a set equals ``sealed``.
 
     Raises:
-        DataError: it is another; says in what.
+        DataError: the settings differ. The message lists each key that differs.
     """
     try:
         there = validate(ShowroomSettings, load_yaml(path), where=str(path))
     except ConfigError as error:
-        raise DataError(f"{error}; the folder is no set of this version, choose another") from None
+        raise DataError(
+            f"{error}; this version cannot read the folder's set; choose another folder"
+        ) from None
     found = differences(sealed.model_dump(), there.model_dump(), ignoring=PATH_SETTINGS)
     other = [f"{key} {_short(is_)}, not {_short(want)}" for key, (want, is_) in found.items()]
     if other:
@@ -65,7 +66,7 @@ def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
-    found = files.sha256(path)
+    found = sha256(path)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
 
@@ -74,13 +75,13 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
     path = Path(settings.template or "")
     if settings.livery_dir is not None:
         raise ConfigError(
-            f"template: {path} is for procedural liveries; those in {settings.livery_dir} are "
-            "taken as they are"
+            f"template: {path} is for procedural liveries only; the liveries in "
+            f"{settings.livery_dir} are used unchanged"
         )
     if path.is_dir():
-        found = files.digest(files.find(path))
-    elif path.is_file():  # a pipe would be waited for
-        found = files.sha256(path)
+        found = digest(find(path))
+    elif path.is_file():  # Not exists(): reading a pipe would block.
+        found = sha256(path)
     else:
         raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
     _same(str(path), settings.template_sha256, found)
@@ -90,8 +91,8 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
 def _same(what: str, wanted: str | None, found: str) -> None:
     if wanted is not None and wanted != found:
         raise DataError(
-            f"{what}: its SHA-256 is {found}, the settings ask for {wanted}; "
-            "bring the file back, or take the hash out of the settings"
+            f"{what}: its SHA-256 is {found}, but the settings ask for {wanted}; "
+            "restore the file, or remove the hash from the settings"
         )
 
 

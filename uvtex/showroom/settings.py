@@ -1,4 +1,4 @@
-"""Settings of a showroom data set. Importing this loads neither torch nor the path tracer."""
+"""Settings of a showroom data set. This module imports neither torch nor the path tracer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Axis = Literal["x", "-x", "y", "-y", "z", "-z"]
 
 
 class CarSettings(Settings):
-    """A car of one's own: which file, and how to read it."""
+    """Your own car: its mesh file, and how to read it."""
 
     file: str
     """An OBJ or GLB file. The set keeps its name and recognises its content by ``sha256``."""
@@ -41,14 +41,14 @@ class CarSettings(Settings):
 class Pose(Settings):
     """One camera, in the showroom's axes: x forward, y to the car's left, z up, metres.
 
-    The car's middle stands on the origin of the floor, z = 0.
+    The centre of the car is above the origin; the floor is z = 0.
     """
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     """``cam00`` and so on by default."""
     eye: Point
     target: Point
-    """What the middle of the picture shows."""
+    """The point at the centre of the picture."""
     fov: float = Field(ge=1, le=150)
     """Full angle of view, degrees; pictures are square."""
 
@@ -97,7 +97,8 @@ def read_poses(path: Path) -> tuple[Pose, ...]:
     """The poses of a camera file, each with its name.
 
     Raises:
-        ConfigError: no such file, no JSON list, or a pose that cannot be; every problem is listed.
+        ConfigError: the file is missing or no JSON list, or poses are invalid. The message lists
+            every problem.
     """
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -115,7 +116,7 @@ def read_poses(path: Path) -> tuple[Pose, ...]:
 
 
 def named_poses(poses: Sequence[Pose]) -> tuple[Pose, ...]:
-    """``poses``, those without a name called by their number."""
+    """``poses``; a pose without a name is named after its number: ``cam00``, ``cam01``, ..."""
     return tuple(
         pose if pose.name else pose.model_copy(update={"name": f"cam{number:02d}"})
         for number, pose in enumerate(poses)
@@ -123,15 +124,15 @@ def named_poses(poses: Sequence[Pose]) -> tuple[Pose, ...]:
 
 
 def pose_problems(poses: Sequence[Pose]) -> list[str]:
-    """What is wrong with named ``poses``, one line each."""
+    """The problems of named ``poses``, one line each."""
     found, seen = [], set()
     for number, pose in enumerate(poses):
         where = f"pose {number} ({pose.name})"
         if str(pose.name).lower() in seen:
-            found.append(f"{where}: a pose before it has this name; give it another")
+            found.append(f"{where}: an earlier pose has the same name; give it another")
         seen.add(str(pose.name).lower())
         if math.dist(pose.eye, pose.target) < 1e-3:
             found.append(f"{where}: eye and target are the same place; move one of them")
         if pose.eye[2] <= 0:
-            found.append(f"{where}: the eye's height must be > 0, the floor's, got {pose.eye[2]}")
+            found.append(f"{where}: the eye's height must be > 0 (the floor), got {pose.eye[2]}")
     return found

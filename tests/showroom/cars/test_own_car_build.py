@@ -15,9 +15,11 @@ from tests.showroom.made_car import Faces, load, mirrored_flank, obj, small_car
 from uvtex.cli import main
 from uvtex.data import manifest
 from uvtex.errors import ConfigError, DataError, UvtexError
-from uvtex.showroom import CarSettings, Pose, ShowroomSettings, build, settings
-from uvtex.showroom.liveries import files as livery_files
+from uvtex.showroom import CarSettings, Pose, ShowroomSettings
+from uvtex.showroom.build import build
+from uvtex.showroom.liveries.files import find
 from uvtex.showroom.rendering import plates
+from uvtex.showroom.settings import read_poses
 
 QUICK = ("--size", 16, "--cameras", 2, "--samples", 4, "--supersample", 2)
 
@@ -148,14 +150,14 @@ def test_an_empty_folder_of_liveries_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".hidden.png").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(DataError, match="holds no liveries"):
-        livery_files.find(tmp_path)
+        find(tmp_path)
 
 
 @pytest.mark.parametrize("second", ["red.jpg", "Red.png"])
 def test_two_liveries_of_one_name_are_refused(second: str, livery_folder: Path) -> None:
     Image.new("RGB", (8, 8)).save(livery_folder / second)
     with pytest.raises(DataError, match="two liveries of one name"):
-        livery_files.find(livery_folder)
+        find(livery_folder)
 
 
 def test_broken_liveries_are_all_named_before_anything_is_built(
@@ -231,7 +233,7 @@ def test_a_camera_file_that_cannot_be_is_one_clear_message(
     path = tmp_path / "poses.json"
     path.write_text(content)
     with pytest.raises(ConfigError, match=message) as refused:
-        settings.read_poses(path)
+        read_poses(path)
     assert str(path) in str(refused.value)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.showroom.made_car import SHARED, glb, load, needs_shared, obj, small_car
 from uvtex.errors import DataError
@@ -175,3 +176,27 @@ def test_real_cars_are_read_as_their_readme_says(name: str, shared: float) -> No
     )
     assert car.placement.scaled is None
     assert car.uvs.shared_percent == pytest.approx(shared, abs=0.3)
+
+
+def test_a_broken_picture_in_a_material_is_told_and_its_part_is_grey(tmp_path: Path) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    scene = trimesh.Scene()
+    for name, picture in (("paint", None), ("trim", Image.fromarray(noise))):
+        box = trimesh.creation.box((4.0, 2.0, 1.0))
+        material = trimesh.visual.material.PBRMaterial(name=name, baseColorTexture=picture)
+        uv = box.vertices[:, :2] * (0.2, 0.4) + 0.5 + box.vertices[:, 2:] * 0.05
+        box.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+        scene.add_geometry(box)
+    content = bytearray(scene.export(file_type="glb"))
+    begin = content.index(b"IDAT") + 4
+    content[begin : begin + 400] = bytes(400)
+    (tmp_path / "car.glb").write_bytes(bytes(content))
+    car = load(tmp_path / "car.glb", paint_material="paint", up="z", nose="x")
+    trim = car.parts[1]
+    assert trim.material == "trim"
+    assert trim.colour == mesh_file.UNREADABLE
+    assert trim.colour_fault is not None
+    told = [line for line in car.remarks if "'trim'" in line]
+    assert len(told) == 1
+    assert trim.colour_fault in told[0]

@@ -109,8 +109,8 @@ def test_another_template_is_another_set(layer: Path, car_file: Path, tmp_path: 
         (lambda p: Image.new("RGBA", (1, 1), "#ff000080").save(p), "1x1 pixels; at least 16"),
         (lambda p: p.mkdir(), "holds no liveries"),
         (lambda p: _folder(p, "red"), "holds one livery"),
-        (lambda p: _folder(p, "red", "blue"), "its 2 liveries have nothing alike"),
-        (lambda p: _folder(p, "red", "#fe0000"), "its 2 liveries are all alike"),
+        (lambda p: _folder(p, "red", "blue"), "its 2 liveries have no texel in common"),
+        (lambda p: _folder(p, "red", "#fe0000"), "its 2 liveries are identical"),
     ],
 )
 def test_templates_that_are_none(

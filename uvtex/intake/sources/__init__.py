@@ -1,7 +1,7 @@
-"""What people bring to be imported, read as it is: our manifest, a CSV, or an earlier script's.
+"""Readers of the formats that can be imported: manifest.json, CSV, and an earlier metadata.json.
 
-A reader opens no picture and writes nothing. Whatever it cannot use it hands back with the reason;
-it raises only when there is nothing to read at all.
+A reader opens no picture and writes nothing. It returns each record that it cannot use with the
+reason. It raises an error only where the source as a whole cannot be read.
 """
 
 from uvtex.intake.sources.candidates import Candidate, Kind, Source, StandIn, Unusable

@@ -1,4 +1,4 @@
-"""What a reader of a source hands on: pairs that may be used, and what may not be and why."""
+"""The result of reading a source: candidate records, and refused records with their reasons."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Kind = Literal["manifest", "csv", "metadata"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair that may be used: its files were there when it was read, or the view's plate was."""
+    """A record whose files existed when it was read; a plate may replace the view's file."""
 
     where: str
-    """The record's place in the source, for messages."""
+    """The record's position in the source, for messages."""
     view: Path
     livery: str
     texture: Path
@@ -32,13 +32,13 @@ class Candidate:
 
     @property
     def shot(self) -> ViewFile:
-        """What its view is read or composed from."""
+        """The files that the view is read or composed from."""
         return ViewFile(self.view, self.texture, self.uv_map, self.plate)
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """A record or file that is left out, and why."""
+    """A record or file that is left out, and the reason."""
 
     where: str
     reason: str
@@ -46,7 +46,7 @@ class Unusable:
 
 @dataclass(frozen=True)
 class StandIn:
-    """A livery whose own texture is missing, and what takes its place."""
+    """A livery whose own texture is missing, and the texture that replaces it."""
 
     livery: str
     missing: str
@@ -56,7 +56,7 @@ class StandIn:
 
 @dataclass
 class Source:
-    """Everything one source holds."""
+    """The contents of one source."""
 
     kind: Kind
     path: Path
@@ -66,20 +66,28 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
     def refuse(self, where: str, reason: str) -> None:
-        """Notes that something is left out."""
+        """Adds a record or file that is left out, with the reason."""
         self.unusable.append(Unusable(where, reason))
 
 
 def text(file: Path) -> str:
-    """Of a UTF-8 file. Raises DataError."""
+    """The text of a UTF-8 file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     try:
-        return file.read_text(encoding="utf-8-sig")  # Excel and PowerShell write the mark
+        return file.read_text(encoding="utf-8-sig")  # Excel and PowerShell write a BOM.
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
 
 
 def parsed(file: Path) -> Any:
-    """A JSON file's values. Raises DataError."""
+    """The values of a JSON file.
+
+    Raises:
+        DataError: the file cannot be read, or is not JSON.
+    """
     content = text(file)
     try:
         return json.loads(content)
@@ -88,7 +96,7 @@ def parsed(file: Path) -> Any:
 
 
 def problem(error: ValidationError) -> str:
-    """The first fault of a record, after its place in it."""
+    """The first fault of a record: its field, then the message."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "model_type":
         return f"must be an object with named fields, got {shown(repr(first['input']))}"

@@ -1,4 +1,4 @@
-"""A CSV of pictures that lie anywhere, as a spreadsheet or a person writes it."""
+"""Reader of a CSV table; its pictures may be in any folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from uvtex.intake.sources.candidates import Candidate, Source, problem, text
 
 
 class _Row(BaseModel):
-    """A CSV's row. Paths count from the CSV's folder; unlike a manifest's they may lead anywhere,
-    since a person writes them to gather pictures that lie apart."""
+    """A row of the CSV. Paths are relative to the CSV's folder. Unlike the paths of a manifest they
+    may leave that folder, because people write a CSV to gather pictures from several folders."""
 
     model_config = ConfigDict(str_strip_whitespace=True, extra="ignore")
 
@@ -28,7 +28,7 @@ class _Row(BaseModel):
 
 
 def read(source: Source) -> None:
-    """Fills ``source`` from the file at its path."""
+    """Adds the records of the CSV at ``source.path`` to ``source``."""
     content = text(source.path)
     try:
         lines = csv.DictReader(
@@ -65,7 +65,7 @@ def read(source: Source) -> None:
 
 
 def _delimiter(content: str) -> str:
-    """Comma, or the semicolon or tab that spreadsheets write in some countries."""
+    """Comma, semicolon or tab: spreadsheets use the last two in some countries."""
     head = content.partition("\n")[0]
     return max(",;\t", key=head.count)
 
@@ -76,5 +76,5 @@ def _beside(folder: Path, name: str, value: str) -> Path:
             if (folder / form).is_file():
                 return (folder / form).resolve()
     except (OSError, ValueError) as error:
-        raise DataError(f"{name} {value!r} is no path: {error}") from None
+        raise DataError(f"{name} {value!r} is not a valid path: {error}") from None
     raise DataError(f"{name} {value} is missing")

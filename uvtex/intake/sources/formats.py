@@ -1,4 +1,4 @@
-"""Which format a source has, and what no format may hold: a name or a view twice."""
+"""Finds the format of a source, and refuses duplicate livery names and duplicate views."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _READERS: dict[Kind, Callable[[Source], None]] = {
 
 
 def read(path: Path) -> Source:
-    """The source at ``path``: a file of a known format, or a folder with one such file.
+    """Reads the source at ``path``: a file of a known format, or a folder with one such file.
 
     Raises:
-        DataError: nothing there, no known format, several of them, or broken as a whole.
+        DataError: ``path`` does not exist, has no known format or several, or cannot be read.
     """
     kind, file = _find(path)
     source = Source(kind, file)
@@ -62,7 +62,7 @@ def _kind_of(file: Path) -> Kind:
 
 
 def _refuse_shared_names(source: Source) -> None:
-    """Drops liveries that name two textures: which of them is meant cannot be known."""
+    """Refuses the records of each livery name that has several textures."""
     textures: dict[str, set[Path]] = {}
     for candidate in source.candidates:
         textures.setdefault(candidate.livery, set()).add(candidate.texture)
@@ -81,7 +81,10 @@ def _refuse_shared_names(source: Source) -> None:
 
 
 def _refuse_repeats(source: Source) -> None:
-    """Drops records of a view that an earlier one has: it would weigh, or leak, twice."""
+    """Refuses each record whose view an earlier record has.
+
+    A view that is there twice counts twice in the loss, and leaks if the split separates the two.
+    """
     first: dict[Path, Candidate] = {}
     for candidate in source.candidates:
         earlier = first.setdefault(candidate.view, candidate)

@@ -1,4 +1,4 @@
-"""Our own ``manifest.json``, read so that one bad record does not spoil the others."""
+"""Reader of this project's ``manifest.json``: a bad record is refused, the others are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uvtex.intake.sources.candidates import Candidate, Source, Unusable, parsed,
 
 
 def read(source: Source) -> None:
-    """Fills ``source`` from the file at its path."""
+    """Adds the records of the manifest at ``source.path`` to ``source``."""
     root = source.path.parent.resolve()
     records, refused = lenient(source.path)
     source.unusable += refused
@@ -29,13 +29,13 @@ def read(source: Source) -> None:
 
 
 def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusable]]:
-    """A ``manifest.json``'s good records, each with its place, and why the others are not.
+    """The good records of a ``manifest.json``, each with its position, and the refused records.
 
-    :func:`uvtex.data.manifest.read` stops at the first fault; this lists them all. Both check a
-    record by :class:`uvtex.data.manifest.RecordCheck`.
+    :func:`uvtex.data.manifest.read` stops at the first fault. This function lists all faults. Both
+    check a record by :class:`uvtex.data.manifest.RecordCheck`.
 
     Raises:
-        DataError: no file, no JSON, no list of records, another version.
+        DataError: the file is missing, is not JSON, has no list of records, or has another version.
     """
     values = parsed(path)
     records = values.get("records") if isinstance(values, dict) else None

@@ -1,4 +1,7 @@
-"""An earlier script's ``metadata.json``: augmented pictures, and the paths of another machine."""
+"""Reader of an earlier script's ``metadata.json``.
+
+It lists augmented pictures by their paths on another machine.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from uvtex.intake.sources.candidates import Candidate, Source, StandIn, parsed, 
 
 
 class _Augmented(BaseModel):
-    """One record of ``metadata.json``; the paths are those of the machine that wrote it."""
+    """One record of ``metadata.json``. Its paths are valid on the machine that wrote the file."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -25,7 +28,7 @@ class _Augmented(BaseModel):
 
 
 def read(source: Source) -> None:
-    """Fills ``source`` from the file at its path."""
+    """Adds the records of the file at ``source.path`` to ``source``."""
     values = parsed(source.path)
     if not isinstance(values, list):
         raise DataError(f"{source.path}: must be a list of records, got a {type(values).__name__}")
@@ -54,7 +57,10 @@ def read(source: Source) -> None:
 def _textures(
     source: Source, files: Files, records: Sequence[tuple[str, _Augmented]]
 ) -> dict[str, Path | str]:
-    """Each ``source_uv``'s texture, or why there is none; stand-ins are noted in ``source``."""
+    """``source_uv`` in lower case -> its texture, or the reason why there is none.
+
+    Stand-ins are added to ``source``.
+    """
     groups: dict[str, list[_Augmented]] = {}
     for _, record in records:
         groups.setdefault(record.source_uv.lower(), []).append(record)
@@ -89,8 +95,10 @@ def _least_transformed(
 
 
 def _note_transforms(source: Source, records: Sequence[_Augmented]) -> None:
-    """Says per livery how many views were altered by what: a jittered view is not its texture's
-    colour, and nobody else would notice."""
+    """Adds a note for each livery: how many of its views were altered by each transform.
+
+    The colours of a jittered view differ from its texture, and no later check notices this.
+    """
     counts: dict[str, Counter[str]] = {}
     for record in records:
         counter = counts.setdefault(livery_of(record.source_uv), Counter())
@@ -111,17 +119,17 @@ def livery_of(source_uv: str) -> str:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """A path's parts, whichever way its slashes lean; never empty."""
+    """The parts of a path with slashes or backslashes; never empty."""
     parts = PureWindowsPath(path).parts
     return tuple(part for part in parts if part not in ("\\", "/")) or (path,)
 
 
 class Ambiguous(DataError):
-    """Several different files have the name that is looked for."""
+    """Several different files have the wanted name."""
 
 
 class Files:
-    """The files under a folder, found by the name that another machine's path ends in."""
+    """The files under a folder, found by the last part of another machine's path."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -131,11 +139,11 @@ class Files:
                 self._by_name.setdefault(path.name.lower(), []).append(path)
 
     def find(self, foreign: str) -> Path:
-        """The one file of that name; where there are several, the one whose folders fit best.
+        """The file with that name. Of several, the one with the most matching parent folders.
 
         Raises:
-            DataError: there is none.
-            Ambiguous: several fit equally well and differ.
+            DataError: there is no such file.
+            Ambiguous: several files match equally well and their contents differ.
         """
         parts = parts_of(foreign)
         found = self._by_name.get(parts[-1].lower(), [])
@@ -159,17 +167,17 @@ class Files:
 
 
 COLOUR = ("hsv_jitter", "noise", "filter")
-"""Transforms that leave every pixel in its place: such a texture still fits the car."""
+"""Transforms that move no pixel, so that the texture still fits the car."""
 
 
 def distance(transforms: Sequence[str]) -> tuple[int, int, int]:
-    """How far transforms lead from the original; one that is not known may move pixels."""
+    """A sort key: how much transforms change a texture. Unknown ones count as moving pixels."""
     moving = [name for name in transforms if name not in COLOUR]
     return len(moving), sum(name != "affine" for name in moving), len(transforms)
 
 
 def transform_names(value: Any) -> tuple[str, ...]:
-    """Names out of a list of names, a list of mappings with one, a mapping, or a string."""
+    """The transforms' names in a list of names, a list of mappings, a mapping, or a string."""
     return tuple(_transform_names_in(value))
 
 
@@ -181,7 +189,7 @@ def _transform_names_in(value: Any) -> Iterator[str]:
         if isinstance(name, str):
             yield name.lower()
         else:
-            # {"noise": false} says that it was not applied.
+            # {"noise": false} means that noise was not applied.
             yield from (
                 str(k).lower() for k, v in value.items() if v is not False and v is not None
             )

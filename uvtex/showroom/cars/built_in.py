@@ -1,4 +1,4 @@
-"""A closed race car built in code: body, glass, wheels, wing, and the paint's one atlas.
+"""The built-in car, a closed race car: body, glass, wheels, wing, and the UVs of its paint.
 
 Axes: x forward, y to the car's left, z up, metres; the floor is z = 0.
 """

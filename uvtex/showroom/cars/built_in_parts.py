@@ -1,4 +1,4 @@
-"""The car's parts that are not its body: wheels, arch liners, wing, splitter, mirrors."""
+"""Parts of the built-in car beside its body: wheels, arch liners, wing, splitter, mirrors."""
 
 from __future__ import annotations
 

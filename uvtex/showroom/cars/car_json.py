@@ -1,4 +1,4 @@
-"""What a set of one's own car holds besides the pictures: marked texels, a report, an unwrap."""
+"""Extra files in a set of your own car: shared texels, ``car.json``, and the unwrapped mesh."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtex import files
-from uvtex.files import write_atomic
+from uvtex.files import png, write_atomic
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.unwrap import obj
 from uvtex.showroom.cars.uv_audit import UvAudit
@@ -22,19 +21,20 @@ UNWRAPPED = "car_unwrapped.obj"
 
 
 def write_marks(out: Path, car: OwnCar, texture_size: int, unwrapped: bool) -> None:
-    """Writes the marked texels and, where the car was unwrapped, the mesh; keeps what is there."""
+    """Writes the picture of shared texels and, if ``unwrapped``, the mesh; keeps existing files."""
     if not (out / SHARED).exists():
-        write_atomic(out / SHARED, files.png(car.uvs.picture(texture_size)))
+        write_atomic(out / SHARED, png(car.uvs.picture(texture_size)))
     if unwrapped and not (out / UNWRAPPED).exists():
         write_atomic(out / UNWRAPPED, obj(car.parts).encode())
 
 
 def write_report(out: Path, car: OwnCar, maps: Sequence[NDArray[np.float32]], side: int) -> str:
-    """Writes ``car.json``; returns what to tell of it.
+    """Writes ``car.json``; returns its summary as a line of text.
 
     Args:
-        maps: UV map of every camera.
-        side: of the grid on which texels count as seen; views of a coarse one see less of a fine.
+        maps: the UV map [h, w, 2] of every camera, NaN where no paint is visible.
+        side: side of the grid of texels on which visibility is counted. Views of low resolution
+            see fewer texels of a fine grid.
     """
     unseen, blind = unseen_percent(car.uvs, maps, side), sum(bool(np.isnan(m).all()) for m in maps)
     report: dict[str, Any] = dict(car.facts)
@@ -53,7 +53,7 @@ def write_report(out: Path, car: OwnCar, maps: Sequence[NDArray[np.float32]], si
 
 
 def unseen_percent(uvs: UvAudit, maps: Sequence[NDArray[np.float32]], side: int) -> float:
-    """Share of the texels in use, on a grid of ``side``, that no UV map names, in percent."""
+    """Percentage of the texels in use, on a grid of ``side``, that no UV map contains."""
     seen = np.zeros((side, side), dtype=bool)
     for uv in maps:
         row, column = texels_of(uv[~np.isnan(uv[..., 0])], side)
@@ -65,6 +65,6 @@ def unseen_percent(uvs: UvAudit, maps: Sequence[NDArray[np.float32]], side: int)
 
 
 def texels_of(uv: NDArray[np.float32], side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column, [n] each, of the texels that ``uv`` [n, 2] lie in; row 0 is v = 1."""
+    """Row and column, [n] each, of the texels that contain ``uv`` [n, 2]; row 0 is v = 1."""
     row = ((1 - uv[:, 1]) * side).astype(np.int64).clip(0, side - 1)
     return row, (uv[:, 0] * side).astype(np.int64).clip(0, side - 1)

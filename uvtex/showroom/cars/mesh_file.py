@@ -1,6 +1,6 @@
-"""Mesh files through trimesh, the only room that talks to it: one part a material comes out.
+"""Reads mesh files with trimesh into parts, one for each material. Only this module uses trimesh.
 
-Other parts than the paint get their material's plain colour; their pictures are only averaged.
+Parts other than the paint are shown in one colour: their material's, or the mean of its picture.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from uvtex.showroom.cars.subject import Colour
 
 SUFFIXES = (".obj", ".glb")
 GLASS = re.compile("glass|window|windscreen|windshield", re.IGNORECASE)
+UNREADABLE: Colour = (0.2, 0.2, 0.2)
+"""Linear albedo of a part whose material has no colour that can be read."""
 LIGHTEST = 0.8
-"""Albedo that no part exceeds: nothing on a car is whiter."""
+"""Largest albedo of a part; real materials on a car are not whiter."""
 MTL = "uvtex.mtl"
 
 
@@ -31,31 +33,33 @@ class Part:
     """All triangles of one material, in the file's axes and units."""
 
     material: str
-    """Its name; that of the mesh where the material has none."""
+    """Name of the material, or of the mesh where the material has no name."""
     mesh: Mesh
-    """Its UVs are zeros where ``has_uv`` is false."""
+    """The part's mesh. Its UVs are zeros where ``has_uv`` is false."""
     has_uv: bool
     colour: Colour
     """Linear albedo."""
     glass: bool
+    colour_fault: str | None = None
+    """Why the material's colour could not be read, so that ``colour`` is UNREADABLE."""
 
 
 def read(path: Path) -> list[Part]:
-    """The parts of an OBJ or GLB file, in order of their material's name.
+    """Reads the parts of an OBJ or GLB file, sorted by the name of their material.
 
     Raises:
-        DataError: no such file, of another kind, unreadable, without faces, or with a vertex that
-            is NaN or infinite.
+        DataError: the file is missing, of another type or unreadable, it has no faces, or a
+            vertex is NaN or infinite.
         UvtexError: trimesh is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path}: is no mesh that is read here; export it as OBJ or GLB")
+        raise DataError(f"{path}: is neither OBJ nor GLB; export it as OBJ or GLB")
     scene = _loaded(path)
     found: dict[str, list[Part]] = {}
     for part in _parts(scene):
         found.setdefault(part.material, []).append(part)
     if not found:
-        raise DataError(f"{path}: holds no faces; export it with its triangles")
+        raise DataError(f"{path}: holds no faces; export the mesh with its triangles")
     parts = [_joined(found[name]) for name in sorted(found)]
     for part in parts:
         check_finite(path, part, "position", part.mesh.position)
@@ -78,32 +82,31 @@ def _loaded(path: Path) -> Any:
             resolver=resolver,
             process=False,
         )
-    except Exception as error:  # loaders of broken files raise nearly anything
+    except Exception as error:  # trimesh raises many types of errors for broken files
         reason = f"{type(error).__name__}: {error}"
         raise DataError(
-            f"{path}: not a readable mesh ({reason}); export it anew, uncompressed"
+            f"{path}: not a readable mesh ({reason}); export it again, uncompressed"
         ) from None
 
 
 def library(name: str) -> Any:
-    """An optional package of the ``showroom`` extra.
+    """Imports an optional package of the extra ``showroom``.
 
     Raises:
-        UvtexError: it is not installed.
+        UvtexError: the package is not installed.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise UvtexError(
-            f"a car of one's own needs {name}: {error}; pip install 'uvtex-sweep[showroom]'"
+            f"your own car needs {name}: {error}; pip install 'uvtex-sweep[showroom]'"
         ) from error
 
 
 def _named_materials(path: Path, content: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The OBJ with a material library that knows every name it uses.
+    """The OBJ, and a material library that defines every material of the OBJ.
 
-    trimesh drops the names of materials that no library describes, and the library is the file
-    that people forget to send.
+    trimesh drops the names of undefined materials, and people often forget to send the library.
     """
     text = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
     libraries = re.findall(r"^mtllib[ \t]+(.+?)[ \t]*$", text, re.MULTILINE)
@@ -120,7 +123,7 @@ def _named_materials(path: Path, content: bytes) -> tuple[bytes, dict[str, bytes
 
 
 def _library_lines(path: Path) -> list[str]:
-    """A material library without its pictures; none where it is missing."""
+    """The lines of a material library without its pictures; no lines where the file is missing."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -130,7 +133,7 @@ def _library_lines(path: Path) -> list[str]:
 
 
 def _parts(scene: Any) -> Iterator[Part]:
-    # Sorted, because trimesh promises no order, and the tracer's noise depends on it.
+    # Sorted, because trimesh guarantees no order, and the path tracer's noise depends on it.
     for node in sorted(scene.graph.nodes_geometry):
         transform, name = scene.graph[node]
         geometry = scene.geometry[name]
@@ -149,18 +152,18 @@ def _part(title: str, geometry: Any, transform: Floats, material: Any) -> Part:
     linear = transform[:3, :3]
     if np.linalg.det(linear) < 0:
         faces = faces[:, ::-1]
-    colour, clear = _colour(material)
+    colour, clear, fault = _colour(material)
     mesh = Mesh(
         position @ linear.T + transform[:3, 3],
         _normals(geometry, position, faces, linear),
         np.asarray(uv, dtype=float)[:, :2] if has_uv else np.zeros((len(position), 2)),
         faces,
     )
-    return Part(title, mesh, has_uv, colour, clear or bool(GLASS.search(title)))
+    return Part(title, mesh, has_uv, colour, clear or bool(GLASS.search(title)), fault)
 
 
 def _normals(geometry: Any, position: Floats, faces: Ints, linear: Floats) -> Floats:
-    """The file's normals, or smooth ones; never zero or NaN."""
+    """Unit normals [n, 3] of the file; a broken normal becomes that of a face, or z."""
     with np.errstate(all="ignore"):
         normal = np.asarray(geometry.vertex_normals, dtype=float) @ np.linalg.pinv(linear)
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
@@ -175,8 +178,10 @@ def _normals(geometry: Any, position: Floats, faces: Ints, linear: Floats) -> Fl
     return np.asarray(normal)
 
 
-def _colour(material: Any) -> tuple[Colour, bool]:
-    """Linear albedo of a material, and whether it is see-through."""
+def _colour(material: Any) -> tuple[Colour, bool, str | None]:
+    """Linear albedo of a material, whether it is transparent, and why the albedo is UNREADABLE."""
+    if material is None:
+        return UNREADABLE, False, None
     try:
         main = np.asarray(material.main_color, dtype=float) / 255
         clear = bool(main[3] < 0.95) or getattr(material, "alphaMode", None) == "BLEND"
@@ -184,29 +189,32 @@ def _colour(material: Any) -> tuple[Colour, bool]:
         if picture is not None:
             mean = np.asarray(picture.convert("RGB").resize((1, 1)), dtype=float).ravel() / 255
             main = np.append(main[:3] * mean, 1.0)
-    except Exception:  # a part's colour is not worth an end, and pictures inside may be broken
-        return (0.2, 0.2, 0.2), False
+    except Exception as error:  # decoders of broken pictures raise nearly anything
+        return UNREADABLE, False, f"{type(error).__name__}: {error}"
     r, g, b = (float(v) for v in np.minimum(main[:3] ** 2.2, LIGHTEST))
-    return (r, g, b), clear
+    return (r, g, b), clear, None
 
 
 def _joined(parts: list[Part]) -> Part:
     first = parts[0]
     mesh = merge(part.mesh for part in parts)
     has_uv = all(part.has_uv for part in parts)
-    return Part(first.material, mesh, has_uv, first.colour, first.glass)
+    return Part(first.material, mesh, has_uv, first.colour, first.glass, first.colour_fault)
 
 
 def check_finite(path: Path, part: Part, what: str, values: Floats) -> None:
-    """Whether every row of ``values`` [n, k], the ``what`` of ``part``'s vertices, is a number.
+    """Checks that all ``values`` [n, k] of the vertices of ``part`` are finite.
+
+    Args:
+        what: the name of the values, for the error message.
 
     Raises:
-        DataError: some are NaN or infinite.
+        DataError: a value is NaN or infinite.
     """
     broken = int((~np.isfinite(values).all(1)).sum())
     if broken:
         raise DataError(
             f"{path}: material {part.material!r}: {broken} of {len(values)} vertices have a {what} "
-            "that is NaN or infinite; mend the mesh (delete loose or broken vertices) and export "
-            "it anew"
+            "that is NaN or infinite; repair the mesh (delete loose or broken vertices) and "
+            "export it again"
         )

@@ -1,6 +1,7 @@
-"""A car of one's own: from its file to what stands in the showroom, and what was found on the way.
+"""Loads your own car: reads its mesh, places it, chooses the paint and audits the UVs.
 
-It keeps the file's UVs, whatever is wrong with them, and says so; only ``unwrap`` replaces them.
+The UVs of the file are kept even where they are bad; the remarks then name their faults. Only
+``unwrap`` replaces them.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ from uvtex.showroom.settings import CarSettings
 
 GLASS: Colour = (0.012, 0.012, 0.012)
 LEAST = 0.05
-"""Percent below which nothing is said: rounding makes a texel or two of every unwrap odd."""
+"""Smallest percentage that is worth a remark: rounding affects one or two texels of any unwrap."""
 
 
 @dataclass(frozen=True)
 class OwnCar:
-    """A car that was read, and what there is to say about it."""
+    """Your own car, ready to be rendered, and what was found out about it."""
 
     subject: Subject
     parts: list[Part]
-    """As placed and, where asked for, unwrapped; the paint first."""
+    """The car's parts after placement and unwrapping; the paint is the first."""
     placement: Placement
     uvs: UvAudit
     remarks: tuple[str, ...]
-    """One line each, for people."""
+    """Lines of text for people."""
     facts: dict[str, Any]
-    """The same for programs; what ``car.json`` begins with."""
+    """The same facts as JSON values; the first part of ``car.json``."""
 
 
 def load(settings: CarSettings) -> OwnCar:
-    """The car of ``settings``.
+    """Loads the car of ``settings``.
 
     Raises:
-        DataError: the file is no mesh, has no faces, a NaN, no such material, or no UVs.
+        DataError: the file is not a mesh, has no faces or a NaN, or lacks the material or UVs.
         UvtexError: trimesh or xatlas is not installed.
     """
     path = Path(settings.file)
@@ -58,16 +59,16 @@ def load(settings: CarSettings) -> OwnCar:
         parts[0] = replace(parts[0], mesh=unwrapped(parts[0].mesh), has_uv=True)
     elif not paint.has_uv:
         raise DataError(
-            f"{path}: the paint's material {paint.material!r} has no UVs, or lacks them on some "
-            "of its faces; unwrap it in the editor, or give --unwrap to have it done here"
-            f"{_others(parts)}"
+            f"{path}: the paint's material {paint.material!r} has no UVs, or some "
+            "of its faces have none; unwrap it in your 3D editor, or give --unwrap to unwrap it "
+            f"here{_others(parts)}"
         )
     mesh_file.check_finite(path, parts[0], "UV", parts[0].mesh.uv)
     uvs = audit(parts[0].mesh)
     if not settings.unwrap and (np.subtract(uvs.high, uvs.low) <= 0).any():
         raise DataError(
             f"{path}: all UVs of the paint's material {paint.material!r} lie on one line; "
-            "unwrap it in the editor, or give --unwrap to have it done here"
+            "unwrap it in your 3D editor, or give --unwrap to unwrap it here"
         )
     return OwnCar(
         _subject(parts, uvs),
@@ -84,7 +85,7 @@ def _placed(path: Path, settings: CarSettings, parts: list[Part]) -> Placement:
     try:
         return normalise_pose(np.concatenate(used), settings.up, settings.nose, path.suffix.lower())
     except ValueError as error:
-        raise DataError(f"{path}: {error}; give --up and --nose as they are in the file") from None
+        raise DataError(f"{path}: {error}; give the file's axes with --up and --nose") from None
 
 
 def _others(parts: list[Part]) -> str:
@@ -95,7 +96,7 @@ def _others(parts: list[Part]) -> str:
 def _subject(parts: list[Part], uvs: UvAudit) -> Subject:
     meshes, colours = {PAINT: parts[0].mesh}, {}
     for number, part in enumerate(parts[1:]):
-        # Names from files may hold dots, which the tracer refuses.
+        # The path tracer refuses names with dots, and names in files may have some.
         name = f"part{number:03d}"
         meshes[name] = part.mesh
         colours[name] = GLASS if part.glass else part.colour
@@ -110,11 +111,17 @@ def _remarks(
     lines = [
         f"{path.name}: {faces} faces, {len(parts)} materials; the paint is on "
         f"{parts[0].material!r}, {why}",
-        f"{path.name}: up is {place.up}, the nose points along {place.nose} (--up and --nose say "
-        f"otherwise); {length:.2f} m long, {width:.2f} wide, {height:.2f} high",
+        f"{path.name}: up is {place.up}, the nose points along {place.nose} (--up and --nose "
+        f"change this); {length:.2f} m long, {width:.2f} wide, {height:.2f} high",
     ]
     if place.scaled:
         lines.append(f"{path.name}: {place.scaled}")
+    lines.extend(
+        f"{path.name}: the colour of material {part.material!r} cannot be read "
+        f"({part.colour_fault}); the set shows it in dark grey"
+        for part in parts[1:]
+        if part.colour_fault
+    )
     lines.extend(f"{path.name}: {line}" for line in _uv_remarks(settings, uvs))
     return lines
 
@@ -123,8 +130,8 @@ def _uv_remarks(settings: CarSettings, uvs: UvAudit) -> list[str]:
     lines = []
     if settings.unwrap:
         lines.append(
-            "the paint was unwrapped anew; paint liveries on car_unwrapped.obj, textures made for "
-            "the old UVs will not fit"
+            "the paint has new UVs; paint your liveries on car_unwrapped.obj, because textures "
+            "for the old UVs do not fit"
         )
     if uvs.outside_percent > 0:
         lines.append(

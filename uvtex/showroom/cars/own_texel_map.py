@@ -1,8 +1,8 @@
-"""What each texel of a foreign car's paint is on the car, in the built-in car's measures.
+"""The texel map of your own car, scaled to the dimensions of the built-in car.
 
-Liveries are functions of position and panel. A foreign mesh has positions, which are stretched to
-the built-in car's length, width and height, and no panels, which are told from where a texel lies
-and where it faces.
+A procedural livery is a function of position and panel. The positions of your car are stretched to
+the built-in car's length, width and height. Your car has no panels: each texel's panel is estimated
+from its position and its normal.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from uvtex.showroom.cars.texel_map import PANELS, TexelMap, rasterise
 from uvtex.showroom.cars.uv_audit import chunks, tiled
 
 ENDS = 1.7
-"""Metres from the middle, beyond which a texel that faces along the car is on its nose or tail."""
+"""Metres from the centre. Beyond it, a texel that faces forward or backward is on nose or tail."""
 WING = (-1.7, 1.15)
-"""Metres: what is farther back than the first and higher than the second is on the wing."""
+"""x and z in metres: texels behind the first and above the second are on the wing."""
 NOWHERE = -1
-"""The panel of what is not part of the outer skin, such as the inner face of a wheel arch."""
+"""The panel index of texels inside the car, such as the inner face of a wheel arch."""
 
 
 def own_texels(mesh: Mesh, size: int) -> TexelMap:
-    """What lies under each texel centre of a ``size`` x ``size`` texture.
+    """The texel map of ``mesh`` for a ``size`` x ``size`` texture.
 
-    Of several places that share a texel the one that faces outwards is taken, and of those the one
-    farthest to the left, so that mirrored parts are painted for the left.
+    Where several places of the car share a texel, places that face outwards win, and among them the
+    one farthest to the left. Mirrored parts are therefore painted for the left side.
 
     Args:
         mesh: the paint, in the showroom's axes; its UVs may leave the unit square.
@@ -57,7 +57,7 @@ def own_texels(mesh: Mesh, size: int) -> TexelMap:
     covered = (face >= 0).reshape(size, size)
     if not covered.any():
         raise DataError(
-            f"the car's UVs cover no texel of a {size} x {size} grid, so that no livery can be "
+            f"the car's UVs cover no texel of a {size} x {size} grid, so no livery can be "
             "painted; give a larger --texture-size, or --unwrap"
         )
     rows, columns = ndimage.distance_transform_edt(
@@ -104,7 +104,7 @@ def panels(position: Floats, normal: Floats) -> Ints:
         "right": flank & (y < 0),
         "front": lengthwise & (x > ENDS),
         "rear": lengthwise & (x < -ENDS),
-        # Windscreen posts and the like lean along the car, and belong to what is above.
+        # Windscreen posts and the like lean along the car, and belong to the top.
         "top": upward | ((main == 0) & (nz > 0)),
     }
     names = list(PANELS)

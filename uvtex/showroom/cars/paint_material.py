@@ -1,4 +1,4 @@
-"""Which of a car's materials carries the livery."""
+"""Chooses the material of a car that carries the livery."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from uvtex.showroom.cars.mesh_file import Part
 from uvtex.showroom.cars.uv_audit import audit
 
 NAMES = ("livery", "paint", "skin", "body|bodywork|carrosserie|karosserie", "exterior|ext")
-"""What people call it, the surest first; whole words, with or without ``car`` before."""
+"""Usual names of the paint's material, the most certain first. Whole words match, also after
+``car``."""
 COARSE = 256
 """Side of the grid on which materials are compared."""
 
 
 def choose_paint(parts: Sequence[Part], wanted: str | None, where: str) -> tuple[Part, str]:
-    """The part that carries the paint, and in words why it is that one.
+    """The part that carries the paint, and the reason for the choice as text.
 
     Args:
-        parts: as placed, so that their lengths are metres.
+        parts: after placement, so their lengths are metres.
 
     Raises:
-        DataError: no material is called ``wanted``; names those there are.
+        DataError: no material is called ``wanted``. The message lists the materials.
     """
     if wanted is not None:
         return _named(parts, wanted, where), "as given"

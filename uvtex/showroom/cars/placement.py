@@ -1,4 +1,4 @@
-"""Putting a car on the showroom's floor: up, nose, scale and middle."""
+"""Places a car on the showroom's floor: finds its axes, its scale and its centre."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from uvtex.showroom.cars.mesh import Floats, Mesh
 
 LENGTHS = (2.0, 8.0)
-"""Metres between which a car's length is believed."""
+"""Range of plausible car lengths, in metres."""
 UNITS = (("centimetres", 0.01), ("millimetres", 0.001), ("inches", 0.0254))
 LENGTH = 4.5
-"""Metres that a car gets whose length makes sense in no unit."""
+"""Length in metres of a car whose length is plausible in no unit."""
 BINS = 40
 
 
 @dataclass(frozen=True)
 class Placement:
-    """``p`` in the file is ``scale * rotation @ p + shift`` in the showroom."""
+    """The map from the file's axes to the showroom's: ``p`` -> ``scale * rotation @ p + shift``."""
 
     rotation: Floats  # [3, 3], rows are forward, left and up in the file's axes
     scale: float
@@ -26,23 +26,25 @@ class Placement:
     up: str
     nose: str
     size: tuple[float, float, float]
-    """Length, width and height on the floor, metres."""
+    """Length, width and height in metres."""
     scaled: str | None
-    """In words, how the scale was changed; None: it was not."""
+    """How the scale was changed, as text. None: it was not changed."""
 
     def applied(self, mesh: Mesh) -> Mesh:
-        """``mesh`` where it stands in the showroom."""
+        """``mesh`` in the showroom's axes."""
         position = self.scale * mesh.position @ self.rotation.T + self.shift
         return Mesh(position, mesh.normal @ self.rotation.T, mesh.uv, mesh.faces)
 
 
 def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement:
-    """Where a car of vertices ``points`` [n, 3] goes.
+    """The placement of a car with the vertices ``points`` [n, 3].
 
     Args:
-        up: ``y``, ``z``, or ``auto``: y in GLB, as its standard says; else the shorter of both.
-        nose: an axis such as ``-z``, or ``auto``: the longer of the other axes, to the end whose
-            upper side lies lower, as bonnets do.
+        up: ``y``, ``z`` or ``auto``. ``auto`` takes y for GLB, as its standard says, and otherwise
+            the axis along which the car is shorter.
+        nose: an axis such as ``-z``, or ``auto``. ``auto`` takes the longer of the other two axes,
+            towards the lower end, because a bonnet is lower than a tail.
+        suffix: of the mesh file, such as ``.glb``.
 
     Raises:
         ValueError: the nose points up or down, or the car has no length.
@@ -59,7 +61,7 @@ def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement
     turned = points @ rotation.T
     low, high = turned.min(0), turned.max(0)
     if not high[0] > low[0]:
-        raise ValueError("all of its vertices lie in one plane across the car")
+        raise ValueError("all vertices lie in one plane across the car")
     scale, scaled = _scale(float(high[0] - low[0]))
     middle = (low + high) / 2
     shift = -scale * np.array([middle[0], middle[1], low[2]])
@@ -79,12 +81,12 @@ def _nose(points: Floats, up: str) -> str:
     long = max(across, key=lambda name: float(np.ptp(points[:, "xyz".index(name)])))
     along = points[:, "xyz".index(long)]
     if not np.ptp(along) > 0:
-        raise ValueError("all of its vertices lie on one line")
+        raise ValueError("all vertices lie on one line")
     place = (along - along.min()) / np.ptp(along)
     bins = np.minimum((place * BINS).astype(int), BINS - 1)
     top = np.full(BINS, -np.inf)
     np.maximum.at(top, bins, height)
-    # Bins without a vertex say nothing.
+    # Bins without a vertex are skipped.
     quarter = BINS // 4
     back, front = (t[np.isfinite(t)].mean() for t in (top[:quarter], top[-quarter:]))
     return long if front <= back else f"-{long}"

@@ -1,4 +1,4 @@
-"""Where a mesh's unwrap is cut: the edges that lie at two places of the atlas."""
+"""UV seams of a mesh: the edges that lie at two places of the texture."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from uvtex.imaging.seams import SEAMS
 from uvtex.showroom.cars.mesh import Floats, Ints, Mesh
 
 WELD = 1e-4
-"""Metres: corners nearer than this are one, as those that an unwrap has cut apart are."""
+"""Metres. Vertices nearer than this are one: unwrapping duplicates the vertices of a seam."""
 SAME = 1e-4
-"""UVs nearer than this are one: under half a texel of the largest texture."""
+"""UVs nearer than this are equal: it is under half a texel of the largest texture."""
 
 Edges = tuple[Floats, Floats, Floats]
 
 
 def write(out: Path, paint: Mesh) -> None:
-    """Writes the paint's seams into ``out``, as ``manifest.SEAMS`` says; keeps what is there."""
+    """Writes the paint's seams into ``out``, as the file ``SEAMS``; an existing file is kept."""
     if (out / SEAMS).exists():
         return
     a, b, length = (part.astype(np.float32) for part in seam_edges(paint))
@@ -31,14 +31,15 @@ def write(out: Path, paint: Mesh) -> None:
 
 
 def seam_edges(mesh: Mesh) -> Edges:
-    """Edges of two faces whose UVs there differ.
+    """The edges at which two faces meet with different UVs.
 
-    An edge of more than two sides is left out: it does not say which of them continues which. So
-    are edges that only touch along a part of their length, as two grids of other steps do.
+    An edge of more than two faces is left out, because its faces cannot be paired. Edges that
+    coincide along only a part of their length are left out too.
 
     Returns:
-        UVs of both ends on the one and on the other side, [n, 2, 2] each, u right and v up, in
-        the unit square, where the texture repeats; and the edges' lengths [n] in metres.
+        UVs of both ends on the first side, [n, 2, 2]; the same on the second side, [n, 2, 2]; and
+        the lengths of the edges in metres, [n]. UVs have u right and v up and lie in the unit
+        square, because the texture repeats.
     """
     corner = _welded(mesh.position)
     ends, uv = _half_edges(corner[mesh.faces], mesh.uv[mesh.faces])
@@ -52,7 +53,7 @@ def seam_edges(mesh: Mesh) -> Edges:
 
 
 def _welded(position: Floats) -> Ints:
-    """A number for each vertex [n], the same for all that are nearer than WELD to one another."""
+    """An index for each vertex, [n]; vertices nearer than WELD to one another share one."""
     places, number = np.unique(position, axis=0, return_inverse=True)
     pairs = cKDTree(places).query_pairs(WELD, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(places), len(places)))
@@ -60,7 +61,7 @@ def _welded(position: Floats) -> Ints:
 
 
 def _half_edges(corners: Ints, uv: Floats) -> tuple[Ints, Floats]:
-    """Every face's three sides, lower corner first: corners [3m, 2] and their UVs [3m, 2, 2]."""
+    """The sides of every face: vertex indices [3m, 2], the lower first, and UVs [3m, 2, 2]."""
     ends = np.stack([corners, np.roll(corners, -1, 1)], 2).reshape(-1, 2)
     sides = np.stack([uv, np.roll(uv, -1, 1)], 2).reshape(-1, 2, 2)
     turned = ends[:, 0] > ends[:, 1]
@@ -70,7 +71,7 @@ def _half_edges(corners: Ints, uv: Floats) -> tuple[Ints, Floats]:
 
 
 def _where_split(ends: Ints, uv: Floats) -> tuple[Ints, Floats]:
-    """Those of edges whose faces do not all have the same UVs, edge by edge."""
+    """The half-edges whose faces do not all have the same UVs, sorted by edge."""
     order = np.lexsort((ends[:, 1], ends[:, 0]))
     ends, uv = ends[order], uv[order]
     start = np.flatnonzero(_new(ends))
@@ -82,10 +83,10 @@ def _where_split(ends: Ints, uv: Floats) -> tuple[Ints, Floats]:
 
 
 def _two_sided(ends: Ints, uv: Floats) -> tuple[Ints, Ints]:
-    """Rows of both sides of each edge that has two, both faces of a sheet counting as one."""
+    """Rows of both sides of each edge with two sides; both faces of a sheet count as one."""
     rounded = np.round(uv.reshape(-1, 4) / SAME).astype(np.int64)
     order = np.lexsort((*rounded.T, ends[:, 1], ends[:, 0]))
-    # Rounding may part what is equal, so neighbours in the order are compared as they are.
+    # Rounding may separate equal UVs, so neighbours in the order are compared unrounded.
     edge = np.cumsum(_new(ends[order]))
     flat = uv.reshape(-1, 4)[order]
     differs = np.ones(len(order), dtype=bool)
@@ -97,7 +98,7 @@ def _two_sided(ends: Ints, uv: Floats) -> tuple[Ints, Ints]:
 
 
 def _new(ends: Ints) -> NDArray[np.bool_]:
-    """Of sorted edges, which are others than the one before."""
+    """For sorted edges, whether each differs from the one before."""
     new = np.ones(len(ends), dtype=bool)
     new[1:] = (ends[1:] != ends[:-1]).any(1)
     return new

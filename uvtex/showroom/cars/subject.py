@@ -1,4 +1,4 @@
-"""What is photographed: meshes by material, the paint among them."""
+"""The subject of the cameras: a car as one mesh for each material."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Subject:
-    """A car in the showroom's axes: x forward, y to its left, z up, the floor at z = 0."""
+    """A car in metres: x forward, y to the car's left, z up, the floor at z = 0."""
 
     meshes: dict[str, Mesh]
-    """Material -> mesh; the one called ``paint`` carries the livery and comes first."""
+    """Material -> mesh. The first is ``paint``, which carries the livery."""
     colours: dict[str, Colour] = field(default_factory=dict)
-    """Linear albedo of the materials that the showroom has no finish of its own for."""
+    """Linear albedo of each material that is not one of the showroom's own."""
     repeats: bool = False
-    """The paint's UVs leave the unit square, where the texture repeats."""
+    """Whether the paint's UVs leave the unit square; the texture repeats there."""
 
 
 @lru_cache(maxsize=1)
 def built_in() -> Subject:
-    """The showroom's own car."""
+    """The built-in car."""
     return Subject(car().meshes())

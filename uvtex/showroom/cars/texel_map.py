@@ -1,4 +1,4 @@
-"""The atlas: where each panel lies in the texture, and what each texel is on the car."""
+"""The UV layout of the built-in car, and the point of the car under each texel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def place_panels(panel: str, across: Floats, up: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class TexelMap:
-    """What lies under each texel centre; row 0 is v = 1."""
+    """The point of the car under each texel centre; row 0 is v = 1."""
 
     covered: NDArray[np.bool_]  # [s, s]
     face: Ints  # [s, s], index of the triangle; -1 where not covered

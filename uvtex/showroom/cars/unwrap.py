@@ -1,4 +1,4 @@
-"""New UVs where a mesh has none that are good, through xatlas."""
+"""New UVs for a mesh, computed by xatlas."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from uvtex.showroom.cars.mesh_file import Part, library
 
 RESOLUTION = 1024
 PADDING = 8
-"""Texels of RESOLUTION between two charts: two at 256."""
+"""Gap between two charts in texels at RESOLUTION; two texels at 256."""
 
 
 def unwrapped(mesh: Mesh) -> Mesh:
-    """``mesh`` with UVs that no two places share; vertices on new seams are doubled.
+    """``mesh`` with UVs that do not overlap; vertices on new seams are duplicated.
 
     Raises:
         UvtexError: xatlas is not installed.
@@ -39,7 +39,7 @@ def unwrapped(mesh: Mesh) -> Mesh:
 
 
 def obj(parts: list[Part]) -> str:
-    """``parts`` as an OBJ file, so that liveries can be painted for the new UVs."""
+    """``parts`` as the text of an OBJ file, for painting liveries for the new UVs."""
     lines, start = ["# Unwrapped by uvtex. x forward, z up, metres."], 1
     for part in parts:
         mesh = part.mesh

@@ -1,4 +1,4 @@
-"""What is wrong with a car's UVs: outside the unit square, collapsed, or shared by two places."""
+"""Audits a car's UVs: faces outside the unit square, collapsed faces, and shared texels."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from uvtex.showroom.cars.mesh import Floats, Ints, Mesh
 from uvtex.showroom.cars.texel_map import rasterise
 
 APART = 0.01
-"""Metres: two points nearer than this are one place, as the two faces of a sheet are."""
+"""Metres. Two points nearer than this are one place, for example both sides of a sheet."""
 OUTSIDE = 1e-4
 COLLAPSED = 1e-9
-"""Twice a triangle's UV area below which it covers no texel, in unit squares."""
+"""Twice the UV area, in unit squares, below which a triangle covers no texel."""
 FINEST = 1024
 CHUNK = 4_000_000
-"""Texels of bounding boxes that are looked at once: about 1 GB."""
+"""Texels of bounding boxes that are rasterised at once: about 1 GB."""
 MOST = 20 * CHUNK
-"""A few seconds."""
+"""Largest number of texels of bounding boxes in an audit: a few seconds of work."""
 TILES = 8
-"""Repetitions of the texture over one triangle that are followed along each side."""
+"""Largest number of repetitions of the texture along each side of a triangle."""
 
 
 @dataclass(frozen=True)
 class UvAudit:
-    """Of one mesh's UVs; percentages of faces, of surface, or of the texels of the unit square."""
+    """The audit of one mesh's UVs."""
 
     grid: int
-    """Side of the grid that was looked at."""
+    """Side of the grid of texels."""
     covered: NDArray[np.bool_]  # [grid, grid], row 0 is v = 1
     shared: NDArray[np.bool_]  # [grid, grid], texels of two places more than APART from another
     low: tuple[float, float]
     high: tuple[float, float]
     outside_percent: float
-    """Faces with a corner outside the unit square."""
+    """Percentage of the faces that have a corner outside the unit square."""
     collapsed_percent: float
-    """Surface whose triangles have no area in UVs."""
+    """Percentage of the surface whose triangles have no UV area."""
 
     @property
     def covered_percent(self) -> float:
-        """Of the unit square."""
+        """Percentage of the unit square's texels that the mesh covers."""
         return float(100 * self.covered.mean())
 
     @property
     def shared_percent(self) -> float:
-        """Of the covered texels."""
+        """Percentage of the covered texels that are shared."""
         return float(100 * self.shared.sum() / max(int(self.covered.sum()), 1))
 
     def picture(self, size: int) -> NDArray[np.uint8]:
-        """The share of each texel of a texture of ``size`` that is shared, times 255."""
+        """[size, size]: the fraction of each texel that is shared, times 255."""
         image = Image.fromarray(self.shared.astype(np.float32))
         how = Image.Resampling.BOX if size < self.grid else Image.Resampling.NEAREST
         share = np.asarray(image.resize((size, size), how))

@@ -1,6 +1,6 @@
-"""The surface that liveries are painted on: the car's texels, known by where they are on the car.
+"""The canvas of a procedural livery: the car's texels with their positions on the car.
 
-A pattern that is a function of position runs on across the seams between panels by itself.
+Patterns are functions of position, so they continue across the seams between panels.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What is stuck onto the paint: race numbers and the word marks of sponsors that do not exist."""
+"""Decals: race numbers, and word marks of made-up sponsors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from uvtex.showroom.liveries.patterns import Palette, Rng
 T = TypeVar("T")
 
 PIXELS = 96
-"""Height of the letters as drawn; decals are scaled down from there."""
+"""Height of the drawn letters, in pixels. Decals are scaled down from it."""
 
 STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "qu", "r",
           "s", "st", "t", "tr", "v", "vr", "x", "z", "zh")  # fmt: skip
@@ -32,7 +33,11 @@ def word(rng: Rng) -> str:
 
 
 def number(canvas: Canvas, rng: Rng, colours: Palette, beside: bool) -> None:
-    """The race number: on both doors, or ``beside`` the word there; often on the top as well."""
+    """Stamps the race number on both sides, and often on the top.
+
+    Args:
+        beside: the doors carry a large word mark; the number is smaller and in front of it.
+    """
     text = str(int(rng.integers(1, 1000 if rng.random() < 0.5 else 100)))
     plate = Plaque.drawn(rng, colours)
     decal = plate.draw(text)
@@ -53,7 +58,7 @@ def number(canvas: Canvas, rng: Rng, colours: Palette, beside: bool) -> None:
 
 
 class Plaque:
-    """How the numbers of one car look."""
+    """The style of one car's race numbers."""
 
     def __init__(self, shape: str, ground: Colour, ink: Colour, rim: Colour, slant: float):
         self.shape, self.ground, self.ink, self.rim = shape, ground, ink, rim
@@ -69,7 +74,7 @@ class Plaque:
         return cls(shape, ground, ink, rim, _pick(rng, (0.0, 0.0, 0.2)))
 
     def draw(self, text: str) -> Image.Image:
-        """The number as a picture with transparency."""
+        """The number ``text`` as an RGBA picture."""
         if self.shape == "none":
             return lettering(text, self.ground, self.ink, self.slant)
         letters = lettering(text, self.ink, None, self.slant)
@@ -105,7 +110,11 @@ def lettering(text: str, ink: Colour, outline: Colour | None, slant: float) -> I
 
 
 def word_marks(canvas: Canvas, rng: Rng, colours: Palette, large: bool) -> None:
-    """Several made-up sponsors, the same on both sides; ``large``: one across the doors."""
+    """Stamps the word marks of two to six made-up sponsors; both sides get the same ones.
+
+    Args:
+        large: one sponsor also goes across the doors.
+    """
     sponsors = [Sponsor.drawn(rng, colours) for _ in range(int(rng.integers(2, 7)))]
     if large:
         _put(canvas, rng, sponsors[0], _DOORS)
@@ -117,14 +126,14 @@ def word_marks(canvas: Canvas, rng: Rng, colours: Palette, large: bool) -> None:
 
 
 class Sponsor:
-    """A word and its look; drawn once, used in many places."""
+    """A sponsor's word mark: drawn once, stamped in many places."""
 
     def __init__(self, decal: Image.Image):
         self.decal = decal
 
     @classmethod
     def drawn(cls, rng: Rng, colours: Palette) -> Sponsor:
-        """A sponsor with letters alone, with an outline, on a bar, or with a device before it."""
+        """A random sponsor: its letters are plain, outlined, on a bar, or beside an emblem."""
         ink = colours[int(rng.integers(2, 5))] if rng.random() < 0.5 else np.full(3, 0.95)
         ink = np.full(3, 0.04) if rng.random() < 0.25 else ink
         contrast = np.full(3, 0.04) if ink.mean() > 0.45 else np.full(3, 0.96)
@@ -139,41 +148,55 @@ class Sponsor:
         return cls(letters)
 
 
-Place = tuple[tuple[str, ...], float, float, float, float, tuple[float, ...]]
-"""(surfaces, first coordinate, second, greatest height, greatest width, turns), in metres."""
+@dataclass(frozen=True)
+class Place:
+    """A place on the car for one sponsor; lengths are metres."""
 
-_DOORS: Place = (("left", "right"), -0.38, 0.47, 0.34, 1.15, (0.0, 5.0, -5.0, 10.0))
+    surfaces: tuple[str, ...]
+    """The sponsor is on each of them."""
+    first: float
+    """First coordinate of the centre on the surface."""
+    second: float
+    """Second coordinate of the centre on the surface."""
+    max_height: float
+    max_width: float
+    turns: tuple[float, ...]
+    """Degrees anticlockwise; one of them is drawn."""
+
+
+SIDES = ("left", "right")
+_DOORS = Place(SIDES, -0.38, 0.47, 0.34, 1.15, (0.0, 5.0, -5.0, 10.0))
 _SIDE_PLACES: tuple[Place, ...] = (
-    (("left", "right"), 0.72, 0.30, 0.10, 0.42, (0.0,)),
-    (("left", "right"), -0.15, 0.22, 0.10, 1.30, (0.0,)),
-    (("left", "right"), -0.30, 0.70, 0.12, 0.80, (0.0, 0.0, 4.0)),
-    (("left", "right"), 1.85, 0.45, 0.12, 0.36, (0.0, 12.0, -12.0)),
-    (("left", "right"), -2.02, 0.62, 0.13, 0.42, (0.0, 0.0, 90.0)),
-    (("left", "right"), -1.95, 0.36, 0.09, 0.40, (0.0,)),
-    (("left", "right"), 1.38, 0.79, 0.06, 0.50, (0.0,)),
-    (("plates",), -2.18, 1.20, 0.14, 0.40, (0.0,)),
+    Place(SIDES, 0.72, 0.30, 0.10, 0.42, (0.0,)),
+    Place(SIDES, -0.15, 0.22, 0.10, 1.30, (0.0,)),
+    Place(SIDES, -0.30, 0.70, 0.12, 0.80, (0.0, 0.0, 4.0)),
+    Place(SIDES, 1.85, 0.45, 0.12, 0.36, (0.0, 12.0, -12.0)),
+    Place(SIDES, -2.02, 0.62, 0.13, 0.42, (0.0, 0.0, 90.0)),
+    Place(SIDES, -1.95, 0.36, 0.09, 0.40, (0.0,)),
+    Place(SIDES, 1.38, 0.79, 0.06, 0.50, (0.0,)),
+    Place(("plates",), -2.18, 1.20, 0.14, 0.40, (0.0,)),
 )
 _OTHER_PLACES: tuple[Place, ...] = (
-    (("bonnet",), 1.85, 0.0, 0.16, 0.80, (0.0,)),
-    (("bonnet",), 1.20, 0.0, 0.30, 1.10, (0.0, 0.0, 20.0, -20.0, 90.0)),
-    (("bonnet",), 1.60, 0.55, 0.14, 0.40, (0.0, 90.0)),
-    (("bonnet",), 1.60, -0.55, 0.14, 0.40, (0.0, -90.0)),
-    (("bonnet",), -0.40, 0.0, 0.26, 0.90, (0.0, 90.0, 180.0, -90.0)),
-    (("deck",), -1.98, 0.0, 0.16, 1.00, (0.0,)),
-    (("wing",), -2.20, 0.0, 0.22, 1.60, (0.0,)),
-    (("nose",), 0.0, 0.43, 0.07, 0.70, (0.0,)),
-    (("tail",), 0.0, 0.60, 0.13, 1.10, (0.0,)),
-    (("tail",), 0.0, 0.40, 0.10, 0.80, (0.0,)),
+    Place(("bonnet",), 1.85, 0.0, 0.16, 0.80, (0.0,)),
+    Place(("bonnet",), 1.20, 0.0, 0.30, 1.10, (0.0, 0.0, 20.0, -20.0, 90.0)),
+    Place(("bonnet",), 1.60, 0.55, 0.14, 0.40, (0.0, 90.0)),
+    Place(("bonnet",), 1.60, -0.55, 0.14, 0.40, (0.0, -90.0)),
+    Place(("bonnet",), -0.40, 0.0, 0.26, 0.90, (0.0, 90.0, 180.0, -90.0)),
+    Place(("deck",), -1.98, 0.0, 0.16, 1.00, (0.0,)),
+    Place(("wing",), -2.20, 0.0, 0.22, 1.60, (0.0,)),
+    Place(("nose",), 0.0, 0.43, 0.07, 0.70, (0.0,)),
+    Place(("tail",), 0.0, 0.60, 0.13, 1.10, (0.0,)),
+    Place(("tail",), 0.0, 0.40, 0.10, 0.80, (0.0,)),
 )
 
 
 def _put(canvas: Canvas, rng: Rng, sponsor: Sponsor, place: Place) -> None:
-    surfaces, a, b, height, width, turns = place
-    decal, turn = sponsor.decal, _pick(rng, turns)
-    height = min(height, width * decal.height / decal.width) * rng.uniform(0.7, 1.0)
-    a, b = a + rng.normal(0, 0.03), b + rng.normal(0, 0.012)
-    for surface in surfaces:
-        for frame in _frames(surface, a, b, turn):
+    decal, turn = sponsor.decal, _pick(rng, place.turns)
+    height = min(place.max_height, place.max_width * decal.height / decal.width)
+    height *= rng.uniform(0.7, 1.0)
+    first, second = place.first + rng.normal(0, 0.03), place.second + rng.normal(0, 0.012)
+    for surface in place.surfaces:
+        for frame in _frames(surface, first, second, turn):
             stamp(canvas, decal, frame, height)
 
 
@@ -193,18 +216,18 @@ def _frames(surface: str, a: float, b: float, turn: float) -> list[Frame]:
 
 
 def side(panel: str, x: float, z: float, turn: float = 0.0, on: str | None = None) -> Frame:
-    """A frame on one side, read by someone who stands there."""
+    """A frame on one side of the car, upright for a reader who stands at that side."""
     sign = 1.0 if panel == "left" else -1.0
     return Frame((on or panel,), (x, sign, z), (-sign, 0, 0), (0, 0, 1), turn)
 
 
 def top(x: float, y: float, turn: float = 0.0) -> Frame:
-    """A frame on bonnet or roof, read from before the car."""
+    """A frame on bonnet or roof, upright for a reader in front of the car."""
     return Frame(("top",), (x, y, 1.0), (0, 1, 0), (-1, 0, 0), turn)
 
 
 def tail(y: float, z: float, turn: float = 0.0) -> Frame:
-    """A frame on the rear, read from behind."""
+    """A frame on the rear, upright for a reader behind the car."""
     return Frame(("rear",), (-2.3, y, z), (0, -1, 0), (0, 0, 1), turn)
 
 

@@ -1,4 +1,4 @@
-"""A folder of liveries that people painted: which files it holds, and whether they can be used."""
+"""A folder of your own liveries: finds its pictures, hashes them, and checks that each decodes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
 LEAST_SIDE = 16
-"""Pixels; the smallest texture that a set can have."""
+"""Smallest side of a texture, in pixels."""
 SHOWN = 10
-"""Broken files that one message names."""
+"""Largest number of broken files that one error message names."""
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Livery -> its picture, by name; hidden files and those of other kinds are left out.
+    """Livery -> path of its picture, sorted by name. Hidden files and other file types are skipped.
 
     Raises:
-        DataError: no such folder, none in it, or two of one name.
+        DataError: the folder is missing or has no pictures, or two pictures have the same name.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give a folder of liveries, or their count")
@@ -35,7 +36,7 @@ def find(folder: Path) -> dict[str, Path]:
     liveries: dict[str, Path] = {}
     lower: dict[str, Path] = {}
     for path in paths:
-        # Upper and lower case are one name on many disks, and so they are here.
+        # Many file systems do not distinguish upper and lower case.
         other = lower.setdefault(path.stem.lower(), path)
         if other is not path:
             raise DataError(
@@ -47,7 +48,7 @@ def find(folder: Path) -> dict[str, Path]:
 
 
 def digest(liveries: dict[str, Path]) -> str:
-    """SHA-256 over names and contents, hexadecimal."""
+    """SHA-256 of the names and contents of ``liveries``, in hexadecimal."""
     whole = hashlib.sha256()
     for name, path in liveries.items():
         whole.update(f"{name}\n{sha256(path)}\n".encode())
@@ -55,10 +56,10 @@ def digest(liveries: dict[str, Path]) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, hexadecimal.
+    """SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -70,14 +71,15 @@ def sha256(path: Path) -> str:
 def check(
     liveries: dict[str, Path], tell: Callable[[str], None], usual: Collection[str] = ()
 ) -> None:
-    """Decodes every picture once, before anything is built with them, and tells what is odd, but
-    for what is ``usual``.
+    """Decodes every picture once and reports oddities, such as transparency, to ``tell``.
+
+    Args:
+        usual: oddities that are not reported.
 
     Raises:
-        DataError: some cannot be used; each is named with its reason.
+        DataError: some pictures cannot be used. The message names up to SHOWN of them, each with
+            its reason.
     """
-    from uvtex.data.pictures import describe, read_rgb
-
     broken = []
     for path in liveries.values():
         try:

@@ -1,6 +1,6 @@
-"""Procedural paint: what covers the whole car, and the accents that go over it.
+"""Patterns of procedural liveries: bases that cover the whole car, and accents over them.
 
-Every pattern draws its choices from the generator it is given, and nothing else.
+A pattern takes all its random choices from the generator in its arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEUTRALS = ((0.95, 0.95, 0.94), (0.05, 0.05, 0.06), (0.62, 0.64, 0.66), (0.25, 0
 
 
 def palette(rng: Rng) -> Palette:
-    """Five colours, each well apart from those before it; the first two are the car's own."""
+    """Five sRGB colours in [0, 1], each well apart from those before it."""
     colours: Palette = []
     apart = 0.55
     while len(colours) < 5:
@@ -180,7 +180,7 @@ BASES: tuple[tuple[Pattern, float], ...] = (
     (solid, 1.3), (two_tone, 1.3), (split, 1.3), (fade, 1.2), (camouflage, 1.5), (swoosh, 1.4),
     (bands, 0.9), (splinters, 1.2), (halves, 0.6), (halftone, 0.8), (waves, 0.9), (chequers, 0.6),
 )  # fmt: skip
-"""Pattern and how often it is taken, in parts."""
+"""Pattern, and its relative frequency."""
 
 
 def centre_stripes(canvas: Canvas, rng: Rng, colours: Palette) -> None:
@@ -251,4 +251,4 @@ ACCENTS: tuple[tuple[Pattern, float], ...] = (
     (centre_stripes, 0.33), (flank_stripe, 0.3), (slashes, 0.3), (part_colours, 0.75),
     (flank_panel, 0.22), (wheel_rings, 0.12),
 )  # fmt: skip
-"""Accent and how probable it is on a livery."""
+"""Accent, and its probability on a livery."""

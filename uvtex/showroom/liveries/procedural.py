@@ -1,4 +1,4 @@
-"""Liveries from seeds: no two alike, the same at every call, at any size."""
+"""Procedural liveries: a seed gives the same livery at every call and at every texture size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the showroom's cameras stand: all around the car, at the heights people hold them."""
+"""The showroom's cameras: in a circle around the car, at the heights of handheld cameras."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from uvtex.showroom.settings import Pose
 
 TARGET = (0.0, 0.0, 0.55)
 HEIGHTS = (1.1, 1.9, 2.9)
-"""Heights in metres that cameras take in turn."""
+"""Heights of the cameras in metres, used in rotation."""
 FILL = 0.94
 """Share of the picture that the car spans in its longer direction."""
 LONGEST = 5.0
-"""Metres of car that the cameras' distances are made for; from longer ones they step back."""
+"""Length of car in metres that the distances fit. For a longer car they grow in proportion."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def cameras(count: int, seed: int, subject: Subject | None = None) -> list[Camer
 
 
 def posed(poses: Sequence[Pose]) -> list[Camera]:
-    """The cameras of ``poses``, which all have names."""
+    """The cameras of ``poses``. Every pose must have a name."""
     return [Camera(str(pose.name), pose.eye, pose.target, pose.fov) for pose in poses]
 
 
 def _framed(name: str, origin: np.ndarray, points: np.ndarray) -> Camera:
-    """The camera at ``origin`` whose picture the car of ``points`` [n, 3] just fills."""
+    """The camera at ``origin``, aimed and zoomed so that ``points`` [n, 3] fill the picture."""
     forward = np.array(TARGET) - origin
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
@@ -65,7 +65,7 @@ def _framed(name: str, origin: np.ndarray, points: np.ndarray) -> Camera:
     rays = points - origin
     depth = rays @ forward
     x, y = rays @ right / depth, rays @ up / depth
-    # The car's middle in the picture, not the target, is what the camera is turned to.
+    # The camera aims at the centre of the car's bounding box in the picture, not at TARGET.
     aim = forward + right * (x.min() + x.max()) / 2 + up * (y.min() + y.max()) / 2
     extent = max(np.ptp(x), np.ptp(y)) / 2
     target = origin + aim * np.linalg.norm(np.array(TARGET) - origin)

@@ -1,8 +1,9 @@
-"""Path tracing a camera once: a plate, from which every livery's view is composed.
+"""Path traces a camera once into a plate, from which the views of all liveries are composed.
 
-The paint is linear in its base colour, so two renders, with black and with grey paint, give the
-light that the car's surface reflects as it is and the light that falls on the paint. Only the
-light that goes from paint to paint by way of the floor is not linear; grey keeps that error small.
+Radiance is linear in the paint's base colour. Two renders therefore suffice: black paint gives the
+reflected light, and the difference between grey and black paint gives the light that falls on the
+paint. Light that bounces from paint to paint, for example by way of the floor, is not linear. Grey
+paint keeps that error small.
 """
 
 from __future__ import annotations
@@ -23,33 +24,35 @@ Floats32 = NDArray[np.float32]
 
 MAX_DEPTH = 6
 BLOCK = 16
-"""Fixed, because noise depends on it and the tracer would choose it by the machine's cores."""
+"""Side of a render block in pixels. Fixed, because the noise depends on it, and the path tracer's
+default depends on the number of cores."""
 SAMPLER = "multijitter"
 """Measured at 64 samples: 6 dB less noise than independent samples, for the same time."""
 GREY = 0.5
 OFF_PAINT = 0.25
-"""Albedo of the paint as the floor and the glass see it, in every livery."""
+"""Albedo of the paint in what floor and glass reflect of it, the same for every livery."""
 
 
 @dataclass(frozen=True)
 class Plate:
-    """What one camera sees of the car but its paint; radiance is linear."""
+    """Everything in one camera's picture that does not depend on the livery; radiance is linear."""
 
     uv: Floats32
-    """[h * k, w * k, 2], u right and v up in [0, 1], NaN where no paint is seen."""
+    """[h * k, w * k, 2], u right and v up in [0, 1], NaN where no paint is visible. ``k`` is
+    the supersampling."""
     mask: NDArray[np.uint8]
-    """[h, w], share of a pixel that paint fills, times 255."""
+    """[h, w], the fraction of each pixel that paint covers, times 255."""
     falling: Floats32
-    """[h, w, 3], radiance that white paint adds; 0 where the mask is."""
+    """[h, w, 3], radiance that white paint adds; 0 where the mask is 0."""
     reflected: Floats32
-    """[h, w, 3], radiance that black paint leaves; off the mask, the rest of the picture."""
+    """[h, w, 3], radiance with black paint; the final radiance where the mask is 0."""
 
 
 def tracer() -> Any:
-    """The path tracer's module, in its variant that runs everywhere.
+    """The module ``mitsuba``, set to ``scalar_rgb``, the variant that runs on every machine.
 
     Raises:
-        UvtexError: it is not installed.
+        UvtexError: mitsuba is not installed.
     """
     try:
         mitsuba: Any = importlib.import_module("mitsuba")
@@ -59,7 +62,7 @@ def tracer() -> Any:
         ) from error
     if mitsuba.variant() != "scalar_rgb":
         mitsuba.set_variant("scalar_rgb")
-        # It warns at every render whose sample count the sampler rounds up.
+        # Otherwise it warns at every render that the sampler rounds the sample count up.
         mitsuba.set_log_level(mitsuba.LogLevel.Error)
     return mitsuba
 
@@ -125,7 +128,7 @@ def _textured(linear: Floats32, wrap: str) -> dict[str, Any]:
 
 
 def _uv_map(camera: Camera, size: int, subject: Subject) -> Floats32:
-    """UVs at the centres of a grid of ``size`` x ``size``: one ray each, so no seam is blurred."""
+    """UVs at the centres of a grid of ``size`` x ``size``: one ray each, so seams stay sharp."""
     mi = tracer()
     scene = _scene(_flat(0.0), _sensor(camera, size, "stratified"), subject)
     first = {"type": "aov", "aovs": "uv:uv,shape:shape_index", "block_size": BLOCK}
@@ -141,8 +144,8 @@ def _uv_map(camera: Camera, size: int, subject: Subject) -> Floats32:
 
 
 def _scene(base: dict[str, Any], sensor: dict[str, Any], subject: Subject) -> Any:
-    # Parts that the scene loads itself come in any order, and lights in another order are other
-    # noise; so it gets them loaded.
+    # Parts are loaded here, because a scene that loads its own parts does so in any order, and the
+    # noise depends on the order of the lights.
     mi = tracer()
     parts = {name: _loaded(mi, part) for name, part in _studio(base, subject).items()}
     return mi.load_dict({"type": "scene", **parts, "sensor": sensor})

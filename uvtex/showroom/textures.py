@@ -1,0 +1,105 @@
+"""The textures of a set: procedural liveries or a folder's pictures, and the template over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtex.data.pictures import read_rgb
+from uvtex.files import png, write_atomic
+from uvtex.imaging.constant_texels import LEAST
+from uvtex.progress import Eta, Progress, Say
+from uvtex.showroom.cars.own_car import OwnCar
+from uvtex.showroom.cars.own_texel_map import own_texels
+from uvtex.showroom.cars.subject import PAINT
+from uvtex.showroom.folders import make_folder
+from uvtex.showroom.liveries.files import check, find
+from uvtex.showroom.liveries.procedural import paint, samples
+from uvtex.showroom.liveries.template import Template, read
+from uvtex.showroom.reporting import LIVERIES
+from uvtex.showroom.settings import ShowroomSettings
+
+Painter = Callable[[], NDArray[np.uint8]]
+"""Returns one texture [S, S, 3], sRGB."""
+
+
+def livery_seed(settings: ShowroomSettings, number: int) -> int:
+    """The seed of the procedural livery ``number``."""
+    return settings.seed * 100_000 + number
+
+
+def check_liveries(settings: ShowroomSettings, tell: Say) -> None:
+    """Decodes every picture of ``livery_dir``, where the settings have one.
+
+    Raises:
+        DataError: a picture cannot be used.
+    """
+    if settings.livery_dir is not None:
+        files = find(Path(settings.livery_dir))
+        tell(f"checking {len(files)} liveries")
+        check(files, tell)
+
+
+def read_template(settings: ShowroomSettings, tell: Say) -> Template | None:
+    """The template of the settings, or None where they have none.
+
+    Raises:
+        DataError: the template cannot be used.
+    """
+    if settings.template is None:
+        return None
+    path = Path(settings.template)
+    files = find(path) if path.is_dir() else {path.stem: path}
+    check(files, tell, usual=() if path.is_dir() else ("alpha",))
+    if path.is_dir() and len(files) < LEAST:
+        tell(f"{path}: {len(files)} liveries, which may be alike in places by chance")
+    template = read(path, settings.texture_size)
+    tell(f"{settings.template}: no livery paints {100 * template.share.mean():.1f} % of the atlas")
+    return template
+
+
+def painters(
+    settings: ShowroomSettings, sealed: ShowroomSettings, car: OwnCar | None, layer: Template | None
+) -> dict[str, Painter]:
+    """Livery -> what makes its texture.
+
+    Args:
+        settings: with the paths that were given.
+        sealed: the same with hashes and counts, and names in place of paths.
+        car: your own car; None for the built-in one.
+        layer: the template over procedural liveries.
+    """
+    size = settings.texture_size
+    if settings.livery_dir is not None:
+        files = find(Path(settings.livery_dir))
+        return {name: partial(read_rgb, path, size) for name, path in files.items()}
+    surface = own_texels(car.subject.meshes[PAINT], samples(size)) if car else None
+
+    def livery(seed: int) -> NDArray[np.uint8]:
+        picture = paint(seed, size, surface)
+        return picture if layer is None else layer.over(picture)
+
+    seeds = {f"livery_{n:03d}": livery_seed(settings, n) for n in range(sealed.liveries)}
+    return {name: partial(livery, seed) for name, seed in seeds.items()}
+
+
+def write_textures(textures: dict[str, Painter], out: Path, advance: Progress) -> list[Path]:
+    """Writes the textures that ``out`` lacks; returns the paths of all, in order."""
+    make_folder(out / "textures")
+    paths: list[Path] = []
+    remaining = Eta()
+    for name, painter in textures.items():
+        advance(LIVERIES, len(paths), len(textures), remaining.text(len(textures) - len(paths)))
+        path = out / "textures" / f"{name}.png"
+        if path.exists():
+            remaining.skipped()
+        else:
+            write_atomic(path, png(painter()))
+            remaining.done()
+        paths.append(path)
+    advance(LIVERIES, len(paths), len(textures), "")
+    return paths
