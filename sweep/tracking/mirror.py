@@ -86,13 +86,7 @@ class MlflowMirror:
     def _promote(self, record: TrialRecord, run_dir: Path) -> Gate:
         from sweep.tracking.registry import promote
 
-        answer = promote(self._study, record, run_dir, self._study.tracking_uri)
-        return Gate(
-            registered=answer.registered,
-            version=answer.version,
-            champion=answer.champion,
-            reason=answer.reason,
-        )
+        return promote(self._study, record, run_dir, self._study.tracking_uri)
 
     def _call(self, action: Callable[[], object]) -> None:
         if self._muted:
