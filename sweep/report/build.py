@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -17,6 +16,7 @@ from sweep.report.importance import LEAST, importances
 from sweep.report.page import Section
 from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import OBJECTIVE, StudyConfig
+from sweep.study.summary_record import Summary
 from uvtex.files import write_atomic
 from uvtex.metric_catalogue import title
 
@@ -40,12 +40,12 @@ def write_report(study: StudyConfig) -> Path:
         _trials(told),
     ]
     verdict = summaries.verdict(summary)
-    text = page.page(study.name, verdict, bool(summary["passed"]), sections, get_plotlyjs())
+    text = page.page(study.name, verdict, summary.passed, sections, get_plotlyjs())
     write_atomic(study.paths.report, text.encode())
     return study.paths.report
 
 
-def _figures(told: StudyData, summary: dict[str, Any]) -> Section:
+def _figures(told: StudyData, summary: Summary) -> Section:
     states = Counter(r.record.state for r in told.runs if r.record.stage == "probe")
     full = [run for run in told.runs if run.record.stage == "full"]
     facts = {
@@ -61,7 +61,7 @@ def _figures(told: StudyData, summary: dict[str, Any]) -> Section:
         names = [header[0], header[1], *(title(metric) for metric in header[2:])]
         cells = [[escape(cell) for cell in row] for row in rows]
         classes = ["", "", *("n" for _ in header[2:])]
-        body += page.table(names, cells, classes, {0} if summary["champion"] else set())
+        body += page.table(names, cells, classes, {0} if summary.champion else set())
     else:
         body += page.nothing("No run has finished an epoch yet.")
     thresholds = " and ".join(_said(told, t.metric) for t in told.thresholds)

@@ -91,8 +91,8 @@ def champion(uri: str) -> VersionRecord | None:
 def fetch_checkpoint(uri_text: str) -> Path:
     """The checkpoint file of ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
 
-    The registry is that of MLFLOW_TRACKING_URI, or of the store in ``mlruns`` below the current
-    folder.
+    The registry is the one at MLFLOW_TRACKING_URI, by default that of the store ``mlruns`` in the
+    current folder.
 
     Raises:
         RegistryError: the URI is malformed, there is no such model, or it has no checkpoint.
@@ -106,8 +106,8 @@ def fetch_checkpoint(uri_text: str) -> Path:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(DEFAULT_STORE)
     if _store_missing(uri):
         raise RegistryError(
-            f"{uri_text}: there is no MLflow store at {uri}; go to the folder that `sweep run` was "
-            "run in, or set MLFLOW_TRACKING_URI"
+            f"{uri_text}: there is no MLflow store at {uri}; change to the folder in which "
+            "`sweep run` was run, or set MLFLOW_TRACKING_URI"
         )
     name = match["name"]
     with seam.mapped_errors(f"fetch {uri_text}", uri, RegistryError):
@@ -209,7 +209,7 @@ def _challenge(
 
 
 def _registered(client: MlflowClient, checkpoint: Path) -> str | None:
-    """The version made of this very checkpoint, if there is one."""
+    """The version with this checkpoint, if there is one."""
     digest = _digest(checkpoint)
     found = client.search_model_versions(
         f"name = '{MODEL}' and tag.`{CHECKPOINT_DIGEST}` = '{digest}'"
@@ -223,7 +223,7 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
     try:
         return client.get_model_version_by_alias(MODEL, ALIAS)
     except MlflowException as error:
-        # A missing alias is reported as an invalid parameter, a missing model as not existing.
+        # MLflow reports a missing alias as an invalid parameter.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
@@ -237,11 +237,11 @@ def _ensure_model(client: MlflowClient) -> None:
 
 
 def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
-    """A version's checkpoint: where it lies if that is on this machine, otherwise a copy."""
+    """The checkpoint of a version: the file itself if it is on this machine, otherwise a copy."""
     with seam.known_warnings():
         from mlflow.artifacts import download_artifacts
 
-    # A models:/ address would be looked up in the process's global store.
+    # MLflow looks up a models:/ address in the process's global store.
     source = client.get_model_version_download_uri(name, version)
     folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=uri))
     files = sorted(folder.glob("*.safetensors"))
@@ -254,7 +254,7 @@ def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
 
 
 def _checkpoint_file(run_dir: Path) -> Path:
-    """The best checkpoint: of a run's files the one that is neither periodic nor the last."""
+    """The run's best checkpoint: the one file that is neither periodic nor the last epoch's."""
     files = [
         path
         for path in sorted(run_dir.glob("checkpoints/*.safetensors"))
@@ -273,5 +273,5 @@ def _digest(path: Path) -> str:
 
 
 def _store_missing(uri: str) -> bool:
-    """Looking must not create a store."""
+    """Whether a local store is missing: MLflow would create it on reading."""
     return seam.is_local(uri) and not Path(uri.removeprefix("sqlite:///")).is_file()
