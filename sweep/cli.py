@@ -15,6 +15,9 @@ from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 if TYPE_CHECKING:
     from sweep.study.config import StudyConfig
 
+if TYPE_CHECKING:
+    from sweep.study.summary_record import Summary
+
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=False),
@@ -78,7 +81,7 @@ def run(
     except KeyboardInterrupt:  # before the first run, or after the last
         _stopped(config, out)
     if as_json:
-        click.echo(json.dumps(summary, indent=1))
+        click.echo(json.dumps(summary.to_dict(), indent=1))
     else:
         _print_summary(summary)
         _print_where(study, summary)
@@ -104,14 +107,16 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
         _print_studies(study_names(store), as_json)
         return
     found = session.saved(store, study)
-    view = _status(found)
+    from sweep.report.summary import summarise
+
+    view, summary = _status(found), summarise(found)
     if as_json:
-        click.echo(json.dumps(view, indent=1))
+        click.echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
         return
     click.echo(f"study {study}: {view['driver']}")
     header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
     print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
-    _print_summary(view["summary"])
+    _print_summary(summary)
 
 
 @main.command()
@@ -193,7 +198,6 @@ def _stopped(config: Path, out: TextIO) -> NoReturn:
 
 
 def _status(study: StudyConfig) -> dict[str, Any]:
-    from sweep.report import summary
     from sweep.study.folder import records
     from sweep.study.lease import driver
     from uvtex.runs.epochs import best_epoch, read_epochs
@@ -218,7 +222,6 @@ def _status(study: StudyConfig) -> dict[str, Any]:
     return {
         "driver": "no driver is running" if driven_by is None else f"driven by {driven_by}",
         "runs": runs,
-        "summary": summary.summarise(study),
     }
 
 
@@ -231,19 +234,19 @@ def _print_studies(names: list[str], as_json: bool) -> None:
         click.echo("There is no study yet. To start one: sweep run configs/quickstart.yaml")
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
+def _print_summary(summary: Summary) -> None:
     from sweep.report.summary import table, verdict
 
-    for key in ("probes", "full_runs"):
-        counts = ", ".join(f"{count} {state}" for state, count in summary[key].items())
-        click.echo(f"{key.replace('_', ' ')}: {counts or 'none'}")
+    for name, states in (("probes", summary.probes), ("full runs", summary.full_runs)):
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        click.echo(f"{name}: {counts or 'none'}")
     print_table(*table(summary))
     click.echo(verdict(summary))
 
 
-def _print_where(study: StudyConfig, summary: dict[str, Any]) -> None:
-    if summary["report"]:
-        click.echo(f"report: {summary['report']}")
+def _print_where(study: StudyConfig, summary: Summary) -> None:
+    if summary.report:
+        click.echo(f"report: {summary.report}")
     local = study.tracking_uri.startswith("sqlite")
     flag = (
         "" if study.tracking_uri == tracking_uri(DEFAULT_STORE) else f" --uri {study.tracking_uri}"

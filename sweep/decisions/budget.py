@@ -1,4 +1,4 @@
-"""Does the next run still fit: predictions from measured epochs, with the clock an argument."""
+"""Whether the next run fits into the time budget, predicted from measured epochs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 RECENT = 50
-"""Epochs that a prediction looks back on: other load on the machine comes and goes."""
+"""A prediction uses this many epochs, the latest: other load on the machine changes."""
 
 QUANTILE = 0.75
-"""Of the recent epochs' seconds: a run that ends early is better than one that overruns."""
+"""Quantile of the recent epochs' seconds. High, since a run should end early rather than late."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds from ``started`` on; None is no limit. All times are seconds of one clock."""
+    """A time limit from ``started`` on; None: no limit. All times are seconds of one clock."""
 
     seconds: float | None
     started: float
 
     def left(self, now: float) -> float | None:
-        """What is left at ``now``, never below 0; None is no limit."""
+        """Seconds left at ``now``, at least 0; None: no limit."""
         if self.seconds is None:
             return None
         return max(0.0, self.seconds - (now - self.started))
@@ -28,16 +28,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Measured:
-    """What runs of this study took so far, in the order they happened."""
+    """The measured durations of this study's runs, in the order of time."""
 
     epochs: Sequence[float] = ()
-    """Seconds an epoch, validation and checkpoint included."""
+    """Seconds of each epoch, with its validation and checkpoint."""
     overheads: Sequence[float] = ()
-    """Seconds a run took beside its epochs: loading, the first batch, grids."""
+    """Seconds of each run outside its epochs: loading, the first batch, grids."""
 
 
 def predict(measured: Measured, epochs: int) -> float | None:
-    """Seconds that a run of ``epochs`` will take; None if nothing was measured yet."""
+    """Seconds that a run of ``epochs`` will take; None if no epoch was measured yet."""
     if not measured.epochs:
         return None
     recent = sorted(measured.epochs[-RECENT:])
@@ -46,10 +46,10 @@ def predict(measured: Measured, epochs: int) -> float | None:
 
 
 def fits(budget: Budget, now: float, predicted: float | None, running: int) -> bool:
-    """Whether one run more may start at ``now`` while ``running`` others go on.
+    """Whether one more run may start at ``now``, while ``running`` others go on.
 
-    Without a limit it may. Without a measurement one run may, to be measured, as long as any time
-    is left. A run once started is not stopped when time is up.
+    Without a limit, every run may start. Without a prediction, one run may start at a time, so that
+    it can be measured, as long as time is left. A started run is not stopped when the time is up.
     """
     left = budget.left(now)
     if left is None:

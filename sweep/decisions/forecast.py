@@ -1,4 +1,4 @@
-"""Where a learning curve ends: a saturating fit, and how far off it may be."""
+"""Forecasts the end of a learning curve by a saturating fit, with a standard deviation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 TIME_CONSTANTS = (0.125, 0.25, 0.5, 1.0, 2.0)
-"""Candidates for tau, in parts of the run's epochs; the longest is nearly a straight line."""
+"""Candidates for tau, as fractions of the run's epochs. The longest is nearly a straight line."""
 
 FLOOR = 0.02
-"""Least scatter believed, in parts of the curve's range: a few points can fit by luck."""
+"""Lower bound of the residual scatter, as a fraction of the curve's range: few points can fit
+by chance."""
 
 LEAST = 3
-"""Epochs that a fit needs: two coefficients, and one point more to see scatter by."""
+"""Epochs that a fit needs: one more than its two coefficients, to estimate the scatter."""
 
 Array = npt.NDArray[np.float64]
 
@@ -40,7 +41,8 @@ def forecast(values: Sequence[float], epochs: int) -> Forecast:
     with the least squared residual is taken. With n points, design matrix X (rows ``1, exp(..)``)
     and x the row of the last epoch, the standard deviation is that of a new observation there:
     ``s * sqrt(1 + x' (X'X)^-1 x)``, ``s^2 = RSS / (n - 2)``, ``s`` at least :data:`FLOOR` of the
-    range of ``values``. It is blind to what a learning rate still to fall will bring.
+    range of ``values``. The fit knows no learning rate: it does not foresee the gain
+    when the rate falls later.
 
     Raises:
         ValueError: fewer than :data:`LEAST` values, more than ``epochs``, or one not finite.

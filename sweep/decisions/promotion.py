@@ -1,4 +1,4 @@
-"""Pass or not: the one decision behind pruning, promotion and the registry's gate."""
+"""Whether metrics pass the thresholds: the decision behind pruning, promotion and the gate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Decision:
 
 
 def decide(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> Decision:
-    """The decision on metrics, be they forecast or measured.
+    """The decision on measured or forecast metrics.
 
     Raises:
         KeyError: a threshold's metric is not among ``metrics``.
@@ -37,16 +37,16 @@ def decide(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> Dec
 
 
 def _apart(value: float, threshold: float) -> str:
-    """``value`` to four digits, or to as many as it takes not to read like ``threshold``."""
+    """``value`` to four digits, or to more where it would otherwise read like ``threshold``."""
     texts = (f"{value:.{digits}g}" for digits in range(4, 18))
     return next((text for text in texts if float(text) != threshold), f"{value:.4g}")
 
 
 def not_numbers(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> list[str]:
-    """The thresholds' metrics that are NaN or infinite: such a run has failed, not missed."""
+    """The thresholds' metrics that are NaN or infinite. A run with one of these has failed."""
     return [t.metric for t in thresholds if not math.isfinite(metrics[t.metric])]
 
 
 def constraints(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> dict[str, float]:
-    """Constraint name -> value for every threshold but the objective's; <= 0 is feasible."""
+    """Threshold -> constraint value, for all thresholds but the objective's; <= 0 is feasible."""
     return {str(t): -t.slack(metrics[t.metric]) for t in thresholds if t.metric != OBJECTIVE}

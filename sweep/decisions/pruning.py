@@ -1,4 +1,4 @@
-"""Stop a probe or go on: by its best epoch so far, and by the forecast of its last."""
+"""Whether to stop a probe early, by its best epoch so far and the forecast of its last one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from uvtex.thresholds import Threshold, margin
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the pruner says after an epoch."""
+    """The pruner's decision after an epoch."""
 
     stop: bool
     reason: str
     forecast: dict[str, float] | None = None
-    """Metric -> expected at the last epoch; ``margin`` of those; ``margin_optimistic``."""
+    """Metric -> expected value at the last epoch; also ``margin`` and ``margin_optimistic``."""
 
 
 def judge(
@@ -29,9 +29,10 @@ def judge(
 ) -> Verdict:
     """The verdict after ``epochs`` (validation metrics, from epoch 1) of a run of ``total``.
 
-    A run is stopped when its best epoch fails and so would an epoch that had, for every threshold,
-    the better of the best value so far and the forecast ``settings.allowance`` standard deviations
-    to the good side. So a curve that dips early is not taken for one that goes on falling.
+    A run is stopped if two epochs both miss the thresholds: its best epoch so far, and an
+    optimistic one. The optimistic epoch has, for each threshold's metric, the better of two values:
+    the best value so far, and the forecast of the last epoch plus ``settings.allowance`` standard
+    deviations to the good side. So an early dip of a curve does not stop the run.
     """
     if len(epochs) < settings.warmup_epochs:
         return Verdict(False, "warming up")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from sweep.driving import display
-from sweep.report import summary
+from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.file import changes, parse
 from sweep.study.folder import StudyFolder, records, study_names
 from sweep.study.lease import StudyTaken, lease
+from sweep.study.summary_record import Summary, write_summary
 from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
@@ -78,7 +79,7 @@ def rehearse(study: StudyConfig) -> str | None:
     return None
 
 
-def run(study: StudyConfig, out: TextIO) -> tuple[str, dict[str, Any]]:
+def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
     """Runs the study under its lease, and shows progress on ``out``.
 
     Returns:
@@ -142,24 +143,22 @@ def _check_lpips(study: StudyConfig) -> None:
 
 def _conclude(
     study: StudyConfig, mirror: MlflowMirror, view: display.ProgressDisplay, outcome: str
-) -> dict[str, Any]:
+) -> Summary:
     """Writes the summary, the report and MLflow's last entries. A failed report is only noted."""
-    result = summary.summarise(study)
-    result["outcome"] = outcome
-    result["report"] = None
-    if outcome != "interrupted" and result["mean_colour"] is None:
-        result["mean_colour"] = _mean_colour(study, view)
-    summary.save(study, result)
+    result = summarise(study).model_copy(update={"outcome": outcome})
+    if outcome != "interrupted" and result.mean_colour is None:
+        result = result.model_copy(update={"mean_colour": _mean_colour(study, view)})
+    write_summary(study, result)
+    report = None
     try:
         from sweep.report import write_report
 
-        result["report"] = str(write_report(study))
-        summary.save(study, result)
+        report = write_report(study)
+        result = result.model_copy(update={"report": str(report)})
+        write_summary(study, result)
     except UvtexError as error:
         view.note(f"no report: {error}")
-    state = "running" if outcome == "interrupted" else "complete"
-    report = Path(result["report"]) if result["report"] else None
-    mirror.study_ended(result, report, state)
+    mirror.study_ended(result, report, "running" if outcome == "interrupted" else "complete")
     if mirror.behind:
         view.note(f"MLflow lacks some of the results; run `sweep sync {study.name}` to add them")
     return result

@@ -61,11 +61,11 @@ def _summary(study: StudyConfig) -> dict[str, Any]:
     columns = [(name, "") for name in header[:2]] + [(title(name), "n") for name in header[2:]]
     return {
         "verdict": summaries.verdict(summary),
-        "tone": "good" if summary["passed"] else "open",
+        "tone": "good" if summary.passed else "open",
         "figures": {
             "columns": columns,
             "rows": rows,
-            "champion": summary["champion"] is not None,
+            "champion": summary.champion is not None,
         },
     }
 

@@ -1,4 +1,4 @@
-"""Runs side by side: their schedules, their best figures, and the differences to the first."""
+"""Compares runs: their schedules, their best metrics, and the differences to the first run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.study.folder import RECORD, StudyFolder, read_record, study_names
-from sweep.tracking import client as seam
+from sweep.tracking.run_lookup import trial_of_run
 from uvtex.config import TERMS, TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import higher_is_better
@@ -28,10 +28,10 @@ Value = float | str
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run: what it was trained with, and the figures of its best epoch."""
+    """One run: its training settings, and the metrics of its best epoch."""
 
     run: str
-    """As it was asked for."""
+    """The name by which the run was asked for."""
     label: str
     state: str
     settings: dict[str, Value]
@@ -40,13 +40,13 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows in the order asked for; ``str()`` of it is a table for people."""
+    """The compared runs in the order asked for. ``str()`` of a comparison is a table for people."""
 
     rows: tuple[ComparedRun, ...]
 
     @property
     def differences(self) -> list[dict[str, float]]:
-        """For each row, metric -> its figure minus the first row's, where both have it."""
+        """For each row: metric -> the row's value minus the first row's, where both have one."""
         first = self.rows[0].metrics
         return [
             {name: row.metrics[name] - first[name] for name in row.metrics if name in first}
@@ -72,51 +72,48 @@ class Comparison:
         return buffer.getvalue().rstrip()
 
 
-def compare(runs: Sequence[str], uri: str, store: Path | None = None) -> Comparison:
-    """The named runs.
+def compare(runs: Sequence[str], uri: str, store: Path) -> Comparison:
+    """The comparison of ``runs``, read from their trial directories.
 
     Args:
         runs: each ``STUDY/7`` (its full run if there is one, else its probe), ``STUDY/7/probe``,
             a trial directory, or an MLflow run id.
         uri: MLflow's tracking URI, for run ids.
-        store: the folder that holds ``studies``; by default that of a local ``uri``.
+        store: the folder that holds ``studies``.
 
     Raises:
-        UvtexError: a run that does not exist, or a name that means nothing.
+        UvtexError: a run does not exist, or its name has none of these forms.
     """
-    place = store or _store_of(uri)
-    return Comparison(tuple(_find(run, uri, place) for run in runs))
+    return Comparison(tuple(_read(run, _find(run, uri, store)) for run in runs))
 
 
-def _find(run: str, uri: str, store: Path) -> ComparedRun:
+def _find(run: str, uri: str, store: Path) -> Path:
     if (Path(run) / RECORD).is_file():
-        return _from_folder(run, Path(run))
-    named = NAMED.fullmatch(run)
-    if named is not None:
-        return _from_folder(run, _folder(run, named, store))
+        return Path(run)
+    if named := NAMED.fullmatch(run):
+        stages = [named["stage"]] if named["stage"] else ["full", "probe"]
+        return _folder(run, store, named["study"], int(named["trial"]), stages)
     if RUN_ID.fullmatch(run):
-        return _from_mlflow(run, uri)
+        found = trial_of_run(run, uri)
+        return _folder(run, store, found.study, found.trial, [found.stage])
     raise UvtexError(
         f"{run}: names no run; give STUDY/7, STUDY/7/full, a trial directory, or an MLflow run id"
     )
 
 
-def _folder(run: str, named: re.Match[str], store: Path) -> Path:
-    paths = StudyFolder(store, named["study"])
+def _folder(run: str, store: Path, study: str, trial: int, stages: Sequence[str]) -> Path:
+    paths = StudyFolder(store, study)
     if not paths.folder.is_dir():
-        known = ", ".join(study_names(store)) or "-"
-        raise UvtexError(f"{run}: no such study in {store}; there are: {known}")
-    stages = [named["stage"]] if named["stage"] else ["full", "probe"]
+        known = ", ".join(study_names(store)) or "none"
+        raise UvtexError(f"{run}: there is no study {study} in {store}; the studies there: {known}")
     for stage in stages:
-        folder = paths.run_dir(int(named["trial"]), stage)  # type: ignore[arg-type]
+        folder = paths.run_dir(trial, stage)  # type: ignore[arg-type]
         if (folder / RECORD).is_file():
             return folder
-    raise UvtexError(
-        f"{run}: study {named['study']} has no such run; `sweep status {named['study']}` lists them"
-    )
+    raise UvtexError(f"{run}: study {study} has no such run; `sweep status {study}` lists its runs")
 
 
-def _from_folder(run: str, folder: Path) -> ComparedRun:
+def _read(run: str, folder: Path) -> ComparedRun:
     record = read_record(folder)
     settings: dict[str, Value] = {"schedule": record.schedule}
     config = RunFolder(folder).read_settings()
@@ -126,20 +123,6 @@ def _from_folder(run: str, folder: Path) -> ComparedRun:
     metrics = {} if best is None else {"epoch": float(best.epoch), **best.val}
     label = f"{record.trial:04d} {record.stage} {record.schedule}"
     return ComparedRun(run, label, record.state, settings, metrics)
-
-
-def _from_mlflow(run: str, uri: str) -> ComparedRun:
-    with seam.mapped_errors(f"look up run {run}", uri):
-        found = seam.client(uri).get_run(run)
-    params, tags = found.data.params, found.data.tags
-    names = ["schedule", *_weight_names(), "lr", "lr_scheduler", "lr_scheduler_tmax", "epochs"]
-    settings: dict[str, Value] = {n: _value(params[n]) for n in names if n in params}
-    best = {
-        name.removeprefix("best/"): value
-        for name, value in found.data.metrics.items()
-        if name.startswith("best/")
-    }
-    return ComparedRun(run, str(found.info.run_name), tags.get("sweep.state", "-"), settings, best)
 
 
 def _settings(config: TrainConfig) -> dict[str, Value]:
@@ -153,10 +136,6 @@ def _settings(config: TrainConfig) -> dict[str, Value]:
     out["lr_scheduler_tmax"] = float(config.schedule.lr_scheduler_tmax or config.epochs)
     out["epochs"] = float(config.epochs)
     return out
-
-
-def _weight_names() -> list[str]:
-    return [f"w_{term}{end}" for term in TERMS for end in ("", "_end")]
 
 
 def _table(comparison: Comparison) -> Table:
@@ -203,14 +182,3 @@ def _text(value: Value | None) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value:g}"
-
-
-def _value(text: str) -> Value:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _store_of(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///")).parent if seam.is_local(uri) else Path("mlruns")

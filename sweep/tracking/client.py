@@ -1,11 +1,14 @@
-"""The one seam to MLflow: how a client is made, and whose errors its errors become.
+"""Creates MLflow clients, and maps MLflow's errors to this package's.
 
-Nothing here depends on MLflow's global state (active run, ``set_tracking_uri``), so that a test or
-a notebook that uses MLflow for itself is left alone.
+MLflow's active run and tracking URI, which are global, are neither read nor set: a notebook that
+uses MLflow for itself is not disturbed. The first client does change two other global settings of
+the process, once: environment variables that the user has not set (time limits, progress bars),
+and the log levels of three of MLflow's loggers.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import warnings
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TrackingError(UvtexError):
-    """MLflow's tracking store is away, or refuses. The trial directories have lost nothing."""
+    """MLflow's tracking store is away or refuses. The trial directories have lost nothing."""
 
 
 class RegistryError(UvtexError):
@@ -29,10 +32,10 @@ class RegistryError(UvtexError):
 
 @contextmanager
 def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError) -> Iterator[None]:
-    """Whatever MLflow and the libraries below it raise inside becomes ``error``.
+    """Errors that MLflow and the libraries below it raise in the block become ``error``.
 
     Raises:
-        UvtexError: of type ``error``, naming what was being done, the store, and what to do next.
+        UvtexError: of type ``error``; the message has the action, the store and the cause.
     """
     import requests
     from mlflow.exceptions import MlflowException
@@ -43,15 +46,15 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
     except (MlflowException, requests.RequestException, SQLAlchemyError, OSError) as cause:
         first = str(cause).strip().splitlines() or [type(cause).__name__]
         raise error(
-            f"MLflow at {uri}: cannot {doing}: {first[0][:400]}; the trial directories have "
-            "everything, run `sweep sync STUDY` when the store answers again"
+            f"MLflow at {uri}: cannot {doing}: {first[0][:400]}; the trial directories are "
+            "complete, run `sweep sync STUDY` when the store answers again"
             if error is TrackingError
             else f"MLflow at {uri}: cannot {doing}: {first[0][:400]}"
         ) from cause
 
 
 def client(uri: str) -> MlflowClient:
-    """A client for tracking and registry on ``uri``, creating a SQLite store that is missing."""
+    """A client for tracking and registry on ``uri``; it creates a missing SQLite store."""
     _configure_mlflow()
     from mlflow import MlflowClient
 
@@ -64,10 +67,10 @@ def client(uri: str) -> MlflowClient:
 
 @contextmanager
 def known_warnings() -> Iterator[None]:
-    """Silences what MLflow 3.17 warns of in its own code, which nobody here can mend.
+    """Silences two warnings of MLflow 3.17 about its own code.
 
-    Its database models use a loader strategy that SQLAlchemy deprecates, when the first store is
-    made; and it finds its own type hints too wide, when ``mlflow.pyfunc`` is imported.
+    The first is SQLAlchemy's, when a store is created: MLflow's database models use a deprecated
+    loader strategy. The second comes with the import of ``mlflow.pyfunc``: a type hint is too wide.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The ``noload`` loader strategy")
@@ -76,15 +79,16 @@ def known_warnings() -> Iterator[None]:
 
 
 def is_local(uri: str) -> bool:
-    """Is the store a file on this machine, rather than a server?"""
+    """Whether the store is a SQLite file on this machine, and no server."""
     return uri.startswith("sqlite:")
 
 
+@functools.cache
 def _configure_mlflow() -> None:
-    """Defaults for this process where the user's environment says nothing.
+    """Sets defaults for this process, where the user's environment has no value.
 
-    MLflow's own would wait for minutes before it admits that a server is away, and would print the
-    making of its tables line by line. Warnings and errors are still printed.
+    With its own defaults MLflow waits for minutes before it reports that a server is away, and it
+    prints one line for each table that it creates. Warnings and errors are still printed.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")

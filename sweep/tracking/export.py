@@ -1,7 +1,7 @@
-"""A predictor as an exported program that needs none of our code: picture in, texture out.
+"""Exports a predictor as a program that runs without this package: picture in, texture out.
 
-The program is MLflow's ``pt2`` flavour: a traced graph and raw tensors, no pickle. What happens to
-a photo before the network is in the graph, so that whoever loads it needs to know nothing.
+The program has MLflow's ``pt2`` format: a traced graph and raw tensors, no pickle. The graph
+includes the padding and the resizing of a photo, so a caller passes pictures as they are.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 
 EXAMPLE = (2, 48, 72, 3)
-"""The input example's shape. No two sizes equal and none 1: the exporter fixes a size of 1, and
-may take two equal ones for the same size."""
+"""The input example's shape. All sizes differ and none is 1: the exporter makes a size of 1 a
+constant, and may treat two equal sizes as one."""
 
 
 class PictureToTexture(nn.Module):
     """uint8 pictures [N, H, W, 3] of any size to uint8 textures [N, S, S, 3].
 
-    As ``uvtex infer --whole`` does: padded to a square by the border's median colour, never
-    stretched, and resized with antialiasing.
+    The preparation is that of ``uvtex infer --whole``: pad to a square with the median colour of
+    the border, then resize with antialiasing.
     """
 
     def __init__(self, predictor: nn.Module, size: int) -> None:
@@ -69,10 +69,10 @@ def save(
 
     Raises:
         MlflowException: see :func:`sweep.tracking.client.mapped_errors`.
-        RegistryError: the program takes only pictures of the example's sizes.
+        RegistryError: the program takes no other picture sizes than the example's.
     """
     with seam.known_warnings():
-        import mlflow.pyfunc  # MLflow would import it later, when nobody is listening
+        import mlflow.pyfunc  # imported here, where its warning is silenced
         import mlflow.pytorch
         from mlflow.models.model import Model
 
@@ -90,7 +90,7 @@ def save(
 
 
 def _own(predictor: nn.Module) -> nn.Module:
-    """A copy on the CPU whose tensors are whole: the archive warns of views into larger ones."""
+    """A copy on the CPU with contiguous tensors: the archive warns of views into larger tensors."""
     copied = copy.deepcopy(predictor).cpu().eval()
     for tensor in (*copied.parameters(), *copied.buffers()):
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
@@ -98,7 +98,7 @@ def _own(predictor: nn.Module) -> nn.Module:
 
 
 def _check_free(folder: Path) -> None:
-    """The exporter fixes a size silently where the network asks for it as a plain int."""
+    """Checks that the program takes other sizes: the exporter makes a plain int a constant."""
     import mlflow.pytorch
 
     program = mlflow.pytorch.load_model(str(folder))
@@ -113,7 +113,7 @@ def _check_free(folder: Path) -> None:
 
 
 def signature(size: int) -> Any:
-    """What goes in and comes out, as MLflow states it."""
+    """MLflow's description of the program's input and output."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -125,7 +125,7 @@ def signature(size: int) -> Any:
 
 
 def example() -> np.ndarray:
-    """Two small pictures with a gradient on them."""
+    """Two small pictures of a colour gradient, uint8 of shape :data:`EXAMPLE`."""
     count, height, width, _ = EXAMPLE
     rows, columns = np.mgrid[:height, :width]
     one = np.stack([rows * 255 // height, columns * 255 // width, rows + columns], axis=-1)
@@ -133,10 +133,10 @@ def example() -> np.ndarray:
 
 
 def requirements() -> list[str]:
-    """What an environment needs to run the model: nothing of ours.
+    """The packages that an environment needs to run the model. This package is not among them.
 
-    An exported program is promised to load in the torch that wrote it and in later ones; MLflow
-    reads the format without pickles from torch 2.10.
+    PyTorch promises that an exported program loads in its own version of torch and in later ones.
+    MLflow reads the format without pickle from torch 2.10 on.
     """
     import mlflow
 

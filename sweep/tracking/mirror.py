@@ -1,13 +1,14 @@
-"""The driver's line to MLflow: what it misses while it is away is made up afterwards."""
+"""Passes the driver's events on to MLflow, and survives an outage of MLflow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, TrialRecord
+from sweep.study.summary_record import Summary
 from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class MlflowMirror:
-    """Passes on what happens, and never lets MLflow's absence stop the study.
+    """Logs the events of a study to MLflow. An outage of MLflow never stops the study.
 
-    After a failure it says so once, is silent for the rest of that run (a server that is away
-    costs a timeout a call), tries again when the next run starts, and syncs all of it at the end.
+    After a failure the mirror warns once. It sends nothing for the rest of that run, because each
+    call to a server that is away costs a timeout. It tries again when the next run starts. At the
+    end it syncs everything that MLflow misses.
     """
 
     def __init__(self, study: StudyConfig, warn: Callable[[str], None]) -> None:
@@ -28,7 +30,7 @@ class MlflowMirror:
         self._warn = warn
         self._tracker: Tracker | None = None
         self.behind = False
-        """Whether MLflow misses anything."""
+        """Whether MLflow misses an event."""
         self._muted = False
         self._warned = False
 
@@ -45,17 +47,17 @@ class MlflowMirror:
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self._call(lambda: self._open().trial_ended(record, run_dir))
 
-    def study_ended(self, summary: Mapping[str, Any], report: Path | None, state: str) -> None:
-        """The study's last word, and whatever was missed before it."""
+    def study_ended(self, summary: Summary, report: Path | None, state: str) -> None:
+        """Syncs the events that MLflow misses, then logs the summary and the report."""
         self._muted = False
         if self.behind:
             self._call(self._sync)
         self._call(lambda: self._open().study_ended(summary, report, state))
 
     def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
-        """Asks the registry's gate; None if it is away, and to be asked again."""
+        """The registry's answer to a full run that passed; None if the registry is away."""
         answer: list[Gate] = []
-        if self.behind:  # the version will point at the run, so the run must be there
+        if self.behind:  # the version links to its run, so MLflow must have the run
             self._muted = False
             self._call(self._sync)
         self._call(lambda: answer.append(self._promote(record, run_dir)))
@@ -86,13 +88,7 @@ class MlflowMirror:
     def _promote(self, record: TrialRecord, run_dir: Path) -> Gate:
         from sweep.tracking.registry import promote
 
-        answer = promote(self._study, record, run_dir, self._study.tracking_uri)
-        return Gate(
-            registered=answer.registered,
-            version=answer.version,
-            champion=answer.champion,
-            reason=answer.reason,
-        )
+        return promote(self._study, record, run_dir, self._study.tracking_uri)
 
     def _call(self, action: Callable[[], object]) -> None:
         if self._muted:
@@ -101,5 +97,5 @@ class MlflowMirror:
             action()
         except UvtexError as error:
             if not self._warned:
-                self._warn(f"MLflow misses something, the study goes on without: {error}")
+                self._warn(f"MLflow misses events; the study goes on without it: {error}")
             self.behind = self._muted = self._warned = True

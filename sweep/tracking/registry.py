@@ -1,39 +1,42 @@
-"""The gate to MLflow's model registry: what becomes a version of ``uvtex``, and which is champion.
+"""MLflow's model registry: registers versions of ``uvtex``, and sets the champion's alias.
 
-A version holds an exported program that runs without our code, and beside it the checkpoint. The
-alias ``champion`` only ever moves to a version that was measured against the one before it, on the
-same validation pictures and by the same metrics.
+A version holds an exported program that runs without this package's code, and beside it the
+checkpoint. Which version is champion is decided in :mod:`sweep.decisions.gate`; this module
+fetches the figures, measures them where it must, and carries the decision out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sweep.study.folder import DEFAULT_STORE, TrialRecord, tracking_uri
+from sweep.decisions.gate import GateDecision, decide_champion, incomparable
+from sweep.decisions.promotion import decide
+from sweep.study.folder import DEFAULT_STORE, Gate, TrialRecord, tracking_uri
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
+from sweep.tracking.version_record import (
+    CHECKPOINT_DIGEST,
+    VersionRecord,
+    read_version,
+    version_description,
+    version_tags,
+)
 from uvtex.errors import UvtexError
-from uvtex.metric_catalogue import same_definition
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
-from uvtex.thresholds import Threshold, margin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
     from sweep.study.config import StudyConfig
-
-__all__ = ["MODEL", "Promotion", "RegistryError", "champion", "fetch_checkpoint", "promote"]
+    from sweep.tracking.tracker import Tracker
+    from uvtex.runs.checkpoint import Checkpoint
 
 MODEL = "uvtex"
 ALIAS = "champion"
@@ -41,47 +44,40 @@ ALIAS = "champion"
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """What the gate said to a run."""
+def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) -> Gate:
+    """Registers the run's best checkpoint if it passes all thresholds of ``study``.
 
-    registered: bool
-    version: str | None
-    champion: bool
-    """Does the alias stand on this version now?"""
-    reason: str
-
-
-def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) -> Promotion:
-    """Registers the run's best checkpoint if it passes, and makes it champion if it beats the one
-    there is. Asking again changes nothing.
+    The new version becomes champion if the gate decides so. A second call changes nothing.
 
     Raises:
-        RegistryError, TrackingError: MLflow is away or refuses; nothing is half registered.
+        RegistryError, TrackingError: MLflow is away or refuses; no version was registered in part.
         UvtexError: the run's checkpoint cannot be used.
     """
-    from sweep.decisions.promotion import decide
-
     best = best_epoch(read_epochs(run_dir))
     if best is None:
-        return Promotion(False, None, False, f"{record.label} has no epoch to judge")
+        return Gate(registered=False, reason=f"{record.label} has no epoch to judge")
     decision = decide(best.val, study.thresholds)
     if not decision.passed:
-        return Promotion(False, None, False, f"not registered: {decision.reason}")
+        return Gate(registered=False, reason=f"not registered: {decision.reason}")
     checkpoint = _checkpoint_file(run_dir)
     with seam.mapped_errors(f"register {record.label}", uri, RegistryError):
         client = seam.client(uri)
         version = _registered(client, checkpoint) or _register(
             client, study, record, run_dir, best, uri
         )
-        holds, why = _challenge(client, study, version, checkpoint, uri)
-        if holds:
+        answer = _challenge(client, study, version, checkpoint, uri)
+        if answer.champion:
             client.set_registered_model_alias(MODEL, ALIAS, version)
-    return Promotion(True, version, holds, f"{decision.reason}; {why}")
+    return Gate(
+        registered=True,
+        version=version,
+        champion=answer.champion,
+        reason=f"{decision.reason}; {answer.reason}",
+    )
 
 
-def champion(uri: str) -> dict[str, Any] | None:
-    """The champion's version and what its tags say, or None if there is none yet.
+def champion(uri: str) -> VersionRecord | None:
+    """The record of the champion's version, or None if there is no champion yet.
 
     Raises:
         RegistryError: MLflow is away or refuses.
@@ -90,14 +86,14 @@ def champion(uri: str) -> dict[str, Any] | None:
         return None
     with seam.mapped_errors("look up the champion", uri, RegistryError):
         found = _champion(seam.client(uri))
-    return None if found is None else _facts(found)
+    return None if found is None else read_version(found)
 
 
 def fetch_checkpoint(uri_text: str) -> Path:
     """The checkpoint file of ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
 
-    The registry is that of MLFLOW_TRACKING_URI, or of the store in ``mlruns`` below the current
-    folder.
+    The registry is the one at MLFLOW_TRACKING_URI, by default that of the store ``mlruns`` in the
+    current folder.
 
     Raises:
         RegistryError: the URI is malformed, there is no such model, or it has no checkpoint.
@@ -111,8 +107,8 @@ def fetch_checkpoint(uri_text: str) -> Path:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(DEFAULT_STORE)
     if _store_missing(uri):
         raise RegistryError(
-            f"{uri_text}: there is no MLflow store at {uri}; go to the folder that `sweep run` was "
-            "run in, or set MLFLOW_TRACKING_URI"
+            f"{uri_text}: there is no MLflow store at {uri}; change to the folder in which "
+            "`sweep run` was run, or set MLFLOW_TRACKING_URI"
         )
     name = match["name"]
     with seam.mapped_errors(f"fetch {uri_text}", uri, RegistryError):
@@ -131,138 +127,93 @@ def _register(
     best: EpochReport,
     uri: str,
 ) -> str:
-    """Exports, uploads, and last creates the version, which is what makes it exist."""
-    from mlflow.entities import LoggedModelOutput
-
-    from sweep.tracking import export
+    """Exports and uploads the model. It creates the version last, so that it is complete."""
     from sweep.tracking.sync import sync_run
     from sweep.tracking.tracker import Tracker
     from uvtex.runs.checkpoint import load
 
     checkpoint = _checkpoint_file(run_dir)
     loaded = load(checkpoint)
-    header = loaded.header
     tracker = Tracker(uri, study.paths.artifacts, study.name, system_metrics=False)
-    # A version always has its run: MLflow looks one without up in the process's global store.
+    # A version always has its run: without one, MLflow would look it up in the process's store.
     run_id = tracker.run_id(record) or sync_run(tracker, record, run_dir)
-    tags = _tags(study, record, best) | _encoded(
+    tags = version_tags(
+        study,
+        record,
+        best,
         run_id=run_id,
-        data_fingerprint=header.data_fingerprint,
-        metric_versions=json.dumps(header.metric_versions, sort_keys=True),
+        data_fingerprint=loaded.header.data_fingerprint,
+        metric_versions=loaded.header.metric_versions,
         checkpoint_sha256=_digest(checkpoint),
     )
-    logged = client.create_logged_model(
-        tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=tags, model_type="predictor"
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        export.save(
-            loaded.predictor,
-            loaded.config.image_size,
-            folder,
-            [checkpoint],
-            run_id=run_id,
-            model_id=logged.model_id,
-        )
-        client.log_model_artifacts(logged.model_id, str(folder))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, best.epoch)])
+    model_id, location = _upload(client, tracker, loaded, checkpoint, run_id, tags, best.epoch)
     _ensure_model(client)
     made = client.create_model_version(
         MODEL,
-        source=logged.artifact_location,  # models:/ID is looked up in the global store
+        source=location,  # MLflow looks up models:/ID in the process's store
         run_id=run_id,
         tags=tags,
-        description=_description(study, record, best.val),
-        model_id=logged.model_id,
+        description=version_description(study, record, best),
+        model_id=model_id,
     )
     return str(made.version)
 
 
+def _upload(
+    client: MlflowClient,
+    tracker: Tracker,
+    loaded: Checkpoint,
+    checkpoint: Path,
+    run_id: str,
+    tags: dict[str, str],
+    epoch: int,
+) -> tuple[str, str]:
+    """Logs the exported predictor as a model of the run; returns its id and its location."""
+    from mlflow.entities import LoggedModelOutput
+
+    from sweep.tracking import export
+
+    logged = client.create_logged_model(
+        tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=tags, model_type="predictor"
+    )
+    model_id, size = logged.model_id, loaded.config.image_size
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        export.save(loaded.predictor, size, folder, [checkpoint], run_id=run_id, model_id=model_id)
+        client.log_model_artifacts(model_id, str(folder))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
+    return model_id, logged.artifact_location
+
+
 def _challenge(
     client: MlflowClient, study: StudyConfig, version: str, checkpoint: Path, uri: str
-) -> tuple[bool, str]:
-    """Is ``version`` the champion from now on, and why."""
+) -> GateDecision:
+    """Fetches the figures of ``version`` and of the champion, and asks the gate."""
+    from sweep.tracking.remeasure import measure_both
+
     holder = _champion(client)
+    if holder is not None and str(holder.version) == version:
+        return GateDecision(True, "already the champion")
+    ours = read_version(client.get_model_version(MODEL, version)).figures
     if holder is None:
-        return True, "the first champion"
-    if str(holder.version) == version:
-        return True, "already the champion"
-    theirs, ours = _facts(holder), _facts(client.get_model_version(MODEL, version))
-    name = f"version {holder.version} ({theirs['study']}/{theirs['trial']})"
-    if _comparable(ours, theirs, study.thresholds):
-        new, old = (_margin(facts["metrics"], study) for facts in (ours, theirs))
-        how = "by their records, on the same validation pictures"
-    else:
+        return decide_champion(ours, None, study.thresholds)
+    theirs = read_version(holder).figures
+    problem = None
+    if incomparable(ours, theirs, study.thresholds):
         try:
             old_file = _download(client, MODEL, str(holder.version), uri)
-            measured, new = _measure_both(study, old_file, checkpoint)
-            old, how = measured, "both measured on this study's validation pictures"
+            ours, theirs = measure_both(study, (ours, checkpoint), (theirs, old_file))
         except UvtexError as error:
-            return False, (
-                f"{name} stays champion, since the two cannot be compared: {error}; set the alias "
-                "in `sweep ui` if you prefer the new one"
-            )
-    if new > old:
-        return True, f"beats {name}, margin {new:+.4f} against {old:+.4f}, {how}"
-    return False, f"{name} stays champion, margin {old:+.4f} against {new:+.4f}, {how}"
-
-
-def _comparable(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], thresholds: Sequence[Threshold]
-) -> bool:
-    """Same validation pictures (their digest), and figures of one definition for each threshold.
-
-    What a version does not say is not the same as anything.
-    """
-    pictures = ours["data_fingerprint"]
-    if pictures is None or pictures != theirs["data_fingerprint"]:
-        return False
-    return all(
-        t.metric in ours["metrics"]
-        and t.metric in theirs["metrics"]
-        and same_definition(t.metric, ours["metric_versions"], theirs["metric_versions"])
-        for t in thresholds
-    )
-
-
-def _measure_both(study: StudyConfig, old: Path, new: Path) -> tuple[float, float]:
-    """Margins of two checkpoints on the validation side of the new one.
-
-    Should the old one have been trained on these very liveries, that is to its advantage, so a
-    challenger never wins by it.
-    """
-    from uvtex.data.store import PairStore
-    from uvtex.evaluation.measure import measure
-    from uvtex.metrics.lpips import load_lpips
-    from uvtex.runs.checkpoint import load
-
-    before, after = load(old), load(new)
-    if before.config.image_size != after.config.image_size:
-        raise RegistryError(
-            f"one makes {before.config.image_size} px textures, the other "
-            f"{after.config.image_size} px"
-        )
-    config = after.config.model_copy(update={"device": "cpu", "precision": "float32"})
-    store = PairStore.open(study.data.path, config)
-    lpips = load_lpips(config.lpips_backbone, store.device)
-    first, second = (
-        measure(loaded.predictor, loaded.renderer, store, config, lpips)
-        for loaded in (before, after)
-    )
-    return _margin(first, study), _margin(second, study)
-
-
-def _margin(metrics: Mapping[str, Any], study: StudyConfig) -> float:
-    missing = [t.metric for t in study.thresholds if t.metric not in metrics]
-    return -math.inf if missing else margin(metrics, study.thresholds)
+            problem = str(error)
+    return decide_champion(ours, theirs, study.thresholds, problem)
 
 
 def _registered(client: MlflowClient, checkpoint: Path) -> str | None:
-    """The version made of this very checkpoint, if there is one."""
+    """The version with this checkpoint, if there is one."""
     digest = _digest(checkpoint)
     found = client.search_model_versions(
-        f"name = '{MODEL}' and tag.`sweep.checkpoint_sha256` = '{digest}'"
+        f"name = '{MODEL}' and tag.`{CHECKPOINT_DIGEST}` = '{digest}'"
     )
     return str(found[0].version) if found else None
 
@@ -273,7 +224,7 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
     try:
         return client.get_model_version_by_alias(MODEL, ALIAS)
     except MlflowException as error:
-        # A missing alias is reported as an invalid parameter, a missing model as not existing.
+        # MLflow reports a missing alias as an invalid parameter.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
@@ -287,11 +238,11 @@ def _ensure_model(client: MlflowClient) -> None:
 
 
 def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
-    """A version's checkpoint: where it lies if that is on this machine, otherwise a copy."""
+    """The checkpoint of a version: the file itself if it is on this machine, otherwise a copy."""
     with seam.known_warnings():
         from mlflow.artifacts import download_artifacts
 
-    # A models:/ address would be looked up in the process's global store.
+    # MLflow looks up a models:/ address in the process's global store.
     source = client.get_model_version_download_uri(name, version)
     folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=uri))
     files = sorted(folder.glob("*.safetensors"))
@@ -301,43 +252,6 @@ def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
             "was it registered by `sweep`?"
         )
     return files[0]
-
-
-def _tags(study: StudyConfig, record: TrialRecord, best: EpochReport) -> dict[str, str]:
-    return _encoded(
-        study=study.name,
-        trial=str(record.trial),
-        stage=record.stage,
-        schedule=record.schedule,
-        epoch=str(best.epoch),
-        metrics=json.dumps(best.val),
-        thresholds=json.dumps([t.model_dump(exclude_none=True) for t in study.thresholds]),
-        margin=repr(margin(best.val, study.thresholds)),
-    )
-
-
-def _encoded(**facts: str) -> dict[str, str]:
-    return {f"sweep.{key}": value for key, value in facts.items()}
-
-
-def _facts(version: ModelVersion) -> dict[str, Any]:
-    """A version's tags, decoded; None for what a version made by other hands does not say."""
-    tags = {key.removeprefix("sweep."): value for key, value in version.tags.items()}
-    facts: dict[str, Any] = {"version": str(version.version)}
-    for key in ("study", "trial", "stage", "schedule", "run_id", "data_fingerprint"):
-        facts[key] = tags.get(key)
-    facts["metric_versions"] = json.loads(tags.get("metric_versions", "{}"))
-    facts["epoch"] = int(tags["epoch"]) if "epoch" in tags else None
-    facts["metrics"] = json.loads(tags.get("metrics", "{}"))
-    thresholds = json.loads(tags.get("thresholds", "[]"))
-    facts["thresholds"] = [str(Threshold(**threshold)) for threshold in thresholds]
-    facts["margin"] = float(tags["margin"]) if "margin" in tags else None
-    return facts
-
-
-def _description(study: StudyConfig, record: TrialRecord, metrics: Mapping[str, float]) -> str:
-    passed = ", ".join(f"{t.metric} {metrics[t.metric]:.4f} ({t})" for t in study.thresholds)
-    return f"Study `{study.name}`, trial {record.label}. Passed with {passed}."
 
 
 def _checkpoint_file(run_dir: Path) -> Path:
@@ -358,5 +272,5 @@ def _digest(path: Path) -> str:
 
 
 def _store_missing(uri: str) -> bool:
-    """Looking must not create a store."""
+    """Whether a local store is missing: MLflow would create it on reading."""
     return seam.is_local(uri) and not Path(uri.removeprefix("sqlite:///")).is_file()

@@ -1,4 +1,4 @@
-"""What MLflow is told of a run, in its own terms: parameters, metrics, artifacts, names."""
+"""The names and values by which MLflow shows a run: parameters, metrics, artifacts."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ STATUS = {
     "pruned": "KILLED",
     "failed": "FAILED",
 }
-"""MLflow has no word for pruned; KILLED is stopped from outside, and the tag says by whom."""
+"""A run's state -> MLflow's status. MLflow has none for pruned; ``sweep.state`` has the state."""
+
+STUDY_TAG, TRIAL_TAG, STAGE_TAG = "sweep.study", "sweep.trial", "sweep.stage"
+"""The tags by which the MLflow run of a trial is found, and the trial of an MLflow run."""
 
 LONGEST_VALUE = 5000
-"""Characters of a parameter or tag; MLflow refuses more than 6000 and 8000."""
+"""Characters. MLflow refuses parameters beyond 6000 characters and tags beyond 8000."""
 
 
 def run_name(record: TrialRecord) -> str:
-    """``0007 probe uv-heavy``."""
+    """The name of the run in MLflow, such as ``0007 probe uv-heavy``."""
     return f"{record.trial:04d} {record.stage} {record.schedule}"
 
 
 def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
-    """The schedule and settings, flat; both ends of every weight, so that runs can be plotted."""
+    """The run's settings as flat parameters, with both ends of each weight for MLflow's plots."""
     dump = config.model_dump(mode="json", exclude={"schedule"})
     schedule = config.schedule
     for term in TERMS:
@@ -52,7 +55,7 @@ def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
 
 
 def metrics(report: EpochReport, at: float) -> list[Metric]:
-    """Those of an epoch, by its number, at ``at`` Unix seconds."""
+    """The metrics of one epoch. The step is the epoch's number; ``at`` is in Unix seconds."""
     from mlflow.entities import Metric
 
     values = {f"train/{term}": value for term, value in report.train.items()}
@@ -60,7 +63,7 @@ def metrics(report: EpochReport, at: float) -> list[Metric]:
     values |= {f"schedule/w_{term}": value for term, value in report.weights.items()}
     values |= {"schedule/lr": report.lr, "epoch/seconds": report.seconds}
     stamp = int(at * 1000)
-    # NaN says that there is no figure; MLflow would draw it and call it the latest.
+    # NaN stands for a missing value; MLflow would show it as the latest one.
     return [
         Metric(name, float(value), stamp, report.epoch)
         for name, value in values.items()
@@ -69,7 +72,7 @@ def metrics(report: EpochReport, at: float) -> list[Metric]:
 
 
 def artifacts(run_dir: Path) -> Iterator[Path]:
-    """What people want beside the figures; ``_last`` is only what a run is resumed from."""
+    """The files of a run that MLflow keeps. ``_last`` checkpoints only serve to resume a run."""
     run = RunFolder(run_dir)
     yield run.settings
     yield run.epochs
@@ -81,7 +84,7 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
 
 
 def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys joined by dots, and values as text, lists as JSON; None is left out."""
+    """Keys joined by dots -> values as text. Lists become JSON; None is left out."""
     for key, value in flatten(values).items():
         if value is not None:
             text = json.dumps(value) if isinstance(value, (list, tuple)) else str(value)
@@ -89,7 +92,7 @@ def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def number(text: str) -> float | None:
-    """``text`` as a number, None if it is none."""
+    """``text`` as a number; None if it is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -97,10 +100,10 @@ def number(text: str) -> float | None:
 
 
 def metric_name(key: str) -> str:
-    """MLflow groups metrics by slashes."""
+    """``key`` with slashes for dots: MLflow groups metrics by slashes."""
     return key.replace(".", "/")
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """MLflow's times."""
+    """Unix seconds as MLflow's Unix milliseconds."""
     return None if seconds is None else int(seconds * 1000)

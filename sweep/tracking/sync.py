@@ -1,13 +1,12 @@
-"""Making MLflow show what the trial directories say, whatever it missed."""
+"""Makes MLflow agree with the trial directories of a study."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from sweep.study.config import StudyConfig
-from sweep.study.folder import StudyFolder, TrialRecord, records
+from sweep.study.folder import TrialRecord, records
+from sweep.study.summary_record import read_summary
 from sweep.tracking.tracker import Tracker
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
@@ -15,13 +14,13 @@ from uvtex.runs.folder import RunFolder
 
 
 def sync(study: StudyConfig) -> int:
-    """Makes MLflow show what the trial directories of a study say; returns the number of runs.
+    """Makes MLflow agree with the trial directories of ``study``; returns the number of runs.
 
-    A run that shows epochs which did not happen is deleted and made again.
+    An MLflow run with epochs that the trial directory does not have is deleted and made again.
 
     Raises:
         TrackingError: MLflow is away or refuses.
-        UvtexError: a trial directory is damaged.
+        UvtexError: a trial directory or the summary is damaged.
     """
     paths = study.paths
     tracker = Tracker(study.tracking_uri, paths.artifacts, study.name, system_metrics=False)
@@ -30,12 +29,12 @@ def sync(study: StudyConfig) -> int:
     for record in found:
         sync_run(tracker, record, paths.run_dir(record.trial, record.stage))
     running = any(record.state == "running" for record in found)
-    tracker.study_ended(_summary(paths), paths.report, "running" if running else "complete")
+    tracker.study_ended(read_summary(study), paths.report, "running" if running else "complete")
     return len(found)
 
 
 def sync_run(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
-    """Makes the child run of ``record`` show what its trial directory says; returns its id."""
+    """Makes the MLflow run of ``record`` agree with ``run_dir``; returns the MLflow run's id."""
     reports = read_epochs(run_dir)
     if not tracker.agrees(record, reports):
         tracker.forget(record)
@@ -49,9 +48,3 @@ def sync_run(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
     if record.state != "running":
         tracker.trial_ended(record, run_dir)
     return run_id
-
-
-def _summary(paths: StudyFolder) -> dict[str, Any]:
-    if not paths.summary.is_file():
-        return {}
-    return dict(json.loads(paths.summary.read_text(encoding="utf-8")))

@@ -1,8 +1,8 @@
-"""The mirror of a study onto MLflow tracking.
+"""Writes a study to MLflow tracking.
 
-What happened is in the trial directories; MLflow shows it. Every call may be repeated: runs are
-found again by their tags, an epoch that is logged is not logged twice, and a run's final status is
-set last, so that a run with a status has all its artifacts.
+The trial directories are the record, and MLflow shows them. Every call may be repeated. Runs are
+found again by their tags. An epoch is logged once. A run's final status is set last, so a run with
+a final status has all its artifacts.
 """
 
 from __future__ import annotations
@@ -11,31 +11,29 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep.study.folder import TrialRecord
 from sweep.tracking import client as seam
 from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
+from sweep.tracking.system_load import SystemLoad
 from uvtex.config import TrainConfig, dump_yaml
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from sweep.study.config import StudyConfig
-
-MONITOR_SECONDS = 5.0
-"""Between two samples of the machine's load; quickstart's runs last half a minute."""
+    from sweep.study.summary_record import Summary
 
 
 class Tracker:
-    """One study's view in MLflow: an experiment, a parent run, a child run a trial and stage.
+    """One study in MLflow: an experiment, a parent run, and a child run for each trial and stage.
 
-    Used by the driver alone, from one thread. Every method raises :class:`TrackingError`, and
-    nothing else, when MLflow is away or refuses.
+    The driver alone uses a tracker, from one thread. Every method raises :class:`TrackingError`,
+    and no other error, when MLflow is away or refuses.
     """
 
     def __init__(
@@ -46,25 +44,31 @@ class Tracker:
         *,
         system_metrics: bool = True,
     ) -> None:
-        """``artifact_root`` is where a local store keeps artifacts; a server decides itself.
+        """Opens the study's experiment, and creates it if it is missing.
 
         MLflow writes to the folder that an experiment was created with, even after the store was
         moved. An experiment with another folder is therefore renamed, and a new one takes its name.
+
+        Args:
+            uri: MLflow's tracking URI.
+            artifact_root: the folder where a local store keeps artifacts. A server has its own.
+            study: the study's name.
+            system_metrics: whether to sample the load of this machine while a trial runs.
         """
         self.uri = uri
         self.study = study
         self.began_anew = False
-        """Was the study's experiment set aside, so that a new one shows nothing yet?"""
+        """Whether the experiment was renamed, so that the new one has no run yet."""
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
-        self._monitors: dict[str, SystemMetricsMonitor] = {}
+        self._system_load = SystemLoad(uri)
         with seam.mapped_errors("open the store", uri):
             self._client = seam.client(uri)
             self.experiment_id = self._find_experiment(artifact_root)
 
     def study_started(self, config: StudyConfig) -> str:
-        """The parent run, created or opened again; returns its id."""
+        """Creates the parent run, or opens it again; returns its id."""
         with seam.mapped_errors("log the study", self.uri):
             run_id = self._parent() or self._create_parent()
             self._client.update_run(run_id, status="RUNNING")
@@ -78,9 +82,9 @@ class Tracker:
     def trial_started(
         self, record: TrialRecord, config: TrainConfig, run_dir: Path, *, live: bool = True
     ) -> str:
-        """The child run, created or opened again, with its settings; returns its id.
+        """Creates the child run or opens it again, and logs its settings; returns its id.
 
-        With ``live`` the load of this machine is sampled until :meth:`trial_ended`.
+        If ``live``, the load of this machine is sampled until :meth:`trial_ended`.
         """
         with seam.mapped_errors(f"log the start of {record.label}", self.uri):
             run_id = self._find(record) or self._create(record)
@@ -90,26 +94,26 @@ class Tracker:
                 self._client.update_run(run_id, status="RUNNING")
             self._upload(run_id, RunFolder(run_dir).settings)
             if live and self._system_metrics:
-                self._watch(run_id)
+                self._system_load.start(run_id)
         return run_id
 
     def epoch(self, record: TrialRecord, report: EpochReport, *, at: float | None = None) -> None:
-        """One epoch's metrics; ``at`` is its Unix seconds."""
+        """Logs the metrics of one epoch. ``at`` is its time in Unix seconds, by default now."""
         with seam.mapped_errors(f"log epoch {report.epoch} of {record.label}", self.uri):
             run_id = self._known(record)
             if report.epoch in self._logged_steps(run_id):
                 return
-            # One batch is one transaction: an epoch is there as a whole or not at all.
+            # One batch is one transaction: MLflow has the whole epoch or none of it.
             self._client.log_batch(
                 run_id, metrics=schema.metrics(report, time.time() if at is None else at)
             )
             self._steps[run_id].add(report.epoch)
 
     def trial_ended(self, record: TrialRecord, run_dir: Path) -> None:
-        """State, best figures, artifacts, and last the final status."""
+        """Logs the state, the best epoch's metrics and the artifacts, and last the final status."""
         with seam.mapped_errors(f"log the end of {record.label}", self.uri):
             run_id = self._known(record)
-            self._unwatch(run_id)
+            self._system_load.stop(run_id)
             run = self._client.get_run(run_id)
             ended = schema.milliseconds(record.ended)
             self._set_tags(run_id, record)
@@ -122,39 +126,32 @@ class Tracker:
             self._client.set_terminated(run_id, schema.STATUS[record.state], ended)
 
     def study_ended(
-        self, summary: Mapping[str, Any], report: Path | None = None, state: str = "complete"
+        self, summary: Summary | None, report: Path | None = None, state: str = "complete"
     ) -> None:
-        """The study's last word: numbers of ``summary`` as metrics, the rest as tags."""
+        """Logs the summary's numbers as metrics and its texts as tags, then the final status."""
         with seam.mapped_errors("log the end of the study", self.uri):
             run_id = self._parent()
             if run_id is None:
-                raise TrackingError(f"{self.study}: study_ended before study_started")
-            for run in list(self._monitors):
-                self._unwatch(run)
-            logged = self._client.get_run(run_id).data.metrics
-            for key, value in schema.flat(summary):
-                number = schema.number(value)
-                if number is None:
-                    self._client.set_tag(run_id, f"summary.{key}", value)
-                elif logged.get(f"summary/{schema.metric_name(key)}") != number:
-                    self._client.log_metric(run_id, f"summary/{schema.metric_name(key)}", number)
+                raise TrackingError(f"{self.study} has no run in MLflow; call study_started first")
+            self._system_load.stop_all()
+            if summary is not None:
+                self._log_summary(run_id, summary)
             if report is not None and report.is_file():
                 self._client.log_artifact(run_id, str(report))
             self._client.set_tag(run_id, "sweep.state", state)
             self._client.set_terminated(run_id, schema.STATUS.get(state, "FINISHED"))
 
     def close(self) -> None:
-        """Ends the sampling of the machine's load; the store stays as it is."""
-        for run_id in list(self._monitors):
-            self._unwatch(run_id)
+        """Stops sampling the machine's load. The store stays as it is."""
+        self._system_load.stop_all()
 
     def run_id(self, record: TrialRecord) -> str | None:
-        """The child run of ``record``, if there is one."""
+        """The id of the child run of ``record``, if there is one."""
         with seam.mapped_errors(f"look for {record.label}", self.uri):
             return self._find(record)
 
     def forget(self, record: TrialRecord) -> None:
-        """Deletes the child run of ``record``, for when it shows what did not happen."""
+        """Deletes the child run of ``record``, which disagrees with the trial directory."""
         with seam.mapped_errors(f"delete the run of {record.label}", self.uri):
             run_id = self._find(record)
             if run_id is not None:
@@ -163,7 +160,7 @@ class Tracker:
                 self._steps.pop(run_id, None)
 
     def agrees(self, record: TrialRecord, reports: Iterable[EpochReport]) -> bool:
-        """Is every epoch that MLflow shows one that happened, with the same figures?"""
+        """Whether every epoch in MLflow is among ``reports``, with the same total loss."""
         with seam.mapped_errors(f"read {record.label}", self.uri):
             run_id = self._find(record)
             if run_id is None:
@@ -182,7 +179,7 @@ class Tracker:
             self._client.rename_experiment(found.experiment_id, aside)
             self.began_anew, found = True, None
         if found is None:
-            # MLflow shows its pages for language models unless told that models are trained here.
+            # Without this tag, MLflow shows its pages for language models.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(
                 self._client.create_experiment(self.study, artifact_location=place, tags=kind)
@@ -217,7 +214,7 @@ class Tracker:
         return run_id
 
     def _tags(self, trial: str, stage: str) -> dict[str, str]:
-        return {"sweep.study": self.study, "sweep.trial": trial, "sweep.stage": stage}
+        return {schema.STUDY_TAG: self.study, schema.TRIAL_TAG: trial, schema.STAGE_TAG: stage}
 
     def _find(self, record: TrialRecord) -> str | None:
         key = (record.trial, record.stage)
@@ -241,7 +238,7 @@ class Tracker:
     def _known(self, record: TrialRecord) -> str:
         run_id = self._find(record)
         if run_id is None:
-            raise TrackingError(f"{record.label}: has no run in MLflow; trial_started comes first")
+            raise TrackingError(f"{record.label} has no run in MLflow; call trial_started first")
         return run_id
 
     def _logged_steps(self, run_id: str) -> set[int]:
@@ -253,7 +250,7 @@ class Tracker:
     def _log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        # A parameter in MLflow is written once; a run that goes on keeps what it began with.
+        # MLflow writes a parameter once; a resumed run keeps its first parameters.
         logged = self._client.get_run(run_id).data.params
         new = [Param(key, value) for key, value in params.items() if key not in logged]
         if new:
@@ -270,7 +267,7 @@ class Tracker:
         self._client.log_batch(run_id, tags=cut)
 
     def _log_best(self, run: Run, run_dir: Path) -> None:
-        """The table of runs shows each metric's last value; what counts is the best epoch's."""
+        """Logs the best epoch on its own: MLflow's table of runs shows last values only."""
         best = best_epoch(read_epochs(run_dir))
         if best is None:
             return
@@ -280,24 +277,15 @@ class Tracker:
                     run.info.run_id, f"best/{name}", float(value), step=best.epoch
                 )
 
+    def _log_summary(self, run_id: str, summary: Summary) -> None:
+        logged = self._client.get_run(run_id).data.metrics
+        for key, value in schema.flat(summary.to_dict()):
+            number = schema.number(value)
+            if number is None:
+                self._client.set_tag(run_id, f"summary.{key}", value)
+            elif logged.get(f"summary/{schema.metric_name(key)}") != number:
+                self._client.log_metric(run_id, f"summary/{schema.metric_name(key)}", number)
+
     def _upload(self, run_id: str, path: Path, folder: str | None = None) -> None:
         if path.is_file():
             self._client.log_artifact(run_id, str(path), folder)
-
-    def _watch(self, run_id: str) -> None:
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        if run_id not in self._monitors:
-            monitor = SystemMetricsMonitor(
-                run_id,
-                sampling_interval=MONITOR_SECONDS,
-                resume_logging=True,
-                tracking_uri=self.uri,
-            )
-            monitor.start()
-            self._monitors[run_id] = monitor
-
-    def _unwatch(self, run_id: str) -> None:
-        monitor = self._monitors.pop(run_id, None)
-        if monitor is not None:
-            monitor.finish()

@@ -207,7 +207,7 @@ def test_nothing_passed_is_said_with_the_reason(here: Path, tiny_set: Path) -> N
     )
     result = call("run", str(path))
     assert result.exit_code == 0
-    assert "Nothing passed: ssim_uv >= 0.999. The nearest is 0000/probe (baseline)" in result.output
+    assert "No run passed ssim_uv >= 0.999. The nearest is 0000/probe (baseline)" in result.output
 
 
 def test_study_goes_on_without_mlflow_and_says_so_once(

@@ -224,8 +224,10 @@ def test_summary_names_the_champion_and_the_baseline(tmp_path: Path) -> None:
     config = study(tmp_path)
     drive(config)
     result = summary.summarise(config)
-    assert result["champion"]["schedule"] in {"good", "search"}
-    assert result["baseline"]["schedule"] == "baseline"
+    assert result.champion is not None
+    assert result.champion.schedule in {"good", "search"}
+    assert result.baseline is not None
+    assert result.baseline.schedule == "baseline"
     assert "passed" in summary.verdict(result)
 
 
@@ -235,8 +237,8 @@ def test_summary_says_honestly_that_nothing_passed_and_why(tmp_path: Path) -> No
     )
     drive(config)
     text = summary.verdict(summary.summarise(config))
-    assert text.startswith("Nothing passed: ssim_uv >= 0.99. The nearest is ")
+    assert text.startswith("No run passed ssim_uv >= 0.99. The nearest is ")
     assert "misses ssim_uv >= 0.99" in text
     more = config.model_copy(update={"trials": config.trials + 1})
     text = summary.verdict(summary.summarise(more))
-    assert text.startswith("Nothing has passed yet: ssim_uv >= 0.99. The nearest is ")
+    assert text.startswith("So far no run has passed ssim_uv >= 0.99. The nearest is ")

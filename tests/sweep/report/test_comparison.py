@@ -1,14 +1,17 @@
-"""Runs side by side, by whatever name they are asked for."""
+"""Comparison of runs, by each form of a run's name."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sweep.report.comparison import compare
 from sweep.study.config import StudyConfig
+from sweep.study.folder import read_record
 from sweep.tracking.sync import sync_run
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import add_trial, empty_store, make_study
@@ -25,7 +28,7 @@ def study(tmp_path: Path) -> StudyConfig:
 
 
 def test_a_trial_is_its_full_run_where_there_is_one(study: StudyConfig) -> None:
-    rows = compare(["made/0", "made/7", "made/7/probe"], study.tracking_uri).rows
+    rows = compare(["made/0", "made/7", "made/7/probe"], study.tracking_uri, study.store).rows
     assert [row.label for row in rows] == [
         "0000 probe baseline",
         "0007 full uv-heavy",
@@ -34,7 +37,7 @@ def test_a_trial_is_its_full_run_where_there_is_one(study: StudyConfig) -> None:
 
 
 def test_differences_are_to_the_first(study: StudyConfig) -> None:
-    result = compare(["made/0", "made/7"], study.tracking_uri)
+    result = compare(["made/0", "made/7"], study.tracking_uri, study.store)
     first, second = result.rows
     assert set(result.differences[0].values()) == {0.0}
     expected = second.metrics["ssim_uv"] - first.metrics["ssim_uv"]
@@ -43,26 +46,36 @@ def test_differences_are_to_the_first(study: StudyConfig) -> None:
 
 def test_a_trial_directory_will_do(study: StudyConfig) -> None:
     folder = study.paths.run_dir(0, "probe")
-    (row,) = compare([str(folder)], "http://nobody.invalid").rows
+    (row,) = compare([str(folder)], "http://nobody.invalid", study.store).rows
     assert (row.settings["w_cycle"], row.settings["w_cycle_end"]) == (0.4, 0.1)
     assert row.settings["schedule"] == "baseline"
 
 
-def test_an_mlflow_run_says_the_same_as_its_directory(study: StudyConfig) -> None:
+def test_an_mlflow_run_id_leads_to_its_trial_directory(study: StudyConfig) -> None:
     empty_store(study.store)
-    from sweep.study.folder import read_record
-
     folder = study.paths.run_dir(7, "full")
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
     run_id = sync_run(tracker, read_record(folder), folder)
-    shown, happened = compare([run_id, "made/7/full"], study.tracking_uri).rows
-    assert (shown.label, shown.state) == (happened.label, happened.state)
-    assert shown.settings == happened.settings
-    assert shown.metrics == happened.metrics
+    shown, happened = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
+    assert shown.run == run_id
+    assert replace(shown, run=happened.run) == happened
+
+
+def test_a_run_id_whose_directory_is_gone_is_said_so(study: StudyConfig) -> None:
+    empty_store(study.store)
+    folder = study.paths.run_dir(7, "full")
+    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
+    parent = tracker.study_started(study)
+    run_id = sync_run(tracker, read_record(folder), folder)
+    shutil.rmtree(folder)
+    with pytest.raises(UvtexError, match=f"{run_id}: study made has no such run"):
+        compare([run_id], study.tracking_uri, study.store)
+    with pytest.raises(UvtexError, match=f"{parent}.*shows no trial"):
+        compare([parent], study.tracking_uri, study.store)
 
 
 def test_it_prints_a_table_and_is_json(study: StudyConfig) -> None:
-    result = compare(["made/0", "made/7"], study.tracking_uri)
+    result = compare(["made/0", "made/7"], study.tracking_uri, study.store)
     text = str(result)
     for word in ("0007 full uv-heavy", "w_direct_end", "ssim_uv", "haarpsi_view", "+0."):
         assert word in text
@@ -72,13 +85,13 @@ def test_it_prints_a_table_and_is_json(study: StudyConfig) -> None:
 
 def test_a_run_without_an_epoch_is_a_row_of_dashes(study: StudyConfig) -> None:
     add_trial(study, 9, state="failed", made=0)
-    assert " - " in str(compare(["made/0", "made/9"], study.tracking_uri))
+    assert " - " in str(compare(["made/0", "made/9"], study.tracking_uri, study.store))
 
 
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("nowhere/1", r"no such study in .*; there are: made"),
+        ("nowhere/1", r"nowhere in .*: made"),
         ("made/55", "has no such run; `sweep status made`"),
         ("made/0/full", "has no such run"),
         ("what is this", "names no run; give STUDY/7"),
@@ -88,4 +101,4 @@ def test_a_run_without_an_epoch_is_a_row_of_dashes(study: StudyConfig) -> None:
 def test_a_name_that_leads_nowhere_is_said_so(study: StudyConfig, run: str, message: str) -> None:
     empty_store(study.store)
     with pytest.raises(UvtexError, match=message):
-        compare([run], study.tracking_uri)
+        compare([run], study.tracking_uri, study.store)

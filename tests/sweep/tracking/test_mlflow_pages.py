@@ -1,4 +1,8 @@
-"""MLflow's own pages, in Chromium: runs below their study, two compared, the champion."""
+"""MLflow's own pages, in Chromium: runs below their study, two compared, the champion.
+
+The tests marked ``browser`` are canaries: they click pages that are MLflow's, so a new release of
+MLflow can break them while this project is right. Leave them out with ``-m "not browser"``.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record
 from sweep.tracking.client import TrackingError
-from sweep.tracking.pages import running_ui, serve_ui
+from sweep.tracking.pages import serve_ui
 from sweep.tracking.registry import promote
 from sweep.tracking.sync import sync
 from tests.sweep.made_study import empty_store, make_whole_study
+from tests.sweep.tracking.mlflow_server import running_server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -106,7 +111,7 @@ def browsed(study: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1500,1000"):
         options.add_argument(flag)
     shots = tmp_path_factory.mktemp("shots")
-    with running_ui(study.tracking_uri, 0) as (address, _):
+    with running_server(study.tracking_uri) as address:
         browser = webdriver.Chrome(options=options, service=Service(DRIVER))
         try:
             yield Pages(browser, address, shots)

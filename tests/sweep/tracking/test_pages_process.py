@@ -1,4 +1,4 @@
-"""``sweep ui`` as a process: it ends clean however it is ended."""
+"""``sweep ui`` as a process: it serves, and Ctrl-C and SIGTERM end it and its children."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.sweep.made_study import empty_store
+from tests.sweep.tracking.mlflow_server import await_answer
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -30,8 +31,11 @@ def test_the_server_goes_with_the_command(tmp_path: Path, number: signal.Signals
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
-        assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+        address = f"http://127.0.0.1:{port}"
+        assert address in process.stdout.readline()
+        await_answer(address, process)
         process.send_signal(number)
-        assert process.wait(timeout=30) == 0
+        process.wait(timeout=30)
+        assert process.stdout.read() == ""
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

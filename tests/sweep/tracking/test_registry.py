@@ -13,8 +13,8 @@ import torch
 from mlflow import MlflowClient
 
 from sweep.study.config import StudyConfig
-from sweep.study.folder import read_record
-from sweep.tracking import export, registry
+from sweep.study.folder import Gate, read_record
+from sweep.tracking import export
 from sweep.tracking.client import RegistryError, TrackingError
 from sweep.tracking.registry import champion, fetch_checkpoint, promote
 from sweep.tracking.tracker import Tracker
@@ -39,7 +39,7 @@ def full_run(study: StudyConfig, number: int, reach: float, fingerprint: str = "
     return run_dir
 
 
-def ask(study: StudyConfig, run_dir: Path) -> registry.Promotion:
+def ask(study: StudyConfig, run_dir: Path) -> Gate:
     return promote(study, read_record(run_dir), run_dir, study.tracking_uri)
 
 
@@ -64,12 +64,12 @@ def test_the_first_that_passes_is_champion_and_says_where_it_is_from(study: Stud
     assert (answer.registered, answer.version, answer.champion) == (True, "1", True)
     facts = champion(study.tracking_uri)
     assert facts is not None
-    assert (facts["study"], facts["trial"], facts["stage"]) == ("made", "4", "full")
-    assert facts["run_id"] == run_id
-    assert facts["data_fingerprint"] == "f" * 16
-    assert facts["thresholds"] == ["ssim_uv >= 0.6", "haarpsi_view >= 0.3"]
-    assert facts["metrics"]["ssim_uv"] >= 0.6
-    assert facts["margin"] == facts["metrics"]["margin"]
+    assert (facts.study, facts.trial, facts.stage) == ("made", "4", "full")
+    assert facts.run_id == run_id
+    assert facts.data_fingerprint == "f" * 16
+    assert facts.thresholds == study.thresholds
+    assert facts.metrics["ssim_uv"] >= 0.6
+    assert facts.margin == facts.metrics["margin"]
     version = MlflowClient(study.tracking_uri).get_model_version("uvtex", "1")
     assert version.run_id == run_id
 
@@ -94,7 +94,7 @@ def test_the_champion_gives_way_only_to_a_better_one(study: StudyConfig) -> None
     assert not ask(study, study.paths.run_dir(0, "full")).champion
     facts = champion(study.tracking_uri)
     assert facts is not None
-    assert facts["version"] == "3"
+    assert facts.version == "3"
     assert versions(study) == ["1", "2", "3"]
 
 

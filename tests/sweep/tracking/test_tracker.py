@@ -18,8 +18,10 @@ from sqlalchemy.exc import OperationalError
 
 from sweep.cli import main
 from sweep.driving.session import saved
+from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record, write_record
+from sweep.study.summary_record import Summary
 from sweep.tracking import client as mlflow_seam
 from sweep.tracking.client import TrackingError
 from sweep.tracking.mirror import MlflowMirror
@@ -140,7 +142,7 @@ def test_saying_everything_twice_changes_nothing(study: StudyConfig) -> None:
         tracker = tracker_of(study)  # a second driver knows nothing of the first one's ids
         tracker.study_started(study)
         follow(tracker, study, 0)
-        tracker.study_ended({"probes": {"complete": 1}, "verdict": "nothing passed"})
+        tracker.study_ended(Summary(study="made", thresholds=(), probes={"complete": 1}))
         shown = picture(client, study)
         if _ == 0:
             first = shown
@@ -185,7 +187,7 @@ def test_sync_shows_the_same_as_following_along(tmp_path: Path) -> None:
     tracker.study_started(study)
     for path in sorted(study.paths.folder.glob("trials/*/*")):
         follow(tracker, study, int(path.parent.name), path.name)
-    tracker.study_ended({})
+    tracker.study_ended(None)
     followed = picture(MlflowClient(study.tracking_uri), study)
     empty_store(tmp_path / "a")
     assert sync(study) == 7
@@ -239,7 +241,7 @@ def test_a_driver_in_a_moved_store_makes_up_what_the_new_experiment_misses(tmp_p
     moved = saved(tmp_path / "new", "made")
     mirror = MlflowMirror(moved, print)
     mirror.study_started()
-    mirror.study_ended({}, None, "complete")
+    mirror.study_ended(summarise(moved), None, "complete")
     mirror.close()
     client = MlflowClient(moved.tracking_uri)
     experiment = client.get_experiment_by_name("made")
@@ -273,7 +275,7 @@ def test_a_run_that_died_before_its_first_epoch_is_shown(study: StudyConfig) -> 
 def test_the_machine_is_watched_while_a_trial_runs(
     study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.tracking.tracker.MONITOR_SECONDS", 0.2)
+    monkeypatch.setattr("sweep.tracking.system_load.SAMPLE_SECONDS", 0.2)
     add_trial(study, 0, state="running", made=1)
     tracker = tracker_of(study, system_metrics=True)
     run_id = follow(tracker, study, 0)
