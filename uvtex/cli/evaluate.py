@@ -103,8 +103,8 @@ def evaluate(
         click.echo(f"note: {remark}", err=True)
     if not any(row.lpips for row in rows):
         click.echo(
-            "LPIPS is not available here, because its backbone's weights are missing (see the "
-            "README)",
+            "LPIPS is not available here, because its backbone's weights are missing (see "
+            "docs/how-to/use-lpips.md)",
             err=True,
         )
 
