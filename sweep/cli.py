@@ -63,7 +63,7 @@ def run(
     """
     from sweep.driving import session
     from sweep.study.file import load
-    from uvtex.config import dump_yaml
+    from uvtex.settings import dump_yaml
 
     flags = {"trials": trials, "hours": hours, "workers": workers}
     study = load(config, flags)

@@ -5,20 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uvtex.config import (
-    PRESETS,
-    TERMS,
-    Ramp,
-    Schedule,
-    TrainConfig,
-    differences,
-    dump_yaml,
-    from_flags,
-    load_yaml,
-    resolve,
-    validate,
-)
+from uvtex.config import PRESETS, TERMS, Ramp, Schedule, TrainConfig, from_flags, resolve
 from uvtex.errors import ConfigError
+from uvtex.settings import differences, dump_yaml, load_yaml, validate
 
 ramps = st.builds(Ramp, start=st.floats(0.01, 5), end=st.none() | st.floats(0.01, 5))
 configs = st.builds(

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from uvtex.errors import ConfigError
+from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
 
 TERMS = ("cycle", "uv", "direct", "cross")
 """The four loss terms that a schedule weighs, in the order they are always listed."""
-
-
-class Settings(BaseModel):
-    """Base of every settings value: immutable, unknown keys refused, no NaN and no infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Ramp(Settings):
@@ -178,8 +169,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What each preset changes of the defaults above."""
 
-S = TypeVar("S", bound=BaseModel)
-
 
 def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
     """Defaults, then the preset's, then each of ``layers``: the later wins, mappings are merged.
@@ -230,111 +219,3 @@ def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
         if given_ends:
             schedule[term] = given_ends
     return {**values, "schedule": schedule} if schedule else values
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` overlaid with ``over``, mapping by mapping; neither is changed."""
-    out = dict(base)
-    for key, value in over.items():
-        old = out.get(key)
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
-        out[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
-    return out
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping, keys joined by dots; an empty mapping leaves no key."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            out.update(flatten(value, f"{prefix}{key}."))
-        else:
-            out[f"{prefix}{key}"] = value
-    return out
-
-
-def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], ignoring: Collection[str] = ()
-) -> dict[str, tuple[Any, Any]]:
-    """Dotted key -> (old value, new value), for every setting that differs; None equals unset.
-
-    Args:
-        ignoring: dotted keys to leave out, each with all keys below it.
-    """
-    before, after = flatten(old), flatten(new)
-    return {
-        key: (before.get(key), after.get(key))
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
-        and not any(key == name or key.startswith(f"{name}.") for name in ignoring)
-    }
-
-
-def validate(model: type[S], values: Any, where: str) -> S:
-    """``values`` as a ``model``.
-
-    Raises:
-        ConfigError: every problem, each with its key's path, the value found and, for an unknown
-            key, the nearest known one.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = [_problem(model, dict(p)) for p in error.errors(include_url=False)]
-        raise ConfigError("\n".join(f"{where}: {p}" for p in problems)) from None
-
-
-def _problem(model: type[BaseModel], problem: dict[str, Any]) -> str:
-    path = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), _keys(model), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{path}: unknown key{hint}"
-    if problem["type"] == "missing":
-        return f"{path}: is required and missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}, got {problem['input']!r}"
-
-
-def _keys(model: type[BaseModel]) -> set[str]:
-    """Every key that ``model`` or a model inside it knows."""
-    keys: set[str] = set()
-    pending: list[Any] = [model]
-    seen: set[Any] = set()
-    while pending:
-        item = pending.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if isinstance(item, type) and issubclass(item, BaseModel):
-            keys.update(item.model_fields)
-            pending.extend(field.annotation for field in item.model_fields.values())
-        else:
-            pending.extend(getattr(item, "__args__", ()))
-    return keys
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: the file is missing, is no YAML, or holds no mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML settings file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must hold keys and values, got a {type(values).__name__}")
-    return values
-
-
-def dump_yaml(settings: BaseModel) -> str:
-    """Settings as YAML that :func:`validate` reads back to an equal value."""
-    return yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False)

@@ -12,9 +12,9 @@ from sweep.study.file import changes, parse
 from sweep.study.folder import StudyFolder, records, study_names
 from sweep.study.lease import StudyTaken, lease
 from sweep.study.summary_record import Summary, write_summary
-from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
+from uvtex.settings import dump_yaml, load_yaml
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
@@ -125,7 +125,7 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
             f"data.path: {folder} holds no manifest.json; give the path of a data set, or "
             "set data.showroom to render one"
         )
-    from uvtex.config import validate
+    from uvtex.settings import validate
     from uvtex.showroom.build import build
     from uvtex.showroom.settings import ShowroomSettings
 

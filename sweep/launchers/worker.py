@@ -158,7 +158,8 @@ def _data(folder: str, config: TrainConfig) -> PairStore:
 def _settings(job: Job) -> TrainConfig:
     import torch
 
-    from uvtex.config import TrainConfig, validate
+    from uvtex.config import TrainConfig
+    from uvtex.settings import validate
 
     if threads := os.environ.get("UVTEX_THREADS"):
         torch.set_num_threads(int(threads))

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
-from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, Settings, TrainConfig, resolve
+from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
 from uvtex.metric_catalogue import needs_lpips
+from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
 
 OBJECTIVE = "ssim_uv"

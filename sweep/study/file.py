@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
 from sweep.study.folder import DEFAULT_STORE, tracking_uri
-from uvtex.config import TERMS, Ramp, Schedule, differences, load_yaml, resolve, validate
+from uvtex.config import TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
+from uvtex.settings import differences, load_yaml, validate
 
 SET_BY_STUDY = {
     "epochs": "stages",

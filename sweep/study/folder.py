@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from uvtex.config import Settings
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
+from uvtex.settings import Settings
 
 Stage = Literal["probe", "full"]
 State = Literal["running", "complete", "pruned", "promoted", "failed"]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.study.folder import TrialRecord
-from uvtex.config import TERMS, TrainConfig, flatten
+from uvtex.config import TERMS, TrainConfig
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.runs.epochs import EpochReport
 from uvtex.runs.folder import RunFolder
+from uvtex.settings import flatten
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

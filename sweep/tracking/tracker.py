@@ -18,9 +18,10 @@ from sweep.tracking import client as seam
 from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
 from sweep.tracking.system_load import SystemLoad
-from uvtex.config import TrainConfig, dump_yaml
+from uvtex.config import TrainConfig
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
+from uvtex.settings import dump_yaml
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from tests.sets import make_showroom
 from uvtex.config import Augment, TrainConfig
-from uvtex.data import buffers, manifest, views
+from uvtex.data import manifest
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
-from uvtex.data.buffers import prefetch
+from uvtex.data.storage import buffers, views
+from uvtex.data.storage.buffers import prefetch
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError, UvtexError
 

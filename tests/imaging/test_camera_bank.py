@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.models.small_atlas import SIZE, config
 from tests.sets import make_set, paint, shoot, uv_map
-from uvtex.data import set_cameras
+from uvtex.data.storage import set_cameras
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks

@@ -16,7 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Stage, State, TrialRecord, write_record
-from uvtex.config import TERMS, Ramp, Schedule, dump_yaml
+from uvtex.config import TERMS, Ramp, Schedule
+from uvtex.settings import dump_yaml
 from uvtex.thresholds import Threshold, margin
 from uvtex.training.schedule import learning_rate, weights
 
@@ -123,11 +124,12 @@ def add_checkpoint(
 ) -> Path:
     """Untrained networks as the run's best checkpoint, and as its last; ``table`` is of the
     definitions by which its metrics were measured, today's by default."""
-    from uvtex.config import TrainConfig, load_yaml, validate
+    from uvtex.config import TrainConfig
     from uvtex.metric_catalogue import versions
     from uvtex.models import build
     from uvtex.runs import checkpoint
     from uvtex.runs.header import Header
+    from uvtex.settings import load_yaml, validate
 
     config = validate(TrainConfig, load_yaml(run_dir / "config.yaml"), str(run_dir))
     networks = dict(zip(("predictor", "renderer"), build(config, None), strict=True))

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from benchmarks import kill
-from uvtex.config import load_yaml, resolve
+from uvtex.config import resolve
 from uvtex.data.store import PairStore
 from uvtex.runs import checkpoint
+from uvtex.settings import load_yaml
 from uvtex.training.trainer import Trainer
 
 OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}

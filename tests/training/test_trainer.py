@@ -12,7 +12,8 @@ from tests.raw_header import read_raw, save_raw
 from tests.sets import make_set, make_showroom
 from uvtex import files
 from uvtex.config import Augment, TrainConfig, resolve
-from uvtex.data import manifest, views
+from uvtex.data import manifest
+from uvtex.data.storage import views
 from uvtex.data.store import PairStore
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
 from uvtex.models.correspondence import Cameras

@@ -92,13 +92,7 @@ def evaluate(
         click.echo(json.dumps(_json(rows, remarks, against, pairs)))
         return
     _print_metrics(rows)
-    for name, found in pairs.items():
-        click.echo(f"\n{name} against {against}")
-        if isinstance(found, str):
-            click.echo(f"no verdict: {found}")
-        else:
-            _print_differences(found)
-            click.echo(_basis(next(row for row in rows if row.name == name), found))
+    _print_verdicts(rows, against, pairs)
     for remark in remarks:
         click.echo(f"note: {remark}", err=True)
     if not any(row.lpips for row in rows):
@@ -107,6 +101,20 @@ def evaluate(
             "docs/how-to/use-lpips.md)",
             err=True,
         )
+
+
+def _print_verdicts(
+    rows: Sequence[Evaluated],
+    against: str | None,
+    pairs: dict[str, dict[str, Difference] | str],
+) -> None:
+    for name, found in pairs.items():
+        click.echo(f"\n{name} against {against}")
+        if isinstance(found, str):
+            click.echo(f"no verdict: {found}")
+        else:
+            _print_differences(found)
+            click.echo(_basis(next(row for row in rows if row.name == name), found))
 
 
 def _compare(rows: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:

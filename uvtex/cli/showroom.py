@@ -108,8 +108,8 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
       uvtex showroom build data/many --car car.glb --liveries 400 --template liveries/ \\
           --texture-size 1024
     """
-    from uvtex.config import load_yaml, validate
     from uvtex.progress import stages
+    from uvtex.settings import load_yaml, validate
     from uvtex.showroom.build import build
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})

@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 from pydantic import BaseModel
 
-from uvtex.config import (
-    PRESETS,
-    TERMS,
-    Schedule,
-    TrainConfig,
-    dump_yaml,
-    from_flags,
-    load_yaml,
-    resolve,
-)
+from uvtex.config import PRESETS, TERMS, Schedule, TrainConfig, from_flags, resolve
 from uvtex.console import DEVICE, JSON, PATH, with_default
 from uvtex.metric_catalogue import needs_lpips
+from uvtex.settings import dump_yaml, load_yaml
 
 if TYPE_CHECKING:
     from uvtex.training.trainer import Trainer

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.data.batch import Batch
-from uvtex.data.views import Plates
+from uvtex.data.storage.views import Plates
 from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
 
 DARKEST = 0.5

@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 
 from uvtex.config import Augment, TrainConfig
-from uvtex.data import fingerprints, manifest, splits
+from uvtex.data import manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
-from uvtex.data.batching import batches
-from uvtex.data.buffers import Indices, MemoryBudget
-from uvtex.data.loaded_set import LoadedSet
-from uvtex.data.loading import file_table, load_set
-from uvtex.data.partners import Partners
 from uvtex.data.recolour import recoloured
-from uvtex.data.set_cameras import camera_bank_of
+from uvtex.data.storage import fingerprints
+from uvtex.data.storage.batching import batches
+from uvtex.data.storage.buffers import Indices, MemoryBudget
+from uvtex.data.storage.loaded_set import LoadedSet
+from uvtex.data.storage.loading import file_table, load_set
+from uvtex.data.storage.partners import Partners
+from uvtex.data.storage.set_cameras import camera_bank_of
 from uvtex.device import resolve_device
 from uvtex.errors import DataError
 from uvtex.imaging import seams
@@ -132,11 +133,11 @@ class PairStore:
         return Partners(self.all_liveries, self.val)
 
     def fingerprint(self) -> str:
-        """Digest of the held-out side; see :func:`uvtex.data.fingerprints.of_held_out`."""
+        """Digest of the held-out side; see :func:`uvtex.data.storage.fingerprints.of_held_out`."""
         return fingerprints.of_held_out(self.loaded, self.held_out)
 
     def train_fingerprint(self) -> str:
-        """Digest of the training side; see :func:`uvtex.data.fingerprints.of_training`."""
+        """Digest of the training side; see :func:`uvtex.data.storage.fingerprints.of_training`."""
         return fingerprints.of_training(self.loaded, self.train, self.partners)
 
     def train_masks(self, most: int = 64) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A set's views as pixels, one by one: read from their files, or composed where there are none.
 
 For those who look at a set (reports, masks, imports). Training composes batches on its device
-instead, from the same plates: :mod:`uvtex.data.views`.
+instead, from the same plates: :mod:`uvtex.data.storage.views`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _read_plate(plate: Path | None, uv_map: Path | None) -> Plate:
     """
     import torch
 
-    from uvtex.data.views import read_light
+    from uvtex.data.storage.views import read_light
 
     if plate is None or uv_map is None:
         raise DataError(f"{plate}: a plate is of no use without its UV map")

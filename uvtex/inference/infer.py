@@ -19,6 +19,7 @@ from uvtex.files import write_atomic
 from uvtex.imaging.framing import Framing
 from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
+from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
 
 
@@ -144,7 +145,6 @@ def infer(
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
     target = resolve_device(device)
-    predictor, renderer = loaded.predictor.to(target), loaded.renderer.to(target)
     source = {
         "name": name,
         "file": str(loaded.path),
@@ -152,26 +152,40 @@ def infer(
         "epoch": loaded.header.epoch,
         "metrics": loaded.header.metrics,
     }
-    done = []
-    for photo, files in zip(ready, results, strict=True):
-        view = torch.from_numpy(photo.view).to(target).permute(2, 0, 1)[None].float() / 127.5 - 1
-        with torch.no_grad():
-            texture, camera = predictor.predict(view)
-            reprojection = renderer(texture, camera)
-        native = texture.shape[-1]
-        side = texture_size or native
-        pictures = {
-            "texture": resampled(to_picture(texture[0]), side),
-            "reprojection": to_picture(reprojection[0]),
-            "view": Image.fromarray(photo.view),
-        }
-        for kind, picture in pictures.items():
-            write_atomic(files[kind], encode_png(picture))
-        warnings = (*photo.warnings, *_resampling_warnings(native, side))
-        result = Inferred(photo, files, warnings, source, native, side)
-        write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
-        done.append(result)
-    return done
+    networks = loaded.predictor.to(target), loaded.renderer.to(target)
+    return [
+        _infer_one(photo, files, networks, target, source, texture_size)
+        for photo, files in zip(ready, results, strict=True)
+    ]
+
+
+def _infer_one(
+    photo: Photo,
+    files: dict[str, Path],
+    networks: tuple[Predictor, Renderer],
+    device: torch.device,
+    source: dict[str, Any],
+    texture_size: int | None,
+) -> Inferred:
+    """Predicts one texture, and writes the photo's pictures and its record."""
+    predictor, renderer = networks
+    view = torch.from_numpy(photo.view).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.no_grad():
+        texture, camera = predictor.predict(view)
+        reprojection = renderer(texture, camera)
+    native = texture.shape[-1]
+    side = texture_size or native
+    pictures = {
+        "texture": resampled(to_picture(texture[0]), side),
+        "reprojection": to_picture(reprojection[0]),
+        "view": Image.fromarray(photo.view),
+    }
+    for kind, picture in pictures.items():
+        write_atomic(files[kind], encode_png(picture))
+    warnings = (*photo.warnings, *_resampling_warnings(native, side))
+    result = Inferred(photo, files, warnings, source, native, side)
+    write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+    return result
 
 
 def resampled(texture: Image.Image, size: int) -> Image.Image:

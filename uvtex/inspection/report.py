@@ -114,17 +114,7 @@ def inspect_set(
     Raises:
         DataError: there is no manifest, or none of its records can be read.
     """
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise DataError(
-            f"{folder}: has no manifest.json; `uvtex data import` makes a data set of your "
-            "pictures, `uvtex showroom build` renders one"
-        )
-    good, refused = sources.lenient(path)
-    problems = [Problem("broken", item.where, item.reason) for item in refused]
-    records = [record for _, record in good]
-    if not records:
-        raise DataError("\n".join([f"{path}: no usable record", *(p.what for p in problems[:5])]))
+    records, problems = _usable_records(folder)
     scan = Scan(folder, problems)
     for number, record in enumerate(records):
         scan.add(record)
@@ -152,6 +142,22 @@ def inspect_set(
         records=tuple(records),
         sides=sides,
     )
+
+
+def _usable_records(folder: Path) -> tuple[list[manifest.Record], list[Problem]]:
+    """The manifest's usable records, and a problem for each of the others."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(
+            f"{folder}: has no manifest.json; `uvtex data import` makes a data set of your "
+            "pictures, `uvtex showroom build` renders one"
+        )
+    good, refused = sources.lenient(path)
+    problems = [Problem("broken", item.where, item.reason) for item in refused]
+    records = [record for _, record in good]
+    if not records:
+        raise DataError("\n".join([f"{path}: no usable record", *(p.what for p in problems[:5])]))
+    return records, problems
 
 
 def _car(folder: Path, problems: list[Problem]) -> CarFacts | None:

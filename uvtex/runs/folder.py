@@ -11,9 +11,10 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from uvtex.config import TrainConfig, load_yaml, validate
+from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.files import remove_leftovers
+from uvtex.settings import load_yaml, validate
 
 CheckpointKind = Literal["best", "last", "periodic", "foreign"]
 """``foreign``: the trainer does not give such a name, so somebody else put the file there."""

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from uvtex.config import TrainConfig, validate
+from uvtex.config import TrainConfig
 from uvtex.errors import CheckpointError, ConfigError
 from uvtex.imaging.framing import Framing
 from uvtex.runs.epochs import EpochReport
+from uvtex.settings import validate
 
 FORMAT = 1
 KEY = "uvtex"

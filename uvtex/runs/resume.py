@@ -7,13 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from uvtex.config import TrainConfig, differences
+from uvtex.config import TrainConfig
 from uvtex.errors import CheckpointError
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.runs import checkpoint
 from uvtex.runs.epochs import EpochReport, read_epochs, write_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import Header
+from uvtex.settings import differences
 
 FREE = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
 """Settings that may change between a run's start and its resumption."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from uvtex.config import dump_yaml
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.files import write_atomic
 from uvtex.progress import Eta, Progress, Say
+from uvtex.settings import dump_yaml
 from uvtex.showroom.cars import seam_edges
 from uvtex.showroom.cars.car_json import write_marks, write_report
 from uvtex.showroom.cars.own_car import OwnCar, load

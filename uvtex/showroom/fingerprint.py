@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from uvtex.config import differences, load_yaml, validate
 from uvtex.errors import ConfigError, DataError
+from uvtex.settings import differences, load_yaml, validate
 from uvtex.showroom.liveries.files import digest, find, sha256
 from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
 

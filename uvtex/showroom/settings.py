@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from uvtex.config import Settings, validate
 from uvtex.errors import ConfigError
+from uvtex.settings import Settings, validate
 
 Metres = Annotated[float, Field(ge=-1000, le=1000)]
 Point = tuple[Metres, Metres, Metres]

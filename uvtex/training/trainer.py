@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from uvtex import device as memory
-from uvtex.config import TERMS, Schedule, TrainConfig, dump_yaml
+from uvtex.config import TERMS, Schedule, TrainConfig
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
 from uvtex.device import autocast
@@ -31,6 +31,7 @@ from uvtex.runs.epochs import EpochReport, best_epoch, write_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import Header
 from uvtex.runs.resume import ResumeState, read_state, restore_reports
+from uvtex.settings import dump_yaml
 from uvtex.thresholds import margin
 from uvtex.training import losses
 from uvtex.training.schedule import learning_rate, weights

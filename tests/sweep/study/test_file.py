@@ -14,8 +14,8 @@ from sweep.driving import session
 from sweep.study.config import Range, StudyConfig
 from sweep.study.file import changes, load, parse
 from tests.sweep.fakes import study, study_file
-from uvtex.config import dump_yaml, load_yaml
 from uvtex.errors import ConfigError
+from uvtex.settings import dump_yaml, load_yaml
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 

@@ -34,9 +34,10 @@ from tests.sweep.made_study import (
     make_study,
     make_whole_study,
 )
-from uvtex.config import TrainConfig, dump_yaml, load_yaml
+from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs, write_epochs
+from uvtex.settings import dump_yaml, load_yaml
 
 
 @pytest.fixture

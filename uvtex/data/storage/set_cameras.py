@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from uvtex.data.buffers import Indices
-from uvtex.data.loaded_set import LoadedSet, Maps, train_textures
+from uvtex.data.storage.buffers import Indices
+from uvtex.data.storage.loaded_set import LoadedSet, Maps, train_textures
 from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import light_fit

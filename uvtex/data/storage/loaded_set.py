@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvtex.data.buffers import ImageStack, Indices
-from uvtex.data.digests import Table
 from uvtex.data.recolour import Unpainted
-from uvtex.data.views import Plates, Views
+from uvtex.data.storage.buffers import ImageStack, Indices
+from uvtex.data.storage.digests import Table
+from uvtex.data.storage.views import Plates, Views
 from uvtex.imaging.camera_bank import MOST_LIVERIES
 
 COLUMNS = ("view", "texture", "mask", "map", "plate")

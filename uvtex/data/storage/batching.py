@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from uvtex.data.batch import Batch, Pair
-from uvtex.data.buffers import Indices, prefetch
-from uvtex.data.loaded_set import IndexRows, LoadedSet
+from uvtex.data.storage.buffers import Indices, prefetch
+from uvtex.data.storage.loaded_set import IndexRows, LoadedSet
 
 
 @dataclass(frozen=True)

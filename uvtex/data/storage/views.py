@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
+from uvtex.data.storage.buffers import ImageStack, Indices, MemoryBudget
 from uvtex.errors import DataError
 from uvtex.files import read_npz
 from uvtex.imaging.compose import light, linear_from_srgb

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from uvtex.data import digests
-from uvtex.data.loaded_set import COLUMNS, LoadedSet
-from uvtex.data.partners import Partners
+from uvtex.data.storage import digests
+from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet
+from uvtex.data.storage.partners import Partners
 
 CHUNK = 64
 """Views digested at once."""

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex.data import digests, pictures
-from uvtex.data.buffers import ImageStack, Indices, MemoryBudget
-from uvtex.data.loaded_set import COLUMNS, LoadedSet, Maps, train_textures
+from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.data.recolour import Unpainted, unpainted
-from uvtex.data.views import (
+from uvtex.data.storage import digests
+from uvtex.data.storage.buffers import ImageStack, Indices, MemoryBudget
+from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps, train_textures
+from uvtex.data.storage.views import (
     Composed,
     Pictures,
     Plates,

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uvtex.data.buffers import ImageStack, Indices
+from uvtex.data.storage.buffers import ImageStack, Indices
 
 AT_ONCE = 32 * 2**20
 """Bytes of pictures that are fetched at once."""

@@ -1,0 +1,1 @@
+"""How an opened data set lies in memory: pictures, index, batches, fingerprints, cameras."""
