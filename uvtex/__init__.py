@@ -13,7 +13,7 @@ Train a model on a data set, then predict the texture of a picture:
 >>> for report in trainer.epochs():
 ...     print(f"epoch {report.epoch} of {config.epochs} is the best so far: {report.best}")
 epoch 1 of 1 is the best so far: True
->>> load_checkpoint(trainer.best_checkpoint).epoch
+>>> load_checkpoint(trainer.best_checkpoint).header.epoch
 1
 >>> [result] = infer(str(trainer.best_checkpoint), [Path("photo.png")], out=Path("textures"))
 >>> result.files["texture"].as_posix()

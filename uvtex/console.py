@@ -53,6 +53,8 @@ class CleanErrorCommand(click.Command):
 class CleanErrorGroup(CleanErrorCommand, click.Group):
     """A group of commands with the help and the error reports of :class:`CleanErrorCommand`."""
 
+    command_class = CleanErrorCommand
+
 
 PATH = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -236,7 +236,7 @@ def test_a_set_built_without_views_is_the_other_one_less_them(tmp_path: Path) ->
             main, ["showroom", "build", str(tmp_path / name), *flags, *more]
         )
         assert result.exit_code == 0, result.output
-    assert "composed when they are read" in result.output
+    assert "composed when it is read" in result.output
     made, bare = files(tmp_path / "whole"), files(tmp_path / "bare")
     settings = {made.pop("showroom.yaml"), bare.pop("showroom.yaml")}
     assert bare == {k: v for k, v in made.items() if not k.startswith("views/")}
@@ -263,7 +263,7 @@ def test_the_report_says_how_much_of_the_atlas_is_shared(bare: Path, tmp_path: P
     (bare / "car.json").write_text(json.dumps({"file": "x.obj", "uv": uv}))
     page = tmp_path / "r.html"
     result = CliRunner().invoke(main, ["data", "report", str(bare), "--html", str(page)])
-    assert "55.0%; of that 9.9% shared by two places of the car" in result.stdout
+    assert "55.0%; of that 9.9% used by two places of the car" in result.stdout
     assert "7.9% seen by no camera" in result.stdout
     text = page.read_text()
     assert "9.9% of that part" in text

@@ -90,7 +90,8 @@ def test_the_command_prints_the_figures_and_writes_the_page(tiny_set: Path, tmp_
     flags = ["--split-by", "sample", "--val-split", "0.3", "--split-seed", "4"]
     result = CliRunner().invoke(data, ["report", str(tiny_set), "--html", str(html), *flags])
     assert result.exit_code == 0, result.output
-    assert "by sample, 0.3 validates, seed 4" in result.output
+    assert "by sample, 0.3 " in result.output
+    assert "seed 4" in result.output
     assert re.search(
         r"leakage +\d+ of 5 validation views \(\d+%\): \d liveries on both", result.output
     )
@@ -106,4 +107,4 @@ def test_a_page_that_has_no_folder_is_refused_before_the_work(
         main, ["data", "report", str(tiny_set), "--html", str(tmp_path / "none/r.html")]
     )
     assert result.exit_code == 1
-    assert "its folder is not there" in result.stderr
+    assert f"{tmp_path / 'none/r.html'}: its folder" in result.stderr

@@ -69,9 +69,10 @@ def test_trainer_and_study_agree_on_a_file_cut_before_its_last_newline(tmp_path:
     path.write_text(path.read_text().rstrip("\n"))
     made = read_epochs(run_dir)
     assert len(made) == 5
-    nearest = summary.summarise(study)["nearest"]
-    assert nearest["epochs"] == len(made)
-    assert nearest["best_epoch"] == best_epoch(made).epoch  # type: ignore[union-attr]
+    nearest = summary.summarise(study).nearest
+    assert nearest is not None
+    assert nearest.epochs == len(made)
+    assert nearest.best_epoch == best_epoch(made).epoch  # type: ignore[union-attr]
     assert sync(study) == 1
 
 

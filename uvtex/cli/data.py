@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from uvtex.config import TrainConfig
-from uvtex.console import JSON, PATH, print_table
+from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MOST_LINES = 20
 """Entries of one kind that the terminal shows. --json has all."""
 
 
-@click.group()
+@click.group(cls=CleanErrorGroup)
 def data() -> None:
     """Make and inspect data sets of your own pictures.
 

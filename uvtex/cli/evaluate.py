@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import DEVICE, JSON, PATH, print_table, table_width
+from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, print_table, table_width
 from uvtex.metric_catalogue import EVALUATION, higher_is_better
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ WIDE = 160
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("checkpoints", nargs=-1, required=True)
 @click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option(

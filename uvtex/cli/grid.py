@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from uvtex.console import PATH
+from uvtex.console import PATH, CleanErrorCommand
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("checkpoint")
 @click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option("--out", type=PATH, required=True, help="Folder for the grids.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uvtex.console import DEVICE, JSON, PATH
+from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand
 
 if TYPE_CHECKING:
     from uvtex.inference.infer import Inferred
@@ -17,7 +17,7 @@ LARGEST = 16384
 """Largest side of a texture, in pixels. Livery editors and Pillow fail beyond it."""
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("checkpoint")
 @click.argument("photos", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")

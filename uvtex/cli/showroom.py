@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from uvtex.console import PATH, with_default
+from uvtex.console import PATH, CleanErrorGroup, with_default
 from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +26,7 @@ def _car_choice(flag: str, what: str) -> Callable[[F], F]:
     return click.option(flag, type=click.Choice(values), help=with_default(what, field.default))
 
 
-@click.group()
+@click.group(cls=CleanErrorGroup)
 def showroom() -> None:
     """Render data sets of a race car in many liveries.
 

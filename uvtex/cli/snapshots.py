@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import JSON, PATH, print_table
+from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.metric_catalogue import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ YES = click.option("--yes", is_flag=True, help="Remove without asking.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 
 
-@click.group()
+@click.group(cls=CleanErrorGroup)
 def snapshots() -> None:
     """List, prune, archive and import checkpoints.
 

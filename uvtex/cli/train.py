@@ -14,7 +14,7 @@ import click
 from pydantic import BaseModel
 
 from uvtex.config import PRESETS, TERMS, Schedule, TrainConfig, from_flags, resolve
-from uvtex.console import DEVICE, JSON, PATH, with_default
+from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, with_default
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.settings import dump_yaml, load_yaml
 
@@ -97,7 +97,7 @@ def _train_flags(command: Any) -> Any:
     return command
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("data", type=PATH)
 @_train_flags
 @click.option(

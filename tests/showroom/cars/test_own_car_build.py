@@ -131,8 +131,8 @@ def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_
         (("--car", "CAR", "--liveries", "gone"), "gone: no such folder"),
         (("--liveries", "0"), "liveries: Input should be greater than or equal to 1, got 0"),
         (("--liveries", "-3"), "liveries: Input should be greater"),
-        (("--paint-material", "x"), "--paint-material: only with --car FILE"),
-        (("--cameras", "2", "--camera-file", "x.json"), "exclude each other"),
+        (("--paint-material", "x"), "--paint-material: needs --car"),
+        (("--cameras", "2", "--camera-file", "x.json"), "--camera-file, not both"),
         (("--car", "CAR", "--liveries", "DIR", "--up", "z", "--nose", "z"), "when z is up"),
     ],
 )
