@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -161,4 +162,28 @@ def read_npz(path: Path, *names: str, dtype: type[np.generic], what: str) -> lis
         article = "an " if len(names) == 1 else ""
         raise DataError(
             f"{path}: not a readable {what}; an .npz with {article}{arrays} is needed"
+        ) from None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Makes ``path`` and the folders above it, where they are missing.
+
+    Raises:
+        UvtexError: the file system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UvtexError(
+            f"{path}: cannot be made a folder: {error.strerror or error}; choose another"
         ) from None

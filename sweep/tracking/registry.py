@@ -7,7 +7,6 @@ fetches the figures, measures them where it must, and carries the decision out.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -27,6 +26,7 @@ from sweep.tracking.version_record import (
     version_tags,
 )
 from uvtex.errors import UvtexError
+from uvtex.files import sha256_of
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 
@@ -144,7 +144,7 @@ def _register(
         run_id=run_id,
         data_fingerprint=loaded.header.data_fingerprint,
         metric_versions=loaded.header.metric_versions,
-        checkpoint_sha256=_digest(checkpoint),
+        checkpoint_sha256=sha256_of(checkpoint),
     )
     model_id, location = _upload(client, tracker, loaded, checkpoint, run_id, tags, best.epoch)
     _ensure_model(client)
@@ -211,7 +211,7 @@ def _challenge(
 
 def _registered(client: MlflowClient, checkpoint: Path) -> str | None:
     """The version with this checkpoint, if there is one."""
-    digest = _digest(checkpoint)
+    digest = sha256_of(checkpoint)
     found = client.search_model_versions(
         f"name = '{MODEL}' and tag.`{CHECKPOINT_DIGEST}` = '{digest}'"
     )
@@ -264,11 +264,6 @@ def _checkpoint_file(run_dir: Path) -> Path:
     if not path.is_file():
         raise RegistryError(f"{path}: the run's best checkpoint is missing")
     return path
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _store_missing(uri: str) -> bool:

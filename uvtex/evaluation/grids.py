@@ -12,8 +12,7 @@ from torch import Tensor
 
 from uvtex.data.batch import Batch
 from uvtex.data.store import PairStore
-from uvtex.errors import UvtexError
-from uvtex.files import write_atomic
+from uvtex.files import make_folder, write_atomic
 from uvtex.metrics.per_sample import texture_columns
 from uvtex.models.forward import forward
 from uvtex.runs import checkpoint
@@ -93,15 +92,3 @@ def encode_png(picture: Image.Image, **text: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
-
-
-def make_folder(out: Path) -> None:
-    """Makes ``out`` and its parents.
-
-    Raises:
-        UvtexError: something is in the way or may not be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UvtexError(f"{out}: cannot be made a folder: {error.strerror or error}") from None

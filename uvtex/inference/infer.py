@@ -14,8 +14,8 @@ from PIL import Image
 
 from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
-from uvtex.evaluation.grids import encode_png, make_folder, to_picture
-from uvtex.files import write_atomic
+from uvtex.evaluation.grids import encode_png, to_picture
+from uvtex.files import make_folder, write_atomic
 from uvtex.imaging.framing import Framing
 from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare

@@ -6,7 +6,6 @@ Without the backbone LPIPS is absent: random weights would give another metric.
 from __future__ import annotations
 
 import functools
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.errors import BackboneMissing
+from uvtex.files import sha256_of
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.metrics import similarity
 from uvtex.metrics.torchvision_import import import_torchvision
@@ -24,7 +24,7 @@ class LPIPS:
     """The distance of the ``lpips`` package on a given backbone: [B], 0 for equal pictures."""
 
     def __init__(self, backbone: Path, device: torch.device) -> None:
-        self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {_sha256(backbone)[:8]}"
+        self.version = f"{DEFINITIONS['lpips']}, backbone sha256 {sha256_of(backbone)[:8]}"
         self._net = _lpips_network(backbone).to(device)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -146,8 +146,3 @@ def _lpips_network(backbone: Path) -> torch.nn.Module:
             f"LPIPS backbone {backbone}: not torchvision's AlexNet weights: {reason}"
         ) from None
     return network.eval().requires_grad_(False)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
-from uvtex.files import write_atomic
+from uvtex.files import make_folder, write_atomic
 from uvtex.progress import Eta, Progress, Say
 from uvtex.settings import dump_yaml
 from uvtex.showroom.cars import seam_edges
@@ -18,7 +18,6 @@ from uvtex.showroom.cars.car_json import write_marks, write_report
 from uvtex.showroom.cars.own_car import OwnCar, load
 from uvtex.showroom.cars.subject import PAINT, built_in
 from uvtex.showroom.fingerprint import check_same, with_hashes
-from uvtex.showroom.folders import make_folder
 from uvtex.showroom.rendering.cameras import Camera, cameras, posed
 from uvtex.showroom.rendering.plate_files import plate_path, read_or_trace, read_plate, write_views
 from uvtex.showroom.rendering.plates import tracer

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtex.data.pictures import read_rgb
-from uvtex.files import png, write_atomic
+from uvtex.files import make_folder, png, write_atomic
 from uvtex.imaging.constant_texels import LEAST
 from uvtex.progress import Eta, Progress, Say
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.own_texel_map import own_texels
 from uvtex.showroom.cars.subject import PAINT
-from uvtex.showroom.folders import make_folder
 from uvtex.showroom.liveries.files import check, find
 from uvtex.showroom.liveries.procedural import paint, samples
 from uvtex.showroom.liveries.template import Template, read

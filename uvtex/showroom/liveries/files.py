@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
+from uvtex.files import sha256_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
 LEAST_SIDE = 16
@@ -62,8 +63,7 @@ def sha256(path: Path) -> str:
         DataError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvtex.errors import DataError
-from uvtex.files import npz, png, write_atomic
+from uvtex.files import make_folder, npz, png, write_atomic
 from uvtex.imaging.compose import compose
 from uvtex.showroom.cars.subject import Subject
-from uvtex.showroom.folders import make_folder
 from uvtex.showroom.rendering import plates
 from uvtex.showroom.rendering.cameras import Camera
 from uvtex.showroom.rendering.plates import Plate
