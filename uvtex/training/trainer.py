@@ -288,8 +288,7 @@ class Trainer:
         run, name = self.run, self.config.checkpoint_name
         if report.best:
             checkpoint.save(run.best(name), weights_only, header)
-        every = self.config.checkpoint_every
-        if every and report.epoch % every == 0:
+        if (every := self.config.checkpoint_every) and report.epoch % every == 0:
             checkpoint.save(run.periodic(name, report.epoch), weights_only, header)
         optimizers = {
             key: value
