@@ -39,8 +39,9 @@ def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.nd
             pixel hit if their neighbours were hit.
 
     Returns:
-        ``flow``, float32 [2, size, size], and ``seen``, bool [size, size]. ``flow`` is x then y in
-        [-1, 1]. The view's outer edges are at -1 and 1 (grid_sample's ``align_corners=False``).
+        ``flow``, float32 [2, size, size], and ``seen``, bool [size, size]. ``seen`` is true for hit
+        texels and for the texels that the closing adds. ``flow`` is x then y in [-1, 1].
+        The view's outer edges are at -1 and 1 (grid_sample's ``align_corners=False``).
         The flow of a texel is the mean position of the pixels that :func:`one_place` keeps for it.
         A texel that no pixel hit has the flow of the nearest hit texel. If the view sees no paint
         at all, every flow is 0.
