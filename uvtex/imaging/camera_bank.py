@@ -1,9 +1,9 @@
-"""What a data set says of its cameras: where every texel is seen, in which light, and which other
-texels tell of those that are not.
+"""The cameras of a data set: visibility, light, and donor texels for texels that are not seen.
 
-Which texels lend their colour is read off the training liveries. Cars are painted alike left and
-right, stripes run on from panel to panel, so an unseen texel resembles some that are seen; the
-colours of the training liveries say which, without any mesh.
+A donor is a seen texel that gives its colour to another texel. The colours of the training
+liveries determine the donors. Cars have the same paint on the left and on the right, and stripes
+run from panel to panel. An unseen texel therefore resembles some seen texels. No mesh is needed to
+find them.
 """
 
 from __future__ import annotations
@@ -21,39 +21,47 @@ from uvtex.imaging.constant_texels import constant_texels
 NO_PAINT = -32768
 DONORS = 8
 MOST_LIVERIES = 256
-"""Liveries of a large set that likeness is read off."""
+"""The largest number of liveries that donors are computed from."""
 CHUNK = 1024
-"""Texels compared with all others at once, at most;"""
+"""The largest number of texels that are compared with all texels in one step."""
 COMPARED = 2**26
-"""and pairs of texels, a quarter of a gigabyte: at 512 pixels those of 256 texels."""
+"""The largest number of texel pairs in one step.
+
+The matrix of their distances takes a quarter of a gigabyte. For textures of 512 pixels, one step
+compares 256 texels.
+"""
 NEVER = 2.0
-"""A difference of colour that no two texels have: the range is 1."""
+"""A colour difference above every real one. Real differences are at most 1, the colour range."""
 CLOSENESS = 0.05
-"""Difference of colour, of the range, by which a lender's share falls to 1/e."""
+"""The colour difference at which a donor's share falls to 1/e, as a fraction of the range."""
 DIM = 0.02
-"""Share of the light on a white wall below which a texel is too dark to lend."""
+"""The least light on a donor texel, as a fraction of the light on a white wall.
+
+A darker texel cannot be a donor.
+"""
 
 
 @dataclass(frozen=True)
 class CameraBank:
-    """Of K cameras, for textures and views of S pixels; on the training device."""
+    """Tensors of K cameras, for textures and views of S pixels, on the training device."""
 
-    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
+    flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: position of each texel in the view
     seen: Tensor  # bool [K, 1, S, S]
-    paint: Tensor  # int16 [K, 2, kS, kS]: what each sub-pixel sees of the atlas, by `encode`
-    falling: Tensor  # float32 [K, 3, S, S] linear light that white paint adds
-    reflected: Tensor  # float32 [K, 3, S, S] linear light that black paint leaves
-    hits: Tensor  # float32 [K, 1, S, S] sub-pixels that see the texel
-    lender: Tensor  # int32 [K, M, S, S] texels (row * S + column) that camera k sees
-    share: Tensor  # float16 [K, M, S, S] of each lender; they sum to 1, or to 0 where none can lend
-    doubt: Tensor  # float32 [K, 1, S, S] mean difference of their colours, of the range; 1 for none
-    fixed: Tensor  # float32 [4, S, S] what no livery paints: colour in [-1, 1], and 1; else 0
+    paint: Tensor  # int16 [K, 2, kS, kS]: UV of each sub-pixel, from `encode`
+    falling: Tensor  # float32 [K, 3, S, S]: linear light that white paint adds
+    reflected: Tensor  # float32 [K, 3, S, S]: linear light of a view with black paint
+    hits: Tensor  # float32 [K, 1, S, S]: number of sub-pixels that see the texel
+    lender: Tensor  # int32 [K, M, S, S]: donors (row * S + column), seen by camera k
+    share: Tensor  # float16 [K, M, S, S]: donor weights; sum 1, or 0 without donors
+    doubt: Tensor  # float32 [K, 1, S, S]: mean difference to the donors; 1 without
+    fixed: Tensor  # float32 [4, S, S]: constant texels, colour in [-1, 1] and 1; else 0
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
-    """A UV map float [h, w, 2] as grid_sample's coordinates, x then y down: int16 [2, h, w].
+    """Encode a UV map, float [h, w, 2], as coordinates of grid_sample, int16 [2, h, w].
 
-    -32767 to 32767 is -1 to 1; NO_PAINT where no paint is seen.
+    The first channel is x. The second channel is y, which points down. The values -32767 to 32767
+    stand for -1 to 1. A pixel that sees no paint has the value NO_PAINT.
     """
     painted = np.isfinite(uv).all(axis=2)
     xy = np.where(painted[..., None], uv, 0.5) * (2, -2) + (-1, 1)
@@ -63,7 +71,7 @@ def encode(uv: np.ndarray) -> np.ndarray:
 
 
 def count_hits(paint: Tensor, size: int) -> Tensor:
-    """How many sub-pixels of ``paint`` int16 [2, h, w] see each texel: float [1, size, size]."""
+    """Count the sub-pixels of ``paint``, int16 [2, h, w], per texel: float [1, size, size]."""
     x, y = paint.flatten(1)[:, paint[0].flatten() != NO_PAINT].float()
     column, row = ((((a / 32767 + 1) / 2) * size).long().clamp(0, size - 1) for a in (x, y))
     hits = torch.bincount(row * size + column, minlength=size * size)
@@ -71,15 +79,16 @@ def count_hits(paint: Tensor, size: int) -> Tensor:
 
 
 def find_donors(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For every texel and camera, the seen texels whose paint has been most like its own.
+    """Find the donors of every texel for every camera: the seen texels with the most similar paint.
 
     Args:
         textures: uint8 [L, 3, S, S], the training liveries.
-        able: bool [K, 1, S, S], texels that each camera sees well enough to lend.
+        able: bool [K, 1, S, S], the texels that can be donors for each camera.
 
     Returns:
-        ``lender``, ``share`` and ``doubt`` of :class:`CameraBank`. A texel never lends to itself,
-        and a lender without a share is none: there are fewer than DONORS where few are able.
+        ``lender``, ``share`` and ``doubt`` of :class:`CameraBank`. A texel is never its
+        own donor. An entry with share 0 is not a donor. A texel has fewer than DONORS donors if
+        few texels are able.
     """
     cameras, size = len(able), textures.shape[-1]
     texels = size * size
@@ -101,8 +110,11 @@ def find_donors(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _apart(colours: Tensor, squares: Tensor, part: slice) -> Tensor:
-    """How far the colours [N, C] of ``part`` are from all: float [n, N], of the range; NEVER from
-    themselves. In place: each such matrix is all of COMPARED."""
+    """Distances from the texels of ``part`` to all texels: float [n, N], as fractions of the range.
+
+    ``colours`` is [N, C]. The distance of a texel to itself is NEVER. The operations run in place
+    because each matrix of this shape can fill all of COMPARED.
+    """
     apart = squares[part, None] + squares
     apart -= 2 * colours[part] @ colours.T
     apart.clamp_min_(0).div_(colours.shape[1]).sqrt_()
@@ -112,45 +124,52 @@ def _apart(colours: Tensor, squares: Tensor, part: slice) -> Tensor:
 
 
 def _likest(apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The nearest in each row of ``apart`` [n, N] and their shares, [n, LENDERS], and the doubt
-    [n]. What is NEVER like has no share."""
-    # Not of the able columns alone, which takes half as long: topk would choose others among
-    # texels that were painted just alike, and earlier runs' figures could not be had again.
+    """The nearest texels of each row of ``apart`` [n, N], their shares, and the doubt.
+
+    Indices and shares are [n, DONORS]. The doubt is [n]. A texel at distance NEVER has share 0.
+    """
+    # A search in the able columns alone would take half the time. But topk would then choose
+    # other texels among texels of equal paint, and the results of earlier runs would change.
     distance, index = apart.topk(DONORS, dim=1, largest=False)
     lends = distance < NEVER
     nearness = (-distance / CLOSENESS).masked_fill(~lends, -torch.inf)
-    share = torch.softmax(nearness, dim=1).masked_fill(~lends, 0)  # NaN where none lends
+    share = torch.softmax(nearness, dim=1).masked_fill(~lends, 0)  # NaN without donors
     doubt = (distance * share).sum(dim=1).clamp_max(1)
     return index, share, doubt.masked_fill(~lends.any(dim=1), 1)
 
 
 class Aim(NamedTuple):
-    """Which texels the pixels of some views see."""
+    """The texels that the pixels of B views see."""
 
-    grid: Tensor  # float32 [B, k * S, k * S, 2] as grid_sample has it; far outside for no paint
-    share: Tensor  # float32 [B, 1, S, S] of each pixel's sub-pixels that see paint
+    grid: Tensor  # float32 [B, k * S, k * S, 2] for grid_sample; far outside without paint
+    share: Tensor  # float32 [B, 1, S, S]: fraction of a pixel's sub-pixels that see paint
 
 
 def aim(paint: Tensor, size: int, texels: int) -> Aim:
-    """The aim of ``paint`` int16 [B, 2, k * size, k * size], see :func:`encode`, at textures of
-    ``texels`` a side."""
+    """The :class:`Aim` of ``paint`` at textures of ``texels`` by ``texels``.
+
+    ``paint`` is int16 [B, 2, k * size, k * size], as :func:`encode` returns it.
+    """
     edge = 1 - 1 / texels
     coded = paint.permute(0, 2, 3, 1)
-    # Half a texel from the border is the border; far outside, for no paint, samples zero.
+    # Coordinates stop half a texel inside the border, so that no sample blends with zero.
+    # A sub-pixel without paint gets a coordinate far outside, where grid_sample returns zero.
     grid = torch.where(coded == NO_PAINT, 3.0, (coded * (1 / 32767)).clamp(-edge, edge))
     return Aim(grid, painted(paint, size))
 
 
 def project(texture: Tensor, at: Aim) -> Tensor:
-    """Mean of textures [B, C, T, T] over what each pixel sees of them, [B, C, S, S]; 0 off the
-    paint."""
+    """Mean of textures [B, C, T, T] over the texels that each pixel sees: [B, C, S, S].
+
+    The mean is 0 where a pixel sees no paint.
+    """
     size = at.share.shape[-1]
     seen = F.grid_sample(texture, at.grid, align_corners=False)
     return F.avg_pool2d(seen, seen.shape[-1] // size) / at.share.clamp_min(1e-6)
 
 
 def painted(paint: Tensor, size: int) -> Tensor:
-    """Share of each pixel's sub-pixels that see paint, [B, 1, size, size]."""
+    """The fraction of each pixel's sub-pixels that see paint: [B, 1, size, size]."""
     return F.avg_pool2d((paint[:, :1] != NO_PAINT).float(), paint.shape[-1] // size)
 
 
@@ -160,9 +179,9 @@ def build_camera_bank(
     paint: Tensor,
     falling: Tensor,
     reflected: Tensor,
-    liveries: Tensor,  # uint8 [L, 3, S, S], of the training side
+    liveries: Tensor,  # uint8 [L, 3, S, S], training liveries
 ) -> CameraBank:
-    """A :class:`CameraBank` of what is measured, with what follows from it."""
+    """Build a :class:`CameraBank` from the measured tensors and compute its other tensors."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
     lent = find_donors(liveries, lit_and_seen(flow, hits, falling))
     return CameraBank(
@@ -171,7 +190,10 @@ def build_camera_bank(
 
 
 def lit_and_seen(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:
-    """Texels that a camera sees, and in enough light: bool [K, 1, S, S]; arguments as in Bank."""
+    """Texels that a camera sees in enough light: bool [K, 1, S, S].
+
+    The arguments are fields of :class:`CameraBank`.
+    """
     light = falling.mean(dim=1, keepdim=True)
     lit = F.grid_sample(light, flow.permute(0, 2, 3, 1), align_corners=False)
     return (hits >= 1) & (lit > DIM)

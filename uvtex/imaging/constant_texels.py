@@ -1,7 +1,8 @@
-"""Texels that no livery paints, known by all training liveries being alike there.
+"""Constant texels: texels that are equal in all training liveries.
 
-Atlases of real cars hold more than paint: glass, lamps, the interior, what lies between the panels.
-Nobody sees most of it, and nobody has to: it is the same in the next livery.
+The atlas of a real car holds more than paint. It also holds glass, lamps, the interior, and gutters
+between the panels. Cameras do not see most of these texels. The network need not predict them,
+because they are the same in every livery.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ import torch
 from torch import Tensor
 
 ALIKE = 8
-"""Of 255: how far apart the colours of a texel may be that is taken to be the same."""
+"""Largest difference between the colours of a constant texel, in levels of 255."""
 LEAST = 8
-"""Liveries; fewer are alike in places by chance."""
+"""Least number of liveries. Fewer liveries can have equal texels by chance."""
 
 
 def constant_texels(liveries: Iterable[Tensor]) -> Tensor:
-    """What liveries, uint8 [l, 3, S, S] at a time, have alike: float32 [4, S, S], the texels'
-    colour in [-1, 1] and a 1; all 0 where liveries differ, and everywhere for fewer than LEAST."""
+    """Find the constant texels of liveries.
+
+    Args:
+        liveries: batches, uint8 [l, 3, S, S].
+
+    Returns:
+        float32 [4, S, S]. A constant texel has its colour in [-1, 1] and a 1 in the fourth channel.
+        All other texels are 0. With fewer than LEAST liveries, every texel is 0.
+
+    Raises:
+        ValueError: there are no liveries.
+    """
     count, low, high = 0, None, None
     for some in liveries:
         least, most = some.aminmax(dim=0)

@@ -1,8 +1,8 @@
-"""How much of a picture the car takes, and the square of a photo that shows it as training did.
+"""Framing: the size and position of the car in a picture, and the crop of a photo.
 
-A network that has only seen cars of a certain size in the picture, in its middle, makes little of
-one that is small or off to the side. What training showed is read off its masks and kept in the
-checkpoint; a photo that is framed otherwise is cropped, or padded, to it.
+A network trained on cars of a certain size in the middle of the picture performs badly on a small
+or off-centre car. The masks of the training views give the framing of the training set. The
+checkpoint stores this framing. A photo with another framing is cropped or padded to match it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
 SPECK = 0.01
-"""Parts smaller than this share of the mask do not stretch its box."""
+"""Least size of a mask part, as a fraction of the mask. The box ignores smaller parts."""
 PLAY = 0.1
-"""By how much of the usual size a car may be outside the training's range and be left alone."""
+"""Tolerance around the training range, as a fraction of the median size."""
 
 
 class Range(BaseModel):
-    """Least, median and largest of what training showed."""
+    """Minimum, median and maximum of a quantity in the training set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,21 +31,24 @@ class Range(BaseModel):
 
 
 class Framing(BaseModel):
-    """The car's box in training's views, in shares of their side."""
+    """The car's bounding box in the training views, in fractions of the view's side."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Range
-    """Of the box's longer side."""
+    """Length of the box's longer side."""
     x: Range
-    """Of its middle, from the left."""
+    """Distance of the box's centre from the left edge."""
     y: Range
-    """Of its middle, from the top."""
+    """Distance of the box's centre from the top edge."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in a picture's pixels, right and bottom exclusive; it may reach outside."""
+    """A rectangle in pixels of a picture. ``right`` and ``bottom`` are exclusive.
+
+    The rectangle may extend beyond the picture.
+    """
 
     left: float
     top: float
@@ -54,21 +57,21 @@ class Box:
 
     @property
     def side(self) -> float:
-        """The longer one."""
+        """Length of the longer side."""
         return max(self.right - self.left, self.bottom - self.top)
 
     @property
     def middle(self) -> tuple[float, float]:
-        """x and y."""
+        """The centre, x and y."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def scaled(self, factor: float) -> Box:
-        """The same in a picture ``factor`` times as large."""
+        """The same box in a picture that is ``factor`` times as large."""
         return Box(*(factor * v for v in (self.left, self.top, self.right, self.bottom)))
 
 
 def box_of(mask: np.ndarray) -> Box | None:
-    """The box around a mask, bool [H, W], specks left out; None for an empty one."""
+    """The bounding box of a mask, bool [H, W], without specks. None for an empty mask."""
     parts, _ = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
@@ -80,7 +83,7 @@ def box_of(mask: np.ndarray) -> Box | None:
 
 
 def framing_of(masks: Iterable[np.ndarray]) -> Framing | None:
-    """What square masks, bool [S, S], show of the framing; None if all are empty."""
+    """The framing in square masks, bool [S, S] each. None if all masks are empty."""
     rows = [
         np.array([box.side, *box.middle]) / len(mask)
         for mask in masks
@@ -97,17 +100,18 @@ def framing_of(masks: Iterable[np.ndarray]) -> Framing | None:
 
 
 def padded(width: int, height: int) -> Box:
-    """The square around a whole picture, the picture in its middle."""
+    """The square around a whole picture, with the picture at its centre."""
     side = max(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return Box(left, top, left + side, top + side)
 
 
 def framed(width: int, height: int, car: Box, framing: Framing) -> Box:
-    """The square that shows ``car``, a box in the picture, as ``framing`` says.
+    """The square crop that shows ``car``, a box in the picture, with the framing ``framing``.
 
-    The whole picture, padded, if that is within what training showed; else a square in which the
-    car has training's usual size and place.
+    The crop is the whole padded picture if the car's size and position there are within the
+    training range and its tolerance. Otherwise the car has the median size and position of the
+    training set in the crop.
     """
     whole = padded(width, height)
     x, y = (car.middle[0] - whole.left) / whole.side, (car.middle[1] - whole.top) / whole.side

@@ -1,7 +1,8 @@
-"""The light of cameras whose plates are not known, from pictures of several liveries.
+"""Fit the light of cameras with unknown plates to pictures of several liveries.
 
-A pixel is ``falling * albedo + reflected`` in linear light, and with a UV map its albedo is known:
-the two lights are the straight line through what the pixel showed of the training liveries.
+A pixel is ``falling * albedo + reflected`` in linear light. The UV map and the livery give the
+albedo of the pixel. Over the training liveries, the pixel's radiance is a linear function of its
+albedo. ``falling`` is the slope of that function and ``reflected`` is its intercept.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ from torch import Tensor
 from uvtex.imaging.compose import linear_from_srgb
 
 STIFFNESS = 0.02
-"""How much variance of the albedo it takes to believe a pixel's own line: the square of a small
-difference of paint. Where liveries were all alike, light is taken to fall and none reflected."""
+"""Standard deviation of the albedo above which a pixel's own slope outweighs the prior.
+
+The prior says that all light is ``falling`` and that ``reflected`` is 0. The prior decides where
+all liveries have the same paint.
+"""
 
 
 def fit_lights(
     samples: Iterable[tuple[Tensor, Tensor, Tensor]], cameras: int, size: int
 ) -> tuple[Tensor, Tensor]:
-    """``falling`` and ``reflected`` [K, 3, S, S] by least squares, neither below 0.
+    """Fit ``falling`` and ``reflected``, [K, 3, S, S] each, by least squares. Neither is below 0.
 
     Args:
         samples: batches of (camera int64 [B], albedo [B, 3, S, S] linear, view [B, 3, S, S] sRGB
             in [0, 1]).
+
+    Raises:
+        ValueError: there are no samples.
     """
     sums: Tensor | None = None
     count: Tensor | None = None

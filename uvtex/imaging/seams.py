@@ -1,8 +1,9 @@
-"""Panel seams: do the two sides of a cut in the unwrap show the same colours?
+"""Measure UV seams: compare the colours on the two sides of each cut in the UV unwrap.
 
-The energy of Liu, Ferguson, Jacobson and Gingold 2017 ("Seamless: seam erasure and seam-aware
-decoupling of shape from mesh resolution"): the squared difference of the bilinearly sampled texture
-between an edge's two places in the atlas, integrated along the edge.
+The measure is the seam energy of Liu, Ferguson, Jacobson and Gingold 2017 ("Seamless: seam erasure
+and seam-aware decoupling of shape from mesh resolution"). An edge on a seam has two places in the
+atlas. The energy is the squared difference of the bilinearly sampled texture between these two
+places, integrated along the edge.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from torch import Tensor
 from uvtex.errors import DataError
 
 PLAIN = (2 * 8 / 255) ** 2
-"""Energy of a difference of 8 of 255 levels: a livery whose random pairs differ by less is judged
-as if they differed by so much, or else a plain one would make a seam of a thousand out of noise."""
+"""The least energy of random pairs that :func:`excess` divides by.
+
+It is the energy of a difference of 8 of 255 levels. Without this limit, noise on a plain livery
+would give an excess of a thousand.
+"""
 ROUNDS = 64
+"""The largest number of attempts to find a random pair."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of places in the atlas, and how much each counts."""
+    """Pairs of places in the atlas, with weights."""
 
     a: Tensor  # [m, 2] UV
     b: Tensor  # [m, 2] UV
@@ -37,39 +42,45 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Seams:
-    """Both sides of a car's seams, weighted by length, and as many random pairs as far apart."""
+    """Pairs of places on the two sides of a car's seams, and random pairs for comparison.
+
+    The weights follow the seams' lengths. Each random pair has the distance of one seam pair.
+    """
 
     sides: Pairs
     random: Pairs
 
 
 def energy(texture: Tensor, pairs: Pairs) -> Tensor:
-    """Weighted mean of the squared difference between both places: [B]; differentiable.
+    """Weighted mean of the squared difference between the two places: [B]. Differentiable.
 
     Args:
-        texture: [B, C, S, S], row 0 is v = 1; sampled bilinearly, its border repeated.
+        texture: [B, C, S, S]. Row 0 is v = 1. Sampling is bilinear and repeats the border.
     """
     return (_steps(texture, pairs) * pairs.weight).sum(dim=1)
 
 
 def excess(texture: Tensor, true: Tensor, seams: Seams) -> Tensor:
-    """How much the seams of ``texture`` show beyond those that ``true`` itself has: [B], >= 0.
+    """The seam energy of ``texture`` above the seam energy of ``true``: [B], >= 0.
 
-    The energy that is more than the truth's own, place by place, in parts of that of random pairs
-    of the true texture: 0 is nowhere more than the truth, 1 as if the two sides of a seam were any
-    two places that lie as far apart in the atlas. Differentiable, so that it can be a loss.
+    The function compares the two energies at each place and adds up the positive differences. It
+    divides the sum by the energy of random pairs of the true texture. The result is 0 if no place
+    has more energy than in the true texture. It is 1 if the two sides of a seam differ as much as
+    two random places at the same distance in the atlas. The function is differentiable and can be
+    a loss.
     """
-    # Place by place: a true edge that was lost must not pay for a seam that was made elsewhere.
+    # The comparison is per place. A lost edge of the true texture must not cancel a new seam at
+    # another place.
     more = (_steps(texture, seams.sides) - _steps(true, seams.sides)).clamp_min(0)
     own = energy(true, seams.random).clamp_min(PLAIN)
     return (more * seams.sides.weight).sum(dim=1) / own
 
 
 def read(folder: Path, covered: Tensor) -> Seams | None:
-    """The seams of the data set in ``folder``; None where it says nothing of them, or has none.
+    """Read the seams of the data set in ``folder``. None if the file is missing or has no edges.
 
     Args:
-        covered: bool [S, S], texels that belong to the car, at the textures' size.
+        covered: bool [S, S], the texels that belong to the car, in the size of the textures.
 
     Raises:
         DataError: the file is broken.
@@ -91,10 +102,10 @@ def read(folder: Path, covered: Tensor) -> Seams | None:
 
 
 def sampled(a: Floats, b: Floats, length: Floats, covered: Tensor) -> Seams:
-    """Points along edges [n, 2, 2], at least two a texel, and random pairs for them.
+    """Sample points along edges [n, 2, 2], at least two per texel, and draw random pairs for them.
 
-    The random pairs are the same for the same arguments. Those for which no two covered texels
-    so far apart were found are left out.
+    The random pairs are the same for the same arguments. A pair is left out if no two covered
+    texels were found at its distance.
     """
     size = covered.shape[0]
     texels = np.maximum(*(np.linalg.norm(side[:, 1] - side[:, 0], axis=1) for side in (a, b)))
@@ -117,7 +128,11 @@ def _pairs(a: Floats, b: Floats, weight: Floats, device: torch.device) -> Pairs:
 def _random_pairs(
     apart: Floats, covered: NDArray[np.bool_]
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Two places [m, 2] each on covered texels and ``apart`` [m], and for which they were found."""
+    """Draw pairs of places on covered texels at the distances ``apart`` [m].
+
+    Returns:
+        The first places [m, 2], the second places [m, 2], and bool [m], true for found pairs.
+    """
     rng = np.random.default_rng(0)
     size = len(covered)
     rows, columns = np.nonzero(covered)
@@ -137,7 +152,7 @@ def _random_pairs(
 
 
 def _steps(texture: Tensor, pairs: Pairs) -> Tensor:
-    """Squared difference of each pair, mean over channels: [B, m]."""
+    """Squared difference of each pair, averaged over the channels: [B, m]."""
     a, b = (_sampled(texture, at) for at in (pairs.a, pairs.b))
     return (a - b).square().mean(dim=1)
 
@@ -145,11 +160,15 @@ def _steps(texture: Tensor, pairs: Pairs) -> Tensor:
 def _sampled(texture: Tensor, at: Tensor) -> Tensor:
     """Colours [B, C, m] at UVs [m, 2]."""
     u, v = at.unbind(dim=-1)
-    grid = torch.stack([u * 2 - 1, 1 - v * 2], dim=-1)  # grid_sample counts downwards
+    grid = torch.stack([u * 2 - 1, 1 - v * 2], dim=-1)  # the y of grid_sample points down
     grid = grid.to(texture.dtype).expand(len(texture), 1, -1, -1)
     return F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[:, :, 0]
 
 
 SEAMS = "seams.npz"
-"""Of built sets: ``a`` and ``b`` float [n, 2, 2], the UVs (u right, v up) of both ends of a mesh's
-edge at its two places in the atlas, and ``length`` float [n], metres."""
+"""The file of seams in a built data set.
+
+``a`` and ``b``, float [n, 2, 2], are the UVs (u right, v up) of both ends of a mesh edge. ``a``
+holds the edge's first place in the atlas and ``b`` holds its second place. ``length``, float [n],
+is the edge's length in metres.
+"""

@@ -1,4 +1,4 @@
-"""A view's UV map turned inside out: for each texel, where in the view it is seen."""
+"""Invert the UV map of a view: find the position of each texel in the view."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from uvtex.errors import DataError
 from uvtex.files import read_npz
 
 REACH = 2
-"""Pixels of the UV map, along both sides: a texel seen at a glancing angle leaves gaps."""
+"""The largest distance of two joined pixels, in rows and in columns of the UV map.
+
+A texel that is seen at a glancing angle leaves gaps between its pixels.
+"""
 
 
 def read_uv_map(path: Path) -> np.ndarray:
-    """``uv`` of an ``.npz``: float32 [h, w, 2] in [0, 1], NaN where no paint is seen.
+    """Read ``uv`` from an ``.npz`` file: float32 [h, w, 2] in [0, 1], NaN for pixels without paint.
 
     Raises:
-        DataError: missing, broken, or of another shape.
+        DataError: the file is missing or broken, or ``uv`` has another shape.
     """
     (uv,) = read_npz(path, "uv", dtype=np.float32, what="UV map")
     if uv.ndim != 3 or uv.shape[2] != 2:
@@ -27,18 +30,21 @@ def read_uv_map(path: Path) -> np.ndarray:
 
 
 def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Where each texel is seen.
+    """Find the position of each texel in the view.
 
     Args:
-        uv: [h, w, 2] in [0, 1], u right and v up, NaN where no paint is seen.
-        size: the texture's side, in texels; row 0 is v = 1.
-        close: texels that no pixel hit but whose neighbours were are filled, so many steps.
+        uv: [h, w, 2] in [0, 1], u right and v up, NaN for pixels without paint.
+        size: the texture's side, in texels. Row 0 is v = 1.
+        close: number of steps of a binary closing of ``seen``. The closing adds texels that no
+            pixel hit if their neighbours were hit.
 
     Returns:
-        flow float32 [2, size, size], x then y in [-1, 1] with the view's outer edges at -1 and 1
-        (grid_sample's ``align_corners=False``), the mean over the pixels of one place that see the
-        texel (:func:`one_place`); and seen, bool [size, size]. Texels that are not seen take the
-        flow of the nearest one that is, or 0 where the view sees no paint at all.
+        ``flow``, float32 [2, size, size], and ``seen``, bool [size, size]. ``seen`` is true for hit
+        texels and for the texels that the closing adds. ``flow`` is x then y in [-1, 1].
+        The view's outer edges are at -1 and 1 (grid_sample's ``align_corners=False``).
+        The flow of a texel is the mean position of the pixels that :func:`one_place` keeps for it.
+        A texel that no pixel hit has the flow of the nearest hit texel. If the view sees no paint
+        at all, every flow is 0.
     """
     h, w = uv.shape[:2]
     texels = texels_hit(uv, size)
@@ -57,7 +63,7 @@ def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.nd
 
 
 def texels_hit(uv: np.ndarray, size: int) -> np.ndarray:
-    """The flat index [h, w] of the texel that each pixel of ``uv`` sees; -1 where it sees none."""
+    """The flat index of the texel that each pixel of ``uv`` sees: [h, w], -1 for no texel."""
     painted = np.isfinite(uv).all(axis=2)
     u, v = np.moveaxis(np.where(painted[..., None], uv, 0.5), 2, 0)
     row = np.clip(((1 - v) * size).astype(np.int64), 0, size - 1)
@@ -66,12 +72,13 @@ def texels_hit(uv: np.ndarray, size: int) -> np.ndarray:
 
 
 def one_place(texels: np.ndarray) -> np.ndarray:
-    """Which pixels of ``texels`` [h, w], from :func:`texels_hit`, speak for the texel they see.
+    """Select the pixels that determine the position of their texel: bool [h, w].
 
-    A texel may be seen in several places: where mirrored parts share it, or on both sides of
-    something that stands before it. The mean of the places would be none of them. So pixels at most
-    REACH apart that see the same texel are joined into places, and the largest place is kept; of
-    equally large ones the leftmost.
+    ``texels`` is [h, w], from :func:`texels_hit`. A view can show one texel in several places.
+    Mirrored parts can share the texel, or an object can stand in front of its middle. The mean of
+    several places is not a place of the texel. Pixels that see the same texel and lie at most
+    REACH apart are therefore joined into one place. The function keeps the largest place of each
+    texel. Among equally large places it keeps the leftmost place.
     """
     pixel = np.flatnonzero(texels.ravel() >= 0)
     place = _joined(texels)
@@ -81,7 +88,7 @@ def one_place(texels: np.ndarray) -> np.ndarray:
     first, texel = np.zeros(places, dtype=np.int64), np.zeros(places, dtype=np.int64)
     first[place[::-1]] = pixel[::-1]
     texel[place] = texels.ravel()[pixel]
-    # What is left undecided goes to the place whose first pixel, row by row, comes first.
+    # If size and column are equal, the place with the first pixel in row order is kept.
     order = np.lexsort((first, across, -count, texel))
     chosen = np.zeros(places, dtype=bool)
     chosen[order[np.unique(texel[order], return_index=True)[1]]] = True
@@ -91,7 +98,7 @@ def one_place(texels: np.ndarray) -> np.ndarray:
 
 
 def _joined(texels: np.ndarray) -> np.ndarray:
-    """The number of the place that each pixel that sees a texel belongs to, row by row [n]."""
+    """The place number of each of the n pixels that see a texel, in row order: [n]."""
     h, w = texels.shape
     painted = texels >= 0
     count = int(painted.sum())

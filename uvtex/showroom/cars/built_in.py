@@ -1,6 +1,7 @@
 """The built-in car, a closed race car: body, glass, wheels, wing, and the UVs of its paint.
 
-Axes: x forward, y to the car's left, z up, metres; the floor is z = 0.
+The x axis points forward, the y axis points to the car's left, and the z axis points up. The unit
+is the metre. The floor is z = 0.
 """
 
 from __future__ import annotations
@@ -20,31 +21,34 @@ FRONT, REAR = 2.25, -2.30
 AXLES = (1.38, -1.36)
 
 STATIONS = {
-    # Half of the body's width at its widest.
+    # Half of the body's greatest width.
     "width": [(-2.3, .90), (-2.0, .96), (-1.36, 1.0), (-.75, .93), (-.2, .90), (.4, .90),
               (.85, .93), (1.38, .985), (1.8, .95), (2.05, .88), (2.25, .76)],
-    # Height of the crease between side and top: high over the wheels.
+    # Height of the crease between side and top. The crease is high over the wheels.
     "shoulder": [(-2.3, .83), (-1.9, .89), (-1.36, .92), (-.7, .84), (-.1, .79), (.5, .78),
                  (1.0, .81), (1.38, .83), (1.8, .755), (2.05, .64), (2.25, .50)],
-    # Height of bonnet and tail deck between fender and cabin.
+    # Height of the bonnet and the tail deck between fender and cabin.
     "deck": [(-2.3, .88), (-1.8, .90), (-1.2, .87), (-.3, .82), (.5, .80), (.9, .80),
              (1.4, .765), (1.9, .63), (2.25, .49)],
-    # Height of the centre line: bonnet, windscreen, roof, fastback.
+    # Height of the centre line along bonnet, windscreen, roof and fastback.
     "roof": [(-2.3, .90), (-1.95, .94), (-1.45, 1.04), (-.85, 1.17), (-.35, 1.215), (0.0, 1.19),
              (.35, 1.06), (.65, .92), (.88, .855), (1.4, .80), (1.9, .665), (2.25, .51)],
-    # Half widths of the cabin at its foot and at the roof's edge.
+    # Half of the cabin's width, at its foot and at the roof's edge.
     "foot": [(-2.3, .62), (-1.36, .68), (-.6, .76), (.3, .76), (.9, .72), (1.6, .62), (2.25, .5)],
     "edge": [(-2.3, .46), (-1.36, .47), (-.6, .57), (0.0, .58), (.5, .58), (.9, .55),
              (1.6, .45), (2.25, .35)],
 }  # fmt: skip
 SILL = 0.13
 SIDE_SHARE = 0.36
-"""Share of the half section's parameter that is side; the rest is top."""
+"""The value of the half section's parameter at the border between side and top.
+
+The parameter runs from 0 to 1. Smaller values are side, and larger values are top.
+"""
 
 
 @dataclass(frozen=True)
 class Car:
-    """Meshes by material; only the paint has UVs."""
+    """The meshes of the car, one per material. Only the paint has UVs."""
 
     paint: Mesh
     glass: Mesh
@@ -55,13 +59,13 @@ class Car:
     rim: Mesh
 
     def meshes(self) -> dict[str, Mesh]:
-        """Material name -> mesh, the paint first."""
+        """The meshes by material name, with the paint first."""
         return dict(vars(self))
 
 
 @lru_cache(maxsize=1)
 def car() -> Car:
-    """The one car of the showroom; the same at every call."""
+    """The built-in car. Every call returns the same object."""
     paint: list[Mesh] = []
     glass: list[Mesh] = []
     trim = [built_in_parts.underbody(SILL), built_in_parts.aero(), built_in_parts.mirrors()]
@@ -90,23 +94,23 @@ def car() -> Car:
 
 @lru_cache(maxsize=4)
 def texels(size: int) -> TexelMap:
-    """What each texel of a ``size`` x ``size`` texture is on the car."""
+    """The place on the car of each texel of a ``size`` x ``size`` texture."""
     return texel_map(car().paint, size)
 
 
 def coverage(size: int) -> NDArray[np.bool_]:
-    """Texels that belong to the car, [size, size]; row 0 is v = 1."""
+    """The texels that belong to the car: bool [size, size]. Row 0 is v = 1."""
     return texels(size).covered
 
 
 def station(name: str, x: Floats) -> Floats:
-    """One of the STATIONS' curves at ``x`` [n]."""
+    """The curve ``name`` of STATIONS at ``x`` [n]."""
     xs, values = zip(*STATIONS[name], strict=True)
     return np.asarray(PchipInterpolator(xs, values)(x))
 
 
 def _controls(x: Floats) -> Floats:
-    """Control points [11, n, 2] of (y, z) of the half section at ``x``, from sill to centre."""
+    """Control points (y, z) of the half section at ``x`` [n], from sill to centre: [11, n, 2]."""
     w, shoulder, deck = station("width", x), station("shoulder", x), station("deck", x)
     roof, foot, edge = station("roof", x), station("foot", x), station("edge", x)
     points = [
@@ -126,7 +130,10 @@ def _controls(x: Floats) -> Floats:
 
 
 def _half_section(x: Floats, s: Floats) -> Floats:
-    """(y, z) [len(s), len(x), 2] of the left half; ``s`` runs from 0, sill, to 1, centre."""
+    """Points (y, z) of the left half section: [len(s), len(x), 2].
+
+    ``s`` is 0 at the sill and 1 at the centre line.
+    """
     controls = _controls(x)
     spans = len(controls) - 2
     knots = np.concatenate([[0, 0], np.arange(spans + 1), [spans, spans]]) / spans
@@ -134,7 +141,10 @@ def _half_section(x: Floats, s: Floats) -> Floats:
 
 
 def _section_parameter(points: int, begin: float, end: float) -> tuple[Floats, Floats]:
-    """``s`` at ``points`` places from begin to end, and their share of the unrolled length."""
+    """``points`` values of ``s`` from ``begin`` to ``end``, and their positions by unrolled length.
+
+    The positions are in [0, 1]. The length is a mean over sections along the car.
+    """
     s = np.linspace(begin, end, points)
     section = _half_section(np.linspace(-1.9, 1.9, 40), s)
     length = np.linalg.norm(np.diff(section, axis=0), axis=-1).mean(1)
@@ -142,7 +152,10 @@ def _section_parameter(points: int, begin: float, end: float) -> tuple[Floats, F
 
 
 def _bow(x: Floats, y: Floats, half_width: Floats) -> Floats:
-    """Curves nose and tail in plan: they stand out in the middle, blended in over the length."""
+    """Round the nose and the tail in plan view.
+
+    The nose and the tail protrude at the centre line. The effect grows gradually towards both ends.
+    """
     round_off = 1 - (y / half_width) ** 2
     nose = np.clip((x - 1.3) / (FRONT - 1.3), 0, 1) ** 2
     tail = np.clip((x + 1.7) / (REAR + 1.7), 0, 1) ** 2
@@ -162,7 +175,10 @@ def _lengthwise() -> Floats:
 
 
 def _body_panel(panel: str) -> tuple[Mesh, Floats]:
-    """A side or the top, uncut, and a value per vertex that is negative in its openings."""
+    """The uncut mesh of a side or of the top, and a value per vertex.
+
+    The value is negative in the openings.
+    """
     x = _lengthwise()
     along = (FRONT - x) / (FRONT - REAR)
     if panel == "top":
@@ -183,7 +199,7 @@ def _body_panel(panel: str) -> tuple[Mesh, Floats]:
 
 
 def _outward(mesh: Mesh) -> Mesh:
-    """Turns triangles and normals so that they point away from the car's axis."""
+    """Orient triangles and normals away from the car's long axis."""
     axis = mesh.position * np.array([1.0, 0.0, 0.0]) + np.array([0.0, 0.0, 0.45])
     if np.sum((mesh.position - axis) * mesh.normal) >= 0:
         return mesh
@@ -198,7 +214,10 @@ def _arches(position: Floats) -> Floats:
 
 
 def _rounded(p: Floats, q: Floats, corners: list[tuple[float, float]], radius: float) -> Floats:
-    """Negative inside a convex, anticlockwise polygon whose corners are rounded."""
+    """A smooth function that is negative inside a rounded polygon.
+
+    The polygon must be convex and anticlockwise. ``radius`` rounds its corners.
+    """
     sides = []
     for (a, b), (c, d) in zip(corners, corners[1:] + corners[:1], strict=True):
         length = np.hypot(c - a, d - b)
@@ -209,9 +228,9 @@ def _rounded(p: Floats, q: Floats, corners: list[tuple[float, float]], radius: f
 
 
 def _windows(x: Floats, t: Floats) -> Floats:
-    """Negative in the windows and bonnet vents of the top panel.
+    """A function that is negative in the windows and bonnet vents of the top panel.
 
-    ``t`` is 0 on the centre line and 1 at the shoulder, by unrolled length.
+    ``t`` is a position by unrolled length. It is 0 on the centre line and 1 at the shoulder.
     """
     shapes = [
         ([(0.83, -0.60), (0.83, 0.60), (0.04, 0.43), (0.04, -0.43)], 0.03),
@@ -225,7 +244,7 @@ def _windows(x: Floats, t: Floats) -> Floats:
 
 
 def _either_way(x: Floats, t: Floats, corners: list[tuple[float, float]], r: float) -> Floats:
-    """:func:`_rounded`, whichever way round ``corners`` are given."""
+    """Like :func:`_rounded`, for ``corners`` in clockwise or anticlockwise order."""
     twice_area = sum(
         a * d - b * c for (a, b), (c, d) in zip(corners, corners[1:] + corners[:1], strict=True)
     )
@@ -237,7 +256,7 @@ def _rectangle(y0: float, z0: float, y1: float, z1: float) -> list[tuple[float, 
 
 
 def _cap(end: str) -> tuple[Mesh, Mesh, Mesh]:
-    """Nose or tail: its paint, its dark openings and its lamps."""
+    """The nose or the tail of the car: the meshes of its paint, dark openings and lamps."""
     fan, y, z = _fan(end)
     y = np.abs(y)
     if end == "front":
@@ -256,7 +275,10 @@ def _cap(end: str) -> tuple[Mesh, Mesh, Mesh]:
 
 
 def _fan(end: str) -> tuple[Mesh, Floats, Floats]:
-    """The flat-unwrapped end of the body, filled from its centre, and its vertices' y and z."""
+    """One end of the body as a fan around its centre, and the y and z of its vertices.
+
+    The UVs are a flat projection along x.
+    """
     at = np.array([FRONT if end == "front" else REAR])
     half = _half_section(at, np.linspace(0, 1, 60))[:, 0]
     rim = np.concatenate([half, half[-2::-1] * np.array([-1.0, 1.0])])

@@ -1,4 +1,7 @@
-"""Parts of the built-in car beside its body: wheels, arch liners, wing, splitter, mirrors."""
+"""Parts of the built-in car outside its body.
+
+The parts are wheels, arch liners, underbody with splitter, canards, mirrors and the rear wing.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ WING_X, WING_Z, WING_HALF = -2.20, 1.23, 0.88
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel, standing on the floor."""
+    """One wheel. It stands on the floor."""
 
     tyre: Mesh
     rim: Mesh
 
 
 def wheel(x: float, front: bool) -> Wheel:
-    """The left wheel of the axle at ``x``; the rear one is wider."""
+    """The left wheel of the axle at ``x``. The rear wheel is wider than the front wheel."""
     outer, width = (0.945, 0.27) if front else (0.965, 0.31)
     r = WHEEL_RADIUS
     tread = np.array([
@@ -62,15 +65,15 @@ def _spoke(angle: float) -> Mesh:
 
 
 def arch_liner(x: float) -> Mesh:
-    """The dark inside of the left arch: nothing is seen through it."""
+    """The dark inner surface of the left wheel arch. It closes the view through the arch."""
     radius = ARCH_RADIUS + 0.003
     profile = np.array([(0.0, 0.70), (radius, 0.70), (radius, 0.92)])
-    dip = np.arcsin(0.95 * WHEEL_RADIUS / radius)  # an arc that ends just above the floor
+    dip = np.arcsin(0.95 * WHEEL_RADIUS / radius)  # the arc ends just above the floor
     return moved(lathe(profile, 40, -dip, np.pi + dip), x=x, z=WHEEL_RADIUS)
 
 
 def underbody(sill: float) -> Mesh:
-    """Floor, skirts, splitter, diffuser."""
+    """The floor, the skirts, the splitter and the diffuser."""
     splitter = np.array([
         (1.9, -0.95), (2.15, -0.93), (2.40, -0.72), (2.53, -0.35), (2.55, 0.0),
         (2.53, 0.35), (2.40, 0.72), (2.15, 0.93), (1.9, 0.95),
@@ -89,7 +92,7 @@ def underbody(sill: float) -> Mesh:
 
 
 def aero() -> Mesh:
-    """Canards at the nose's corners."""
+    """The canards at the corners of the nose."""
     out = []
     for z, reach in ((0.30, 0.0), (0.42, -0.03)):
         y0, y1 = 0.80 + reach, 0.96 + reach
@@ -105,7 +108,7 @@ def aero() -> Mesh:
 
 
 def mirrors() -> Mesh:
-    """Door mirrors on short arms."""
+    """The door mirrors on short arms."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 12)
     pod = lathe(np.stack([np.cos(angle), np.sin(angle)], -1), 20)
     scale = np.array([0.085, 0.10, 0.055])
@@ -118,9 +121,12 @@ def mirrors() -> Mesh:
 
 
 def wing() -> tuple[Mesh, Mesh]:
-    """The rear wing: its paint (top and end plates' outer sides) and its dark rest."""
+    """The rear wing: the mesh of its paint and the mesh of its dark trim.
+
+    The paint covers the top and the outer sides of the end plates.
+    """
     chord = np.linspace(0.0, 1.0, 14)  # 0 at the leading edge
-    span = np.linspace(WING_HALF, -WING_HALF, 12)  # left to right, as read from behind
+    span = np.linspace(WING_HALF, -WING_HALF, 12)  # left to right for a reader behind the car
     upper = _aerofoil(chord, span, 0.030)
     lower = _aerofoil(chord, span, -0.012)
     across = (WING_HALF - span) / (2 * WING_HALF)
@@ -137,7 +143,10 @@ def wing() -> tuple[Mesh, Mesh]:
 
 
 def _aerofoil(chord: Floats, span: Floats, thickness: float) -> Floats:
-    """Points [chord, span, 3]: leading edge forward and low, trailing edge high."""
+    """Points of one wing surface: [chord, span, 3].
+
+    The leading edge is forward and low. The trailing edge is high.
+    """
     camber = -0.035 * np.sin(np.pi * chord)
     shape = 4 * thickness * np.sqrt(chord) * (1 - chord)
     z = WING_Z + 0.075 * chord + camber + shape

@@ -1,4 +1,8 @@
-"""Triangle meshes as arrays: parametric grids, cuts along smooth outlines, lathes and slabs."""
+"""Triangle meshes as arrays.
+
+The module makes parametric grids, surfaces of revolution, boxes and slabs. It cuts meshes along
+smooth outlines.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles with smooth normals and UVs; lengths in metres."""
+    """Triangles with smooth normals and UVs. Lengths are in metres."""
 
     position: Floats  # [n, 3]
     normal: Floats  # [n, 3], unit
-    uv: Floats  # [n, 2] in [0, 1]; zeros where the mesh carries no paint
+    uv: Floats  # [n, 2] in [0, 1]; zeros for a mesh without paint
     faces: Ints  # [m, 3]
 
 
 def grid(position: Floats, uv: Floats | None = None) -> Mesh:
-    """A patch from ``position`` [rows, columns, 3] and ``uv`` [rows, columns, 2].
+    """A patch of triangles from ``position`` [rows, columns, 3] and ``uv`` [rows, columns, 2].
 
-    Normals point along d/d(column) x d/d(row).
+    Normals point along the cross product d/d(column) x d/d(row).
     """
     rows, columns, _ = position.shape
     normal = np.cross(np.gradient(position, axis=1), np.gradient(position, axis=0))
@@ -44,7 +48,7 @@ def grid(position: Floats, uv: Floats | None = None) -> Mesh:
 
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:
-    """All of ``meshes`` as one."""
+    """Join ``meshes`` into one mesh."""
     parts = list(meshes)
     starts = np.cumsum([0] + [len(p.position) for p in parts[:-1]])
     return Mesh(
@@ -56,7 +60,7 @@ def merge(meshes: Iterable[Mesh]) -> Mesh:
 
 
 def mirrored(mesh: Mesh) -> Mesh:
-    """The other side of the car: y becomes -y."""
+    """Mirror ``mesh`` to the other side of the car: y becomes -y."""
     flip = np.array([1.0, -1.0, 1.0])
     return Mesh(mesh.position * flip, mesh.normal * flip, mesh.uv, mesh.faces[:, ::-1])
 
@@ -67,9 +71,10 @@ def moved(mesh: Mesh, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
 
 
 def clip(mesh: Mesh, value: Floats) -> Mesh:
-    """The part of ``mesh`` where ``value`` [n], linear over each triangle, is negative.
+    """The part of ``mesh`` with negative ``value`` [n].
 
-    Triangles on the outline are cut along it, so that a coarse grid gets smooth openings.
+    ``value`` is interpolated linearly over each triangle. Triangles on the outline are cut along
+    the outline. A coarse grid therefore gets smooth openings.
     """
     inside = value[mesh.faces] < 0
     count = inside.sum(1)
@@ -82,13 +87,19 @@ def clip(mesh: Mesh, value: Floats) -> Mesh:
 
 
 def _first(faces: Ints, inside: NDArray[np.bool_], chosen: NDArray[np.bool_], odd: bool) -> Ints:
-    """The chosen faces, turned so that the corner that differs from the others comes first."""
+    """The chosen faces, with their vertices rotated.
+
+    One corner is inside and two are outside, or the reverse. The single corner comes first.
+    """
     start = np.argmax(inside[chosen] == odd, axis=1)[:, None]
     return np.take_along_axis(faces[chosen], (start + np.arange(3)) % 3, axis=1)
 
 
 def _crossing(table: Floats, value: Floats, a: Ints, b: Ints) -> Floats:
-    """Where ``value`` is zero between vertices ``a`` and ``b``; order does not matter."""
+    """The points between the vertices ``a`` and ``b`` at which ``value`` is zero.
+
+    The order of ``a`` and ``b`` does not change the result.
+    """
     low, high = np.minimum(a, b), np.maximum(a, b)
     share = value[low] / (value[low] - value[high])
     return table[low] + share[:, None] * (table[high] - table[low])
@@ -108,7 +119,10 @@ def _trunk(table: Floats, value: Floats, faces: Ints) -> list[Floats]:
 
 
 def lathe(profile: Floats, segments: int, begin: float = 0.0, end: float = 2 * np.pi) -> Mesh:
-    """``profile`` [n, 2] of (radius, y) turned about the y axis, from angle begin to end."""
+    """A surface of revolution about the y axis, from the angle ``begin`` to the angle ``end``.
+
+    ``profile`` is [n, 2] of (radius, y). Angles are in radians.
+    """
     angle = np.linspace(begin, end, segments + 1)[:, None]
     radius, y = profile[:, 0], profile[:, 1]
     x, z = radius * np.cos(angle), radius * np.sin(angle)
@@ -116,7 +130,7 @@ def lathe(profile: Floats, segments: int, begin: float = 0.0, end: float = 2 * n
 
 
 def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Mesh:
-    """An axis-aligned box, six flat faces."""
+    """An axis-aligned box of six flat faces."""
     return hexahedron(np.array(list(itertools.product(*zip(low, high, strict=True)))))
 
 
@@ -124,7 +138,10 @@ _SIDES = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), 
 
 
 def hexahedron(corners: Floats) -> Mesh:
-    """Six flat faces over ``corners`` [8, 3], in the order (x low, high) x (y ...) x (z ...)."""
+    """Six flat faces over ``corners`` [8, 3].
+
+    The corners are in the order (low x, high x) x (low y, high y) x (low z, high z).
+    """
     faces = []
     for a, b, c, d in _SIDES:
         patch = corners[[a, b, d, c]].reshape(2, 2, 3)
@@ -133,7 +150,10 @@ def hexahedron(corners: Floats) -> Mesh:
 
 
 def prism(outline: Floats, bottom: float, top: float) -> Mesh:
-    """A flat slab: the star-shaped ``outline`` [n, 2] of (x, y), from z = bottom to z = top."""
+    """A flat slab from z = ``bottom`` to z = ``top``.
+
+    Its ``outline`` is [n, 2] of (x, y) and must be star-shaped.
+    """
     closed = np.concatenate([outline, outline[:1]])
     centre = np.broadcast_to(outline.mean(0), closed.shape)
 

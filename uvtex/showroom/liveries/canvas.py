@@ -1,6 +1,6 @@
 """The canvas of a procedural livery: the car's texels with their positions on the car.
 
-Patterns are functions of position, so they continue across the seams between panels.
+Patterns are functions of position. They therefore continue across the seams between panels.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ Colour = NDArray[np.float64]
 
 
 def texels_a_side(size: int) -> int:
-    """Paint-time samples along a texel's side, averaged at the end: smooth edges at any size."""
+    """The number of paint samples along one side of a texel.
+
+    The samples of a texel are averaged at the end. Edges are therefore smooth at any texture size.
+    """
     return 4 if size <= 128 else 3 if size < 256 else 2
 
 
 @dataclass
 class Canvas:
-    """Paint samples, n = (size * k) squared, row by row from v = 1."""
+    """n = (size * k) squared paint samples, row by row from v = 1."""
 
     side: int
     position: Floats32  # [n, 3] metres
-    panel: NDArray[np.int64]  # [n], index into PANELS; negative on none of them
+    panel: NDArray[np.int64]  # [n], index into PANELS; negative for no panel
     colour: Floats32  # [n, 3] sRGB in [0, 1]
 
     @classmethod
     def blank(cls, surface: TexelMap) -> Canvas:
-        """An unpainted canvas whose samples are the texels of ``surface`` [side, side]."""
+        """An unpainted canvas. Its samples are the texels of ``surface`` [side, side]."""
         position = surface.position.reshape(-1, 3).astype(np.float32)
         return cls(len(surface.covered), position, surface.panel.ravel(), np.ones_like(position))
 
     @property
     def x(self) -> Floats32:
-        """Metres forward of the car's middle."""
+        """Metres forward of the car's centre."""
         return self.position[:, 0]
 
     @property
@@ -53,21 +56,21 @@ class Canvas:
         return self.position[:, 2]
 
     def on(self, *panels: str) -> NDArray[np.bool_]:
-        """Samples [n] that lie on one of ``panels``."""
+        """The samples on one of ``panels``: bool [n]."""
         names = list(PANELS)
         return np.asarray(np.isin(self.panel, [names.index(p) for p in panels]))
 
     def fill(self, where: NDArray[np.bool_], colour: Colour) -> None:
-        """Paints ``where`` [n] in one colour."""
+        """Paint the samples ``where`` [n] in one colour."""
         self.colour[where] = colour
 
     def blend(self, share: NDArray[np.floating], colour: Colour) -> None:
-        """Paints with opacity ``share`` [n] in [0, 1]."""
+        """Paint all samples in one colour with the opacity ``share`` [n], clipped to [0, 1]."""
         share = np.clip(share, 0, 1).astype(np.float32)[:, None]
         self.colour = self.colour * (1 - share) + share * colour.astype(np.float32)
 
     def picture(self, size: int) -> NDArray[np.uint8]:
-        """The texture [size, size, 3], sRGB."""
+        """The texture: uint8 [size, size, 3], sRGB."""
         k = self.side // size
         mean = self.colour.reshape(size, k, size, k, 3).mean((1, 3))
         return np.asarray(np.round(np.clip(mean, 0, 1) * 255), dtype=np.uint8)
@@ -75,20 +78,20 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a decal lies: a rectangle in space, projected along its normal onto some panels."""
+    """The place of a decal: a rectangle in space, projected along its normal onto some panels."""
 
     panels: tuple[str, ...]
     origin: tuple[float, float, float]  # the rectangle's centre, metres
     right: tuple[float, float, float]
     up: tuple[float, float, float]
     turn: float = 0.0
-    """Degrees anticlockwise, as seen by a reader."""
+    """Rotation in degrees, anticlockwise for a reader of the decal."""
 
 
 def stamp(canvas: Canvas, decal: Image.Image, frame: Frame, height: float) -> None:
-    """Projects ``decal`` (RGBA), ``height`` metres high, onto the canvas."""
+    """Project ``decal`` (RGBA) with a height of ``height`` metres onto the canvas."""
     width = height * decal.width / decal.height
-    # As many pixels as samples, so that the decal is filtered once, by the resize.
+    # The decal gets as many pixels as there are samples. Only the resize filters it.
     pixels = max(2, round(height * canvas.side / 4.65))
     decal = decal.resize((max(2, round(pixels * width / height)), pixels), Image.Resampling.BOX)
     index = np.flatnonzero(canvas.on(*frame.panels))

@@ -1,4 +1,4 @@
-"""Decals: race numbers, and word marks of made-up sponsors."""
+"""Decals: race numbers and word marks of invented sponsors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uvtex.showroom.liveries.patterns import Palette, Rng
 T = TypeVar("T")
 
 PIXELS = 96
-"""Height of the drawn letters, in pixels. Decals are scaled down from it."""
+"""Font size of the drawn letters, in pixels. Decals are scaled down from this size."""
 
 STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "qu", "r",
           "s", "st", "t", "tr", "v", "vr", "x", "z", "zh")  # fmt: skip
@@ -24,7 +24,7 @@ ENDS = ("", "", "k", "l", "m", "n", "r", "s", "t", "x", "nd", "rx", "lt")
 
 
 def word(rng: Rng) -> str:
-    """A made-up word of one to three syllables."""
+    """An invented word of one to three syllables."""
     syllables = []
     for _ in range(int(rng.integers(1, 4))):
         syllables.append(_pick(rng, STARTS) + _pick(rng, VOWELS))
@@ -33,10 +33,11 @@ def word(rng: Rng) -> str:
 
 
 def number(canvas: Canvas, rng: Rng, colours: Palette, beside: bool) -> None:
-    """Stamps the race number on both sides, and often on the top.
+    """Stamp the race number on both sides, often on the top, and sometimes on the rear.
 
     Args:
-        beside: the doors carry a large word mark; the number is smaller and in front of it.
+        beside: true if the doors carry a large word mark. The number is then smaller and stands in
+            front of the word mark.
     """
     text = str(int(rng.integers(1, 1000 if rng.random() < 0.5 else 100)))
     plate = Plaque.drawn(rng, colours)
@@ -66,7 +67,7 @@ class Plaque:
 
     @classmethod
     def drawn(cls, rng: Rng, colours: Palette) -> Plaque:
-        """A plaque whose ink is readable on its ground."""
+        """Draw a random style. The ink is readable on the ground colour."""
         shape = _pick(rng, ("circle", "circle", "square", "none", "none"))
         ground = colours[int(rng.integers(1, 5))] if rng.random() < 0.5 else np.full(3, 0.95)
         ink = np.full(3, 0.04) if ground.mean() > 0.45 else np.full(3, 0.96)
@@ -93,7 +94,7 @@ class Plaque:
 
 
 def lettering(text: str, ink: Colour, outline: Colour | None, slant: float) -> Image.Image:
-    """``text`` in bold letters, cropped, with an outline where one is given."""
+    """``text`` in bold letters as a cropped RGBA picture. The outline is optional."""
     font = ImageFont.load_default(size=PIXELS)
     bold, rim = 4, 7 if outline is not None else 0
     canvas = Image.new("RGBA", (PIXELS * (len(text) + 2), 2 * PIXELS), (0, 0, 0, 0))
@@ -110,10 +111,10 @@ def lettering(text: str, ink: Colour, outline: Colour | None, slant: float) -> I
 
 
 def word_marks(canvas: Canvas, rng: Rng, colours: Palette, large: bool) -> None:
-    """Stamps the word marks of two to six made-up sponsors; both sides get the same ones.
+    """Stamp the word marks of two to six invented sponsors. Both sides get the same word marks.
 
     Args:
-        large: one sponsor also goes across the doors.
+        large: true if the first sponsor also has a large word mark across the doors.
     """
     sponsors = [Sponsor.drawn(rng, colours) for _ in range(int(rng.integers(2, 7)))]
     if large:
@@ -126,14 +127,14 @@ def word_marks(canvas: Canvas, rng: Rng, colours: Palette, large: bool) -> None:
 
 
 class Sponsor:
-    """A sponsor's word mark: drawn once, stamped in many places."""
+    """A sponsor's word mark. It is drawn once and stamped in several places."""
 
     def __init__(self, decal: Image.Image):
         self.decal = decal
 
     @classmethod
     def drawn(cls, rng: Rng, colours: Palette) -> Sponsor:
-        """A random sponsor: its letters are plain, outlined, on a bar, or beside an emblem."""
+        """Draw a random sponsor. Its letters are plain, outlined, on a bar, or beside an emblem."""
         ink = colours[int(rng.integers(2, 5))] if rng.random() < 0.5 else np.full(3, 0.95)
         ink = np.full(3, 0.04) if rng.random() < 0.25 else ink
         contrast = np.full(3, 0.04) if ink.mean() > 0.45 else np.full(3, 0.96)
@@ -150,10 +151,10 @@ class Sponsor:
 
 @dataclass(frozen=True)
 class Place:
-    """A place on the car for one sponsor; lengths are metres."""
+    """A place on the car for one sponsor. Lengths are in metres."""
 
     surfaces: tuple[str, ...]
-    """The sponsor is on each of them."""
+    """The surfaces of the place. The sponsor's word mark is on each of them."""
     first: float
     """First coordinate of the centre on the surface."""
     second: float
@@ -161,7 +162,7 @@ class Place:
     max_height: float
     max_width: float
     turns: tuple[float, ...]
-    """Degrees anticlockwise; one of them is drawn."""
+    """Possible rotations, in degrees anticlockwise. One of them is drawn at random."""
 
 
 SIDES = ("left", "right")
@@ -222,7 +223,7 @@ def side(panel: str, x: float, z: float, turn: float = 0.0, on: str | None = Non
 
 
 def top(x: float, y: float, turn: float = 0.0) -> Frame:
-    """A frame on bonnet or roof, upright for a reader in front of the car."""
+    """A frame on the bonnet or the roof, upright for a reader in front of the car."""
     return Frame(("top",), (x, y, 1.0), (0, 1, 0), (-1, 0, 0), turn)
 
 

@@ -1,6 +1,7 @@
-"""Patterns of procedural liveries: bases that cover the whole car, and accents over them.
+"""Patterns of procedural liveries: base patterns and accents.
 
-A pattern takes all its random choices from the generator in its arguments.
+A base pattern covers the whole car. Accents are painted over the base pattern. A pattern takes all
+its random choices from the generator in its arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NEUTRALS = ((0.95, 0.95, 0.94), (0.05, 0.05, 0.06), (0.62, 0.64, 0.66), (0.25, 0
 
 
 def palette(rng: Rng) -> Palette:
-    """Five sRGB colours in [0, 1], each well apart from those before it."""
+    """Draw five sRGB colours in [0, 1]. Each colour differs clearly from the earlier colours."""
     colours: Palette = []
     apart = 0.55
     while len(colours) < 5:
@@ -45,7 +46,10 @@ def _colour(rng: Rng) -> Colour:
 
 
 def _slanted(canvas: Canvas, rng: Rng, steep: float = 1.0) -> NDArray[np.floating]:
-    """A coordinate along the car that leans with height, and runs to a V on top or straight on."""
+    """A coordinate along the car for slanted stripes.
+
+    The stripes lean with height. On the top they form a V or run straight across.
+    """
     lean, sweep = rng.normal(0, steep), rng.choice([-0.5, 0.0, 0.5]) * rng.random()
     return np.asarray(canvas.x + lean * (canvas.z - 0.6) + sweep * np.abs(canvas.y))
 
@@ -56,7 +60,7 @@ def solid(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def two_tone(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A lower and an upper colour, the line between them rising or falling, and a pinstripe."""
+    """A lower and an upper colour, a rising or falling border, and a pinstripe on the border."""
     solid(canvas, rng, colours)
     height = canvas.z - rng.uniform(0.4, 0.8) - rng.normal(0, 0.12) * canvas.x
     canvas.fill(height < 0, colours[1])
@@ -64,7 +68,7 @@ def two_tone(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def split(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Front and rear in two or three colours, the joints slanted."""
+    """Two or three colours from front to rear, with slanted borders."""
     solid(canvas, rng, colours)
     along = _slanted(canvas, rng)
     at = rng.uniform(-1.2, 1.4)
@@ -74,7 +78,7 @@ def split(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def fade(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A gradient from nose to tail, or from sill to roof."""
+    """A colour gradient from nose to tail or from sill to roof."""
     solid(canvas, rng, colours)
     if rng.random() < 0.65:
         value = _slanted(canvas, rng, 0.5) / rng.uniform(1.0, 4.0) + rng.uniform(0.2, 0.8)
@@ -84,7 +88,10 @@ def fade(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def camouflage(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Angular cells: the nearest of random points, by a distance with corners."""
+    """Camouflage of angular cells.
+
+    The cells are the Voronoi cells of random points under the maximum norm or the 1-norm.
+    """
     count = int(rng.integers(25, 140))
     points = rng.uniform([-2.4, -1.0, 0.1], [2.5, 1.0, 1.3], (count, 3)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
@@ -104,7 +111,7 @@ def camouflage(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def swoosh(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Curves that climb along the flanks, one colour over the other."""
+    """One to three curves that rise along the flanks, each with its own colour below it."""
     solid(canvas, rng, colours)
     start, rise = rng.uniform(0.25, 0.55), rng.uniform(0.2, 0.6) * rng.choice([-1, 1])
     where, sharp = rng.uniform(-1.2, 1.2), rng.uniform(0.3, 1.2)
@@ -114,7 +121,7 @@ def swoosh(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def bands(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Parallel stripes over the whole car or its rear."""
+    """Parallel stripes over the whole car or over its rear."""
     solid(canvas, rng, colours)
     along, period = _slanted(canvas, rng), rng.uniform(0.12, 0.9)
     phase = np.mod(along / period + rng.random(), 1.0)
@@ -125,7 +132,7 @@ def bands(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def splinters(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Shards: wedges between pairs of random planes."""
+    """Wedge-shaped shards between pairs of random planes."""
     solid(canvas, rng, colours)
     for _ in range(int(rng.integers(4, 16))):
         point = rng.uniform([-2.2, -0.9, 0.2], [2.2, 0.9, 1.1])
@@ -136,7 +143,7 @@ def splinters(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def halves(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """The left of the car in one colour, the right in another."""
+    """One colour on the left of the car and another colour on the right."""
     solid(canvas, rng, colours)
     line = canvas.y + rng.normal(0, 0.15) * canvas.x - rng.normal(0, 0.1)
     canvas.fill(line < 0, colours[1])
@@ -157,7 +164,7 @@ def halftone(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def waves(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Soft marbling from a few sines, cut into two to four colours."""
+    """Marbling in two to four colours, from thresholds on a sum of five sine waves."""
     value = np.zeros(len(canvas.position), dtype=np.float32)
     for _ in range(5):
         direction = rng.normal(0, rng.uniform(1.0, 3.0), 3).astype(np.float32)
@@ -167,7 +174,7 @@ def waves(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def chequers(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A chequered rear or flank, in squares of equal size everywhere."""
+    """A chequered rear or flank. All squares have the same size."""
     solid(canvas, rng, colours)
     pitch = rng.uniform(0.1, 0.35)
     cells = np.floor(canvas.position / pitch + rng.random(3).astype(np.float32))
@@ -180,11 +187,11 @@ BASES: tuple[tuple[Pattern, float], ...] = (
     (solid, 1.3), (two_tone, 1.3), (split, 1.3), (fade, 1.2), (camouflage, 1.5), (swoosh, 1.4),
     (bands, 0.9), (splinters, 1.2), (halves, 0.6), (halftone, 0.8), (waves, 0.9), (chequers, 0.6),
 )  # fmt: skip
-"""Pattern, and its relative frequency."""
+"""Base patterns with their relative frequencies."""
 
 
 def centre_stripes(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """One or two stripes from nose over the roof to the tail."""
+    """One or two stripes from the nose over the roof to the tail."""
     half, gap = rng.uniform(0.08, 0.3), rng.choice([0.0, 0.03, 0.06])
     middle = canvas.on("top", "front", "rear", "wing")
     off = np.abs(canvas.y - rng.choice([0.0, 0.0, 0.3, -0.3]))
@@ -194,7 +201,7 @@ def centre_stripes(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def flank_stripe(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A stripe along both sides, and a thin companion."""
+    """A stripe along both sides, with a thin parallel stripe."""
     line = canvas.z - rng.uniform(0.3, 0.7) - rng.normal(0, 0.06) * canvas.x
     half = rng.uniform(0.015, 0.09)
     sides = canvas.on("left", "right")
@@ -203,7 +210,7 @@ def flank_stripe(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def slashes(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A few slanted bars behind the front wheel or before the rear one."""
+    """One to three slanted bars at a random place along the car."""
     lean, begin, pitch = rng.normal(0, 0.7), rng.uniform(-1.0, 1.0), rng.uniform(0.1, 0.3)
     along = (canvas.x - begin + lean * canvas.z) / pitch
     count = int(rng.integers(1, 4))
@@ -212,7 +219,10 @@ def slashes(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def part_colours(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """Some parts in a colour of their own: roof, bonnet, nose, tail, sill, wing, end plates."""
+    """Separate colours for some parts of the car.
+
+    The parts are roof, bonnet, nose, tail, sills, wing, end plates, and the front and rear panels.
+    """
     top = canvas.on("top")
     parts: list[Mask] = [
         top & (canvas.z > 1.02),
@@ -231,7 +241,7 @@ def part_colours(canvas: Canvas, rng: Rng, colours: Palette) -> None:
 
 
 def flank_panel(canvas: Canvas, rng: Rng, colours: Palette) -> None:
-    """A parallelogram of colour on the doors or the quarter."""
+    """A coloured parallelogram on the doors or on the rear quarters."""
     middle, half = rng.uniform(-0.8, 0.6), rng.uniform(0.25, 0.8)
     along = canvas.x - middle + rng.normal(0, 0.6) * (canvas.z - 0.5)
     where = canvas.on("left", "right") & (np.abs(along) < half)
@@ -251,4 +261,4 @@ ACCENTS: tuple[tuple[Pattern, float], ...] = (
     (centre_stripes, 0.33), (flank_stripe, 0.3), (slashes, 0.3), (part_colours, 0.75),
     (flank_panel, 0.22), (wheel_rings, 0.12),
 )  # fmt: skip
-"""Accent, and its probability on a livery."""
+"""Accents with their probabilities on a livery."""

@@ -1,4 +1,4 @@
-"""Procedural liveries: a seed gives the same livery at every call and at every texture size."""
+"""Procedural liveries. A seed gives the same livery at every call and at every texture size."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from uvtex.showroom.liveries.canvas import Canvas, texels_a_side
 
 
 def paint(seed: int, size: int, surface: TexelMap | None = None) -> NDArray[np.uint8]:
-    """The livery of ``seed`` as a texture [size, size, 3], sRGB, row 0 is v = 1.
+    """Paint the livery of ``seed``: a texture [size, size, 3], sRGB, row 0 is v = 1.
 
     Gutters and openings repeat the nearest paint.
 
     Args:
-        surface: what the samples are on the car, [side, side] with the side that
-            :func:`samples` gives; the built-in car's by default.
+        surface: the place of each sample on the car, [side, side]. :func:`samples` gives the
+            side. The default is the surface of the built-in car.
     """
     rng = np.random.default_rng([0x11BE4, seed])
     canvas = Canvas.blank(texels(samples(size)) if surface is None else surface)
@@ -34,7 +34,7 @@ def paint(seed: int, size: int, surface: TexelMap | None = None) -> NDArray[np.u
 
 
 def samples(size: int) -> int:
-    """Paint samples along the side of a texture of ``size``."""
+    """The number of paint samples along the side of a texture with ``size`` texels a side."""
     return size * texels_a_side(size)
 
 
