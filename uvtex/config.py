@@ -1,4 +1,7 @@
-"""Settings of one training run: frozen, validated, and the one place where defaults stand."""
+"""The settings of one training run: immutable and validated.
+
+This module alone defines their defaults.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
 
 TERMS = ("cycle", "uv", "direct", "cross")
-"""The four loss terms that a schedule weighs, in the order they are always listed."""
+"""The four loss terms of a schedule, in the order of every list."""
 
 
 class Ramp(Settings):
-    """A weight's start and end value; without an end it stays. YAML may give a bare number."""
+    """A weight's start value and end value. Without an end the weight is constant.
+
+    YAML may give a bare number, which is the start.
+    """
 
     start: float = Field(ge=0)
     """The weight in the first epoch."""
@@ -29,7 +35,10 @@ class Ramp(Settings):
 
 
 class Schedule(Settings):
-    """What is searched: the four weights over the epochs, and the learning rate's T_max."""
+    """The values that a study searches.
+
+    They are the four weights over the epochs, and the learning rate's T_max.
+    """
 
     cycle: Ramp = Ramp(start=0.30)
     """Weight of the cycle term: ``R(U(v))`` against the view, inside the mask."""
@@ -59,14 +68,14 @@ DEFAULT_THRESHOLDS = (
     Threshold(metric="ssim_uv", at_least=0.245),
     Threshold(metric="lpips_view", at_most=0.52),
 )
-"""The promotion threshold of the record this project starts from."""
+"""The promotion thresholds of the record from which this project starts."""
 
 
 class Augment(Settings):
-    """How far training views are changed, each strength 0 for not at all.
+    """The strengths of the augmentation of training views. Strength 0 changes nothing.
 
-    Every view draws its own amounts, evenly between none and the strength. Textures stay as they
-    are, but for ``livery``; masks and flows follow the geometry.
+    Every view draws its own amounts, uniformly up to the strength. Only ``livery`` changes
+    textures. Masks and flows follow the geometry.
     """
 
     livery: float = Field(default=0.0, ge=0, le=1)
@@ -89,7 +98,7 @@ class Augment(Settings):
 
 
 class TrainConfig(Settings):
-    """Everything that decides a run's figures, but for the data set itself."""
+    """All settings that decide a run's figures. Only the data set is not among them."""
 
     preset: Literal["poc05", "atlas"] = "poc05"
     """The networks and the training choices: ``poc05`` is the original, ``atlas`` samples the view
@@ -152,11 +161,12 @@ class TrainConfig(Settings):
 
 
 _ATLAS_AUGMENT = {"livery": 1.0, "background": 1.0}
-"""Without the first a hundred liveries are known by heart within ten epochs."""
+"""Without ``livery`` the networks memorise a hundred liveries within ten epochs."""
 PRESETS: dict[str, dict[str, Any]] = {
     "poc05": {},
-    # w_render is for sets without UV maps: with them this renderer is exact, and learns nothing.
-    # A camera that is known by its studio is lost before any other wall (docs/log.md, 2026-11-23).
+    # w_render is for sets without UV maps. With UV maps the renderer is exact and learns nothing.
+    # Without ``background`` the predictor recognises cameras by their studio background, and
+    # fails before any other background (docs/log.md, 2026-11-23).
     "atlas": {
         "lr": 2e-3,
         "beta1": 0.9,
@@ -167,16 +177,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": _ATLAS_AUGMENT,
     },
 }
-"""What each preset changes of the defaults above."""
+"""Each preset's changes of the defaults above."""
 
 
 def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
-    """Defaults, then the preset's, then each of ``layers``: the later wins, mappings are merged.
+    """The settings from the defaults, then the preset, then each of ``layers``.
 
-    A weight's bare number is its start; an end that an earlier layer gave it stays.
+    A later layer overrides an earlier one. Mappings are merged. A bare number for a weight sets its
+    start and keeps the end that an earlier layer set.
 
     Raises:
-        ConfigError: listing every problem.
+        ConfigError: a setting is invalid. The message lists every problem.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
@@ -190,7 +201,7 @@ def _with_ramps(layer: Mapping[str, Any], change: Callable[[str, Any], Any]) -> 
     """``layer`` with ``change(term, value)`` in place of each weight that its schedule gives."""
     schedule = layer.get("schedule")
     if not isinstance(schedule, Mapping):
-        return layer  # absent, or the model says what is wrong with it
+        return layer  # absent, or invalid: the model reports it
     changed = {k: change(k, v) if k in TERMS else v for k, v in schedule.items()}
     return {**layer, "schedule": changed}
 
@@ -205,9 +216,9 @@ def _with_start(term: str, value: Any) -> Any:
 
 
 def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Flags of `uvtex train`, by their names in Python, as a layer for :func:`resolve`.
+    """The flags of `uvtex train`, by their Python names, as a layer for :func:`resolve`.
 
-    None stands for a flag that was not given.
+    None means that the flag was not given.
     """
     values = {key: value for key, value in given.items() if value is not None}
     schedule: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The training device, the precision on it, and a clear message when its memory runs out."""
+"""The training device, its precision, and the error when its memory runs out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uvtex.errors import ConfigError, OutOfMemory
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU.
+    """The device of ``name``. ``auto`` is CUDA if it is available, otherwise the CPU.
 
     Raises:
-        ConfigError: no such device here.
+        ConfigError: the machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,24 +28,33 @@ def resolve_device(name: str) -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The region in which the networks run: bf16 on CUDA unless float32 is asked for."""
+    """The autocast context in which the networks run.
+
+    It uses bf16 if ``precision`` is ``bf16``, or if it is ``auto`` and the device is CUDA.
+    """
     bf16 = precision == "bf16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
 
 
 CPU_SAYS = ("can't allocate memory", "can't start new thread")
-"""How torch's allocator on the CPU words it, and Python where a thread's stack finds no room; on
-CUDA torch has an exception of its own."""
+"""Parts of the messages of out-of-memory errors on the CPU.
+
+The first is from torch's allocator. The second is from Python, if a thread's stack does not fit in
+memory. On CUDA torch has a special exception.
+"""
 
 
 @contextmanager
 def named_out_of_memory(
     doing: str, image_size: int, device: torch.device, lower: str
 ) -> Iterator[None]:
-    """Says in what follows what was being done when memory ran out, where, and what to ``lower``.
+    """Converts out-of-memory errors of the block into :class:`OutOfMemory`.
+
+    The message names the activity ``doing``, the device, the image size, and the settings to
+    ``lower``.
 
     Raises:
-        OutOfMemory: in place of torch's and Python's own errors; others pass.
+        OutOfMemory: in place of torch's and Python's own errors. Other errors pass unchanged.
     """
     try:
         yield

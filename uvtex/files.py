@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and arrays as the bytes of files."""
+"""Atomic writing of files and folders, and the file formats of arrays."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+"""Names of the temporary files of :func:`replacing`."""
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Writes beside ``path``, fsyncs, renames over it; on failure ``path`` is as it was.
+    """Writes a file beside ``path``, syncs it, and renames it to ``path``.
+
+    On failure ``path`` is unchanged.
 
     Raises:
-        UvtexError: the disk is full, the folder is read-only or missing.
+        UvtexError: the disk is full, or the folder is read-only or missing.
     """
     with replacing(path) as file:
         file.write(content)
@@ -35,14 +38,16 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path``, to be written and read, that takes its place if the block ends well.
+    """A temporary file beside ``path``, open for writing and reading.
 
-    Otherwise it is removed and ``path`` is as it was.
+    If the block succeeds, the file replaces ``path``. If not, the file is removed and ``path`` is
+    unchanged.
 
     Raises:
-        UvtexError: for any OSError, also of the block: the disk is full, the folder is read-only.
+        UvtexError: an OSError occurred, here or in the block. For example, the disk is full or the
+            folder is read-only.
     """
-    # Not tempfile's: its files are the owner's alone, whatever the umask says.
+    # Not from tempfile, whose files only the owner may read, whatever the umask.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("x+b") as file:
@@ -62,26 +67,31 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what writers that were killed left in ``folder``; no writer may be at work there."""
+    """Removes the temporary files of killed writers from ``folder``.
+
+    No writer may be active in ``folder``.
+    """
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name) and path.is_file():
             path.unlink()
 
 
 def refuse_existing(out: Path) -> None:
-    """Raises DataError where ``out`` is anything already, an empty folder or a broken link too."""
+    """Raises DataError if ``out`` exists, even as an empty folder or a broken link."""
     if os.path.lexists(out):
         raise DataError(f"{out}: is there already; choose a folder that is not, nothing is merged")
 
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside ``out`` that becomes ``out`` if the block ends well, or else goes.
+    """A hidden folder beside ``out``.
 
-    Missing folders above ``out`` are made, and unmade too.
+    If the block succeeds, the folder is renamed to ``out``. If not, it is removed. Missing folders
+    above ``out`` are made, and removed again on failure.
 
     Raises:
-        DataError: ``out`` exists, or an OSError in the block: disk full, read-only.
+        DataError: ``out`` exists, or an OSError occurred, here or in the block. For example, the
+            disk is full or read-only.
     """
     refuse_existing(out)
     made: list[Path] = []
@@ -89,7 +99,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
     try:
         _make_parents(out, made)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp's own are for its maker alone
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp gives access to the owner alone
         yield temporary
         refuse_existing(out)  # rename would replace an empty folder
         temporary.rename(out)
@@ -108,7 +118,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def _make_parents(out: Path, made: list[Path]) -> None:
-    """Makes the missing folders above ``out``, outermost first, each noted in ``made``."""
+    """Makes the missing folders above ``out``, outermost first, and appends them to ``made``."""
     missing = []
     for folder in out.absolute().parents:
         if folder.exists():
@@ -150,7 +160,7 @@ def read_npz(path: Path, *names: str, dtype: type[np.generic], what: str) -> lis
         what: the kind of file, for the message.
 
     Raises:
-        DataError: the file is missing or broken, lacks one of ``names``, or holds no numbers there.
+        DataError: the file is missing or broken, or one of ``names`` is missing or not numeric.
     """
     import numpy as np
 
@@ -176,10 +186,10 @@ def sha256_of(path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Makes ``path`` and the folders above it, where they are missing.
+    """Makes the folder ``path`` and the folders above it, if they are missing.
 
     Raises:
-        UvtexError: the file system refuses.
+        UvtexError: the file system refuses to make the folder.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

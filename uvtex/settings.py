@@ -1,4 +1,7 @@
-"""Settings values: the base class, YAML files, validation that lists every problem, differences."""
+"""Tools for settings: a base class, YAML files, validation and differences.
+
+Validation lists every problem.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from uvtex.errors import ConfigError
 
 
 class Settings(BaseModel):
-    """Base of every settings value: immutable, unknown keys refused, no NaN and no infinity."""
+    """The base class of all settings.
+
+    Settings are immutable. Unknown keys, NaN and infinity are refused.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,7 +29,7 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` overlaid with ``over``, mapping by mapping; neither is changed."""
+    """``base`` overlaid with ``over``, mapping by mapping. Neither argument is changed."""
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
@@ -33,7 +39,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping, keys joined by dots; an empty mapping leaves no key."""
+    """Nested mappings as one mapping, with keys joined by dots. An empty mapping gives no key."""
     out: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -46,10 +52,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], ignoring: Collection[str] = ()
 ) -> dict[str, tuple[Any, Any]]:
-    """Dotted key -> (old value, new value), for every setting that differs; None equals unset.
+    """The settings that differ: dotted key to (old value, new value). None equals unset.
 
     Args:
-        ignoring: dotted keys to leave out, each with all keys below it.
+        ignoring: dotted keys to leave out. All keys below them are left out too.
     """
     before, after = flatten(old), flatten(new)
     return {
@@ -64,8 +70,8 @@ def validate(model: type[S], values: Any, where: str) -> S:
     """``values`` as a ``model``.
 
     Raises:
-        ConfigError: every problem, each with its key's path, the value found and, for an unknown
-            key, the nearest known one.
+        ConfigError: a value is invalid. The message lists every problem with its key's path. It
+            also gives the value found, or the nearest known key for an unknown key.
     """
     try:
         return model.model_validate(values)
@@ -108,7 +114,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, is no YAML, or holds no mapping.
+        ConfigError: the file is missing, is unreadable, is no YAML, or holds no mapping.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Thresholds and the margin by which metrics pass them."""
+"""Thresholds of metrics, and the margin of metrics over their thresholds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Threshold(BaseModel):
-    """One promotion threshold: a metric and the least or the most it may be.
+    """One promotion threshold: a metric and its smallest or largest passing value.
 
-    ``scale`` makes slacks of different metrics comparable; by default it is the size of the
-    threshold itself (1 where that is zero), so a slack of 0.1 reads "ten percent beyond".
+    ``scale`` makes the slacks of different metrics comparable. Its default is the absolute value of
+    the threshold, or 1 if the threshold is 0. By default, a slack of 0.1 means that the metric is
+    ten percent better than the threshold.
 
     >>> str(Threshold(metric="lpips_view", at_most=0.52))
     'lpips_view <= 0.52'
@@ -36,11 +37,14 @@ class Threshold(BaseModel):
     def value(self) -> float:
         """The bound, in the metric's own units."""
         bound = self.at_least if self.at_least is not None else self.at_most
-        assert bound is not None  # the validator saw to it
+        assert bound is not None  # the validator ensures it
         return bound
 
     def slack(self, measured: float) -> float:
-        """Signed distance to the bound divided by the scale; >= 0 passes, NaN is -inf."""
+        """The signed distance to the bound, divided by the scale.
+
+        A slack >= 0 passes. The slack of NaN is -inf.
+        """
         if math.isnan(measured):
             return -math.inf
         raw = measured - self.value if self.at_least is not None else self.value - measured
@@ -51,11 +55,11 @@ class Threshold(BaseModel):
 
 
 def margin(metrics: Mapping[str, Any], thresholds: Sequence[Threshold]) -> float:
-    """The smallest signed slack over ``thresholds``; >= 0 passes all of them.
+    """The smallest slack over ``thresholds``. A margin >= 0 passes all of them.
 
     Raises:
         KeyError: a threshold's metric is not among ``metrics``.
-        ValueError: there is no threshold, so that "passes" would mean nothing.
+        ValueError: ``thresholds`` is empty.
 
     >>> ssim = Threshold(metric="ssim_uv", at_least=0.5)
     >>> l1 = Threshold(metric="l1_uv", at_most=0.25)

@@ -1,7 +1,7 @@
-"""Changing a batch's views on their device: by geometry, then as a camera would.
+"""Augmentation of a batch's views on their device: geometry first, then camera effects.
 
-A view that is turned, tilted or shifted takes its mask along, and its flow: where a texel is seen
-is a point, and points are moved exactly, not resampled.
+The mask and the flow of a view follow its geometry. The flow holds points, and points are
+transformed exactly, not resampled.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def augmented(batch: Batch, how: Augment, key: str) -> Batch:
-    """``batch`` with both views changed, each picture by its own amounts.
+    """``batch`` with both views augmented, each picture by its own amounts.
 
-    The amounts are a function of ``key``, and the same on every device; noise is of the device.
-    With every strength 0 this is ``batch`` itself.
+    The amounts are a function of ``key``, the same on every device. The noise depends on the
+    device. If every strength is 0, the result is ``batch`` itself.
     """
     if not any(how.model_dump().values()):
         return batch
@@ -62,9 +62,9 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
 
 
 def move(flow: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Points of ``flow`` [B, 2, S, S] through ``matrices`` [B, 3, 3], and which stay in [-1, 1].
+    """The points of ``flow`` [B, 2, S, S], transformed by the homographies ``matrices`` [B, 3, 3].
 
-    The second is float [B, 1, S, S] in {0, 1}.
+    The second result is float [B, 1, S, S]: 1 for a point within [-1, 1], else 0.
     """
     x, y, scale = (
         torch.einsum("bi,bihw->bhw", row[:, :2], flow) + row[:, 2, None, None]
@@ -75,21 +75,24 @@ def move(flow: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Draw:
-    """Random numbers of one step."""
+    """The random numbers of one training step."""
 
     def __init__(self, seed: int, count: int, device: torch.device) -> None:
-        # Amounts are drawn on the host, so that every device has the same.
+        # Amounts are drawn on the host, so that they are the same for every device.
         self._host = torch.Generator().manual_seed(seed)
         self._own = torch.Generator(device).manual_seed(seed)
         self._count, self._device = count, device
 
     def amounts(self, strength: float) -> Tensor:
-        """Even in +- ``strength``, float64 [B] on the host."""
+        """Uniform amounts between -``strength`` and ``strength``, float64 [B] on the host."""
         even = torch.rand(self._count, generator=self._host, dtype=torch.float64)
         return (even * 2 - 1) * strength
 
     def factors(self, strength: float) -> Tensor:
-        """1 +- ``strength``, float [B, 1, 1, 1] on the device."""
+        """Uniform factors between 1 - ``strength`` and 1 + ``strength``.
+
+        They are float [B, 1, 1, 1] on the device.
+        """
         return _sent(1 + self.amounts(strength), self._device).view(-1, 1, 1, 1)
 
     def normal(self, like: Tensor) -> Tensor:
@@ -97,7 +100,10 @@ class _Draw:
 
 
 def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """Numbers of the host as floats on ``device``: pinned, or a GPU's queue would be waited for."""
+    """Host values as float32 on ``device``.
+
+    For CUDA they are pinned first, so that the transfer does not wait for the GPU's queue.
+    """
     values = values.float()
     if device.type == "cuda":
         values = values.pin_memory()
@@ -105,7 +111,10 @@ def _sent(values: Tensor, device: torch.device) -> Tensor:
 
 
 def _homographies(draw: _Draw, how: Augment) -> Tensor:
-    """Where in the old picture each point of the new one is: float64 [B, 3, 3] on the host."""
+    """Homographies from the new picture to the old one.
+
+    They are float64 [B, 3, 3] on the host.
+    """
     turn, size, x, y = (draw.amounts(how.affine) for _ in range(4))
     p, q = (draw.amounts(how.perspective) for _ in range(2))
     zero, one = torch.zeros_like(x), torch.ones_like(x)
@@ -125,7 +134,10 @@ def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
 
 
 def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) -> Tensor:
-    """Every view in part before a colour of its own: a camera is not known by its studio."""
+    """Blends the background of every view with a random colour, a different one for each view.
+
+    The predictor then cannot recognise a camera by its background.
+    """
     share = draw.amounts(strength).abs()
     colour = torch.stack([draw.amounts(1.0) for _ in range(3)], dim=1)
     share, colour = (_sent(x, views.device) for x in (share, colour))
@@ -133,7 +145,7 @@ def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) 
 
 
 def _camera(views: Tensor, draw: _Draw, how: Augment) -> Tensor:
-    """What a camera does to a picture: blur first, the sensor's noise last."""
+    """The camera effects: blur first, then colour, then the sensor's noise."""
     if how.blur:
         views = _blurred(views, draw.amounts(how.blur).abs().float())
     if how.colour:
@@ -153,8 +165,10 @@ def _coloured(views: Tensor, draw: _Draw, strength: float) -> Tensor:
 
 
 def _blurred(views: Tensor, sigma: Tensor) -> Tensor:
-    """Every picture by its own Gaussian of ``sigma`` [B] pixels (on the host), cut at three of the
-    largest."""
+    """Each picture blurred by its own Gaussian, of ``sigma`` [B] pixels on the host.
+
+    The kernel ends at three times the largest sigma.
+    """
     batch, channels, height, width = views.shape
     reach = min(math.ceil(3 * float(sigma.max())), height - 1, width - 1)
     at = torch.arange(-reach, reach + 1, device=views.device)

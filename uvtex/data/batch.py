@@ -1,4 +1,4 @@
-"""What a store gives at each step."""
+"""The batch of a training step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of a batch, and its flows where the set's UV maps are known."""
+    """The images of a batch, and its flows. The flows are None if the set has no UV maps."""
 
     pair: Pair
     flow_a: Tensor | None  # [B, 2, S, S] in [-1, 1]
@@ -23,13 +23,17 @@ class Batch:
     camera_a: Tensor | None  # int64 [B]: the bank's camera that took view a
     camera_b: Tensor | None
     shown_a: Tensor | None = None
-    """View a before another background, [B, 3, S, S], where the camera is to be told by it."""
+    """View a with another background, [B, 3, S, S]. The camera estimate is trained on it.
+
+    None if the background is not augmented.
+    """
     shown_b: Tensor | None = None
+    """The same of view b."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A batch: two views of each livery, the livery's true texture, the car's masks."""
+    """Two views of each livery, their masks, and the livery's true texture."""
 
     a: Tensor  # [B, 3, S, S] in [-1, 1]
     b: Tensor  # [B, 3, S, S] in [-1, 1]

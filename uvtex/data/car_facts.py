@@ -1,4 +1,7 @@
-"""What a set rendered from somebody's mesh knows of that mesh's atlas, from its ``car.json``."""
+"""Facts of the UV atlas of a user's mesh.
+
+A set rendered from that mesh holds them in its ``car.json``.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class CarFacts(BaseModel):
-    """Of the mesh's UVs; percentages of the unit square or of the texels in use."""
+    """Facts of the mesh's UVs, as percentages of the unit square or of the texels in use."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     covered_percent_of_atlas: Percent
-    """Texels in use: some part of the paint lies there."""
+    """Texels in use: texels that hold some part of the paint. In percent of the unit square."""
     shared_percent_of_covered: Percent
-    """Texels that show two places of the car, as mirrored parts do."""
+    """Texels that two places of the car share, as mirrored parts do. In percent of those in use."""
     unseen_percent_of_covered: Percent | None = None
-    """Texels in use that no camera of the set sees."""
+    """Texels in use that no camera of the set sees. In percent of those in use."""
     shared_texels: str | None = None
-    """A picture of them beside ``car.json``: the share of each texel, times 255."""
+    """Name of a picture beside ``car.json``. A pixel is the shared part of a texel, times 255."""
 
 
 class _File(BaseModel):
@@ -35,10 +38,10 @@ class _File(BaseModel):
 
 
 def read_car(folder: Path) -> CarFacts | None:
-    """The facts of the set in ``folder``, or None where its car is not somebody's own.
+    """The facts of the set in ``folder``, or None if the folder has no ``car.json``.
 
     Raises:
-        DataError: the file is there and says nothing of UVs.
+        DataError: the file exists and cannot be read, or holds no valid UV facts.
     """
     path = folder / CAR
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""``manifest.json``: the records of a data set, and the checks that make them safe to follow."""
+"""``manifest.json``: the records of a data set, and the checks of their paths."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from uvtex.files import write_atomic
 
 VERSION = 1
 FILE_FIELDS = ("view", "texture", "mask", "uv_map")
-"""What an import looks for; plates are of built sets alone."""
+"""The files that an import looks for. Only built sets have plates."""
 PATH_FIELDS = (*FILE_FIELDS, "plate")
 
 
 class Record(BaseModel):
-    """One view. Paths are relative to the manifest's folder and stay inside it."""
+    """The record of one view. Paths are relative to the manifest's folder and stay inside it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,24 +28,24 @@ class Record(BaseModel):
     livery: str = Field(min_length=1)
     """The unit by which data is split."""
     texture: str
-    """The livery's UV texture, square, sRGB; row 0 is v = 1 (the picture's top)."""
+    """The livery's UV texture, square, sRGB. Row 0, the picture's top, is v = 1."""
     mask: str | None = None
     """8-bit grey picture of the view's size: 255 where paint is seen."""
     uv_map: str | None = None
-    """``.npz``: ``uv`` float [h, w, 2] in [0, 1] (u right, v up) at pixel centres, NaN where no
-    paint is seen. Its size may differ from the view's (a finer grid is welcome)."""
+    """``.npz`` with ``uv`` float [h, w, 2] in [0, 1] at pixel centres. u points right, v points up.
+    ``uv`` is NaN where no paint is seen. Its size may differ from the view's. A finer grid is
+    better."""
     plate: str | None = None
-    """``.npz``: ``falling`` and ``reflected`` float [h, w, 3], linear light, with ``uv_map`` what
-    the camera sees of the car but its paint. The view can be composed from both; its file may then
-    be absent."""
+    """``.npz`` with ``falling`` and ``reflected`` float [h, w, 3], in linear light. Plate, UV map
+    and texture suffice to compose the view. The view's file may then be absent."""
     camera: str | None = None
-    """Name of the camera; records of one camera share their mask and UV map."""
+    """Name of the camera. Records of one camera share their mask and UV map."""
 
 
 class Manifest(BaseModel):
     """The folder's records, in a fixed order."""
 
-    # A cached string would outlive its record, and keep the memory around it from going back.
+    # A cached string would outlive its record and keep the memory around it allocated.
     model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
     version: int = VERSION
@@ -53,13 +53,13 @@ class Manifest(BaseModel):
 
 
 def shown(path: str) -> str:
-    """A path for a message: without control characters, and its middle left out if it is long."""
+    """A path for a message. Control characters are escaped. A long path loses its middle."""
     text = path if path.isprintable() else ascii(path)[1:-1]
     return text if len(text) <= 120 else f"{text[:80]}...{text[-20:]}"
 
 
 def write(folder: Path, records: Sequence[Record]) -> Path:
-    """Writes ``manifest.json`` into ``folder``, last and atomically; returns its path."""
+    """Writes ``manifest.json`` into ``folder`` atomically and returns its path. Call it last."""
     path = folder / "manifest.json"
     manifest = Manifest(records=tuple(records))
     write_atomic(path, manifest.model_dump_json(exclude_none=True, indent=1).encode())
@@ -125,17 +125,18 @@ class RecordCheck:
         self._present: set[str] = set()
 
     def __call__(self, record: Record) -> None:
-        """Returns if the record can be used.
+        """Checks one record. Returns None if the record can be used.
 
         Raises:
-            DataError: names the field, the path and the fault, but not the record.
+            DataError: a fault. The message names the field, the path and the fault, and not the
+                record.
         """
         for field in PATH_FIELDS:
             relative = getattr(record, field)
             if relative is None or relative in self._present:
                 continue
             self._check_inside(field, relative)
-            # isfile, unlike Path's, is False of a loop of links.
+            # os.path.isfile is False for a loop of links, unlike Path.is_file.
             if os.path.isfile(self._root / relative):
                 self._present.add(relative)
             elif field != "view" or record.plate is None:

@@ -1,7 +1,8 @@
-"""Reading pictures people supply, at the size a network wants, and saying what is odd about them.
+"""Reads users' pictures at the size that a network needs, and describes their unusual properties.
 
-Whatever the file holds (16 bits, a palette, CMYK, alpha, a rotation flag), what comes out is 8-bit
-and upright. What Pillow cannot scale to 8 bits without guessing is refused, never clipped.
+A file may have 16 bits a channel, a palette, CMYK colours, alpha or a rotation flag. The result is
+always 8-bit and upright. A picture that cannot be scaled to 8 bits without a guess is refused. It
+is never clipped.
 """
 
 from __future__ import annotations
@@ -18,30 +19,32 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from uvtex.errors import DataError
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how the camera was held; 1 is upright."""
+"""The EXIF orientation tag. The value 1 is upright."""
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-"""Modes in which Pillow hands out deep grey; some of its versions open 16-bit PNGs as ``I``."""
+"""Pillow's modes of 16-bit grey pictures. Some versions of Pillow open 16-bit PNGs as ``I``."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a picture file is, before any of it is changed."""
+    """The properties of a picture file, before any conversion."""
 
     width: int  # pixels, as stored
     height: int
     oddities: tuple[str, ...]
-    """Each a short clause such as ``16 bits a channel`` or ``CMYK``; empty for plain 8-bit RGB."""
+    """Short clauses such as ``16 bits a channel`` or ``CMYK``. Empty for plain 8-bit RGB."""
     orientation: int = 1
-    """EXIF's; 1 is upright, 2 to 8 are turned or mirrored."""
+    """EXIF orientation: 1 is upright, 2 to 8 are rotated or mirrored."""
 
 
 def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
-    """An sRGB picture as uint8 [H, W, 3]; squared to [size, size, 3] when ``size`` is given.
+    """An sRGB picture as uint8 [H, W, 3], or resized to [size, size, 3] if ``size`` is given.
 
-    EXIF rotation is applied and transparency laid over mid-grey. 16-bit channels are scaled.
+    EXIF rotation is applied. A transparent picture is composited over mid-grey. 16-bit channels are
+    scaled to 8 bits.
 
     Raises:
-        DataError: missing, truncated, no picture, in floats, or larger than Pillow considers safe.
+        DataError: the file is missing, is truncated, is no picture, has floating point pixels, or
+            is larger than Pillow considers safe.
     """
     picture = _open(path)
     if picture.has_transparency_data:
@@ -52,23 +55,30 @@ def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:
-    """What :func:`read_rgb` or :func:`read_rgba` gives at ``size`` for one that it read whole."""
+    """``picture`` resized to ``size``.
+
+    The result is that of :func:`read_rgb` or :func:`read_rgba` at ``size``. ``picture`` is their
+    result without a size.
+    """
     return _sized(Image.fromarray(picture), size)
 
 
 def read_grey(path: Path, size: int | None = None) -> np.ndarray:
-    """A mask as uint8 [H, W]; see :func:`read_rgb`."""
+    """A mask as uint8 [H, W]. See :func:`read_rgb`."""
     return _sized(_open(path).convert("L"), size)
 
 
 def read_rgba(path: Path, size: int | None = None) -> np.ndarray:
-    """A picture and how opaque it is, uint8 [H, W, 4], opaque where it says nothing of it; see
-    :func:`read_rgb`. Colours are not mixed with those of what cannot be seen."""
+    """A picture with its alpha channel, uint8 [H, W, 4]. See :func:`read_rgb`.
+
+    A picture without transparency is opaque. Colours are not mixed with those of transparent
+    pixels.
+    """
     return _sized(_open(path).convert("RGBA"), size)
 
 
 def read_alpha(path: Path) -> np.ndarray | None:
-    """How opaque a picture's pixels are, uint8 [H, W]; None where it has no transparency.
+    """A picture's alpha channel, uint8 [H, W]. None if it has no transparency.
 
     Raises:
         DataError: see :func:`read_rgb`.
@@ -80,13 +90,13 @@ def read_alpha(path: Path) -> np.ndarray | None:
 
 
 def describe(path: Path) -> Facts:
-    """Size and oddities of a picture, from its header: its pixels are not decoded.
+    """Size and oddities of a picture, from its header. The pixels are not decoded.
 
     Raises:
-        DataError: missing, no picture, or larger than Pillow considers safe.
+        DataError: the file is missing, is no picture, or is larger than Pillow considers safe.
     """
     with _reading(path) as file:
-        oddities = tuple(_oddities(file))  # first: to find EXIF in a PNG, Pillow decodes all of it
+        oddities = tuple(_oddities(file))  # first: getexif() decodes all of a PNG
         turned = file.getexif().get(ORIENTATION, 1)
         return Facts(*file.size, oddities, turned if isinstance(turned, int) else 1)
 
@@ -123,7 +133,7 @@ def _open(path: Path) -> Image.Image:
 def _reading(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
-            # Only bombs are errors: Pillow also warns of small faults, such as bad EXIF.
+            # Only decompression bombs are errors. Pillow also warns of small faults.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
@@ -150,7 +160,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Deep grey scaled to 8 bits; Pillow's own conversion would clip it at 255."""
+    """16-bit grey scaled to 8 bits. Pillow's own conversion would clip it at 255."""
     if picture.mode == "F":
         raise ValueError("floating point pixels; save it with 8 or 16 bits a channel")
     if picture.mode not in SIXTEEN_BITS:

@@ -1,10 +1,13 @@
-"""Liveries in other colours: a batch's textures, and its views as the car would then look.
+"""Recolouring of liveries: a batch's textures in other colours, and the matching views.
 
-What a view shows of its paint is told from the light that falls on it and the light that it
-reflects without; so the view of the recoloured car is known, pixel by pixel, without its texture:
-in linear light all that is done to the paint commutes with the mean over a pixel. What no livery
-paints keeps its colours: its part of a pixel is set aside first. All this is exact but for 8 bits,
-what was clipped, and, beside paint, what liveries have only nearly alike.
+In linear light, a pixel is falling light times paint, plus reflected light. A plate gives both
+lights, so the paint of each pixel follows from the view. A recolouring is linear in the paint, so
+it commutes with the mean over a pixel. The view of the recoloured car therefore follows pixel by
+pixel, without the texture.
+
+Constant texels keep their colours: their part of a pixel is subtracted first. The result is exact
+but for three errors: 8-bit rounding, clipped values, and texels that are only nearly constant
+beside paint.
 """
 
 from __future__ import annotations
@@ -22,56 +25,57 @@ from uvtex.data.storage.views import Plates
 from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
 
 DARKEST = 0.5
-"""Least gain of a channel, in linear light."""
+"""Smallest gain of a channel, in linear light."""
 LEAST = 1e-3
-"""Light on a white wall below which a pixel shows no paint."""
+"""Light on a white wall below which a pixel counts as showing no paint."""
 WHOLE = 0.999
-"""Share of a pixel's paint above which it is all of what no livery paints."""
+"""Share of constant texels in a pixel's paint above which the pixel counts as constant."""
 
 
 class Recolouring(NamedTuple):
-    """New red, green and blue are old ones in another order, each darkened."""
+    """A permutation of red, green and blue, and a gain of at most 1 for each new channel."""
 
     order: Tensor  # int64 [B, 3]: the old channel of each new one
     gain: Tensor  # float32 [B, 3, 1, 1] in [DARKEST, 1]
 
     def __call__(self, linear: Tensor) -> Tensor:
-        """Of paint [B, 3, S, S] in linear light."""
+        """The recoloured paint, for paint [B, 3, S, S] in linear light."""
         return self.reordered(linear) * self.gain
 
     def reordered(self, images: Tensor) -> Tensor:
-        """``images`` [B, 3, S, S], their channels in order."""
+        """``images`` [B, 3, S, S] with their channels permuted."""
         return images.gather(1, self.order[:, :, None, None].expand_as(images))
 
 
 class Unpainted(NamedTuple):
-    """What no livery paints: its part of the paint, linear, and its share of the area."""
+    """The constant texels: their part of the paint, linear, and their share of the area."""
 
     texture: Tensor  # float32 [1, 4, S, S]
-    views: Tensor  # float32 [K, 4, S, S] of what each camera's pixels see of the atlas
+    views: Tensor  # float32 [K, 4, S, S], the same of each camera's pixels
 
 
 def unpainted(fixed: Tensor, small: Tensor, plates: Plates) -> Unpainted:
-    """What stays of textures and views.
+    """The constant texels of textures and of views.
 
     Args:
-        fixed: [4, T, T] as :func:`uvtex.imaging.constant_texels.constant_texels` has it, of the
-            textures that views are composed from.
-        small: [4, S, S] the same of the textures that networks see.
+        fixed: [4, T, T], the result of :func:`uvtex.imaging.constant_texels.constant_texels` for
+            the textures from which views are composed.
+        small: [4, S, S], the same for the textures that networks see.
     """
     parts = torch.cat([linear_from_srgb((fixed[:3] + 1) / 2) * fixed[3:], fixed[3:]])[None]
     texture = F.interpolate(parts, tuple(small.shape[1:]), mode="area")
-    # Texels of which shrinking has mixed nothing in are all there is, whatever their neighbours.
+    # The share of a small texel is ``small``'s own, 0 or 1, and not the mean of its area.
     texture[:, 3:] = small[3:]
     size = (plates.size, plates.size)
     return Unpainted(texture, torch.cat([sample(parts, uv, size) for uv in plates.uv]))
 
 
 def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key: str) -> Batch:
-    """``batch`` with about ``share`` of its liveries in other colours, in both their views.
+    """``batch`` with about ``share`` of its liveries recoloured, in the texture and in both views.
 
-    Which, and how, is a function of ``key``, the same on every device. What is no paint stays, and
-    so does what no livery paints. The batch's cameras are numbered as ``plates``.
+    The choice of liveries and the recolouring are a function of ``key``, the same on every device.
+    Unpainted parts and constant texels keep their colours. The batch's cameras have the numbers of
+    ``plates``.
 
     Raises:
         ValueError: the batch does not say which cameras took its views.
@@ -89,7 +93,7 @@ def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key
 
 
 def draw(count: int, share: float, key: str, device: torch.device) -> Recolouring:
-    """One for each of ``count`` liveries; about 1 - ``share`` of them change nothing."""
+    """A recolouring for each of ``count`` liveries. About 1 - ``share`` of them change nothing."""
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
     host = torch.Generator().manual_seed(seed)
     order = torch.rand(count, 3, generator=host).argsort(dim=1)
@@ -97,15 +101,19 @@ def draw(count: int, share: float, key: str, device: torch.device) -> Recolourin
     as_ever = torch.rand(count, 1, generator=host) >= share
     order = torch.where(as_ever, torch.arange(3), order)
     gain = torch.where(as_ever, 1.0, gain)[:, :, None, None]
-    if device.type == "cuda":  # or a GPU's queue would be waited for
+    if device.type == "cuda":  # so that the transfer does not wait for the GPU
         order, gain = order.pin_memory(), gain.pin_memory()
     return Recolouring(*(x.to(device, non_blocking=True) for x in (order, gain)))
 
 
 def _changed(paint: Tensor, stays: Tensor, change: Recolouring) -> Tensor:
-    """``paint`` [B, 3, S, S], linear, in other colours, but for what ``stays`` [., 4, S, S]."""
+    """Linear ``paint`` [B, 3, S, S], recoloured but for its constant part.
+
+    Args:
+        stays: [., 4, S, S], the constant part, linear, and its share of the area.
+    """
     still = stays[:, :3]
-    # Less than no paint does not exist: what was clipped would turn up in another channel.
+    # Paint is not negative. Without the clamp, clipped values would show in another channel.
     return still + change((paint - still).clamp_min(0))
 
 
@@ -114,7 +122,7 @@ def _view(
 ) -> Tensor:
     """The view [B, 3, S, S] in [-1, 1] of the recoloured car.
 
-    A pixel is ``falling * paint + reflected``, in linear light; see :mod:`uvtex.imaging.compose`.
+    A pixel is ``falling * paint + reflected`` in linear light. See :mod:`uvtex.imaging.compose`.
     """
     falling, reflected = (
         x[camera].permute(0, 3, 1, 2).float() for x in (plates.falling, plates.reflected)

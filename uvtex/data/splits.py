@@ -1,4 +1,7 @@
-"""Which records validate: by livery, so that no livery is on both sides, or by sample."""
+"""The split into training and validation records, by livery or by sample.
+
+With a split by livery, no livery is on both sides.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from uvtex.errors import DataError
 def split(
     liveries: Sequence[str], by: str, fraction: float, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Indices of training and of validation records, both ascending; a function of its arguments.
+    """Indices of the training and of the validation records, both ascending.
+
+    The split is a function of the arguments.
 
     Args:
         liveries: each record's livery.
-        by: ``livery`` or ``sample`` (the original's, which leaks: augmentations of one livery
-            then lie on both sides).
-        fraction: of the liveries or samples that validates, in (0, 1); at least one does.
+        by: ``livery`` or ``sample``. ``sample`` is the original's split, which leaks: augmentations
+            of one livery are then on both sides.
+        fraction: share of the liveries or samples that validate, in (0, 1). At least one validates.
+        seed: seed of the choice.
 
     Raises:
-        DataError: too few to leave one on each side.
+        DataError: there are fewer than two liveries or samples.
     """
     units = list(liveries) if by == "livery" else [str(i) for i in range(len(liveries))]
     names = sorted(set(units))

@@ -1,4 +1,7 @@
-"""A data set decoded once, kept as bytes on the training device, split, and batched there."""
+"""The store: a data set on the training device.
+
+Its files are decoded once. They are kept as bytes, split and batched on the device.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ from uvtex.imaging.seams import Seams
 
 
 class DataKey(NamedTuple):
-    """The settings that :meth:`PairStore.open` reads: with equal keys it gives equal stores."""
+    """The settings that :meth:`PairStore.open` reads. Equal keys give equal stores."""
 
     device: str
     image_size: int
@@ -51,7 +54,7 @@ class DataKey(NamedTuple):
 class PairStore:
     """A data set on a device, split, at one size.
 
-    Samples are records; a sample's partner is another view of the same livery on the same side of
+    Samples are records. A sample's partner is another view of the same livery on the same side of
     the split. Batches are a function of (seed, epoch): the same call gives the same batches.
 
     A set with plates of the requested size is held as its plates and textures, and its views are
@@ -71,7 +74,7 @@ class PairStore:
     seams: Seams | None = None
     """The car's UV seams. None where the set does not list them."""
     given_bank: CameraBank | None = None
-    """Taken as :attr:`bank` in place of the set's own."""
+    """The camera bank to use as :attr:`bank` in place of the set's own."""
 
     @classmethod
     def open(
@@ -84,10 +87,10 @@ class PairStore:
         """Reads, resizes and splits the data set in ``folder``.
 
         Args:
-            config: of these settings only those of :class:`DataKey` are read.
-            limit: bytes of the device's memory that pictures may take; the others are mapped from
-                a file. None: half of the free memory.
-            everything: every record validates and none trains; the set may then have one livery.
+            config: the run's settings. Only those of :class:`DataKey` are read.
+            limit: bytes of the device's memory that pictures may take. Pictures beyond the limit
+                are mapped from a file. None: half of the free memory.
+            everything: every record validates and none trains. The set may then have one livery.
 
         Raises:
             DataError: the manifest or a file is missing or broken, or the split is impossible.
@@ -95,7 +98,7 @@ class PairStore:
         """
         key = DataKey.of(config)
         device = resolve_device(key.device)
-        # Nothing holds the records beyond this line: those of a large set take a gigabyte.
+        # The records are freed after this line. Those of a large set take a gigabyte.
         files = file_table(manifest.read(folder).records)
         train, held_out = _split(files.liveries, key, everything)
         space = MemoryBudget(device, limit)
@@ -124,7 +127,7 @@ class PairStore:
 
     @cached_property
     def bank(self) -> CameraBank | None:
-        """The set's camera bank, built at first use; see :func:`camera_bank_of`."""
+        """The set's camera bank, built at first use. See :func:`camera_bank_of`."""
         return self.given_bank or camera_bank_of(self.loaded, self.train)
 
     @cached_property
@@ -133,15 +136,15 @@ class PairStore:
         return Partners(self.all_liveries, self.val)
 
     def fingerprint(self) -> str:
-        """Digest of the held-out side; see :func:`uvtex.data.storage.fingerprints.of_held_out`."""
+        """Digest of the held-out side. See :func:`uvtex.data.storage.fingerprints.of_held_out`."""
         return fingerprints.of_held_out(self.loaded, self.held_out)
 
     def train_fingerprint(self) -> str:
-        """Digest of the training side; see :func:`uvtex.data.storage.fingerprints.of_training`."""
+        """Digest of the training side. See :func:`uvtex.data.storage.fingerprints.of_training`."""
         return fingerprints.of_training(self.loaded, self.train, self.partners)
 
     def train_masks(self, most: int = 64) -> np.ndarray:
-        """Up to ``most`` of the different masks of the training side, bool [M, S, S]."""
+        """Up to ``most`` distinct masks of the training side, bool [M, S, S]."""
         places = self.loaded.places(self.train, "mask")
         chosen = places[:: -(-len(places) // most)]
         grey = self.loaded.masks.take(Indices(chosen, chosen.to(self.device)))
@@ -150,7 +153,9 @@ class PairStore:
     def train_batches(
         self, batch_size: int, seed: int, epoch: int, augment: Augment | None = None
     ) -> Iterator[Batch]:
-        """The epoch's batches: every training sample once, shuffled; the last may be smaller.
+        """The epoch's batches: every training sample once, shuffled.
+
+        The last batch may be smaller.
 
         Args:
             augment: strengths of the augmentation, which is a function of (seed, epoch, step).
@@ -159,7 +164,7 @@ class PairStore:
         order = list(self.train)
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
         plates, unpainted = self.loaded.plates, self.loaded.unpainted
-        cameras = self.loaded.plates_are_cameras  # else no view can be recoloured
+        cameras = self.loaded.plates_are_cameras  # otherwise no view can be recoloured
         for step, batch in enumerate(self._pairs(order, batch_size, f"partner/{seed}/{epoch}")):
             if augment is None:
                 yield batch

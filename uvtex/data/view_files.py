@@ -1,7 +1,7 @@
-"""A set's views as pixels, one by one: read from their files, or composed where there are none.
+"""Reads a set's views one by one. A view without a file is composed from its plate.
 
-For those who look at a set (reports, masks, imports). Training composes batches on its device
-instead, from the same plates: :mod:`uvtex.data.storage.views`.
+Reports, masks and imports use this module. Training composes batches on its device from the same
+plates: see :mod:`uvtex.data.storage.views`.
 """
 
 from __future__ import annotations
@@ -24,43 +24,46 @@ if TYPE_CHECKING:
     Plate = tuple[Tensor, Tensor, Tensor]
 
 KEPT = 16
-"""Plates in memory: 6 MB each at 256 px with three samples a pixel's side."""
+"""Number of plates kept in memory.
+
+A plate takes 6 MB at 256 px with three samples along a pixel's side.
+"""
 
 
 @dataclass(frozen=True)
 class ViewFile:
-    """A view, and what it can be composed from."""
+    """The files of a view: its picture, and its texture, UV map and plate."""
 
     view: Path
-    """Need not be there if ``uv_map`` and ``plate`` are."""
+    """The view's picture. The file may be absent if there are a ``uv_map`` and a ``plate``."""
     texture: Path
     uv_map: Path | None = None
     plate: Path | None = None
 
     @classmethod
     def of(cls, folder: Path, record: Record) -> ViewFile:
-        """A record of the set in ``folder``."""
+        """The files of ``record``, of the set in ``folder``."""
         uv_map = None if record.uv_map is None else folder / record.uv_map
         plate = None if record.plate is None else folder / record.plate
         return cls(folder / record.view, folder / record.texture, uv_map, plate)
 
     @property
     def composed(self) -> bool:
-        """Whether it has no file, but a plate."""
+        """Whether the view must be composed: it has a plate and a UV map, but no picture file."""
         return self.plate is not None and self.uv_map is not None and not self.view.is_file()
 
 
 class ViewReader:
-    """Reads views; keeps the plates it used last, since many views share one."""
+    """Reads views. It keeps the last plates, because many views share one plate."""
 
     def __init__(self) -> None:
         self._plate = lru_cache(maxsize=KEPT)(_read_plate)
 
     def read(self, shot: ViewFile) -> np.ndarray:
-        """The view, uint8 [H, W, 3]: that which a build would have written, if it is composed.
+        """The view, uint8 [H, W, 3]. A composed view equals the picture that a build would write.
 
         Raises:
-            DataError: its file is missing without a plate, or one of its files cannot be read.
+            DataError: a file cannot be read, or the view has neither a picture nor a plate.
         """
         if not shot.composed:
             return pictures.read_rgb(shot.view)
@@ -78,14 +81,14 @@ class ViewReader:
         """Width and height of the views that a shot's plate gives, in pixels.
 
         Raises:
-            DataError: plate or UV map is broken, or they do not go together.
+            DataError: the plate or the UV map is broken, or their sizes do not match.
         """
         height, width = self._plate(shot.plate, shot.uv_map)[1].shape[:2]
         return width, height
 
 
 def _read_plate(plate: Path | None, uv_map: Path | None) -> Plate:
-    """``uv``, ``falling`` and ``reflected`` as :func:`uvtex.imaging.compose.compose` takes them.
+    """``uv``, ``falling`` and ``reflected``, arguments of :func:`uvtex.imaging.compose.compose`.
 
     Raises:
         DataError: see :meth:`ViewReader.plate_size`.

@@ -1,4 +1,4 @@
-"""Predictor and renderer of each preset."""
+"""The predictor and the renderer of each preset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CameraEstimate", "Predictor", "Renderer", "build", "needs_camera_ban
 
 
 def needs_camera_bank(config: TrainConfig) -> bool:
-    """Whether :func:`build` uses what a data set says of its cameras, for ``config``'s preset."""
+    """Whether :func:`build` uses a camera bank for ``config``'s preset."""
     return config.preset == "atlas"
 
 
@@ -22,15 +22,15 @@ def build(config: TrainConfig, bank: CameraBank | None) -> tuple[Predictor, Rend
     """The untrained predictor and renderer of ``config``'s preset.
 
     Args:
-        bank: what the data set says of its cameras, where it says so. Without it preset ``atlas``
-            learns its correspondence from the pairs alone.
+        bank: the data set's camera bank, or None where the set has none. Without a bank, preset
+            ``atlas`` learns its correspondence from the pairs alone.
     """
     if config.preset == "poc05":
         return UNet(config.width), ConvRenderer(config.width)
     if bank is None:
         size = config.image_size
         return AttentionPredictor(size, config.width), AttentionRenderer(size, config.width)
-    # What is never shown in training cannot be found out.
+    # The predictor estimates a pose only if training moves pictures in the frame.
     moves = config.augment.affine > 0 or config.augment.perspective > 0
     predictor = AtlasPredictor(bank, config.width, moves)
     return predictor, PlateRenderer(predictor.cameras)

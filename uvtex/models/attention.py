@@ -1,11 +1,14 @@
-"""Networks for pairs alone: no UV maps, no mesh, no camera. Correspondence is learnt by attention.
+"""Networks that learn correspondence by attention, from pairs alone.
 
-As in Texformer (Xu and Loy 2021), every place of the atlas asks the picture by attention where it
-is seen. Attention's weights are taken for a flow (the mean of the places, each by its weight), and
-colours are sampled by it at full size, not blended out of tokens. The renderer asks the texture in
-the same way; which texel a pixel shows depends on the camera alone, so its keys are places and not
-colours, and the camera is a code of a few numbers that the predictor infers: too few to carry a
-livery past the texture.
+These networks need no UV maps, no mesh and no camera. The predictor uses cross-attention, as
+Texformer does (Xu and Loy 2021): the queries are places of the atlas, and the keys are places of
+the picture. The attention weights give a flow: the weighted mean of the places. The flow samples
+colours at full size. Colours are not blended out of tokens.
+
+The renderer attends to places of the texture in the same way. The camera alone decides which texel
+a pixel shows, so the renderer's keys are places and not colours. The renderer knows the camera by a
+code of a few numbers, which the predictor infers. The code has too few numbers to carry a livery
+past the texture.
 """
 
 from __future__ import annotations
@@ -20,21 +23,25 @@ from uvtex.models.layers import block, scaled
 from uvtex.models.refiner import TextureRefiner, bounded
 
 CODE = 6
-"""Numbers that tell the renderer of the camera."""
+"""Length of the camera code."""
 TOKENS = 32
-"""Most tokens along a side."""
+"""Largest number of tokens along a side."""
 PLACES = 8
+"""Channels of the position embedding: learnt in the predictor, from the code in the renderer."""
 
 
 def _centres(side: int) -> Tensor:
-    """Places of a grid's cells, x then y in [-1, 1]: [side * side, 2]."""
+    """Centres of a grid's cells, x then y in [-1, 1]: [side * side, 2]."""
     at = (torch.arange(side) + 0.5) / side * 2 - 1
     y, x = torch.meshgrid(at, at, indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
 
 
 def _waves(side: int, channels: int) -> Tensor:
-    """Sines and cosines of the places, [side * side, channels]: near places are alike."""
+    """A sinusoidal position embedding, [side * side, channels].
+
+    Near places have similar embeddings.
+    """
     octaves = -(-channels // 4)
     rates = torch.pi * 2.0 ** (torch.arange(octaves) * (4.0 / octaves) - 1)
     phases = (_centres(side)[:, :, None] * rates).flatten(1)
@@ -42,11 +49,12 @@ def _waves(side: int, channels: int) -> Tensor:
 
 
 class CrossAttentionFlow(nn.Module):
-    """Each place of one grid asks the places of another where it is found.
+    """Cross-attention from the places of one grid to the places of another.
 
-    Returns the flow [B, 2, n, n] in [-1, 1] and how spread the answer is, [B, 1, n, n], a variance
-    in the flow's units; both in float32 under autocast too: in bf16 places would be off by pixels,
-    and the variance, a small difference of two squares, would be rounding and less than 0.
+    Returns the flow [B, 2, n, n] in [-1, 1], and the variance of the attended places [B, 1, n, n],
+    in the flow's units. Both are float32, under autocast too. In bf16 the flow would be wrong by
+    pixels. The variance is a small difference of two squares: in bf16 it would be rounding error,
+    and could be less than 0.
     """
 
     centres: Tensor
@@ -59,7 +67,12 @@ class CrossAttentionFlow(nn.Module):
         self.register_buffer("centres", _centres(side), persistent=False)
 
     def forward(self, keys: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """``keys`` [B, n * n, C] of the places asked, ``change`` [B, C] added to every query."""
+        """The flow and the variance.
+
+        Args:
+            keys: [B, n * n, C], a key for each place of the other grid.
+            change: [B, C], added to every query.
+        """
         with torch.autocast(keys.device.type, enabled=False):
             query = self.query + change.float()[:, None]
             scores = query @ keys.float().transpose(1, 2)
@@ -73,7 +86,7 @@ class CrossAttentionFlow(nn.Module):
 
 
 class AttentionPredictor(Predictor):
-    """View to texture by learnt correspondence; [B, 3, S, S] to [B, 3, S, S]."""
+    """View to texture by learnt correspondence: [B, 3, S, S] to [B, 3, S, S]."""
 
     def __init__(self, size: int, width: float = 1.0) -> None:
         super().__init__()
@@ -114,7 +127,7 @@ class AttentionPredictor(Predictor):
 
 
 class AttentionRenderer(Renderer):
-    """Texture to view by learnt correspondence, told the camera's code."""
+    """Texture to view by learnt correspondence, given the camera code."""
 
     def __init__(self, size: int, width: float = 1.0) -> None:
         super().__init__()
@@ -131,7 +144,7 @@ class AttentionRenderer(Renderer):
             raise ValueError("the renderer must be told the camera's code")
         batch, size = texture.shape[0], list(texture.shape[2:])
         code = sight.scores.repeat(batch // sight.scores.shape[0], 1)
-        # Keys move with the camera and not with the paint: geometry knows no livery.
+        # The keys depend on the camera and not on the paint: the flow cannot encode a livery.
         keys = self.place + self.turn(code).view(batch, self.side**2, -1)
         flow, _ = self.asking(keys, keys.new_zeros(batch, keys.shape[2]))
         flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""What every predictor and every renderer promises."""
+"""The base classes of predictors and of renderers."""
 
 from __future__ import annotations
 
@@ -13,36 +13,44 @@ if TYPE_CHECKING:
 class Predictor(nn.Module):
     """View to UV texture.
 
-    Invariants: views and textures are [B, 3, S, S] in [-1, 1]; in evaluation mode an image's
-    answer does not depend on the others of its batch; ``forward`` is ``predict`` less the sight.
+    Views and textures are [B, 3, S, S] in [-1, 1]. In evaluation mode the result for an image does
+    not depend on the other images of its batch. ``forward`` returns the texture of ``predict``
+    without the camera estimate.
     """
 
     normalises_over_batch = False
-    """In training an image's answer depends on its batch, as BatchNorm's does; such a predictor
-    tells of no camera."""
+    """Whether in training the result for an image depends on its batch, as with BatchNorm.
+
+    Such a predictor gives no camera estimate.
+    """
 
     @property
     def known_texels(self) -> Tensor | None:
-        """Constant texels that the predictor knows: [4, S, S], colour in [-1, 1] and 1, else 0.
+        """The constant texels that the predictor knows: [4, S, S]. None if it knows none.
 
-        None where it knows none.
+        A known texel holds its colour in [-1, 1], then 1. Every other texel holds 0.
         """
         return None
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate | None]:
-        """The texture, and what was found out about the camera, by a predictor that tells."""
+        """The texture and the camera estimate.
+
+        The estimate is None if the predictor gives none.
+        """
         raise NotImplementedError
 
     def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
-        """The texture of each of ``views``, in their order, as ``forward`` one by one gives them;
-        a network that normalises over a batch may know how to make them at once."""
+        """The textures of ``views``, in their order, equal to one ``forward`` call for each.
+
+        A network that normalises over a batch may override this to use one batch for all.
+        """
         return tuple(self(view) for view in views)
 
     def clip_gradients(self) -> None:
-        """Called before each step of the optimiser: what would throw the network off is cut."""
+        """Clips gradients that are too large. Called before each step of the optimiser."""
 
     def estimate_camera(self, view: Tensor) -> CameraEstimate | None:
-        """What ``predict`` finds out about the camera, alone."""
+        """The camera estimate of ``predict``, without the texture."""
         return None
 
     def forward(self, view: Tensor) -> Tensor:
@@ -50,11 +58,17 @@ class Predictor(nn.Module):
 
 
 class Renderer(nn.Module):
-    """UV texture to view, both [B, 3, S, S] in [-1, 1]; normalises nothing over a batch."""
+    """UV texture to view, both [B, 3, S, S] in [-1, 1].
+
+    A renderer normalises nothing over a batch.
+    """
 
     def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
-        """``sight`` is of the views to be shown, where the predictor tells it.
+        """The views of ``texture``.
 
-        For a sight of B views there may be n * B textures: B to be shown so, B more, and so on.
+        Args:
+            texture: n * B textures, in n groups of B. Texture i of each group is rendered with
+                camera estimate i.
+            sight: the camera estimate of B views, or None if the predictor gives none.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a predictor finds out about the camera of a view, and a renderer is told."""
+"""The predictor's estimate of a view's camera. The renderer takes it as input."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 class CameraEstimate(NamedTuple):
-    """How the car is seen in each view of a batch.
+    """The camera and the pose of each view of a batch.
 
-    A view is a picture of one of the set's cameras, moved in the frame by ``pose``: a point ``p``
+    A view is a picture from one of the set's cameras, moved in the frame by ``pose``. A point ``p``
     of the camera's picture lies at ``pose @ (p, 1)`` in the view, in grid_sample's coordinates.
-    Without a pose it is that camera's picture as it is. A predictor that knows no cameras tells a
-    code of its own as the scores, and no camera.
+    Without a pose, the view is the camera's picture unmoved. A predictor that knows no cameras
+    gives its camera code as the scores, and None as the camera.
     """
 
     scores: Tensor  # [B, K] logits over the set's cameras, or a code

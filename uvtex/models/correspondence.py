@@ -1,12 +1,18 @@
-"""Networks that carry a view into the atlas by correspondence, over cameras that the set knows.
+"""The predictor and the renderer of preset ``atlas``, which use the set's known cameras.
 
-No network in here moves pixels by convolution. The predictor finds which of the set's cameras took
-the view (CMR, Kanazawa et al. 2018, chooses among poses likewise), and how the picture lies in the
-frame; takes the light off by that camera's plate; samples the paint into the atlas by its exact
-flow; sharpens it until the plate shows the view again (Landweber 1951, the adjoint replaced by the
-normalised gather, as in SIRT, Gilbert 1972); lends unseen texels the colour of seen ones that are
-painted alike; and a small network in texture space mends the rest. The renderer is the plate's own
-formula and has nothing to learn, so that no code can be smuggled past it (Chu et al. 2017).
+No network here moves pixels by convolution. The predictor works in six steps:
+
+1. It classifies which of the set's cameras took the view, and estimates the pose of the picture in
+   the frame. CMR (Kanazawa et al. 2018) also chooses among poses.
+2. It removes the light, by the plate of that camera.
+3. It samples the paint into the atlas, by the exact flow of that camera.
+4. It sharpens the texture by a fixed number of iterations that bring the rendered view closer to
+   the view (Landweber 1951). The normalised gather replaces the adjoint, as in SIRT (Gilbert 1972).
+5. It gives each unseen texel the colours of seen texels that the training liveries paint alike.
+6. It corrects the result by a small network in texture space, the refiner.
+
+The renderer evaluates the formula of the plate. It has nothing to learn, so a hidden code in the
+texture cannot help the predictor (Chu et al. 2017).
 """
 
 from __future__ import annotations
@@ -27,24 +33,26 @@ from uvtex.models.layers import group_norm, scaled
 from uvtex.models.refiner import TextureRefiner, bounded
 
 SHARPENINGS = 4
-"""More gain nothing: docs/log.md, 2026-11-23."""
+"""Number of sharpening iterations. More gain nothing: docs/log.md, 2026-11-23."""
 DARK = 0.01
-"""Light on a white wall below which a pixel says nothing of its paint."""
+"""Light on a white wall below which a pixel gives no evidence of its paint."""
 OTHER = 0.2
-"""How far a pixel's colour, in [-1, 1], may be from that of what no livery paints: a tenth of the
-range is more than noise and 8 bits make;"""
+"""Largest difference between a pixel's colour, in [-1, 1], and the constant texels' colour.
+
+It is a tenth of the range. Noise and 8-bit rounding make a smaller difference.
+"""
 WHOLE = 0.9
-"""and the share of the pixel that has to be of it to tell."""
+"""Share of a pixel above which the pixel counts as showing constant texels alone."""
 KNOWN = 28
-"""Channels of what is known of a texture before anything is learnt."""
+"""Channels of the evidence: the features of a texture that are computed and not learnt."""
 PLACES = 8
-"""Learnt channels that tell the mender where in the atlas it is."""
+"""Channels of the learnt position embedding of the atlas, an input of the refiner."""
 POSE_SIZE = 32
-"""Pixels that the pose is told from: the silhouette shows at any size."""
+"""Side, in pixels, of the pose network's input. The silhouette shows at any size."""
 
 
 class Cameras(nn.Module):
-    """The set's :class:`CameraBank`, and what follows from it."""
+    """The set's :class:`CameraBank`, and tensors derived from it."""
 
     flow: Tensor
     seen: Tensor
@@ -56,24 +64,24 @@ class Cameras(nn.Module):
     share: Tensor
     doubt: Tensor
     fixed: Tensor
-    weight: Tensor  # [K, 1, S, S] how far each pixel tells of its paint
-    reach: Tensor  # [K, 1, S, S] the same of each texel
-    lends: Tensor  # bool [K, 1, S, S] some texel lends to this one
-    footprint: Tensor  # [K, 8, S, S] where in its pixel each texel lies, and how large it is there
-    fixed_paint: Tensor  # [4, S, S] what no livery paints, linear, and 1; else 0
-    fixed_whole: Tensor  # bool [K, 1, S, S] pixels that show nothing else
-    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] how these look; not to be read elsewhere
+    weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
+    reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
+    lends: Tensor  # bool [K, 1, S, S] texels that have a lender
+    footprint: Tensor  # [K, 8, S, S] place of each texel in its pixel, and its size
+    fixed_paint: Tensor  # [4, S, S] constant texels: linear colour, then 1; else 0
+    fixed_whole: Tensor  # bool [K, 1, S, S] pixels that show constant texels alone
+    fixed_view: Tensor  # [K, 3, S, S] in [-1, 1] colour of these pixels; else invalid
 
     def __init__(self, bank: CameraBank) -> None:
         super().__init__()
         for field in fields(bank):
-            # Sums round by how their numbers lie: a checkpoint's bank lies straight, so all do.
+            # A sum's rounding depends on memory layout. A checkpoint's bank is contiguous.
             value = getattr(bank, field.name).clone(memory_format=torch.contiguous_format)
             self.register_buffer(field.name, value)
         light = self.falling.mean(dim=1, keepdim=True)
         weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
         reach = F.grid_sample(weight, self.flow.permute(0, 2, 3, 1), align_corners=False)
-        # These follow from the others: a checkpoint need not hold them.
+        # These are derived from the bank, so a checkpoint need not hold them.
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
         self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
@@ -89,28 +97,38 @@ class Cameras(nn.Module):
         self.register_buffer("fixed_whole", share > WHOLE, persistent=False)
 
     def albedo(self, view: Tensor, camera: Tensor) -> Tensor:
-        """Paint [B, 3, S, S] linear, of ``view`` in [-1, 1]; 0 where it does not show."""
+        """The albedo [B, 3, S, S], linear, of ``view`` in [-1, 1].
+
+        It is 0 where the view shows no paint.
+        """
         light = linear_from_srgb((view + 1) / 2) - self.reflected[camera]
         paint = (light / self.falling[camera].clamp_min(2 * DARK)).clamp(0, 1.2)
         return paint * (self.weight[camera] > 0)
 
     def gather(self, paint: Tensor, camera: Tensor) -> Tensor:
-        """A picture's paint [B, 3, S, S] in the atlas, bright pixels before dark ones."""
+        """A picture's paint sampled into the atlas, [B, 3, S, S].
+
+        The mean over pixels is weighted by their light.
+        """
         grid = self.flow[camera].permute(0, 2, 3, 1)
         bright = F.grid_sample(paint * self.weight[camera], grid, align_corners=False)
         return bright / self.reach[camera]
 
     def nearest(self, paint: Tensor, camera: Tensor) -> Tensor:
-        """The paint [B, 3, S, S] of the pixel that each texel lies in: mixed with no other's."""
+        """The paint [B, 3, S, S] of the pixel that each texel lies in.
+
+        It is not interpolated between pixels.
+        """
         grid = self.flow[camera].permute(0, 2, 3, 1)
         return F.grid_sample(paint, grid, mode="nearest", align_corners=False)
 
     def fixed_in(self, view: Tensor, camera: Tensor) -> Tensor:
-        """Which texels can be taken to be what no livery paints, by views in [-1, 1]: [B, 1, S, S].
+        """The constant texels that views in [-1, 1] do not contradict: bool [B, 1, S, S].
 
-        All that the training liveries have alike, but for those in a pixel that shows nothing else
-        and yet looks otherwise, and their neighbours, of which such a pixel tells as well: a new
-        livery may paint what none has.
+        Constant texels have the same colour in all training liveries. A new livery may still paint
+        some of them. A pixel contradicts if it shows constant texels alone and its colour differs
+        from theirs. The constant texels in such a pixel are left out. Their neighbours are left out
+        too, because the pixel also shows them.
         """
         other = (view - self.fixed_view[camera]).abs().amax(dim=1, keepdim=True) > OTHER
         other = other & self.fixed_whole[camera]
@@ -118,18 +136,24 @@ class Cameras(nn.Module):
         return (self.fixed[3:] > 0) & (F.max_pool2d(painted, 3, stride=1, padding=1) == 0)
 
     def aim(self, camera: Tensor) -> Aim:
-        """Which texels the pixels of each camera see."""
+        """The texels that the pixels of each camera see."""
         return aim(self.paint[camera], self.falling.shape[-1], self.flow.shape[-1])
 
     def render(self, textures: Tensor, camera: Tensor) -> Tensor:
-        """Views of textures in [-1, 1]: [B, n, 3, S, S] each, n textures for each camera [B]."""
+        """Views of textures, in [-1, 1], with n textures for each camera of ``camera`` [B].
+
+        Views and textures are [B, n, 3, S, S].
+        """
         paint = linear_from_srgb(((textures.flatten(1, 2) + 1) / 2).clamp(0, 1))
         shown = project(paint, self.aim(camera)).reshape(textures.shape)
         radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
         return srgb_from_linear(radiance) * 2 - 1
 
     def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
-        """For every texel the colour that its lenders have, [B, 3, S, S]; 0 where it has none."""
+        """The mean colour of each texel's lenders, weighted by their shares: [B, 3, S, S].
+
+        It is 0 for a texel without lenders.
+        """
         flat = texture.flatten(2)
         lent = torch.zeros_like(flat)
         for m in range(self.lender.shape[1]):
@@ -140,10 +164,11 @@ class Cameras(nn.Module):
 
 
 def footprint(flow: Tensor) -> Tensor:
-    """How texels lie in the pixels that see them, for flows [K, 2, S, S]: [K, 8, S, S].
+    """The place of each texel in the pixel that sees it, for flows [K, 2, S, S]: [K, 8, S, S].
 
-    Sines and cosines of the place within a pixel, then by how many pixels it moves from texel to
-    texel, across and down, cut at 2. Whoever is to tell texels apart that share a pixel needs it.
+    The first 4 channels are sines and cosines of the place within the pixel. The last 4 are the
+    derivatives of the flow, in pixels per texel, across and down, clamped to [-2, 2]. The refiner
+    needs them to distinguish texels that share a pixel.
     """
     pixels = (flow + 1) * (flow.shape[-1] / 2) - 0.5
     phase = 2 * math.pi * pixels
@@ -154,13 +179,15 @@ def footprint(flow: Tensor) -> Tensor:
 
 
 class PoseFinder(nn.Module):
-    """[B, 3, S, S] -> logits over the cameras [B, K], and the pose in the frame [B, 2, 3].
+    """Views [B, 3, S, S] to logits over the cameras [B, K] and the pose in the frame [B, 2, 3].
 
     Args:
-        moves: pictures may lie anyhow in the frame; else there is no pose to find.
+        cameras: K, the number of cameras.
+        width: scales the channels.
+        moves: whether pictures may be moved in the frame. If not, the pose is None.
     """
 
-    still: Tensor  # [2, 3] the pose of a picture that was not moved
+    still: Tensor  # [2, 3] the pose of a picture that is not moved
 
     def __init__(self, cameras: int, width: float, moves: bool) -> None:
         super().__init__()
@@ -174,7 +201,7 @@ class PoseFinder(nn.Module):
         self.pose = nn.Linear(c[3] * 16, 6) if moves else None
         for parameter in () if self.pose is None else self.pose.parameters():
             nn.init.zeros_(parameter)
-        # A buffer: made at each step it would be a transfer that a GPU's queue waits for.
+        # A buffer, because a tensor made at each step would make the GPU wait for its transfer.
         self.register_buffer("still", torch.eye(2, 3), persistent=False)
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -183,18 +210,18 @@ class PoseFinder(nn.Module):
         scores = self.camera(features).float()
         if self.pose is None:
             return scores, None
-        # Tenths: a step of the optimiser should move a picture by little.
+        # The factor 0.1 keeps a step of the optimiser from moving the picture far.
         pose = self.still + 0.1 * self.pose(features).float().reshape(-1, 2, 3)
         return scores, pose
 
 
 class AtlasPredictor(Predictor):
-    """View to texture over known cameras.
+    """View to texture, by the set's known cameras.
 
     Args:
-        bank: what the set says of its cameras.
+        bank: the set's camera bank.
         width: scales the channels.
-        moves: views may be pictures of the cameras that were moved in the frame.
+        moves: whether views may be camera pictures that were moved in the frame.
     """
 
     def __init__(self, bank: CameraBank, width: float = 1.0, moves: bool = False) -> None:
@@ -210,7 +237,7 @@ class AtlasPredictor(Predictor):
         return fixed if bool(fixed.any()) else None
 
     def estimate_camera(self, view: Tensor) -> CameraEstimate:
-        """Which camera took the views [B, 3, S, S], and where each texel is seen in them."""
+        """The camera, the pose and the flow of the views [B, 3, S, S]."""
         scores, pose = self.pose(view)
         camera = scores.argmax(dim=1)
         flow = self.cameras.flow[camera]
@@ -226,10 +253,12 @@ class AtlasPredictor(Predictor):
         return bounded(evidence[:, :3] + self.mend(torch.cat([evidence, place], 1)).float()), sight
 
     def _evidence(self, view: Tensor, sight: CameraEstimate) -> Tensor:
-        """What is known before anything is learnt, [B, KNOWN, S, S]; first a guess at the texture.
-        Nothing is trained through it."""
+        """The evidence of the view, [B, KNOWN, S, S].
+
+        Its first 3 channels are a first estimate of the texture. No gradient flows through it.
+        """
         cameras, camera = self.cameras, sight.camera
-        assert camera is not None  # look() says it
+        assert camera is not None  # estimate_camera() sets it
         with torch.autocast(view.device.type, enabled=False):
             straight = view.detach().float()
             if sight.pose is not None:
@@ -261,11 +290,14 @@ class AtlasPredictor(Predictor):
 
 
 class PlateRenderer(Renderer):
-    """The exact renderer: a camera's plate dressed in the texture, moved as the view was."""
+    """The exact renderer: it composes a camera's plate with the texture.
+
+    It then moves the picture in the frame by the view's pose.
+    """
 
     def __init__(self, cameras: Cameras) -> None:
         super().__init__()
-        # Not a submodule: the predictor holds it, in the checkpoint too.
+        # A tuple hides the module from torch. The predictor holds it, in the checkpoint too.
         self._cameras = (cameras,)
 
     def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:

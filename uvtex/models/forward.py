@@ -1,4 +1,4 @@
-"""The six passes of a step: what both networks make of a batch."""
+"""The six forward passes of a training step, through both networks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 def forward(
     predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None = None
 ) -> Outputs:
-    """Both networks over a batch: U(a), U(b), their views, R(t), and U(R(t)).
+    """Applies both networks to a batch: U(a), U(b), R(U(a)), R(U(b)), R(t) and U(R(t)).
+
+    U is the predictor, R the renderer and t the true texture.
 
     Args:
-        noise: [2B, 3, S, S] added to U(a) and U(b) before they are rendered, so that no code
-            survives the way through the texture (Bashkirova et al. 2019). None: nothing.
+        noise: [2B, 3, S, S], added to U(a) and U(b) before they are rendered, or None for no noise.
+            The noise destroys a hidden code in the texture (Bashkirova et al. 2019).
     """
     if predictor.normalises_over_batch:
         return _forward_apart(predictor, renderer, pair, noise)
@@ -47,15 +49,16 @@ def forward(
 def _dressed(
     renderer: Renderer, textures: Tensor, texture: Tensor, sights: CameraEstimate
 ) -> tuple[Tensor, Tensor]:
-    """Views of U(a) and U(b) [2B, 3, S, S], and of the true texture [B, 3, S, S] as in both.
+    """Views of U(a) and U(b), and views of the true texture by the cameras of a and b.
 
-    Where nothing that makes the true texture's views can learn, no gradient is worked out for them.
+    ``texture`` is the true texture [B, 3, S, S]. Both results are [2B, 3, S, S]. The true texture's
+    views get no gradient if the renderer has no parameters and there is no pose.
     """
     twice = torch.cat([texture, texture])
     if sights.pose is None and not any(True for _ in renderer.parameters()):
         with torch.no_grad():
             true = renderer(twice, sights)
-        # As rendered in one call they lie: sums over them, the losses, round alike.
+        # The same memory layout as from one call, so that the losses round alike.
         return renderer(textures, sights).contiguous(), true.contiguous()
     views, true = renderer(torch.cat([textures, twice]), sights).chunk(2)
     return views, true
@@ -64,8 +67,12 @@ def _dressed(
 def _forward_apart(
     predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None
 ) -> Outputs:
-    """For BatchNorm, whose statistics are of one pass: U(a), U(b), U(R(t)) in this order. Such a
-    predictor tells of no camera, so R(t) can be had first, and the three can be one batch."""
+    """:func:`forward` for a predictor with BatchNorm.
+
+    BatchNorm takes its statistics from one pass. The passes are U(a), U(b), U(R(t)), in this order.
+    Such a predictor gives no camera estimate. So R(t) can be computed first, and the three passes
+    can share one batch.
+    """
     true = renderer(pair.texture)
     texture_a, texture_b, texture_true = predictor.predict_separately(pair.a, pair.b, true)
     textures = torch.cat([texture_a, texture_b])
@@ -76,20 +83,20 @@ def _forward_apart(
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the networks made of a :class:`Pair`; U is the predictor, R the renderer."""
+    """The networks' outputs for a :class:`Pair`. U is the predictor, R the renderer."""
 
     texture_a: Tensor  # U(a)           [B, 3, S, S]
     texture_b: Tensor  # U(b)           [B, 3, S, S]
     view_a: Tensor  # R(U(a))           [B, 3, S, S]
     view_b: Tensor  # R(U(b))           [B, 3, S, S]
-    true_a: Tensor  # R(t), told a's camera   [B, 3, S, S]
-    true_b: Tensor  # R(t), told b's camera; the same where the renderer is told none
-    texture_true: Tensor  # U(R(t)) of a's camera   [B, 3, S, S]
+    true_a: Tensor  # R(t) by a's camera   [B, 3, S, S]
+    true_b: Tensor  # R(t) by b's camera; equals true_a if the renderer gets no camera
+    texture_true: Tensor  # U(R(t)) by a's camera   [B, 3, S, S]
     sight_a: CameraEstimate | None = None
     sight_b: CameraEstimate | None = None
 
     def float32(self) -> Outputs:
-        """The same in float32: autocast's bf16 is too coarse to average in."""
+        """The outputs in float32. The bf16 of autocast is too coarse for averages."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, value in values.items():
             if isinstance(value, Tensor):

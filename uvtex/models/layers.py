@@ -1,4 +1,4 @@
-"""What several networks are built of."""
+"""Layers that several networks share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from torch import nn
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Statistics of one image alone: no running averages that would have to fit views and
-    reprojections at once, and the same answer at any batch size."""
+    """A group normalisation of ``channels``.
+
+    Its statistics come from one image alone, so the result is the same at any batch size. It keeps
+    no running averages: one average would have to fit both views and reprojections.
+    """
     return nn.GroupNorm(math.gcd(channels, 4), channels)
 
 
 def block(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
-    """A 3 x 3 convolution that keeps the size, normalised, and ReLU."""
+    """A 3 x 3 convolution that keeps the size, a group normalisation, and a ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation),
         group_norm(outputs),

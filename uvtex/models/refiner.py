@@ -1,8 +1,9 @@
-"""The network in texture space that mends what was sampled: residual, and without normalisation.
+"""The refiner: a residual network in texture space that corrects the sampled texture.
 
-Normalising over a picture costs what this network is for: exact colours, and how they meet. The
-super-resolution literature leaves it out for the same reason (Lim et al. 2017, EDSR); here it is
-worth 0.02 of SSIM over the visible texels (docs/log.md, 2026-11-24).
+The refiner has no normalisation layers. Normalisation over a picture would lose exact colours and
+exact edges, and these are the refiner's purpose. Super-resolution networks leave normalisation out
+for the same reason (EDSR, Lim et al. 2017). Leaving it out gains 0.02 of SSIM over the visible
+texels (docs/log.md, 2026-11-24).
 """
 
 from __future__ import annotations
@@ -14,20 +15,29 @@ from torch import Tensor, nn
 from uvtex.models.layers import scaled
 
 CHANNELS = (32, 64, 96)
-"""At full, half and quarter size."""
+"""Channels at full, half and quarter size."""
 LEAK = 0.1
-"""What a unit that is off lets through: one that lets nothing through never comes on again."""
+"""Negative slope of the leaky ReLU.
+
+With slope 0, a unit that is off would get no gradient and would stay off.
+"""
 
 SHARE = 0.2
-"""Of a block's own output that is added to what it was given: where there are many, all of it would
-make training unstable (Szegedy et al. 2017; Lim et al. 2017 take 0.1)."""
+"""Residual scaling: the factor of a block's output before it is added to the block's input.
+
+With many blocks, a factor of 1 would make training unstable (Szegedy et al. 2017). Lim et al. 2017
+use 0.1.
+"""
 LARGEST = 0.1
-"""Norm of all its gradients that a step goes by, at most; the usual one is of that size."""
+"""Largest norm of the refiner's gradients in a step. The usual norm is about this large."""
 
 
 class Residual(nn.Module):
-    """``x`` and two convolutions of it; at first ``x`` alone, so that any depth trains from the
-    start (Zhang et al. 2019, Fixup)."""
+    """A residual block: ``x`` plus two convolutions of ``x``.
+
+    An untrained block returns ``x``, so that a network of any depth trains from the start (Fixup,
+    Zhang et al. 2019).
+    """
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
@@ -48,9 +58,9 @@ def stage(inputs: int, outputs: int, *dilations: int) -> nn.Sequential:
 
 
 class TextureRefiner(nn.Module):
-    """What is known of a texture [B, C, S, S] -> what to add to it [B, 3, S, S]; S a multiple of 4.
+    """Features of a texture [B, C, S, S] to the correction of the texture [B, 3, S, S].
 
-    At first nothing is added.
+    S is a multiple of 4. The correction of an untrained refiner is 0.
     """
 
     def __init__(self, inputs: int, width: float) -> None:
@@ -66,8 +76,11 @@ class TextureRefiner(nn.Module):
             nn.init.zeros_(parameter)
 
     def clip_gradients(self) -> None:
-        """Scales larger gradients down to LARGEST (Pascanu et al. 2013). Nothing else holds a
-        network without normalisation where a batch's gradient is a hundred times the usual."""
+        """Scales gradients of a larger norm down to LARGEST (Pascanu et al. 2013).
+
+        Some batches have a gradient a hundred times the usual. Without normalisation, nothing else
+        limits its effect.
+        """
         nn.utils.clip_grad_norm_(self.parameters(), LARGEST)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,9 +94,9 @@ class TextureRefiner(nn.Module):
 
 
 def bounded(x: Tensor) -> Tensor:
-    """``x`` within [-1, 1]; its gradient is as if it had not been cut (Bengio et al. 2013).
+    """``x`` clamped to [-1, 1], with a straight-through gradient (Bengio et al. 2013).
 
-    A cut lets no gradient past: a network that a large step throws out of bounds, where all is
-    white, would never come back.
+    A plain clamp has no gradient outside the range. After one large step out of the range, the
+    texture would be all white, and the network could not recover.
     """
     return x + (x.clamp(-1, 1) - x).detach()

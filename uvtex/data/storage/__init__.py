@@ -1,1 +1,1 @@
-"""How an opened data set lies in memory: pictures, index, batches, fingerprints, cameras."""
+"""An opened data set in memory: pictures, index, batches, fingerprints, cameras."""

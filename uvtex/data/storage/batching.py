@@ -1,4 +1,4 @@
-"""Pairs of records as batches on the training device."""
+"""Batches of pairs of records, on the training device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uvtex.data.storage.loaded_set import IndexRows, LoadedSet
 
 @dataclass(frozen=True)
 class RawBatch:
-    """A batch's bytes, pinned or on the device, and the places of its UV maps."""
+    """A batch's bytes, pinned or on the device, and the indices of its UV maps."""
 
     a: Tensor  # uint8 [B, 3, S, S]
     b: Tensor
@@ -26,9 +26,12 @@ class RawBatch:
 
 
 def batches(loaded: LoadedSet, pairs: Tensor, batch_size: int) -> Iterator[Batch]:
-    """Batches of ``pairs``, int64 [2, N]: the records of views a, and those of views b.
+    """The batches of ``pairs``.
 
     The last batch may be smaller. Pictures in a file are read one batch ahead.
+
+    Args:
+        pairs: int64 [2, N], the records of views a and the records of views b.
     """
     chunks = loaded.rows(pairs).chunks(batch_size)  # one transfer an epoch, not one a step
     gathered = (_gather(loaded, chunk) for chunk in chunks)

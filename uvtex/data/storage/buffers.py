@@ -1,4 +1,7 @@
-"""Many pictures of one shape: bytes on the training device, or in a file where they do not fit."""
+"""Stacks of pictures of one shape, as bytes.
+
+A stack is on the training device, or in a file if it does not fit there.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,28 @@ from torch import Tensor
 from uvtex.errors import UvtexError
 
 CHUNK = 64
-"""Pictures that go to the device at once."""
+"""Number of pictures in one transfer to the device."""
 SHARE = 0.5
-"""Of the memory that is free, what pictures may take; networks and batches need the rest."""
+"""Share of the free memory that pictures may take. Networks and batches need the rest."""
 
 
 @dataclass(frozen=True)
 class Indices:
-    """Indices on both sides, so that nobody waits for a transfer: the same int64 values."""
+    """The same int64 indices on the host and on the device.
+
+    With both, no lookup waits for a transfer.
+    """
 
     host: Tensor
     device: Tensor
 
     def part(self, start: int, count: int) -> Indices:
-        """``count`` of them from ``start`` on."""
+        """``count`` indices from ``start`` on."""
         return Indices(self.host[start : start + count], self.device[start : start + count])
 
 
 class ImageStack:
-    """Pictures uint8 [N, C, H, W]; those in a file are read as they are asked for."""
+    """Pictures uint8 [N, C, H, W]. Pictures in a file are read on demand."""
 
     def __init__(self, pixels: Tensor, device: torch.device, mapped: bool = False) -> None:
         self.pixels, self.mapped = pixels, mapped
@@ -49,7 +55,11 @@ class ImageStack:
         return self.pixels.shape[-1]
 
     def take(self, places: Indices) -> Tensor:
-        """Pictures uint8 [B, C, H, W]: on the device, or pinned on their way to it."""
+        """The pictures at ``places``, uint8 [B, C, H, W].
+
+        They are on the device, or on the host if the stack is in a file. For CUDA the host copy is
+        pinned.
+        """
         if not self.mapped:
             return self.pixels.index_select(0, places.device)
         picked = self.pixels.index_select(0, places.host)
@@ -57,10 +67,12 @@ class ImageStack:
 
 
 class MemoryBudget:
-    """Room for stacks on a device; who comes first gets it, the others go to a file.
+    """The memory of a device that stacks may take.
+
+    The first stacks get the memory. A stack that no longer fits goes to a file.
 
     Args:
-        limit: bytes that stacks may take; None: half of what is free now.
+        limit: bytes that stacks may take. None: half of the memory that is free now.
     """
 
     def __init__(self, device: torch.device, limit: int | None = None) -> None:
@@ -70,10 +82,13 @@ class MemoryBudget:
     def stack(
         self, count: int, shape: tuple[int, int, int], read: Callable[[int], np.ndarray]
     ) -> ImageStack:
-        """``count`` pictures of ``shape`` [C, H, W]; ``read`` gives each as uint8 [H, W(, C)].
+        """A stack of ``count`` pictures of ``shape`` [C, H, W].
+
+        Args:
+            read: gives the picture of an index, uint8 [H, W(, C)].
 
         Raises:
-            UvtexError: they fit neither on the device nor on the disk.
+            UvtexError: the pictures fit neither on the device nor on the disk.
         """
         size = count * int(np.prod(shape))
         mapped = size > self.left
@@ -102,10 +117,10 @@ def free(device: torch.device) -> int:
 
 
 def _in_a_file(size: int) -> Tensor:
-    """``size`` bytes in a file without a name, in the folder that TMPDIR says."""
+    """``size`` bytes in an unnamed file, in the folder of TMPDIR."""
     with tempfile.TemporaryFile() as file:
         try:
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows now, not as a crash
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk fails here, not later
         except OSError as error:
             raise UvtexError(
                 f"{tempfile.gettempdir()}: no room for {size:,} bytes of pictures that do not fit "
@@ -118,7 +133,7 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterator[T]) -> Iterator[T]:
-    """The same items in the same order; the next one is made while the last one is used."""
+    """The same items in the same order. A thread makes the next item while one is in use."""
     end = object()
     with ThreadPoolExecutor(1, "prefetch") as thread:
         coming = thread.submit(next, items, end)

@@ -1,8 +1,9 @@
-"""Digests of a data set's records, by what is seen of them and not by the names of files.
+"""Digests of a data set's records, by content and not by file name.
 
-Of views that are composed it is that of their textures and plates: devices round such views
-differently, and there are many more of them. A record counts by its contents alone, so that masks
-in one file for a camera and in one for each view give the same.
+A composed view is represented by the digests of its texture and its plate. Devices round composed
+views differently, and there are many more views than textures and plates. The digest of a record
+depends on its contents alone: one mask file for a camera and equal mask files for each view give
+the same digest.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from torch import Tensor
 from uvtex.data.storage.buffers import ImageStack, Indices
 
 AT_ONCE = 32 * 2**20
-"""Bytes of pictures that are fetched at once."""
+"""Bytes of pictures in one fetch."""
 ROWS = 32
-"""Rows of a tensor that are brought to the host at once."""
+"""Rows of a tensor in one transfer to the host."""
 LENGTH = 32
-"""Bytes of a SHA-256."""
+"""Bytes of a SHA-256 digest."""
 
 Table = NDArray[np.uint8]
 """Digests [n, LENGTH]."""
 
 
 def of_stack(stack: ImageStack, places: Tensor) -> Table:
-    """Of the pictures at ``places`` int64 [n] on the host, each one read once."""
+    """Digests of the pictures at ``places``, int64 [n] on the host.
+
+    Each picture is read once.
+    """
     device = torch.device("cpu") if stack.mapped else stack.pixels.device
     some, back = torch.unique(places, return_inverse=True)
     at_once = max(1, AT_ONCE // max(1, stack.pixels[:1].nbytes))
@@ -41,7 +45,7 @@ def of_stack(stack: ImageStack, places: Tensor) -> Table:
 
 
 def each(*tensors: Tensor) -> Table:
-    """Of each row of ``tensors`` [n, ...] together."""
+    """Digests of the n rows of ``tensors`` [n, ...]. A digest covers that row of every tensor."""
     made = []
     for parts in zip(*(torch.split(tensor, ROWS) for tensor in tensors), strict=True):
         arrays = [part.cpu().numpy() for part in parts]
@@ -51,7 +55,10 @@ def each(*tensors: Tensor) -> Table:
 
 
 def joined(tables: Sequence[Table], *more: NDArray[np.generic]) -> str:
-    """Of records that have a row in each of ``tables``, and of ``more``: 16 hexadecimal digits."""
+    """One digest of ``tables`` and of ``more``, in 16 hexadecimal digits.
+
+    Each record has a row in each of ``tables``.
+    """
     digest = hashlib.sha256()
     for table in (*tables, *more):
         digest.update(f"{table.shape}".encode())

@@ -1,7 +1,8 @@
-"""Fingerprints of the two sides of a split: whether figures compare, and whether a run may resume.
+"""Fingerprints of the two sides of a split.
 
-Both cover everything that a figure is made from: views (where they are composed, their textures
-and plates), textures, masks, and the texels that each view sees.
+They decide whether figures can be compared and whether a run may resume. Both cover all inputs of a
+figure: views, textures, masks, and the texels that each view sees. Composed views are covered by
+their textures and plates.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet
 from uvtex.data.storage.partners import Partners
 
 CHUNK = 64
-"""Views digested at once."""
+"""Number of views digested at once."""
 
 
 def of_held_out(loaded: LoadedSet, held_out: Sequence[int]) -> str:
-    """16 hexadecimal digits for the records ``held_out`` and for the texels that any camera sees.
+    """The fingerprint of the held-out records, in 16 hexadecimal digits.
 
-    The figures of two runs compare if their fingerprints are equal.
+    It covers the records ``held_out`` and the texels that any camera sees. The figures of two runs
+    can be compared if their fingerprints are equal.
     """
     covered = [] if loaded.covered is None else [loaded.covered.cpu().numpy()]
     return digests.joined(_tables(loaded, held_out), *covered)
 
 
 def of_training(loaded: LoadedSet, train: Sequence[int], partners: Partners) -> str:
-    """16 hexadecimal digits for the records ``train`` and for which of them may be partners.
+    """The fingerprint of the training records, in 16 hexadecimal digits.
 
-    A run may resume if this fingerprint and :func:`of_held_out` are equal to those at its start.
+    It covers the records ``train`` and the possible partners of each. A run may resume if this
+    fingerprint and :func:`of_held_out` are equal to those at its start.
     """
     firsts = np.array([(i, partners.first(i)) for i in train], np.int64)
     return digests.joined(_tables(loaded, train), firsts)

@@ -1,4 +1,4 @@
-"""A data set in memory: its pictures, its UV maps and plates, and which of them each record has."""
+"""A data set in memory: its pictures, UV maps and plates, and the index of each record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ("view", "texture", "mask", "map", "plate")
 
 @dataclass(frozen=True)
 class Maps:
-    """The UV maps of all K cameras; on the training device."""
+    """The UV maps of all K cameras, on the training device."""
 
     flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
     seen: Tensor  # bool [K, 1, S, S]
@@ -44,7 +44,7 @@ class IndexRows:
         return Indices(self.host[..., column], self.device[..., column])
 
     def chunks(self, size: int) -> Iterator[IndexRows]:
-        """Up to ``size`` rows at a time, along the last dimension but that of the columns."""
+        """Chunks of up to ``size`` rows, along the last dimension before the columns."""
         for start in range(0, self.host.shape[-2], size):
             part = (..., slice(start, start + size), slice(None))
             yield IndexRows(self.host[part], self.device[part])
@@ -81,7 +81,7 @@ class LoadedSet:
 
     @property
     def mapped(self) -> bool:
-        """Whether some pictures are in a file, for want of memory."""
+        """Whether some pictures are in a file because they do not fit in memory."""
         return any(part.mapped for part in (self.views, self.textures, self.masks))
 
     @property
@@ -90,21 +90,21 @@ class LoadedSet:
         return self.plates is not None and bool((self.index[:, 3] == self.index[:, 4]).all())
 
     def rows(self, samples: Tensor) -> IndexRows:
-        """The index rows of ``samples``, int64 of any shape on the host, in one transfer."""
+        """The index rows of ``samples``, int64 of any shape on the host. One transfer moves all."""
         rows = self.index[samples]
         return IndexRows(rows, rows.to(self.device))
 
     def take_views(self, rows: IndexRows) -> Tensor:
-        """The views of ``rows`` [B, 5], uint8 [B, 3, S, S]: see :meth:`ImageStack.take`."""
+        """The views of ``rows`` [B, 5], uint8 [B, 3, S, S]. See :meth:`ImageStack.take`."""
         return self.views.take(*(rows.part(name) for name in ("view", "texture", "plate")))
 
     def places(self, samples: Sequence[int], name: str) -> Tensor:
-        """The different values of column ``name`` of ``samples``, int64 [M] ascending."""
+        """The M distinct values of column ``name`` of ``samples``, int64 [M], ascending."""
         places: Tensor = torch.unique(self.index[samples, COLUMNS.index(name)])
         return places
 
 
 def train_textures(index: Tensor, trains: Tensor | Sequence[int]) -> Tensor:
-    """Places of up to MOST_LIVERIES of the textures that the training side shows, int64."""
+    """Indices of up to MOST_LIVERIES textures of the training side, int64."""
     used: Tensor = torch.unique(index[trains, COLUMNS.index("texture")])
     return used[:: max(1, -(-len(used) // MOST_LIVERIES))]

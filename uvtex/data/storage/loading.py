@@ -1,4 +1,4 @@
-"""A data set's files brought to one size and put where a store wants them."""
+"""Reads a data set's files, resizes them to one size, and makes a :class:`LoadedSet`."""
 
 from __future__ import annotations
 
@@ -32,31 +32,37 @@ from uvtex.imaging import uv_maps as flows
 from uvtex.imaging.constant_texels import constant_texels
 
 COMPARED = 2**26
-"""Bytes of textures that are compared at once."""
+"""Bytes of textures compared at once."""
 MOST_SAMPLES = 4
-"""Of a UV map along a pixel's side, for the networks; what is finer is thinned out."""
+"""Largest number of UV samples along a pixel's side, for the networks.
+
+A finer UV map is subsampled.
+"""
 
 H = TypeVar("H", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class FileTable:
-    """A manifest's files, each once: half a gigabyte of records in a few megabytes."""
+    """The distinct files of a manifest.
+
+    The table takes a few megabytes where the records take half a gigabyte.
+    """
 
     liveries: list[str]
     views: str
-    """All of them in one string with NULs between: strings of their own would lie scattered over
-    the memory of the records and keep it from going back."""
+    """All views in one string, separated by NULs. Separate strings would be scattered over the
+    memory of the records and keep it allocated."""
     textures: list[str]
     masks: list[str | None]
     maps: list[str | None]
     plates: list[tuple[str | None, str | None]]
-    """``plate`` and ``uv_map``."""
+    """The pairs of ``plate`` and ``uv_map``."""
     index: Tensor  # int64 [N, 5] on the host, by COLUMNS
 
 
 def file_table(records: Sequence[Record]) -> FileTable:
-    """The files of ``records``, and where each record's are among them."""
+    """The distinct files of ``records``, and each record's indices into them."""
     liveries, livery = _unique([r.livery for r in records])
     textures, texture = _unique([r.texture for r in records])
     masks, mask = _unique([r.mask for r in records])
@@ -72,7 +78,10 @@ def file_table(records: Sequence[Record]) -> FileTable:
 def load_set(
     folder: Path, files: FileTable, size: int, space: MemoryBudget, val: Sequence[int]
 ) -> LoadedSet:
-    """The pictures of a set at ``size``; ``val`` are the records that train nothing.
+    """The data set at ``size``.
+
+    Args:
+        val: the records that do not train.
 
     Raises:
         DataError: a file is missing or broken.
@@ -88,22 +97,24 @@ def load_set(
     maps, _ = _read_maps(folder, files.maps, size, space.device)
     _, texture, _, _, plate = files.index.unbind(dim=1)
     composed = cache_if_small(Composed(plates, whole), texture, plate, space)
-    paints = digests.of_stack(whole, torch.arange(len(whole)))  # nobody keeps them beyond this
+    paints = digests.of_stack(whole, torch.arange(len(whole)))  # they may be freed after this
     kept = _kept(train_textures(files.index, _trains(files.index, val)), whole, textures, plates)
     index = files.index
     return LoadedSet(space.device, composed, textures, masks, maps, plates, index, paints, kept)
 
 
 def _trains(index: Tensor, val: Sequence[int]) -> Tensor:
-    """Which records train, bool [N]."""
+    """The training records as a mask, bool [N]."""
     trains = torch.ones(len(index), dtype=torch.bool)
     trains[torch.tensor(val, dtype=torch.int64)] = False
     return trains
 
 
 def _kept(chosen: Tensor, whole: ImageStack, small: ImageStack, plates: Plates) -> Unpainted | None:
-    """What the ``chosen`` textures have alike, as views are composed from them and as they are
-    shown; None where nothing trains."""
+    """The constant texels of the ``chosen`` textures, at full size and at the networks' size.
+
+    None if no record trains.
+    """
     if not len(chosen):
         return None
     device = plates.uv.device
@@ -117,7 +128,7 @@ def _kept(chosen: Tensor, whole: ImageStack, small: ImageStack, plates: Plates) 
 
 
 def _unique(names: Sequence[H]) -> tuple[list[H], Tensor]:
-    """The different ones in their order, and the place of each among them, int64 [N]."""
+    """The distinct names in their order, and the index of each name into them, int64 [N]."""
     place: dict[H, int] = {}
     places = np.fromiter((place.setdefault(n, len(place)) for n in names), np.int64, len(names))
     return list(place), torch.from_numpy(places)
@@ -136,7 +147,10 @@ def _stack(
 def _plates(
     folder: Path, names: Sequence[tuple[str | None, str | None]], size: int, space: MemoryBudget
 ) -> Plates | None:
-    """The set's plates, if every record has one and all of them are for this size."""
+    """The set's plates.
+
+    None unless every record has a plate and all plates are for this size.
+    """
     known = [(plate, uv_map) for plate, uv_map in names if plate is not None and uv_map is not None]
     if len(known) < len(names):
         return None
@@ -161,7 +175,10 @@ def _views(folder: Path, files: FileTable, size: int, space: MemoryBudget) -> Im
 def _textures(
     folder: Path, names: list[str], size: int, space: MemoryBudget, composing: bool
 ) -> tuple[ImageStack, ImageStack]:
-    """The textures at ``size``, and as large as they are where views are composed from them."""
+    """The textures at ``size``, and the textures from which views are composed.
+
+    The second are at full size if views are composed. If not, both are the same stack.
+    """
     if not composing:
         stack = _stack(3, names, size, space, lambda name: pictures.read_rgb(folder / name, size))
         return stack, stack
@@ -198,9 +215,10 @@ def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
 def _cameras(
     folder: Path, files: FileTable, size: int, device: torch.device, val: Sequence[int]
 ) -> tuple[Maps | None, Tensor]:
-    """The maps of photos, one a camera, and the index that says so: photos may each have a file.
+    """The UV maps of photos, one for each camera, and the index with the camera of each record.
 
-    Cameras are in the order of the records, but those that ``val`` alone shows come last.
+    Photos of one camera may each have a UV map file. Files of equal content are one camera. Cameras
+    are in the order of the records. Cameras that only ``val`` shows come last.
     """
     column = COLUMNS.index("map")
     index = files.index.clone()
@@ -216,8 +234,10 @@ def _cameras(
 def _read_maps(
     folder: Path, names: Sequence[str | None], size: int, device: torch.device, alike: bool = False
 ) -> tuple[Maps | None, Tensor]:
-    """The maps, and which of them each of ``names`` is, int64; where ``alike``, one for all names
-    that say the same."""
+    """The UV maps, and the index of each of ``names`` into them, int64.
+
+    With ``alike``, files of equal content share one map. The maps are None if a name is None.
+    """
     if any(name is None for name in names):
         return None, torch.arange(len(names))
     flow: list[Tensor] = []
@@ -243,8 +263,7 @@ def _read_maps(
 
 
 def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
-    """``uv`` [h, w, 2] with a whole number of samples a pixel: the nearest ones, where it has
-    none."""
+    """``uv`` [h, w, 2], resampled by nearest neighbour to a whole number of samples a pixel."""
     side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
     rows, columns = (
         ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
@@ -254,7 +273,10 @@ def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
 
 
 def _finer(paint: Tensor, side: int) -> Tensor:
-    """int16 [2, h, h] at ``side``, the largest of all cameras', by the nearest sample."""
+    """``paint`` int16 [2, h, h], resampled by nearest neighbour to ``side``.
+
+    ``side`` is the largest of all cameras.
+    """
     if len(paint[0]) == side:
         return paint
     at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()

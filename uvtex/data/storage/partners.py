@@ -1,4 +1,4 @@
-"""Which two views make a pair."""
+"""The choice of the two views of a pair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Partners:
         return self._group[sample][0]
 
     def draw(self, sample: int, key: str) -> int:
-        """The partner of ``sample``, a function of ``key``. A sample alone is its own partner."""
+        """The partner of ``sample``, a function of ``key``.
+
+        A sample without another view is its own partner.
+        """
         group = self._group[sample]
         if len(group) == 1:
             return sample

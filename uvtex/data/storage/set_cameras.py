@@ -16,20 +16,23 @@ from uvtex.imaging.camera_bank import CameraBank
 from uvtex.imaging.compose import linear_from_srgb
 
 MOST_CAMERAS = 256
-"""Cameras that preset atlas tells apart. Where every photo has a UV map of its own, no camera is
-shown often enough to be learnt, and the bank takes 10 MB for each camera at 256 pixels."""
+"""Largest number of cameras that preset atlas distinguishes.
+
+If every photo has its own UV map, the set has too few views of each camera to learn it. The bank
+takes 10 MB for each camera at 256 pixels.
+"""
 CHUNK = 32
-"""Views to which lights are fitted at once."""
+"""Number of views in one step of the light fit."""
 
 
 def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None:
-    """The set's camera bank; None without UV maps.
+    """The set's camera bank. None without UV maps.
 
-    Donor texels are chosen by the records ``train`` alone. The cameras of photos are those of
-    ``train``.
+    The records ``train`` alone decide the donor texels. A set of photos has only the cameras of
+    ``train`` in its bank.
 
     Raises:
-        DataError: there are more than MOST_CAMERAS.
+        DataError: there are more than MOST_CAMERAS cameras.
     """
     maps = loaded.maps
     if maps is None:
@@ -50,7 +53,7 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
 
 
 def _lights(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Falling and reflected light [K, 3, S, S] of the cameras of ``maps``."""
+    """The falling and the reflected light [K, 3, S, S] of the cameras of ``maps``."""
     plates = loaded.plates
     if plates is not None and loaded.plates_are_cameras:
         falling, reflected = (
@@ -63,7 +66,7 @@ def _lights(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> tuple[Tensor
 def _shown(
     loaded: LoadedSet, maps: Maps, train: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Camera, linear albedo, and view in [0, 1] of the training views, in batches."""
+    """The camera, the linear albedo and the view in [0, 1] of the training views, in batches."""
     for rows in loaded.rows(torch.tensor(train)).chunks(CHUNK):
         texture = loaded.textures.take(rows.part("texture")).to(loaded.device)
         view = loaded.take_views(rows).to(loaded.device)

@@ -1,4 +1,4 @@
-"""Where a store's views come from: pictures, or plates dressed in textures on the device."""
+"""A store's views: read from pictures, or composed from plates and textures on the device."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ from uvtex.imaging.compose import light, linear_from_srgb
 from uvtex.imaging.uv_maps import read_uv_map
 
 SAMPLES_AT_ONCE = {"cpu": 2**20, "cuda": 2**25}
-"""Samples of UV maps that are looked up together, at some 50 bytes each: few enough for a CPU's
-cache (at 256 px half as long as 16 views together), enough to keep a GPU busy."""
+"""Number of UV samples looked up at once, by device type. A sample takes about 50 bytes.
+
+The CPU's number fits its cache: at 256 px it takes half the time of 16 views at once. The GPU's
+number keeps the GPU busy.
+"""
 KEPT = 64 * 2**20
-"""Views that take no more bytes than this all together are composed once, at opening: a batch of
-64 px views is composed on a CPU in about the time that a small network trains on it."""
+"""Largest size, in bytes, of all views together at which they are composed once, at opening.
+
+On a CPU, composing a batch of 64 px views takes about as long as training a small network on it.
+"""
 
 
 class Views(Protocol):
-    """Views by the places of their picture, texture and plate."""
+    """Views, looked up by the indices of their picture, texture and plate."""
 
     mapped: bool
     size: int
 
     def take(self, picture: Indices, texture: Indices, plate: Indices) -> Tensor:
-        """uint8 [B, 3, S, S]."""
+        """The views, uint8 [B, 3, S, S]."""
         ...
 
 
@@ -48,7 +53,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Plates:
-    """Every camera's plate, on a device; K cameras."""
+    """The plates of K cameras, on a device."""
 
     uv: Tensor  # float32 [K, S * k, S * k, 2] in [0, 1], NaN where no paint is seen
     falling: Tensor  # float16 [K, S, S, 3] linear
@@ -61,17 +66,17 @@ class Plates:
 
     @property
     def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The three tensors."""
+        """``uv``, ``falling`` and ``reflected``."""
         return self.uv, self.falling, self.reflected
 
     @property
     def nbytes(self) -> int:
-        """What they take."""
+        """Size of the three tensors, in bytes."""
         return sum(part.nbytes for part in self.parts)
 
 
 class Composed:
-    """Views composed as they are asked for, rounded to 8 bits as the pictures of them are."""
+    """Views composed on demand and rounded to 8 bits, as picture files are."""
 
     def __init__(self, plates: Plates, textures: ImageStack) -> None:
         self.plates, self.textures = plates, textures
@@ -100,14 +105,19 @@ class Composed:
 
     @cached_property
     def _linear(self) -> Tensor:
-        # A texture is bytes: its linear light is a table, and powers are slow.
+        # Texels are bytes, so a table gives their linear light. Computing powers is slow.
         return linear_from_srgb(torch.arange(256, device=self.plates.uv.device) / 255)
 
 
 def cache_if_small(
     composed: Composed, texture: Tensor, plate: Tensor, space: MemoryBudget
 ) -> Views:
-    """``composed`` itself, or all of its views if they are small; views by int64 [N] places."""
+    """``composed`` itself, or all its views composed now if they are small.
+
+    Args:
+        texture: int64 [N], the texture index of each view.
+        plate: int64 [N], the plate index of each view.
+    """
     size = composed.size
     if len(texture) * 3 * size**2 > min(KEPT, space.left):
         return composed
@@ -121,10 +131,10 @@ def cache_if_small(
 def read_plates(
     folder: Path, names: list[tuple[str, str]], size: int, device: torch.device
 ) -> Plates | None:
-    """The plates of (``plate``, ``uv_map``) files; None if they are not for ``size`` pixels.
+    """The plates of (``plate``, ``uv_map``) files. None if they are not for ``size`` pixels.
 
     Raises:
-        DataError: a file is broken or of another shape than the others.
+        DataError: a file is missing or broken, or its arrays have a wrong shape.
     """
     plates: Plates | None = None
     for k, (plate, uv_map) in enumerate(names):
@@ -160,7 +170,7 @@ def read_light(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """``falling`` and ``reflected`` of a plate's file, float16 [h, w, 3] each.
 
     Raises:
-        DataError: missing, broken, or of another shape.
+        DataError: the file is missing, is broken, or has arrays of another shape.
     """
     names = ("falling", "reflected")
     falling, reflected = read_npz(path, *names, dtype=np.float16, what="plate")

@@ -1,4 +1,7 @@
-"""The original's two networks: a skip U-Net and a same-resolution convolutional renderer."""
+"""The two networks of the original: a U-Net and a convolutional renderer.
+
+The renderer keeps the resolution of its input.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from uvtex.models.layers import scaled
 
 
 class UNet(Predictor):
-    """Predictor: four 4x4 stride-2 convolutions, four transposed ones back, skips, tanh.
+    """The predictor: a U-Net with skip connections.
 
-    [B, 3, S, S] in [-1, 1] -> [B, 3, S, S] in [-1, 1]; S a multiple of 16. The bottleneck sees
-    46 pixels of the input.
+    It has four 4x4 convolutions of stride 2, four transposed convolutions, and a tanh. Input and
+    output are [B, 3, S, S] in [-1, 1]. S is a multiple of 16. The receptive field of the bottleneck
+    is 46 pixels of the input.
     """
 
     normalises_over_batch = True
@@ -30,7 +34,7 @@ class UNet(Predictor):
             )
             for i in range(4)
         )
-        # Every step up but the first also sees the step down of its own resolution.
+        # Every up layer but the first also gets the output of the down layer of its resolution.
         self.up = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(c[i] * (1 if i == 4 else 2), c[i - 1], 4, stride=2, padding=1),
@@ -43,10 +47,10 @@ class UNet(Predictor):
         return self._run(view, passes=1), None
 
     def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
-        """``tuple(self(view) for view in views)``, the views being equally many, in one batch.
+        """``tuple(self(view) for view in views)``, computed in one batch.
 
-        What is normalised over a batch is normalised over each of ``views`` apart, and the running
-        statistics hear of them one after the other.
+        All ``views`` have the same batch size. BatchNorm normalises each of ``views`` separately.
+        It updates its running statistics with each of them in turn.
         """
         return self._run(torch.cat(views), len(views)).chunk(len(views))
 
@@ -62,7 +66,10 @@ class UNet(Predictor):
 
 
 def _apart(layers: nn.Module, x: Tensor, passes: int) -> Tensor:
-    """``layers`` one after the other over ``predict_separately`` batches in one."""
+    """Applies ``layers`` in turn to ``passes`` equal batches concatenated in ``x``.
+
+    In training, BatchNorm layers see each batch separately.
+    """
     for layer in layers.children():
         if passes > 1 and layer.training and isinstance(layer, nn.BatchNorm2d):
             x = torch.cat([layer(part) for part in x.chunk(passes)])
@@ -72,9 +79,10 @@ def _apart(layers: nn.Module, x: Tensor, passes: int) -> Tensor:
 
 
 class ConvRenderer(Renderer):
-    """Renderer: 3-64 (7x7) -64 (5x5) -128-128-64-3 (3x3), ReLU, tanh; it is told no camera.
+    """The renderer: six convolutions with ReLU between them, and a tanh.
 
-    [B, 3, S, S] in [-1, 1] -> [B, 3, S, S] in [-1, 1].
+    The channels are 3-64 (7x7) -64 (5x5) -128-128-64-3 (3x3). Input and output are [B, 3, S, S] in
+    [-1, 1]. The renderer ignores the camera estimate.
     """
 
     def __init__(self, width: float = 1.0) -> None:
