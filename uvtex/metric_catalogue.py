@@ -105,7 +105,7 @@ _ALL = (
     _other("direct", "Loss term direct", "loss"),
     _other("cross", "Loss term cross", "loss"),
     _other("render", "Loss term render", "loss"),
-    _other("flow", "Loss term flow", "loss"),
+    _other("flow", "Loss term flow", "loss", needs=_MAPS),
     _other("total", "Loss", "loss"),
     _other("total_ref", "Loss by the default weights", "loss"),
 )
