@@ -68,7 +68,7 @@ def evaluate(
     counts once, with its mean difference. The 95 % interval is the paired t interval over liveries.
     A metric is better or worse if its interval leaves zero out, else within noise. A single livery
     gives no interval. If nothing differs, one metric in twenty still differs by chance. The verdict
-    is on two checkpoints and not on two ways to train, because another seed also changes the metrics.
+    is on two checkpoints, not on two ways to train, because another seed also changes the metrics.
 
     \b
     Example:
