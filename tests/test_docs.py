@@ -65,7 +65,7 @@ def command_lines(text: str) -> Iterator[list[str]]:
 def test_every_command_line_of_a_page_parses(page: Path) -> None:
     for name, *words in command_lines(page.read_text(encoding="utf-8")):
         command: click.Command = GROUPS[name]
-        context = click.Context(command, info_name=name)
+        context = click.Context(command, info_name=name, help_option_names=["-h", "--help"])
         while isinstance(command, click.Group):
             assert words, f"{page.name}: `{name}` lacks a command"
             found = command.get_command(context, words[0])
