@@ -91,8 +91,8 @@ def against_the_order(repo: Path) -> str:
     if "[tool.importlinter]" not in (repo / "pyproject.toml").read_text(encoding="utf-8"):
         return "pyproject.toml states no order"
     program = Path(sys.executable).with_name("lint-imports")
-    said = subprocess.run([program], cwd=repo, capture_output=True, text=True, check=False).stdout
-    return next(line for line in said.splitlines()[::-1] if line.startswith("Contracts:"))
+    output = subprocess.run([program], cwd=repo, capture_output=True, text=True, check=False).stdout
+    return next(line for line in output.splitlines()[::-1] if line.startswith("Contracts:"))
 
 
 if __name__ == "__main__":

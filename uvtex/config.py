@@ -55,7 +55,7 @@ class Schedule(Settings):
     """T_max, in epochs: the learning rate is 0 then. None: the run's number of epochs."""
 
     @model_validator(mode="after")
-    def _weighs_something(self) -> Schedule:
+    def _check_a_weight_is_positive(self) -> Schedule:
         ramps = [getattr(self, term) for term in TERMS]
         for which in ("start", "end"):
             values = [r.start if which == "start" or r.end is None else r.end for r in ramps]

@@ -59,7 +59,7 @@ def named_out_of_memory(
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _ran_out(error):
+        if not _is_out_of_memory(error):
             raise
         raise OutOfMemory(
             f"out of memory on {device} while {doing} at {image_size} x {image_size} pixels; "
@@ -67,6 +67,6 @@ def named_out_of_memory(
         ) from None
 
 
-def _ran_out(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     return memory or any(words in str(error) for words in CPU_SAYS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 """Least time between two progress lines of :func:`timed_progress`, in seconds."""
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 """Receives one line of text for the user."""
 
 
@@ -36,7 +36,7 @@ def no_progress(stage: str, done: int, total: int, left: str = "") -> None:
 
 
 @contextmanager
-def stages(console: Console | None = None) -> Iterator[tuple[Say, Progress | None]]:
+def stages(console: Console | None = None) -> Iterator[tuple[Echo, Progress | None]]:
     """Yields a function that prints a line, and a :class:`Progress` with one bar a stage.
 
     The second is None unless ``console`` (default: standard error) is a terminal.

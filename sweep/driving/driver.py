@@ -50,9 +50,9 @@ class Driver:
         view: ProgressDisplay,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._study, self._launcher, self._view = study, launcher, view
+        self._study, self._launcher, self._display = study, launcher, view
         self._mirror, self._clock = mirror, clock
-        self._trials = OptunaStudy(study)
+        self._optuna_study = OptunaStudy(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
         hours = study.hours
@@ -71,14 +71,14 @@ class Driver:
         """
         try:
             self._mirror.study_started()
-            taken = recover(self._study, self._trials, self._clock())
+            taken = recover(self._study, self._optuna_study, self._clock())
             self._records, self._epoch_seconds = taken
             with self._ctrl_c():
                 self._loop()
                 self._retry_gate()
         finally:
             self._launcher.close()
-            self._trials.close()
+            self._optuna_study.close()
         if self._interrupts:
             return "interrupted"
         return "out of time" if self._out_of_time else "done"
@@ -94,7 +94,7 @@ class Driver:
             for event in self._launcher.wait(POLL_SECONDS):
                 self._handle(event)
             if self._interrupts and not warned:
-                self._view.note(
+                self._display.note(
                     "Stopping after the current epoch. Press Ctrl-C again to stop at once."
                 )
                 warned = True
@@ -109,7 +109,7 @@ class Driver:
                 break
             self._start(slot, run)
         probes = self._study.trials - self._probes()
-        self._view.budget(self._budget.left(self._clock()), max(0, probes))
+        self._display.budget(self._budget.left(self._clock()), max(0, probes))
 
     def _next(self) -> ActiveRun | None:
         """The next run that fits the budget: an interrupted run, else a full run, else a probe."""
@@ -125,7 +125,7 @@ class Driver:
             if waits and self._fits(self._study.stages.full):
                 return self._new(record.trial, "full", record.schedule, record.params)
         if self._probes() < self._study.trials and self._fits(self._study.stages.probe):
-            asked = self._trials.ask()
+            asked = self._optuna_study.ask()
             return self._new(asked.number, "probe", asked.schedule, asked.params)
         return None
 
@@ -161,7 +161,7 @@ class Driver:
             grids=self._study.grids,
         )
         self._launcher.start(slot, job)
-        self._view.started(run.record, len(run.reports))
+        self._display.started(run.record, len(run.reports))
         self._mirror.run_started(run.record, run.config, run.run_dir)
 
     # -- handling events
@@ -171,7 +171,7 @@ class Driver:
         if isinstance(event, EpochEnded):
             self._epoch(event.slot, run, EpochReport.from_json(event.report))
         elif isinstance(event, Note):
-            self._view.note(f"{run.record.label}: {event.message}")
+            self._display.note(f"{run.record.label}: {event.message}")
         elif isinstance(event, Died):
             del self._active[event.slot]
             self._died(event.slot, run, event.message)
@@ -192,12 +192,12 @@ class Driver:
         best = run.best
         self._write(run, best_epoch=best.epoch if best else None, **changes)
         self._publish(run, new)
-        self._view.epoch(run.record, report)
+        self._display.epoch(run.record, report)
 
     def _publish(self, run: ActiveRun, reports: list[EpochReport]) -> None:
         for report in reports:
             if run.record.stage == "probe":
-                self._trials.report(run.record.trial, report)
+                self._optuna_study.report(run.record.trial, report)
             self._mirror.epoch(run.record, report)
 
     def _judge(self, run: ActiveRun, report: EpochReport) -> dict[str, object]:
@@ -215,8 +215,8 @@ class Driver:
             return {}
         settings = self._study.pruning
         verdict = pruning.judge(run.metrics, self._study.thresholds, run.record.epochs, settings)
-        spared = not settings.enabled or run.record.schedule in settings.spare
-        if verdict.stop and not spared:
+        exempt = not settings.enabled or run.record.schedule in settings.spare
+        if verdict.stop and not exempt:
             run.stopped = "pruned"
             return {"forecast": verdict.forecast, "reason": verdict.reason}
         return {"forecast": verdict.forecast}
@@ -241,7 +241,7 @@ class Driver:
             self._finish(run, "failed", f"its worker died twice, the second time: {message}")
             return
         self._write(run, retries=run.record.retries + 1)
-        self._view.note(
+        self._display.note(
             f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
         )
         if not self._interrupts:
@@ -252,9 +252,9 @@ class Driver:
         self._write(run, state=state, reason=reason, ended=now)
         self._overheads.append(max(0.0, now - run.began - sum(run.seconds)))
         if run.record.stage == "probe":
-            self._trials.tell(run.record, best.val if best else None)
+            self._optuna_study.tell(run.record, best.val if best else None)
         self._mirror.run_ended(run.record, run.run_dir)
-        self._view.ended(run.record)
+        self._display.ended(run.record)
         self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
         if self._early_failures >= MAX_EARLY_FAILURES:
             raise UvtexError(
@@ -266,7 +266,7 @@ class Driver:
         gate = self._mirror.promote(run.record, run.run_dir)
         if gate is not None:
             self._write(run, gate=gate.model_dump())
-            self._view.note(f"{run.record.label}: {gate.reason}")
+            self._display.note(f"{run.record.label}: {gate.reason}")
 
     def _retry_gate(self) -> None:
         """Registers full runs that passed while the registry was out of reach."""

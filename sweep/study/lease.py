@@ -16,7 +16,7 @@ from sweep.study.folder import StudyFolder
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 
-PATIENCE = 0.5
+LOCK_TIMEOUT = 0.5
 """Seconds to wait for the lock. :func:`driver` holds it for a moment to test it."""
 
 
@@ -32,7 +32,7 @@ def lease(paths: StudyFolder) -> Iterator[None]:
         StudyTaken: another driver owns the study.
     """
     paths.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(paths.lock, timeout=PATIENCE)
+    lock = FileLock(paths.lock, timeout=LOCK_TIMEOUT)
     try:
         lock.acquire()
     except Timeout:
@@ -67,7 +67,7 @@ def driver(paths: StudyFolder) -> str | None:
     """
     if not paths.lock.is_file():  # FileLock would create it
         return None
-    lock = FileLock(paths.lock, timeout=PATIENCE)
+    lock = FileLock(paths.lock, timeout=LOCK_TIMEOUT)
     try:
         lock.acquire()
     except Timeout:

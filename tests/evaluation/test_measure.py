@@ -18,7 +18,7 @@ from uvtex.data.batch import Pair
 from uvtex.data.store import PairStore
 from uvtex.evaluation.measure import mean_colour, measure, samples, texel_masks
 from uvtex.metrics.per_sample import ssim_columns, term_columns, texture_columns
-from uvtex.models import CameraEstimate, Predictor, Renderer, build
+from uvtex.models import CameraCode, CameraEstimate, Predictor, Renderer, build
 from uvtex.models.forward import Outputs
 from uvtex.showroom.cars.mesh import grid
 from uvtex.showroom.cars.seam_edges import write
@@ -123,7 +123,7 @@ class _Broken(_Perfect):
 class _Same(Renderer):
     """Shows the texture itself."""
 
-    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
+    def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
         return texture
 
 

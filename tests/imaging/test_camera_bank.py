@@ -101,8 +101,8 @@ def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) ->
     predictor = AtlasPredictor(alone, 0.15)
     view = next(store.val_batches(2)).pair.a
     with torch.no_grad():
-        texture, sight = predictor.predict(view)
-    unseen = ~alone.seen[sight.camera]
+        texture, estimate = predictor.predict(view)
+    unseen = ~alone.seen[estimate.camera]
     for image, hidden in zip(texture, unseen, strict=True):
         colours = image[:, hidden[0]]
         torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.models.small_atlas import SIZE, config, sight_of
+from tests.models.small_atlas import SIZE, config, estimate_of
 from tests.sets import make_showroom
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import painted
@@ -41,7 +41,7 @@ def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
     predictor.cameras.doubt.fill_(0.5)
     upper, lower = (..., slice(SIZE // 2), slice(None)), (..., slice(SIZE // 2, None), slice(None))
     with torch.no_grad():
-        evidence = predictor._evidence(batch.pair.a, sight_of(predictor.cameras, batch.camera_a))
+        evidence = predictor._evidence(batch.pair.a, estimate_of(predictor.cameras, batch.camera_a))
     seen = predictor.cameras.seen[batch.camera_a]
     assert seen[upper].any()
     assert not seen[upper].all()

@@ -122,7 +122,7 @@ def test_any_name_of_a_livery_stays_in_the_folder(names: list[str]) -> None:
     folder = Path("set")
     builder = importer._Builder(folder, False, "auto", report, lambda done, total: None)
     places = [
-        builder._free(f"views/{importer._safe(name)}/{importer._safe(name)}", ".png")
+        builder._free(f"views/{importer._file_name(name)}/{importer._file_name(name)}", ".png")
         for name in names
     ]
     assert len({place.lower() for place in places}) == len(names)

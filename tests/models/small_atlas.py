@@ -24,7 +24,7 @@ def config(**values: object) -> TrainConfig:
     return resolve(small, values)
 
 
-def sight_of(cameras: Cameras, camera: Tensor, pose: Tensor | None = None) -> CameraEstimate:
+def estimate_of(cameras: Cameras, camera: Tensor, pose: Tensor | None = None) -> CameraEstimate:
     """What a predictor would say that is sure of its ``camera`` [B]."""
     scores = F.one_hot(camera, len(cameras.flow)).float() * 9
     flow = cameras.flow[camera]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from uvtex.models.attention import AttentionPredictor, CrossAttentionFlow
-from uvtex.training import losses
+from uvtex.models import CameraCode
+from uvtex.models.attention import AttentionPredictor, AttentionRenderer, CrossAttentionFlow
 
 SIDE, CHANNELS = 16, 24
 
@@ -48,10 +48,11 @@ def test_no_answer_is_less_spread_than_not_at_all(sharpness: float) -> None:
     assert float(asking(keys, change)[1].detach().min()) >= 0
 
 
-def test_a_predictor_of_pairs_alone_tells_of_no_camera() -> None:
-    predictor = AttentionPredictor(32, 0.1)
-    _, sight = predictor.predict(torch.zeros(2, 3, 32, 32))
-    assert sight.camera is None
-    assert sight.half(1).camera is None
-    with pytest.raises(ValueError, match="no camera"):
-        losses.flow(sight, torch.zeros(2, dtype=torch.int64), sight.flow, torch.ones(2, 1, 32, 32))
+def test_a_predictor_without_cameras_gives_a_code_that_its_renderer_needs() -> None:
+    texture, code = AttentionPredictor(32, 0.1).predict(torch.rand(4, 3, 32, 32) * 2 - 1)
+    assert isinstance(code, CameraCode)
+    assert torch.equal(code.half(1).code, code.code[2:])
+    renderer = AttentionRenderer(32, 0.1)
+    assert renderer(texture, code).shape == (4, 3, 32, 32)
+    with pytest.raises(ValueError, match="camera code"):
+        renderer(texture)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models.small_atlas import SIZE, config, sight_of
+from tests.models.small_atlas import SIZE, config, estimate_of
 from tests.sets import make_set
 from uvtex.config import resolve
 from uvtex.data.store import PairStore
@@ -65,7 +65,7 @@ def test_the_renderer_shows_the_true_texture_as_the_view_does(store: PairStore) 
     cameras = Cameras(store.bank)
     batch = next(store.val_batches(6))
     assert batch.camera_a is not None
-    shown = PlateRenderer(cameras)(batch.pair.texture, sight_of(cameras, batch.camera_a))
+    shown = PlateRenderer(cameras)(batch.pair.texture, estimate_of(cameras, batch.camera_a))
     error = ((shown - batch.pair.a) * batch.pair.mask_a).square().sum()
     error = error / (batch.pair.mask_a.sum() * 3)
     assert 10 * torch.log10(4 / error) > 30
@@ -80,8 +80,8 @@ def test_a_moved_view_is_rendered_where_it_lies(store: PairStore) -> None:
     pose = torch.tensor([[0.9, 0.1, 0.05], [-0.1, 0.9, -0.05]]).expand(4, -1, -1)
     view = warp(batch.pair.a, inverse(pose))
     mask = warp(batch.pair.mask_a, inverse(pose)) > 0.99
-    shown = PlateRenderer(cameras)(batch.pair.texture, sight_of(cameras, batch.camera_a, pose))
-    still = PlateRenderer(cameras)(batch.pair.texture, sight_of(cameras, batch.camera_a))
+    shown = PlateRenderer(cameras)(batch.pair.texture, estimate_of(cameras, batch.camera_a, pose))
+    still = PlateRenderer(cameras)(batch.pair.texture, estimate_of(cameras, batch.camera_a))
     assert ((shown - view).abs() * mask).mean() < 0.3 * ((still - view).abs() * mask).mean()
 
 
@@ -159,13 +159,13 @@ def test_how_a_view_lies_in_the_frame_is_learnt(store: PairStore) -> None:
         pose = torch.eye(2, 3) + 0.2 * torch.rand(len(flow), 1, 1) * torch.tensor(
             [[0, 0, 1.0], [0, 0, 1]]
         )
-        sight = predictor.estimate_camera(warp(batch.pair.a, inverse(pose)))
-        loss = losses.flow(sight, batch.camera_a, transform(flow, pose), batch.seen_a)
+        estimate = predictor.estimate_camera(warp(batch.pair.a, inverse(pose)))
+        loss = losses.flow(estimate, batch.camera_a, transform(flow, pose), batch.seen_a)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        assert sight.pose is not None
-        errors.append(float((sight.pose.detach() - pose).abs()[..., 2].mean()))
+        assert estimate.pose is not None
+        errors.append(float((estimate.pose.detach() - pose).abs()[..., 2].mean()))
     assert sum(errors[-20:]) < 0.5 * sum(errors[:20])
 
 
@@ -187,10 +187,10 @@ def test_both_views_in_one_pass_are_both_views_apart(store: PairStore) -> None:
         (pair.a, out.texture_a, out.view_a, out.true_a),
         (pair.b, out.texture_b, out.view_b, out.true_b),
     ):
-        alone, sight = predictor.predict(view)
+        alone, estimate = predictor.predict(view)
         torch.testing.assert_close(texture, alone, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(shown, renderer(alone, sight), atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(true, renderer(pair.texture, sight), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(shown, renderer(alone, estimate), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(true, renderer(pair.texture, estimate), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("moves", [False, True])

@@ -88,10 +88,10 @@ def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
     from uvtex.runs.snapshots import snapshots as find_snapshots
 
     folder = find_run(run)
-    doomed = removable(find_snapshots(folder), every)
-    if _confirm_removal(folder, doomed, dry_run, yes):
-        remove(s.path for s in doomed)
-        click.echo(f"removed {_size(doomed)}")
+    to_remove = removable(find_snapshots(folder), every)
+    if _confirm_removal(folder, to_remove, dry_run, yes):
+        remove(s.path for s in to_remove)
+        click.echo(f"removed {_size(to_remove)}")
 
 
 @snapshots.command()
@@ -121,20 +121,20 @@ def archive(
 
     folder = find_run(run)
     found = find_snapshots(folder)
-    doomed = removable(found, every) if removing else []
+    to_remove = removable(found, every) if removing else []
     named = folder if folder.name else folder.resolve()
     target = out or named.with_name(f"{named.name}.tar.gz")
     if dry_run:
         click.echo(f"{target}: would contain {_size(found)}")
-    if removing and not _confirm_removal(folder, doomed, dry_run, yes):
-        doomed = []
+    if removing and not _confirm_removal(folder, to_remove, dry_run, yes):
+        to_remove = []
     if dry_run:
         return
-    done = put_away(folder, target, doomed)
+    done = put_away(folder, target, to_remove)
     click.echo(
         f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into {done.bytes_out:,}"
     )
-    if doomed:
+    if to_remove:
         click.echo(f"removed {_size(done.removed)}")
 
 
@@ -177,17 +177,17 @@ def _original_metrics(metrics: dict[str, Any]) -> str:
     )
 
 
-def _confirm_removal(folder: Path, doomed: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
+def _confirm_removal(folder: Path, to_remove: Sequence[Snapshot], dry_run: bool, yes: bool) -> bool:
     """Lists the checkpoints to be removed; returns whether to remove them.
 
     Raises:
         click.Abort: the user answers no.
     """
-    if not doomed:
+    if not to_remove:
         click.echo(f"{folder}: nothing to remove")
         return False
-    click.echo(f"{folder}: to be removed: {_size(doomed)}")
-    for snapshot in doomed:
+    click.echo(f"{folder}: to be removed: {_size(to_remove)}")
+    for snapshot in to_remove:
         click.echo(f"  {snapshot.path.name}  {snapshot.bytes:,} bytes")
     if dry_run:
         return False

@@ -39,7 +39,7 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         matrices = _homographies(draw, how)
         views, masks = _warp(views, matrices, "border"), _warp(masks, matrices, "zeros")
         if flows is not None and seen is not None:
-            flows, inside = move(flows, _sent(torch.linalg.inv(matrices), flows.device))
+            flows, inside = move(flows, _to_device(torch.linalg.inv(matrices), flows.device))
             seen = seen * inside
     views = _camera(views, draw, how)
     a, b = views.chunk(2)
@@ -93,13 +93,13 @@ class _Draw:
 
         They are float [B, 1, 1, 1] on the device.
         """
-        return _sent(1 + self.amounts(strength), self._device).view(-1, 1, 1, 1)
+        return _to_device(1 + self.amounts(strength), self._device).view(-1, 1, 1, 1)
 
     def normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._own, device=self._device)
 
 
-def _sent(values: Tensor, device: torch.device) -> Tensor:
+def _to_device(values: Tensor, device: torch.device) -> Tensor:
     """Host values as float32 on ``device``.
 
     For CUDA they are pinned first, so that the transfer does not wait for the GPU's queue.
@@ -129,7 +129,7 @@ def _warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     centres = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     points = torch.stack([x, y]).expand(len(images), -1, -1, -1)
-    old, _ = move(points, _sent(matrices, images.device))
+    old, _ = move(points, _to_device(matrices, images.device))
     return F.grid_sample(images, old.permute(0, 2, 3, 1), padding_mode=padding, align_corners=False)
 
 
@@ -140,7 +140,7 @@ def _before_colours(views: Tensor, masks: Tensor, draw: _Draw, strength: float) 
     """
     share = draw.amounts(strength).abs()
     colour = torch.stack([draw.amounts(1.0) for _ in range(3)], dim=1)
-    share, colour = (_sent(x, views.device) for x in (share, colour))
+    share, colour = (_to_device(x, views.device) for x in (share, colour))
     return torch.lerp(views, colour.view(-1, 3, 1, 1), (1 - masks) * share.view(-1, 1, 1, 1))
 
 
@@ -159,7 +159,7 @@ def _coloured(views: Tensor, draw: _Draw, strength: float) -> Tensor:
     views = (views + 1) * draw.factors(strength)
     mean = views.mean(dim=(1, 2, 3), keepdim=True)
     views = mean + (views - mean) * draw.factors(strength)
-    luma = _sent(torch.tensor(LUMA), views.device).view(1, 3, 1, 1)
+    luma = _to_device(torch.tensor(LUMA), views.device).view(1, 3, 1, 1)
     grey = (views * luma).sum(dim=1, keepdim=True)
     return (grey + (views - grey) * draw.factors(strength)).clamp(0, 2) - 1
 
@@ -172,7 +172,7 @@ def _blurred(views: Tensor, sigma: Tensor) -> Tensor:
     batch, channels, height, width = views.shape
     reach = min(math.ceil(3 * float(sigma.max())), height - 1, width - 1)
     at = torch.arange(-reach, reach + 1, device=views.device)
-    sigma = _sent(sigma, views.device)
+    sigma = _to_device(sigma, views.device)
     weights = torch.exp(-0.5 * (at / sigma.clamp_min(1e-3)[:, None]) ** 2)
     kernel = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     padded = F.pad(views, (reach,) * 4, mode="reflect")

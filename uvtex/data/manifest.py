@@ -151,10 +151,10 @@ class RecordCheck:
         parent, name = os.path.split(relative)
         try:
             if self._is_link(relative) or name in ("", ".", ".."):
-                inside = self._leads_inside(relative)
+                inside = self._is_inside(relative)
             else:
                 if parent not in self._inside:
-                    self._inside[parent] = self._leads_inside(parent)
+                    self._inside[parent] = self._is_inside(parent)
                 inside = self._inside[parent]
         except (OSError, ValueError) as error:  # a name that is too long, a NUL byte
             # An OSError's text repeats the path, however long it is.
@@ -172,6 +172,6 @@ class RecordCheck:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _leads_inside(self, relative: str) -> bool:
+    def _is_inside(self, relative: str) -> bool:
         # Not resolve(), which raises on loops of links.
         return Path(os.path.realpath(self._root / relative)).is_relative_to(self._root)

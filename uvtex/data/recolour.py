@@ -87,8 +87,8 @@ def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key
     paint = _changed(linear_from_srgb((pair.texture + 1) / 2), stays.texture, change)
     whole = stays.texture[:, 3:] > WHOLE
     texture = torch.where(whole, pair.texture, srgb_from_linear(paint) * 2 - 1)
-    a = _view(pair.a, plates, stays, batch.camera_a, change)
-    b = _view(pair.b, plates, stays, batch.camera_b, change)
+    a = _recolour_view(pair.a, plates, stays, batch.camera_a, change)
+    b = _recolour_view(pair.b, plates, stays, batch.camera_b, change)
     return replace(batch, pair=replace(pair, a=a, b=b, texture=texture))
 
 
@@ -98,9 +98,9 @@ def draw(count: int, share: float, key: str, device: torch.device) -> Recolourin
     host = torch.Generator().manual_seed(seed)
     order = torch.rand(count, 3, generator=host).argsort(dim=1)
     gain = 1 - (1 - DARKEST) * torch.rand(count, 3, generator=host)
-    as_ever = torch.rand(count, 1, generator=host) >= share
-    order = torch.where(as_ever, torch.arange(3), order)
-    gain = torch.where(as_ever, 1.0, gain)[:, :, None, None]
+    unchanged = torch.rand(count, 1, generator=host) >= share
+    order = torch.where(unchanged, torch.arange(3), order)
+    gain = torch.where(unchanged, 1.0, gain)[:, :, None, None]
     if device.type == "cuda":  # so that the transfer does not wait for the GPU
         order, gain = order.pin_memory(), gain.pin_memory()
     return Recolouring(*(x.to(device, non_blocking=True) for x in (order, gain)))
@@ -117,7 +117,7 @@ def _changed(paint: Tensor, stays: Tensor, change: Recolouring) -> Tensor:
     return still + change((paint - still).clamp_min(0))
 
 
-def _view(
+def _recolour_view(
     view: Tensor, plates: Plates, stays: Unpainted, camera: Tensor, change: Recolouring
 ) -> Tensor:
     """The view [B, 3, S, S] in [-1, 1] of the recoloured car.

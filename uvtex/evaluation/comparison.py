@@ -75,7 +75,7 @@ def evaluate_checkpoints(
     stores: dict[DataKey, PairStore] = {}
     # All headers first, so that a broken checkpoint is found before any is measured.
     configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
-    judged = []
+    evaluated = []
     known: dict[DataKey, torch.Tensor] = {}
     for name, path in files.items():
         config = configs[name].model_copy(update={"device": device})
@@ -83,11 +83,11 @@ def evaluate_checkpoints(
         if key not in stores:
             stores[key] = PairStore.open(folder, config, everything=everything)
         loaded = checkpoint.load(path)
-        judged.append(_one(name, loaded, config, stores[key], everything))
+        evaluated.append(_one(name, loaded, config, stores[key], everything))
         texels = loaded.predictor.known_texels
         if texels is not None:
             known.setdefault(key, texels)
-    return [*judged, *_baselines(stores, known)]
+    return [*evaluated, *_baselines(stores, known)]
 
 
 def _one(
@@ -147,7 +147,7 @@ def _evaluated(
 
 
 def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
-    """Why the figures of ``a`` and ``b`` do not compare; None if they do."""
+    """Why the figures of ``a`` and ``b`` are not comparable; None if they are."""
     if a.size != b.size:
         return f"measured at {a.size} and at {b.size} px"
     if a.records != b.records:
@@ -159,10 +159,10 @@ def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
     return None
 
 
-def notes(judged: Sequence[Evaluated]) -> list[str]:
-    """The warnings to print beside the figures: those of each, and which do not compare."""
-    said = [f"{one.name}: {one.note}" for one in judged if one.note]
-    models = [one for one in judged if not one.baseline]
+def notes(evaluated: Sequence[Evaluated]) -> list[str]:
+    """The warnings to print beside the figures: each one's own, and which do not compare."""
+    notes = [f"{one.name}: {one.note}" for one in evaluated if one.note]
+    models = [one for one in evaluated if not one.baseline]
     alike: dict[tuple[object, ...], list[Evaluated]] = {}
     for one in models:
         alike.setdefault((one.size, one.records), []).append(one)
@@ -172,10 +172,10 @@ def notes(judged: Sequence[Evaluated]) -> list[str]:
             f"views of {len(set(group[0].liveries))} liveries)"
             for group in alike.values()
         ]
-        said.append("these do not compare, because sizes or views differ: " + "; ".join(groups))
+        notes.append("not comparable, because texture sizes or views differ: " + "; ".join(groups))
     if len({one.lpips for one in models}) > 1:
-        said.append("LPIPS does not compare: the backbones differ, or some have no LPIPS")
-    return said
+        notes.append("LPIPS is not comparable: backbones differ, or some checkpoints have none")
+    return notes
 
 
 def differences(ours: Evaluated, theirs: Evaluated) -> dict[str, Difference]:
@@ -200,7 +200,7 @@ def differences(ours: Evaluated, theirs: Evaluated) -> dict[str, Difference]:
     return out
 
 
-def to_csv(judged: Sequence[Evaluated], folder: Path) -> bytes:
+def to_csv(evaluated: Sequence[Evaluated], folder: Path) -> bytes:
     """A CSV file with a line for each checkpoint and sample.
 
     Its columns are: checkpoint, livery, view, camera, size, then every metric. Metrics of
@@ -208,11 +208,11 @@ def to_csv(judged: Sequence[Evaluated], folder: Path) -> bytes:
     not define the metric.
     """
     records = manifest.read(folder).records
-    metrics = list(dict.fromkeys(metric for one in judged for metric in one.columns))
+    metrics = list(dict.fromkeys(metric for one in evaluated for metric in one.columns))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["checkpoint", "livery", "view", "camera", "size", *metrics])
-    for one in judged:
+    for one in evaluated:
         for i, place in enumerate(one.records):
             record = records[place]
             figures = [one.columns[m][i] if m in one.columns else np.nan for m in metrics]

@@ -77,9 +77,9 @@ def samples(
         swapped = bleed.swap(batch.pair.a, batch.pair.mask_a)
         with autocast(data.device, config.precision):
             out = forward(predictor, renderer, batch.pair)
-            shake = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
-            shaken = (out.texture_a + shake * (2 * 3 / 255)).clamp(-1, 1)
-            noisy = renderer(shaken, out.sight_a)
+            added = torch.randn(out.texture_a.shape, generator=noise, device=data.device)
+            noised = (out.texture_a + added * (2 * 3 / 255)).clamp(-1, 1)
+            noisy = renderer(noised, out.camera_a)
             moved = predictor(swapped.view)
         out = out.float32()
         found = _columns(batch, out, noisy.float(), atlas, lpips)

@@ -78,64 +78,65 @@ def count_hits(paint: Tensor, size: int) -> Tensor:
     return hits.view(1, size, size).float()
 
 
-def find_donors(textures: Tensor, able: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def find_donors(textures: Tensor, lit_and_seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Find the donors of every texel for every camera: the seen texels with the most similar paint.
 
     Args:
         textures: uint8 [L, 3, S, S], the training liveries.
-        able: bool [K, 1, S, S], the texels that can be donors for each camera.
+        lit_and_seen: bool [K, 1, S, S], the texels that can be donors for each camera.
 
     Returns:
         ``lender``, ``share`` and ``doubt`` of :class:`CameraBank`. A texel is never its
         own donor. An entry with share 0 is not a donor. A texel has fewer than DONORS donors if
-        few texels are able.
+        few texels are lit and seen.
     """
-    cameras, size = len(able), textures.shape[-1]
+    cameras, size = len(lit_and_seen), textures.shape[-1]
     texels = size * size
     colours = textures.permute(2, 3, 0, 1).reshape(texels, -1).float() / 255
     squares = colours.square().sum(dim=1)
-    good = able.reshape(cameras, texels)
+    usable = lit_and_seen.reshape(cameras, texels)
     lender = torch.zeros(cameras, DONORS, texels, dtype=torch.int32, device=textures.device)
     share = torch.zeros(cameras, DONORS, texels, dtype=torch.float16, device=textures.device)
     doubt = torch.ones(cameras, texels, device=textures.device)
     rows_at_once = max(1, min(CHUNK, COMPARED // texels))
     for start in range(0, texels, rows_at_once):
         part = slice(start, start + rows_at_once)
-        apart = _apart(colours, squares, part)
+        distances = _colour_distances(colours, squares, part)
         for k in range(cameras):
-            index, part_of, doubt[k, part] = _likest(apart.masked_fill(~good[k], NEVER))
+            index, part_of, doubt[k, part] = _nearest(distances.masked_fill(~usable[k], NEVER))
             lender[k, :, part], share[k, :, part] = index.T.int(), part_of.T.half()
     shape = (cameras, -1, size, size)
     return lender.view(shape), share.view(shape), doubt.view(shape)
 
 
-def _apart(colours: Tensor, squares: Tensor, part: slice) -> Tensor:
+def _colour_distances(colours: Tensor, squares: Tensor, part: slice) -> Tensor:
     """Distances from the texels of ``part`` to all texels: float [n, N], as fractions of the range.
 
     ``colours`` is [N, C]. The distance of a texel to itself is NEVER. The operations run in place
     because each matrix of this shape can fill all of COMPARED.
     """
-    apart = squares[part, None] + squares
-    apart -= 2 * colours[part] @ colours.T
-    apart.clamp_min_(0).div_(colours.shape[1]).sqrt_()
-    rows = torch.arange(len(apart), device=apart.device)
-    apart[rows, rows + part.start] = NEVER
-    return apart
+    distances = squares[part, None] + squares
+    distances -= 2 * colours[part] @ colours.T
+    distances.clamp_min_(0).div_(colours.shape[1]).sqrt_()
+    rows = torch.arange(len(distances), device=distances.device)
+    distances[rows, rows + part.start] = NEVER
+    return distances
 
 
-def _likest(apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The nearest texels of each row of ``apart`` [n, N], their shares, and the doubt.
+def _nearest(distances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices, shares and doubt of the nearest texels in each row of ``distances`` [n, N].
 
-    Indices and shares are [n, DONORS]. The doubt is [n]. A texel at distance NEVER has share 0.
+    Indices and shares are [n, DONORS]. The doubt, [n], is the mean distance to them. A texel at
+    distance NEVER has share 0.
     """
-    # A search in the able columns alone would take half the time. But topk would then choose
+    # A search in the usable columns alone would take half the time. But topk would then choose
     # other texels among texels of equal paint, and the results of earlier runs would change.
-    distance, index = apart.topk(DONORS, dim=1, largest=False)
-    lends = distance < NEVER
-    nearness = (-distance / CLOSENESS).masked_fill(~lends, -torch.inf)
-    share = torch.softmax(nearness, dim=1).masked_fill(~lends, 0)  # NaN without donors
+    distance, index = distances.topk(DONORS, dim=1, largest=False)
+    is_donor = distance < NEVER
+    nearness = (-distance / CLOSENESS).masked_fill(~is_donor, -torch.inf)
+    share = torch.softmax(nearness, dim=1).masked_fill(~is_donor, 0)  # NaN without donors
     doubt = (distance * share).sum(dim=1).clamp_max(1)
-    return index, share, doubt.masked_fill(~lends.any(dim=1), 1)
+    return index, share, doubt.masked_fill(~is_donor.any(dim=1), 1)
 
 
 class Aim(NamedTuple):
@@ -152,7 +153,7 @@ def aim(paint: Tensor, size: int, texels: int) -> Aim:
     """
     edge = 1 - 1 / texels
     coded = paint.permute(0, 2, 3, 1)
-    # Coordinates stop half a texel inside the border, so that no sample blends with zero.
+    # Coordinates stop half a texel inside the border, so that no sample bis_donor with zero.
     # A sub-pixel without paint gets a coordinate far outside, where grid_sample returns zero.
     grid = torch.where(coded == NO_PAINT, 3.0, (coded * (1 / 32767)).clamp(-edge, edge))
     return Aim(grid, painted(paint, size))

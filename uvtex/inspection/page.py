@@ -119,11 +119,11 @@ def _coverage(report: SetReport) -> str:
     return (
         f"No camera sees {percent(report.unseen)} of the atlas, counted on {COVERAGE_SIZE} x "
         f"{COVERAGE_SIZE} texels. Texels that the car does not use count as unseen."
-        + ("" if report.car is None else f" {_finely(report.car)}")
+        + ("" if report.car is None else f" {_car_figures(report.car)}")
     )
 
 
-def _finely(car: CarFacts) -> str:
+def _car_figures(car: CarFacts) -> str:
     """The figures of ``car.json``, which are counted on the mesh's full atlas."""
     uses = f"Counted finely, the car uses {percent(car.covered_percent_of_atlas / 100)} of it"
     if car.unseen_percent_of_covered is not None:

@@ -73,7 +73,7 @@ class Scan:
             self._uv_map(record.uv_map)
         if record.plate and record.plate not in self._plates:
             self._plate(record)
-        view = self._view(record)
+        view = self._scan_view(record)
         mask = self._mask(record.mask) if record.mask else None
         if view is not None:
             self.sizes.append(f"{view.shape[1]}x{view.shape[0]}")
@@ -94,7 +94,7 @@ class Scan:
     def _broken(self, name: str, error: DataError) -> None:
         self._note("broken", name, str(error).removeprefix(f"{self._folder / name}: "))
 
-    def _view(self, record: manifest.Record) -> np.ndarray | None:
+    def _scan_view(self, record: manifest.Record) -> np.ndarray | None:
         file = ViewFile.of(self._folder, record)
         if not file.composed:
             return self._picture(record.view)

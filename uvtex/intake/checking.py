@@ -72,7 +72,7 @@ class _Checker:
 
     def mask(self, path: Path) -> str | None:
         """The fault of a mask, or None."""
-        return self._once(path, lambda: _marks_nothing(pictures.read_grey(path), path), "mask")
+        return self._once(path, lambda: _refuse_empty_mask(pictures.read_grey(path), path), "mask")
 
     def uv_map(self, path: Path) -> str | None:
         """The fault of a UV map, or None."""
@@ -107,6 +107,6 @@ def _refuse_small(size: tuple[int, int], path: Path | None) -> None:
         raise DataError(f"{path}: {width}x{height} pixels; at least {LEAST_SIDE} a side are needed")
 
 
-def _marks_nothing(mask: np.ndarray, path: Path) -> None:
+def _refuse_empty_mask(mask: np.ndarray, path: Path) -> None:
     if not (mask > 127).any():
         raise DataError(f"{path}: marks no pixel as paint (255)")

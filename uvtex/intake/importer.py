@@ -106,7 +106,7 @@ def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
         report.unusable.append(Unusable(CAR, str(error)))
         return
     marks = car and car.shared_texels
-    if marks and not _beside(source, marks):
+    if marks and not _is_inside(source, marks):
         report.unusable.append(Unusable(CAR, f"shared_texels {marks!r} is not a file beside it"))
         return
     for name in (CAR, marks) if car else ():
@@ -115,7 +115,7 @@ def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
             report.copied += 1
 
 
-def _beside(folder: Path, name: str) -> bool:
+def _is_inside(folder: Path, name: str) -> bool:
     """Whether ``name``, after following links, is a file directly in ``folder``."""
     target = os.path.realpath(folder / name)
     return os.path.dirname(target) == os.path.realpath(folder) and os.path.isfile(target)
@@ -163,7 +163,7 @@ class _Builder:
         manifest.write(self._folder, records)
 
     def _record(self, candidate: Candidate, varied: np.ndarray | None) -> manifest.Record:
-        view = self._view(candidate)
+        view = self._copy_view(candidate)
         return manifest.Record(
             view=view,
             livery=candidate.livery,
@@ -174,12 +174,12 @@ class _Builder:
             camera=candidate.camera,
         )
 
-    def _view(self, candidate: Candidate) -> str:
+    def _copy_view(self, candidate: Candidate) -> str:
         """The view's path in the set; a view composed from its plate has a path but no file."""
         if not candidate.shot.composed:
             return self._place("views", candidate.view, candidate.livery)
         self._report.composed += 1
-        parts = ("views", _safe(candidate.livery), _safe(candidate.view.stem))
+        parts = ("views", _file_name(candidate.livery), _file_name(candidate.view.stem))
         return self._free("/".join(parts), candidate.view.suffix.lower())
 
     def _mask(self, candidate: Candidate, view: str, varied: np.ndarray | None) -> str:
@@ -190,7 +190,7 @@ class _Builder:
             self._count("variation")
             camera = str(candidate.camera)
             if camera not in self._drawn:
-                self._drawn[camera] = self._write_mask(f"masks/{_safe(camera)}", varied)
+                self._drawn[camera] = self._write_mask(f"masks/{_file_name(camera)}", varied)
             return self._drawn[camera]
         name, mask = draw_shot(self._shots, candidate.shot, self._method)
         self._count(name)
@@ -214,15 +214,15 @@ class _Builder:
     def _place(self, kind: str, path: Path, livery: str | None = None, name: str = "") -> str:
         """Copies or links a file into the set, once; returns its path in the set."""
         if (kind, path) not in self._placed:
-            parts = [kind, *([_safe(livery)] if livery else []), _safe(name or path.stem)]
+            parts = [kind, *([_file_name(livery)] if livery else []), _file_name(name or path.stem)]
             relative = self._free("/".join(parts), path.suffix.lower())
             target = self._folder / relative
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._bring(path, target)
+            self._copy(path, target)
             self._placed[kind, path] = relative
         return self._placed[kind, path]
 
-    def _bring(self, path: Path, target: Path) -> None:
+    def _copy(self, path: Path, target: Path) -> None:
         if self._link:
             try:
                 os.link(path.resolve(), target)
@@ -242,7 +242,7 @@ class _Builder:
         return name
 
 
-def _safe(name: str) -> str:
+def _file_name(name: str) -> str:
     """``name`` as a valid file name on every file system, without separators and leading dots."""
     cleaned = re.sub(r"[^\w.+=@-]+", "_", name).strip("._ ")[:80]
     return cleaned or "unnamed"

@@ -6,11 +6,11 @@ from uvtex.config import TrainConfig
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.models.attention import AttentionPredictor, AttentionRenderer
 from uvtex.models.base import Predictor, Renderer
-from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 from uvtex.models.correspondence import AtlasPredictor, PlateRenderer
 from uvtex.models.poc05.networks import ConvRenderer, UNet
 
-__all__ = ["CameraEstimate", "Predictor", "Renderer", "build", "needs_camera_bank"]
+__all__ = ["CameraCode", "CameraEstimate", "Predictor", "Renderer", "build", "needs_camera_bank"]
 
 
 def needs_camera_bank(config: TrainConfig) -> bool:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.models.base import Predictor, Renderer
-from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 from uvtex.models.layers import block, scaled
 from uvtex.models.refiner import TextureRefiner, bounded
 
@@ -106,7 +106,7 @@ class AttentionPredictor(Predictor):
     def clip_gradients(self) -> None:
         self.mend.clip_gradients()
 
-    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
+    def predict(self, view: Tensor) -> tuple[Tensor, CameraCode]:
         features = F.adaptive_avg_pool2d(self.features(view), self.side)
         tokens = features.flatten(2).transpose(1, 2)
         about = tokens.mean(dim=1)
@@ -123,7 +123,7 @@ class AttentionPredictor(Predictor):
         known = torch.cat([sampled, spread, mean.expand_as(sampled), home], 1)
         texture = bounded(sampled + self.mend(known).float())
         code = torch.tanh(self.code(about)).float()
-        return texture, CameraEstimate(code, None, None, flow)
+        return texture, CameraCode(code)
 
 
 class AttentionRenderer(Renderer):
@@ -139,11 +139,11 @@ class AttentionRenderer(Renderer):
         self.light = nn.Sequential(block(6 + PLACES, c), block(c, c), nn.Conv2d(c, 6, 3, padding=1))
         self.frame = nn.Linear(CODE, PLACES * self.side**2)
 
-    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
-        if sight is None:
-            raise ValueError("the renderer must be told the camera's code")
+    def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
+        if not isinstance(camera, CameraCode):
+            raise ValueError("the renderer needs a camera code")
         batch, size = texture.shape[0], list(texture.shape[2:])
-        code = sight.scores.repeat(batch // sight.scores.shape[0], 1)
+        code = camera.code.repeat(batch // camera.code.shape[0], 1)
         # The keys depend on the camera and not on the paint: the flow cannot encode a livery.
         keys = self.place + self.turn(code).view(batch, self.side**2, -1)
         flow, _ = self.asking(keys, keys.new_zeros(batch, keys.shape[2]))

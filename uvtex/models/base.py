@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from uvtex.models.camera_estimate import CameraEstimate
+    from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 
 
 class Predictor(nn.Module):
@@ -21,7 +21,7 @@ class Predictor(nn.Module):
     normalises_over_batch = False
     """Whether in training the result for an image depends on its batch, as with BatchNorm.
 
-    Such a predictor gives no camera estimate.
+    Such a predictor gives neither a camera estimate nor a camera code.
     """
 
     @property
@@ -32,11 +32,8 @@ class Predictor(nn.Module):
         """
         return None
 
-    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate | None]:
-        """The texture and the camera estimate.
-
-        The estimate is None if the predictor gives none.
-        """
+    def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate | CameraCode | None]:
+        """The texture, and the camera: an estimate, a code, or None without either."""
         raise NotImplementedError
 
     def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
@@ -50,7 +47,7 @@ class Predictor(nn.Module):
         """Clips gradients that are too large. Called before each step of the optimiser."""
 
     def estimate_camera(self, view: Tensor) -> CameraEstimate | None:
-        """The camera estimate of ``predict``, without the texture."""
+        """The camera estimate of ``predict``, without the texture. None if it gives none."""
         return None
 
     def forward(self, view: Tensor) -> Tensor:
@@ -63,12 +60,15 @@ class Renderer(nn.Module):
     A renderer normalises nothing over a batch.
     """
 
-    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
+    def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
         """The views of ``texture``.
 
         Args:
             texture: n * B textures, in n groups of B. Texture i of each group is rendered with
-                camera estimate i.
-            sight: the camera estimate of B views, or None if the predictor gives none.
+                camera i.
+            camera: the camera estimate or the camera code of B views, as ``predict`` gives it.
+
+        Raises:
+            ValueError: ``camera`` is not of the type that this renderer needs.
         """
         raise NotImplementedError

@@ -28,7 +28,7 @@ from uvtex.imaging.affine import inverse, transform, warp
 from uvtex.imaging.camera_bank import Aim, CameraBank, aim, painted, project
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.models.base import Predictor, Renderer
-from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 from uvtex.models.layers import group_norm, scaled
 from uvtex.models.refiner import TextureRefiner, bounded
 
@@ -66,7 +66,7 @@ class Cameras(nn.Module):
     fixed: Tensor
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
-    lends: Tensor  # bool [K, 1, S, S] texels that have a lender
+    has_donor: Tensor  # bool [K, 1, S, S]
     footprint: Tensor  # [K, 8, S, S] place of each texel in its pixel, and its size
     fixed_paint: Tensor  # [4, S, S] constant texels: linear colour, then 1; else 0
     fixed_whole: Tensor  # bool [K, 1, S, S] pixels that show constant texels alone
@@ -84,7 +84,9 @@ class Cameras(nn.Module):
         # These are derived from the bank, so a checkpoint need not hold them.
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("reach", reach.clamp_min(1e-4), persistent=False)
-        self.register_buffer("lends", (self.share > 0).any(dim=1, keepdim=True), persistent=False)
+        self.register_buffer(
+            "has_donor", (self.share > 0).any(dim=1, keepdim=True), persistent=False
+        )
         self.register_buffer("footprint", footprint(self.flow) * self.seen, persistent=False)
         linear = linear_from_srgb((self.fixed[:3] + 1) / 2)
         fixed_paint = torch.cat([linear, torch.ones_like(linear[:1])]) * self.fixed[3:]
@@ -149,18 +151,18 @@ class Cameras(nn.Module):
         radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
         return srgb_from_linear(radiance) * 2 - 1
 
-    def lend(self, texture: Tensor, camera: Tensor) -> Tensor:
-        """The mean colour of each texel's lenders, weighted by their shares: [B, 3, S, S].
+    def borrow(self, texture: Tensor, camera: Tensor) -> Tensor:
+        """The mean colour of each texel's donors, weighted by their shares: [B, 3, S, S].
 
-        It is 0 for a texel without lenders.
+        It is 0 for a texel without donors.
         """
         flat = texture.flatten(2)
-        lent = torch.zeros_like(flat)
+        borrowed = torch.zeros_like(flat)
         for m in range(self.lender.shape[1]):
             index = self.lender[camera, m].flatten(1).long()
             share = self.share[camera, m].flatten(1).to(flat.dtype)
-            lent = lent + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
-        return lent.view(texture.shape)
+            borrowed = borrowed + flat.gather(2, index[:, None].expand(-1, 3, -1)) * share[:, None]
+        return borrowed.view(texture.shape)
 
 
 def footprint(flow: Tensor) -> Tensor:
@@ -247,22 +249,22 @@ class AtlasPredictor(Predictor):
         self.mend.clip_gradients()
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
-        sight = self.estimate_camera(view)
-        evidence = self._evidence(view, sight)
+        estimate = self.estimate_camera(view)
+        evidence = self._evidence(view, estimate)
         place = self.place.expand(view.shape[0], -1, -1, -1)
-        return bounded(evidence[:, :3] + self.mend(torch.cat([evidence, place], 1)).float()), sight
+        residual = self.mend(torch.cat([evidence, place], 1)).float()
+        return bounded(evidence[:, :3] + residual), estimate
 
-    def _evidence(self, view: Tensor, sight: CameraEstimate) -> Tensor:
+    def _evidence(self, view: Tensor, estimate: CameraEstimate) -> Tensor:
         """The evidence of the view, [B, KNOWN, S, S].
 
         Its first 3 channels are a first estimate of the texture. No gradient flows through it.
         """
-        cameras, camera = self.cameras, sight.camera
-        assert camera is not None  # estimate_camera() sets it
+        cameras, camera = self.cameras, estimate.camera
         with torch.autocast(view.device.type, enabled=False):
             straight = view.detach().float()
-            if sight.pose is not None:
-                straight = warp(straight, sight.pose.detach())
+            if estimate.pose is not None:
+                straight = warp(straight, estimate.pose.detach())
             paint = cameras.albedo(straight, camera)
             nearest = cameras.nearest(paint, camera).clamp(0, 1)
             first = cameras.gather(paint, camera).clamp(0, 1)
@@ -280,10 +282,10 @@ class AtlasPredictor(Predictor):
             painted = trusted * ~fixed
             area = painted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
             mean = (sharp * painted).sum(dim=(2, 3), keepdim=True) / area
-            lent = torch.where(cameras.lends[camera], cameras.lend(sharp, camera), mean)
-            base = torch.where(fixed, cameras.fixed[:3], sharp * seen + lent * (1 - seen))
+            borrowed = torch.where(cameras.has_donor[camera], cameras.borrow(sharp, camera), mean)
+            base = torch.where(fixed, cameras.fixed[:3], sharp * seen + borrowed * (1 - seen))
             density = torch.log1p(cameras.hits[camera]) / 3
-            known = [base, first * seen, lent, mean.expand_as(base), nearest * seen]
+            known = [base, first * seen, borrowed, mean.expand_as(base), nearest * seen]
             doubt = cameras.doubt[camera] * ~fixed
             about = [seen, trusted, doubt, density, seen * density]
         return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
@@ -300,14 +302,14 @@ class PlateRenderer(Renderer):
         # A tuple hides the module from torch. The predictor holds it, in the checkpoint too.
         self._cameras = (cameras,)
 
-    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
-        if sight is None or sight.camera is None:
-            raise ValueError("the exact renderer must be told the camera")
-        views = sight.camera.shape[0]
+    def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
+        if not isinstance(camera, CameraEstimate):
+            raise ValueError("the exact renderer needs a camera estimate")
+        views = camera.camera.shape[0]
         with torch.autocast(texture.device.type, enabled=False):
             several = texture.float().reshape(-1, views, *texture.shape[1:]).transpose(0, 1)
-            pictures = self._cameras[0].render(several, sight.camera)
-            if sight.pose is not None:
-                moved_back = warp(pictures.flatten(1, 2), inverse(sight.pose))
+            pictures = self._cameras[0].render(several, camera.camera)
+            if camera.pose is not None:
+                moved_back = warp(pictures.flatten(1, 2), inverse(camera.pose))
                 pictures = moved_back.reshape(pictures.shape)
             return pictures.transpose(0, 1).flatten(0, 1)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from uvtex.data.batch import Pair
-from uvtex.models import CameraEstimate, Predictor, Renderer
-
-if TYPE_CHECKING:
-    from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models import CameraCode, CameraEstimate, Predictor, Renderer
 
 
 def forward(
@@ -27,27 +24,27 @@ def forward(
             The noise destroys a hidden code in the texture (Bashkirova et al. 2019).
     """
     if predictor.normalises_over_batch:
-        return _forward_apart(predictor, renderer, pair, noise)
-    textures, sights = predictor.predict(torch.cat([pair.a, pair.b]))
+        return _forward_with_batch_norm(predictor, renderer, pair, noise)
+    textures, cameras = predictor.predict(torch.cat([pair.a, pair.b]))
     texture_a, texture_b = textures.chunk(2)
-    shaken = textures if noise is None else (textures + noise).clamp(-1, 1)
-    if sights is None:
-        views = renderer(torch.cat([shaken, pair.texture]))
+    noisy = textures if noise is None else (textures + noise).clamp(-1, 1)
+    if cameras is None:
+        views = renderer(torch.cat([noisy, pair.texture]))
         view_a, view_b, true_a = views.chunk(3)
-        true_b, sight_a, sight_b = true_a, None, None
+        true_b, camera_a, camera_b = true_a, None, None
     else:
-        views, true = _dressed(renderer, shaken, pair.texture, sights)
+        views, true = _render(renderer, noisy, pair.texture, cameras)
         view_a, view_b = views.chunk(2)
         true_a, true_b = true.chunk(2)
-        sight_a, sight_b = sights.half(0), sights.half(1)
+        camera_a, camera_b = cameras.half(0), cameras.half(1)
     texture_true, _ = predictor.predict(true_a)
     return Outputs(
-        texture_a, texture_b, view_a, view_b, true_a, true_b, texture_true, sight_a, sight_b
+        texture_a, texture_b, view_a, view_b, true_a, true_b, texture_true, camera_a, camera_b
     )
 
 
-def _dressed(
-    renderer: Renderer, textures: Tensor, texture: Tensor, sights: CameraEstimate
+def _render(
+    renderer: Renderer, textures: Tensor, texture: Tensor, cameras: CameraEstimate | CameraCode
 ) -> tuple[Tensor, Tensor]:
     """Views of U(a) and U(b), and views of the true texture by the cameras of a and b.
 
@@ -55,29 +52,30 @@ def _dressed(
     views get no gradient if the renderer has no parameters and there is no pose.
     """
     twice = torch.cat([texture, texture])
-    if sights.pose is None and not any(True for _ in renderer.parameters()):
+    pose = cameras.pose if isinstance(cameras, CameraEstimate) else None
+    if pose is None and not any(True for _ in renderer.parameters()):
         with torch.no_grad():
-            true = renderer(twice, sights)
+            true = renderer(twice, cameras)
         # The same memory layout as from one call, so that the losses round alike.
-        return renderer(textures, sights).contiguous(), true.contiguous()
-    views, true = renderer(torch.cat([textures, twice]), sights).chunk(2)
+        return renderer(textures, cameras).contiguous(), true.contiguous()
+    views, true = renderer(torch.cat([textures, twice]), cameras).chunk(2)
     return views, true
 
 
-def _forward_apart(
+def _forward_with_batch_norm(
     predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None
 ) -> Outputs:
     """:func:`forward` for a predictor with BatchNorm.
 
     BatchNorm takes its statistics from one pass. The passes are U(a), U(b), U(R(t)), in this order.
-    Such a predictor gives no camera estimate. So R(t) can be computed first, and the three passes
-    can share one batch.
+    Such a predictor knows nothing of the camera. So R(t) can be computed first, and the three
+    passes can share one batch.
     """
     true = renderer(pair.texture)
     texture_a, texture_b, texture_true = predictor.predict_separately(pair.a, pair.b, true)
     textures = torch.cat([texture_a, texture_b])
-    shaken = textures if noise is None else (textures + noise).clamp(-1, 1)
-    view_a, view_b = renderer(shaken).chunk(2)
+    noisy = textures if noise is None else (textures + noise).clamp(-1, 1)
+    view_a, view_b = renderer(noisy).chunk(2)
     return Outputs(texture_a, texture_b, view_a, view_b, true, true, texture_true, None, None)
 
 
@@ -92,8 +90,8 @@ class Outputs:
     true_a: Tensor  # R(t) by a's camera   [B, 3, S, S]
     true_b: Tensor  # R(t) by b's camera; equals true_a if the renderer gets no camera
     texture_true: Tensor  # U(R(t)) by a's camera   [B, 3, S, S]
-    sight_a: CameraEstimate | None = None
-    sight_b: CameraEstimate | None = None
+    camera_a: CameraEstimate | CameraCode | None = None
+    camera_b: CameraEstimate | CameraCode | None = None
 
     def float32(self) -> Outputs:
         """The outputs in float32. The bf16 of autocast is too coarse for averages."""

@@ -18,6 +18,8 @@ from uvtex.settings import differences
 
 FREE = {"device", "checkpoint_name", "checkpoint_every", "lpips_backbone"}
 """Settings that may change between a run's start and its resumption."""
+MOST_NAMED = 5
+"""A message names at most this many settings."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ def _refuse_other_settings(
     absent = [key for key in changed if key not in theirs.model_fields_set]
     if absent:
         raise CheckpointError(
-            f"{path}: a version made it that had no {', '.join(absent)}; start under another name"
+            f"{path}: made by a version that had no {', '.join(absent)}; use another run name"
         )
-    if changed:
+    if found:
+        named = [f"{key} was {was}, now {now}" for key, (was, now) in sorted(found.items())]
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         raise CheckpointError(
-            f"{path}: was trained with another {', '.join(changed)}; resume with the settings of "
-            f"{run.settings}, or start under another name"
+            f"{path}: other settings than the run had: {'; '.join(named[:MOST_NAMED])}{more}; "
+            f"use the settings of {run.settings}, or another run name"
         )
 
 

@@ -99,21 +99,23 @@ def archive(run: Path, out: Path, removing: Sequence[Snapshot] = ()) -> Archived
         raise UvtexError(f"{run}: has no checkpoint to archive")
     folder = RunFolder(run)
     records = [path for path in (folder.settings, folder.epochs) if path.is_file()]
-    stamps = {path: _stamp(path) for path in (*records, *(s.path for s in found))}
+    identities = {path: _file_identity(path) for path in (*records, *(s.path for s in found))}
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(out) as file,
         tarfile.open(fileobj=file, mode="w:gz", compresslevel=LEVEL) as tar,
     ):
-        for path in stamps:
+        for path in identities:
             tar.add(path, _member(run, path), recursive=False, filter=_anonymous)
-    gone = tuple(s for s in removing if s.path in stamps and stamps[s.path] == _stamp(s.path))
-    size = sum(path.stat().st_size for path in stamps)
+    gone = tuple(
+        s for s in removing if s.path in identities and identities[s.path] == _file_identity(s.path)
+    )
+    size = sum(path.stat().st_size for path in identities)
     remove(s.path for s in gone)
-    return Archived(out, len(stamps), size, out.stat().st_size, gone)
+    return Archived(out, len(identities), size, out.stat().st_size, gone)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _file_identity(path: Path) -> tuple[int, int, int] | None:
     """Size, inode and time of change: another file of the same name has others."""
     try:
         status = path.stat()

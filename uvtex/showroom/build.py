@@ -11,7 +11,7 @@ from pathlib import Path
 from uvtex.data import manifest
 from uvtex.errors import DataError, UvtexError
 from uvtex.files import make_folder, write_atomic
-from uvtex.progress import Eta, Progress, Say
+from uvtex.progress import Echo, Eta, Progress
 from uvtex.settings import dump_yaml
 from uvtex.showroom.cars import seam_edges
 from uvtex.showroom.cars.car_json import write_marks, write_report
@@ -31,7 +31,7 @@ SETTINGS = "showroom.yaml"
 def build(
     settings: ShowroomSettings,
     out: Path,
-    say: Say | None = None,
+    say: Echo | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Builds the data set of ``settings`` in ``out``; returns its manifest's path.
@@ -48,19 +48,19 @@ def build(
             the template cannot be used.
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
-    tell = say or (lambda line: None)
+    echo = say or (lambda line: None)
     sealed = with_hashes(settings)
     if _is_complete(sealed, out):
-        tell(f"{out}: complete already")
+        echo(f"{out}: complete already")
         return out / "manifest.json"
     tracer()  # A missing path tracer is reported before anything is written.
-    car = _own_car(settings, tell)
-    template = read_template(settings, tell)
+    car = _own_car(settings, echo)
+    template = read_template(settings, echo)
     if not (out / SETTINGS).is_file():
-        check_liveries(settings, tell)
+        check_liveries(settings, echo)
         make_folder(out)
         write_atomic(out / SETTINGS, dump_yaml(sealed).encode())
-    advance = progress or progress_in_lines(tell)
+    advance = progress or progress_in_lines(echo)
     textures = write_textures(painters(settings, sealed, car, template), out, advance)
     if car is not None:
         unwrapped = settings.car is not None and settings.car.unwrap
@@ -69,7 +69,7 @@ def build(
     poses = _cameras(sealed, car)
     records = _render(sealed, out, poses, car, textures, advance)
     if car is not None:
-        tell(_write_report(sealed, out, car, poses))
+        echo(_write_report(sealed, out, car, poses))
     return manifest.write(out, records)
 
 
@@ -93,12 +93,12 @@ def _is_complete(settings: ShowroomSettings, out: Path) -> bool:
     return False
 
 
-def _own_car(settings: ShowroomSettings, tell: Say) -> OwnCar | None:
+def _own_car(settings: ShowroomSettings, echo: Echo) -> OwnCar | None:
     if settings.car is None:
         return None
     car = load(settings.car)
     for line in car.remarks:
-        tell(line)
+        echo(line)
     return car
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uvtex.data.pictures import read_rgb
 from uvtex.files import make_folder, png, write_atomic
 from uvtex.imaging.constant_texels import LEAST
-from uvtex.progress import Eta, Progress, Say
+from uvtex.progress import Echo, Eta, Progress
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.own_texel_map import own_texels
 from uvtex.showroom.cars.subject import PAINT
@@ -31,7 +31,7 @@ def livery_seed(settings: ShowroomSettings, number: int) -> int:
     return settings.seed * 100_000 + number
 
 
-def check_liveries(settings: ShowroomSettings, tell: Say) -> None:
+def check_liveries(settings: ShowroomSettings, echo: Echo) -> None:
     """Decodes every picture of ``livery_dir``, where the settings have one.
 
     Raises:
@@ -39,11 +39,11 @@ def check_liveries(settings: ShowroomSettings, tell: Say) -> None:
     """
     if settings.livery_dir is not None:
         files = find(Path(settings.livery_dir))
-        tell(f"checking {len(files)} liveries")
-        check(files, tell)
+        echo(f"checking {len(files)} liveries")
+        check(files, echo)
 
 
-def read_template(settings: ShowroomSettings, tell: Say) -> Template | None:
+def read_template(settings: ShowroomSettings, echo: Echo) -> Template | None:
     """The template of the settings, or None where they have none.
 
     Raises:
@@ -53,11 +53,11 @@ def read_template(settings: ShowroomSettings, tell: Say) -> Template | None:
         return None
     path = Path(settings.template)
     files = find(path) if path.is_dir() else {path.stem: path}
-    check(files, tell, usual=() if path.is_dir() else ("alpha",))
+    check(files, echo, usual=() if path.is_dir() else ("alpha",))
     if path.is_dir() and len(files) < LEAST:
-        tell(f"{path}: {len(files)} liveries, which may be alike in places by chance")
+        echo(f"{path}: only {len(files)} liveries, so texels may be equal in all of them by chance")
     template = read(path, settings.texture_size)
-    tell(f"{settings.template}: no livery paints {100 * template.share.mean():.1f} % of the atlas")
+    echo(f"{settings.template}: covers {100 * template.share.mean():.1f} % of the atlas")
     return template
 
 

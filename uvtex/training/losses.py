@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,11 +10,8 @@ from uvtex.config import TrainConfig
 from uvtex.data.batch import Batch, Pair
 from uvtex.device import autocast
 from uvtex.metrics.similarity import ssim_alone_map
-from uvtex.models import Predictor, Renderer
+from uvtex.models import CameraEstimate, Predictor, Renderer
 from uvtex.models.forward import Outputs, forward
-
-if TYPE_CHECKING:
-    from uvtex.models.camera_estimate import CameraEstimate
 
 
 def constant_weights(config: TrainConfig) -> dict[str, float]:
@@ -41,10 +36,13 @@ def step_terms(
     values = terms(batch.pair, out)
     if config.w_ssim:
         values["ssim"] = dissimilarity(batch.pair, out)
-    estimates = [out.sight_a, out.sight_b]
-    if batch.shown_a is not None and batch.shown_b is not None and out.sight_a is not None:
+    estimates = (out.camera_a, out.camera_b)
+    if batch.shown_a is not None and batch.shown_b is not None and out.camera_a is not None:
         with autocast(device, config.precision):
-            estimates = [predictor.estimate_camera(v) for v in (batch.shown_a, batch.shown_b)]
+            estimates = (
+                predictor.estimate_camera(batch.shown_a),
+                predictor.estimate_camera(batch.shown_b),
+            )
     sides = (
         (estimates[0], batch.camera_a, batch.flow_a, batch.seen_a),
         (estimates[1], batch.camera_b, batch.flow_b, batch.seen_b),
@@ -52,7 +50,10 @@ def step_terms(
     known = [
         flow(estimate, camera, true, seen)
         for estimate, camera, true, seen in sides
-        if estimate is not None and camera is not None and true is not None and seen is not None
+        if isinstance(estimate, CameraEstimate)
+        and camera is not None
+        and true is not None
+        and seen is not None
     ]
     return {**values, "flow": sum(known[1:], start=known[0]) / 2} if known else values
 
@@ -106,7 +107,7 @@ def dissimilarity(pair: Pair, out: Outputs) -> Tensor:
     return 1 - ssim_alone_map(textures, true, everywhere).mean()
 
 
-def flow(sight: CameraEstimate, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
+def flow(estimate: CameraEstimate, camera: Tensor, true: Tensor, seen: Tensor) -> Tensor:
     """Supervision of the camera estimate: cross-entropy of the camera plus L1 of the flow: scalar.
 
     The flow term skips views whose camera was classified wrongly.
@@ -116,13 +117,9 @@ def flow(sight: CameraEstimate, camera: Tensor, true: Tensor, seen: Tensor) -> T
         true: [B, 2, S, S], the true flow.
         seen: [B, 1, S, S], the texels that the view shows.
 
-    Raises:
-        ValueError: the estimate has no camera, because the predictor knows none.
     """
-    if sight.camera is None:
-        raise ValueError("the camera estimate has no camera: the predictor knows none")
-    right = (sight.camera == camera).view(-1, 1, 1, 1)
-    return F.cross_entropy(sight.scores, camera) + masked_l1(sight.flow, true, seen * right)
+    right = (estimate.camera == camera).view(-1, 1, 1, 1)
+    return F.cross_entropy(estimate.scores, camera) + masked_l1(estimate.flow, true, seen * right)
 
 
 def total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

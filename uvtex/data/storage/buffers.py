@@ -136,7 +136,7 @@ def prefetch(items: Iterator[T]) -> Iterator[T]:
     """The same items in the same order. A thread makes the next item while one is in use."""
     end = object()
     with ThreadPoolExecutor(1, "prefetch") as thread:
-        coming = thread.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, items, end)
+        pending = thread.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = thread.submit(next, items, end)
             yield item  # type: ignore[misc]

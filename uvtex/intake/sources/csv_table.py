@@ -50,7 +50,7 @@ def read(source: Source) -> None:
         try:
             parsed = _Row.model_validate({k: v for k, v in row.items() if k and v})
             files = {
-                name: _beside(source.path.parent, name, value)
+                name: _resolve(source.path.parent, name, value)
                 for name in manifest.FILE_FIELDS
                 if (value := getattr(parsed, name))
             }
@@ -70,7 +70,7 @@ def _delimiter(content: str) -> str:
     return max(",;\t", key=head.count)
 
 
-def _beside(folder: Path, name: str, value: str) -> Path:
+def _resolve(folder: Path, name: str, value: str) -> Path:
     try:
         for form in (value, value.replace("\\", "/")):
             if (folder / form).is_file():

@@ -68,13 +68,13 @@ def _refuse_shared_names(source: Source) -> None:
         textures.setdefault(candidate.livery, set()).add(candidate.texture)
     kept = []
     for candidate in source.candidates:
-        rivals = sorted(str(path) for path in textures[candidate.livery])
-        if len(rivals) == 1:
+        others = sorted(str(path) for path in textures[candidate.livery])
+        if len(others) == 1:
             kept.append(candidate)
             continue
         source.refuse(
             candidate.where,
-            f"two liveries are named {candidate.livery!r}, with {' and '.join(rivals)}; give each "
+            f"two liveries are named {candidate.livery!r}, with {' and '.join(others)}; give each "
             "texture a livery of its own",
         )
     source.candidates = kept

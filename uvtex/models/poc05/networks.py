@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from uvtex.models.base import Predictor, Renderer
-from uvtex.models.camera_estimate import CameraEstimate
+from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 from uvtex.models.layers import scaled
 
 
@@ -57,15 +57,15 @@ class UNet(Predictor):
     def _run(self, x: Tensor, passes: int) -> Tensor:
         skips: list[Tensor] = []
         for down in self.down:
-            x = _apart(down, x, passes)
+            x = _per_pass(down, x, passes)
             skips.append(x)
         x = skips.pop()
         for number, up in enumerate(self.up):
-            x = _apart(up, x if number == 0 else torch.cat([x, skips.pop()], dim=1), passes)
+            x = _per_pass(up, x if number == 0 else torch.cat([x, skips.pop()], dim=1), passes)
         return x
 
 
-def _apart(layers: nn.Module, x: Tensor, passes: int) -> Tensor:
+def _per_pass(layers: nn.Module, x: Tensor, passes: int) -> Tensor:
     """Applies ``layers`` in turn to ``passes`` equal batches concatenated in ``x``.
 
     In training, BatchNorm layers see each batch separately.
@@ -96,6 +96,6 @@ class ConvRenderer(Renderer):
         layers += [nn.Conv2d(channels[-2], 3, sizes[-1], padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, texture: Tensor, sight: CameraEstimate | None = None) -> Tensor:
+    def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
         out: Tensor = self.layers(texture)
         return out

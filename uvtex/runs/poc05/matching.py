@@ -37,7 +37,7 @@ def match(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str,
         if len(wanted) == 2:  # a normalisation without a bias is another thing
             fits = fits or [i for i, (_, found) in left.items() if _shapes(found) == unbiased]
         if not fits:
-            raise Misfit(f"{_said(name, shapes)} is not in the file{_first(left)}")
+            raise Misfit(f"{_described(name, shapes)} is not in the file{_first(left)}")
         before = before + 1 if before + 1 in fits else fits[0]
         _, found = left.pop(before)
         for leaf, value in wanted.items():
@@ -65,7 +65,7 @@ def _shapes(layer: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _said(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _described(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     sizes = ", ".join(f"{leaf} {'x'.join(map(str, shape))}" for leaf, shape in shapes.items())
     return f"{name} ({sizes or 'no numbers'})"
 
@@ -74,6 +74,5 @@ def _first(left: Mapping[int, Layer]) -> str:
     if not left:
         return ""
     name, layer = next(iter(left.values()))
-    return (
-        f", where the first of {len(left)} without a counterpart is {_said(name, _shapes(layer))}"
-    )
+    first = _described(name, _shapes(layer))
+    return f", where the first of {len(left)} without a counterpart is {first}"

@@ -114,10 +114,10 @@ def _load(path: Path) -> Any:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged files raise nearly anything, and none of it is news
-            asked = _asked(path)
-            if asked:
+            globals_ = _globals_in(path)
+            if globals_:
                 raise CheckpointError(
-                    f"{path}: refused, it asks to call {', '.join(asked)}, which weights and "
+                    f"{path}: refused, it asks to call {', '.join(globals_)}, which weights and "
                     "settings have no need of; nothing in it was run. Get the file from its author"
                 ) from None
             # torch's own words advise to switch the check off: they are not passed on.
@@ -132,7 +132,7 @@ def _load(path: Path) -> Any:
             ) from None
 
 
-def _asked(path: Path) -> list[str]:
+def _globals_in(path: Path) -> list[str]:
     """The names outside the allow-list that a file asks to call, found without calling them."""
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))

@@ -240,10 +240,10 @@ def _windows(x: Floats, t: Floats) -> Floats:
         ([(1.36, 0.16), (1.40, 0.16), (1.36, 0.40), (1.32, 0.40)], 0.006),
         ([(1.26, 0.16), (1.30, 0.16), (1.26, 0.40), (1.22, 0.40)], 0.006),
     ]
-    return np.asarray(np.minimum.reduce([_either_way(x, t, c, r) for c, r in shapes]))
+    return np.asarray(np.minimum.reduce([_any_winding(x, t, c, r) for c, r in shapes]))
 
 
-def _either_way(x: Floats, t: Floats, corners: list[tuple[float, float]], r: float) -> Floats:
+def _any_winding(x: Floats, t: Floats, corners: list[tuple[float, float]], r: float) -> Floats:
     """Like :func:`_rounded`, for ``corners`` in clockwise or anticlockwise order."""
     twice_area = sum(
         a * d - b * c for (a, b), (c, d) in zip(corners, corners[1:] + corners[:1], strict=True)
@@ -261,16 +261,16 @@ def _cap(end: str) -> tuple[Mesh, Mesh, Mesh]:
     y = np.abs(y)
     if end == "front":
         dark = np.minimum.reduce([
-            _either_way(y, z, _rectangle(-0.42, 0.19, 0.42, 0.35), 0.02),
-            _either_way(y, z, [(0.50, 0.19), (0.70, 0.19), (0.70, 0.30), (0.50, 0.34)], 0.015),
+            _any_winding(y, z, _rectangle(-0.42, 0.19, 0.42, 0.35), 0.02),
+            _any_winding(y, z, [(0.50, 0.19), (0.70, 0.19), (0.70, 0.30), (0.50, 0.34)], 0.015),
         ])  # fmt: skip
-        lamp = _either_way(y, z, [(0.50, 0.395), (0.70, 0.40), (0.71, 0.47), (0.53, 0.43)], 0.01)
+        lamp = _any_winding(y, z, [(0.50, 0.395), (0.70, 0.40), (0.71, 0.47), (0.53, 0.43)], 0.01)
     else:
         dark = np.minimum.reduce([
-            _either_way(y, z, _rectangle(-0.66, 0.10, 0.66, 0.30), 0.03),
-            _either_way(y, z, _rectangle(0.60, 0.40, 0.80, 0.52), 0.02),
+            _any_winding(y, z, _rectangle(-0.66, 0.10, 0.66, 0.30), 0.03),
+            _any_winding(y, z, _rectangle(0.60, 0.40, 0.80, 0.52), 0.02),
         ])  # fmt: skip
-        lamp = _either_way(y, z, _rectangle(0.36, 0.70, 0.84, 0.77), 0.012)
+        lamp = _any_winding(y, z, _rectangle(0.36, 0.70, 0.84, 0.77), 0.012)
     return clip(fan, -np.minimum(dark, lamp)), clip(fan, dark), clip(fan, lamp)
 
 

@@ -171,9 +171,9 @@ def _normals(geometry: Any, position: Floats, faces: Ints, linear: Floats) -> Fl
         flat = np.cross(b - a, c - a) @ np.linalg.pinv(linear)
         flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     broken = ~np.isfinite(normal).all(1)
-    spare = np.zeros_like(normal)
-    spare[faces.ravel()] = np.repeat(flat, 3, axis=0)
-    normal[broken] = spare[broken]
+    from_faces = np.zeros_like(normal)
+    from_faces[faces.ravel()] = np.repeat(flat, 3, axis=0)
+    normal[broken] = from_faces[broken]
     normal[~np.isfinite(normal).all(1)] = (0.0, 0.0, 1.0)
     return np.asarray(normal)
 

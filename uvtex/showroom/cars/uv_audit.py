@@ -75,7 +75,7 @@ def audit(mesh: Mesh, finest: int = FINEST) -> UvAudit:
     )
     triangles, faces = tiled(uv)
     grid = _grid(triangles, finest)
-    covered, shared = _visit(triangles, faces, corners, grid)
+    covered, shared = _rasterise_overlaps(triangles, faces, corners, grid)
     if collapsed.any():
         _mark_points(uv[collapsed], corners[collapsed], grid, covered, shared)
     return UvAudit(
@@ -126,7 +126,7 @@ def _boxes(triangles: Floats, grid: int) -> Floats:
     return np.asarray((np.ptp(clipped, axis=1) * grid + 1).prod(1))
 
 
-def _visit(
+def _rasterise_overlaps(
     triangles: Floats, faces: Ints, corners: Floats, grid: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     low = np.full((grid * grid, 3), np.inf, dtype=np.float32)

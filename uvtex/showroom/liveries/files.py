@@ -69,9 +69,9 @@ def sha256(path: Path) -> str:
 
 
 def check(
-    liveries: dict[str, Path], tell: Callable[[str], None], usual: Collection[str] = ()
+    liveries: dict[str, Path], echo: Callable[[str], None], usual: Collection[str] = ()
 ) -> None:
-    """Decodes every picture once and reports oddities, such as transparency, to ``tell``.
+    """Decodes every picture once and reports oddities, such as transparency, to ``echo``.
 
     Args:
         usual: oddities that are not reported.
@@ -96,7 +96,7 @@ def check(
         if facts.width != facts.height:
             odd.append(f"{facts.width} x {facts.height}, stretched to a square")
         if odd:
-            tell(f"{path.name}: {', '.join(odd)}")
+            echo(f"{path.name}: {', '.join(odd)}")
     if broken:
         more = f"\n... and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         raise DataError("\n".join(broken[:SHOWN]) + more)
