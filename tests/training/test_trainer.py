@@ -16,7 +16,7 @@ from uvtex.data import manifest
 from uvtex.data.storage import views
 from uvtex.data.store import PairStore
 from uvtex.errors import BackboneMissing, CheckpointError, DivergenceError, UvtexError
-from uvtex.models.correspondence import Cameras
+from uvtex.models.cameras import Cameras
 from uvtex.runs import checkpoint
 from uvtex.runs.epochs import read_epochs
 from uvtex.thresholds import Threshold
@@ -223,7 +223,7 @@ def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> 
 
 def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     run(settings(epochs=1), tiny_set, tmp_path / "run")
-    with pytest.raises(CheckpointError, match="lr was 0.001, now 0.5"):
+    with pytest.raises(CheckpointError, match=r"lr was 0\.001, now 0\.5"):
         run(settings(epochs=1, lr=0.5), tiny_set, tmp_path / "run", resume=True)
     other = make_set(tmp_path / "other", seed=9)
     with pytest.raises(CheckpointError, match="data set has changed"):
