@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from sweep.tracking import client as seam
 from sweep.tracking.client import TrackingError
+from uvtex.output import echo
 
 HOST = "127.0.0.1"
 
@@ -28,11 +29,11 @@ def serve_ui(uri: str, port: int = 5000) -> None:
         TrackingError: the port is in use, or there is no store at ``uri``.
     """
     if not seam.is_local(uri):
-        print(f"MLflow is at {uri}", flush=True)
+        echo(f"MLflow is at {uri}")
         return
     check_store(uri)
     number = free_port(port)
-    print(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)", flush=True)
+    echo(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)")
     _become(server_command(uri, number))
 
 
@@ -83,5 +84,5 @@ def server_environment() -> dict[str, str]:
 def _become(command: list[str]) -> NoReturn:
     # MLflow prints its start to stdout, where the one line with the address is wanted.
     silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, sys.stdout.fileno())
+    os.dup2(silent, 1)
     os.execvpe(command[0], command, server_environment())
