@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 from uvtex.settings import Settings
@@ -75,7 +76,7 @@ class TrialRecord(Settings):
 
 def tracking_uri(store: Path) -> str:
     """MLflow's tracking URI of the database in a store."""
-    return f"sqlite:///{(store / 'mlflow.db').as_posix()}"
+    return sqlite_url(store / "mlflow.db")
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ class StudyFolder:
         return self.store / "artifacts"
 
     @property
-    def optuna(self) -> str:
-        """URL of Optuna's storage. All studies of the store share it."""
-        return f"sqlite:///{(self.store / 'optuna.db').as_posix()}"
+    def optuna(self) -> Path:
+        """Optuna's database. All studies of the store share it."""
+        return self.store / "optuna.db"
 
     def run_dir(self, trial: int, stage: Stage) -> Path:
         """The trial directory of a stage, for example ``trials/0007/probe``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 from sweep.tracking import client as seam
@@ -31,16 +30,11 @@ def serve_ui(uri: str, port: int = 5000) -> None:
     if not seam.is_local(uri):
         echo(f"MLflow is at {uri}")
         return
-    check_store(uri)
+    if seam.is_missing(uri):
+        raise TrackingError(f"there is no store at {uri} yet; `sweep run` creates it")
     number = free_port(port)
     echo(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)")
     _become(server_command(uri, number))
-
-
-def check_store(uri: str) -> None:
-    """Raises TrackingError where there is no store at ``uri``: MLflow would create one."""
-    if not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise TrackingError(f"there is no store at {uri} yet; `sweep run` creates it")
 
 
 def free_port(port: int) -> int:

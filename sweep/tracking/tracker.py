@@ -75,8 +75,9 @@ class Tracker:
             self._client.update_run(run_id, status="RUNNING")
             self._client.set_tag(run_id, "sweep.state", "running")
             # As tags, since trials, hours and the queue may change when a study goes on.
-            for key, value in schema.flat(config.model_dump(mode="json", exclude_none=True)):
-                self._client.set_tag(run_id, f"study.{key}", value)
+            settings = config.model_dump(mode="json", exclude_none=True)
+            for key, value in schema.flat(settings, "study."):
+                self._client.set_tag(run_id, key, value)
             self._client.log_text(run_id, dump_yaml(config), config.paths.settings.name)
         return run_id
 
