@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from sweep.study.folder import DEFAULT_STORE, study_names, tracking_uri
+from sweep.study.folder import DEFAULT_STORE, store_option, study_names, tracking_uri
 from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.output import echo, stdout
 
@@ -76,20 +77,22 @@ def run(
             echo(not_saved, err=True)
         return
     out = sys.stderr if as_json else stdout()
+    given = [f"--{flag}={value:g}" for flag, value in flags.items() if value is not None]
+    again = shlex.join(["sweep", "run", str(config), *given])
     click.echo(dump_yaml(study), file=out)
     try:
         outcome, summary = session.run(study, out)
     except KeyboardInterrupt:  # before the first run, or after the last
-        _stopped(config, out)
+        _stopped(again, out)
     if as_json:
         echo(json.dumps(summary.to_dict(), indent=1))
     else:
         _print_summary(summary)
         _print_where(study, summary)
     if outcome == "out of time":
-        click.echo(f"Time is up. To resume: sweep run {config}", file=out)
+        click.echo(f"Time is up. To resume: {again}", file=out)
     if outcome == "interrupted":
-        _stopped(config, out)
+        _stopped(again, out)
 
 
 @main.command()
@@ -193,8 +196,8 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     serve_ui(uri or tracking_uri(store), port)
 
 
-def _stopped(config: Path, out: TextIO) -> NoReturn:
-    click.echo(f"Stopped. To resume: sweep run {config}", file=out)
+def _stopped(again: str, out: TextIO) -> NoReturn:
+    click.echo(f"Stopped. To resume: {again}", file=out)
     sys.exit(130)
 
 
@@ -248,11 +251,9 @@ def _print_summary(summary: Summary) -> None:
 def _print_where(study: StudyConfig, summary: Summary) -> None:
     if summary.report:
         echo(f"report: {summary.report}")
-    local = study.tracking_uri.startswith("sqlite")
-    flag = (
-        "" if study.tracking_uri == tracking_uri(DEFAULT_STORE) else f" --uri {study.tracking_uri}"
-    )
-    echo(f"MLflow: {f'sweep ui{flag}' if local else study.tracking_uri}")
+    own = study.tracking_uri == tracking_uri(study.store)
+    pages = shlex.join(["sweep", "ui", *store_option(study.store)]) if own else study.tracking_uri
+    echo(f"MLflow: {pages}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,6 +75,11 @@ class TrialRecord(Settings):
         return f"{self.trial:04d}/{self.stage} ({self.schedule})"
 
 
+def store_option(store: Path) -> list[str]:
+    """The option that names ``store`` to a command; nothing for the default store."""
+    return [] if store == DEFAULT_STORE else ["--store", str(store)]
+
+
 def tracking_uri(store: Path) -> str:
     """MLflow's tracking URI of the database in a store."""
     return sqlite_url(store / "mlflow.db")
@@ -89,6 +95,10 @@ class StudyFolder:
     @property
     def folder(self) -> Path:
         return self.store / "studies" / self.name
+
+    def command(self, verb: str) -> str:
+        """The command ``sweep VERB`` for this study, as it must be typed in the current folder."""
+        return shlex.join(["sweep", verb, self.name, *store_option(self.store)])
 
     @property
     def settings(self) -> Path:

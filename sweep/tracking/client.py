@@ -11,12 +11,15 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sweep.study.database import opening, sqlite_file
+from sweep.study.folder import StudyFolder
+from sweep.tracking.relocation import relocate
 from uvtex.errors import UvtexError
 
 if TYPE_CHECKING:
@@ -56,7 +59,13 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
 
     try:
         yield
-    except (MlflowException, requests.RequestException, SQLAlchemyError, OSError) as cause:
+    except (
+        MlflowException,
+        requests.RequestException,
+        SQLAlchemyError,
+        sqlite3.Error,
+        OSError,
+    ) as cause:
         first = str(cause).strip().splitlines() or [type(cause).__name__]
         if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
             raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
@@ -89,6 +98,7 @@ def client(uri: str) -> MlflowClient:
         with opening(file):
             made = MlflowClient(tracking_uri=uri, registry_uri=uri)
             made.search_experiments(max_results=1)  # creates the tables now rather than later
+            relocate(file, StudyFolder(file.parent, "").artifacts)
     return made
 
 

@@ -75,7 +75,6 @@ class MlflowMirror:
         if self._tracker is None:
             study = self._study
             self._tracker = Tracker(study.tracking_uri, study.paths.artifacts, study.name)
-            self.behind = self.behind or self._tracker.began_anew
         return self._tracker
 
     def _start(self) -> None:
