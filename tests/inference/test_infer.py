@@ -21,7 +21,7 @@ from uvtex.imaging.framing import Framing, Range, box_of, framed, framing_of, pa
 from uvtex.inference.infer import infer
 from uvtex.inference.outputs import distinct_names
 from uvtex.inference.photos import prepare
-from uvtex.runs import checkpoint
+from uvtex.runs.header import read_header
 
 GROUND, PAINT = (150, 152, 155), (200, 20, 30)
 KNOWN = Framing(
@@ -148,7 +148,7 @@ def test_training_saves_its_framing_in_the_checkpoint(tiny_set: Path, tmp_path: 
     store = PairStore.open(tiny_set, config)
     trainer = Trainer(config, store, tmp_path / "run")
     list(trainer.epochs())
-    header = checkpoint.read_header(trainer.best_checkpoint)
+    header = read_header(trainer.best_checkpoint)
     assert header.framing == framing_of(store.train_masks())
     assert len(store.train_masks()) == 3  # one a camera
     assert len(store.train_masks(most=2)) == 2

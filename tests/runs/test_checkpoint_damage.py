@@ -16,7 +16,7 @@ from uvtex.config import TrainConfig
 from uvtex.errors import CheckpointError, UvtexError
 from uvtex.models import build
 from uvtex.runs import checkpoint
-from uvtex.runs.header import Header
+from uvtex.runs.header import Header, read_header
 
 FILE = Path("runs/best/checkpoints/best.safetensors")
 LAST = Path("runs/best/checkpoints/best_last.safetensors")
@@ -131,8 +131,8 @@ def test_an_archive_that_fails_midway_leaves_nothing_and_removes_nothing() -> No
 
 def test_the_header_is_read_without_the_tensors(tmp_path: Path) -> None:
     write(FILE, header())
-    assert checkpoint.read_header(FILE) == checkpoint.read(FILE)[1]
-    assert checkpoint.read_header(FILE).epoch == 1
+    assert read_header(FILE) == checkpoint.read(FILE)[1]
+    assert read_header(FILE).epoch == 1
     FILE.write_bytes(b"")
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        checkpoint.read_header(FILE)
+        read_header(FILE)

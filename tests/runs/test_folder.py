@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from uvtex.cli import main
 from uvtex.errors import UvtexError
-from uvtex.runs import checkpoint
 from uvtex.runs.folder import RunFolder, claimed, clear, refuse_taken
+from uvtex.runs.header import read_header
 
 TRAIN = ["--image-size", "32", "--width", "0.1", "--val-split", "0.34", "--checkpoint-every", "1"]
 FOLDER = Path("runs/best")
@@ -43,7 +43,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     refused = train(tiny_set, "--epochs", 1, "--seed", 7)
     assert refused.exit_code == 1
     assert "--force" in refused.stderr
-    assert checkpoint.read_header(FOLDER / "checkpoints/best_last.safetensors").epoch == 3
+    assert read_header(FOLDER / "checkpoints/best_last.safetensors").epoch == 3
 
     assert train(tiny_set, "--epochs", 1, "--seed", 7, "--force").exit_code == 0
     assert files(FOLDER) == {
@@ -56,7 +56,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
         "checkpoints/imported.safetensors",
     }
     assert len((FOLDER / "epochs.jsonl").read_text().splitlines()) == 1
-    header = checkpoint.read_header(FOLDER / "checkpoints/best.safetensors")
+    header = read_header(FOLDER / "checkpoints/best.safetensors")
     assert header.config.seed == 7
 
 

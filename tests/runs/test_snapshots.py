@@ -1,6 +1,7 @@
 """Checkpoints listed, pruned by policy and archived; made ones, in the real format."""
 
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,9 @@ def test_an_archive_holds_the_run_byte_for_byte(run: Path, tmp_path: Path) -> No
     result = call("archive", "x")
     assert result.exit_code == 0, result.output
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == files
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xzf", "runs/x.tar.gz", "-C", tmp_path / "out"], check=True)
     with tarfile.open("runs/x.tar.gz") as tar:
-        tar.extractall(tmp_path / "out", filter="data")
         assert {(m.uid, m.uname) for m in tar} == {(0, "")}
     assert {p: (tmp_path / "out" / p.relative_to("runs")).read_bytes() for p in files} == files
     assert [p.name for p in Path("runs").iterdir() if p.name.startswith(".")] == []

@@ -21,6 +21,7 @@ from uvtex.cli import main
 from uvtex.errors import CheckpointError
 from uvtex.models import ConvRenderer, UNet
 from uvtex.runs import checkpoint
+from uvtex.runs.header import read_header
 from uvtex.runs.poc05.matching import Misfit, match
 from uvtex.runs.poc05.pt_file import read_original
 
@@ -136,7 +137,7 @@ def test_the_originals_figures_are_kept_as_the_originals(
 ) -> None:
     torch.save(content(networks), "o.pt")
     call("snapshots", "import", "o.pt", "runs/o/checkpoints/o.safetensors")
-    original = checkpoint.read_header(Path("runs/o/checkpoints/o.safetensors")).original
+    original = read_header(Path("runs/o/checkpoints/o.safetensors")).original
     assert original is not None
     assert original.metrics == {"total": 0.285, "ssim_uv": 0.257, "lpips_view": 0.5}
     assert original.weights == {"uv": 0.25, "cycle": 0.3}
@@ -177,7 +178,7 @@ def test_an_import_never_overwrites_without_force(networks: tuple[nn.Module, nn.
     assert Path("o.safetensors").read_bytes() == b"mine"
     result = call("snapshots", "import", "o.pt", "o.safetensors", "--force")
     assert "256 px (not recorded" in result.stdout
-    assert checkpoint.read_header(Path("o.safetensors")).epoch == 39
+    assert read_header(Path("o.safetensors")).epoch == 39
 
 
 class Calls:

@@ -187,12 +187,13 @@ def test_trial_interrupted_between_two_suggestions_keeps_those_and_gets_the_rest
 ) -> None:
     import optuna
 
+    from sweep.driving.optuna_storage import open_storage
     from sweep.driving.optuna_study import OptunaStudy
     from sweep.study.distributions import distributions
 
     config = study(tmp_path, search={"queue": [], "startup_trials": 4})
     OptunaStudy(config).close()  # creates the storage
-    storage = optuna.storages.RDBStorage(config.paths.optuna)
+    storage = open_storage(config.paths.optuna)
     trial = optuna.load_study(study_name=config.name, storage=storage).ask()
     drawn = {"cycle_start": trial.suggest_float("cycle_start", 0.0, 1.0)}
     drawn["cycle_end"] = trial.suggest_float("cycle_end", 0.0, 1.0)
