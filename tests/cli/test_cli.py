@@ -55,7 +55,7 @@ def test_every_command_has_help(path: tuple[str, ...], flag: str) -> None:
     assert "Example" in result.output
 
 
-def test_every_option_says_what_it_does() -> None:
+def test_every_option_has_help() -> None:
     for path in commands(main):
         found: click.Command = main
         for name in path:
@@ -104,7 +104,7 @@ def help_of(command: str) -> dict[str, str]:
         ("showroom build", CarSettings, {"file", "paint_material", "unwrap"}),
     ],
 )
-def test_help_has_the_default_of_every_setting(
+def test_help_shows_the_default_of_every_setting(
     command: str, model: type[BaseModel], without_value: set[str]
 ) -> None:
     texts = help_of(command)
@@ -116,7 +116,7 @@ def test_help_has_the_default_of_every_setting(
         assert f"; {text} by default" in texts[name], name
 
 
-def test_help_has_the_defaults_of_presets() -> None:
+def test_help_shows_the_defaults_of_presets() -> None:
     texts = help_of("train")
     for name, value in PRESETS["atlas"].items():
         if name in texts:
@@ -125,7 +125,7 @@ def test_help_has_the_defaults_of_presets() -> None:
     assert "with preset" not in texts["epochs"]
 
 
-def test_help_follows_a_default_that_changes() -> None:
+def test_help_shows_a_changed_default() -> None:
     code = (
         "import uvtex.config as config\n"
         "config.PRESETS['atlas'] |= {'lr': 0.125, 'epochs': 77}\n"
@@ -276,7 +276,7 @@ def test_a_read_only_target_is_named(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu", "auto"])
-def test_devices_by_name(name: str) -> None:
+def test_a_device_is_resolved_by_its_name(name: str) -> None:
     from uvtex.device import resolve_device
 
     expected = "cuda" if name == "auto" and torch.cuda.is_available() else "cpu"

@@ -79,7 +79,7 @@ def records() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(record=records())
-def test_both_readers_say_the_same_of_a_record(folder: Path, record: dict[str, Any]) -> None:
+def test_both_readers_agree_on_a_record(folder: Path, record: dict[str, Any]) -> None:
     strict, said = refusals(folder, record)
     assert strict == said
 
@@ -110,7 +110,7 @@ def test_only_a_view_with_plate_and_uv_map_may_be_absent(
 
 
 @pytest.mark.parametrize("path", ODD)
-def test_a_view_that_can_be_composed_must_still_have_a_path_inside(folder: Path, path: str) -> None:
+def test_a_composed_view_must_still_have_a_path_inside_the_folder(folder: Path, path: str) -> None:
     record = whole(view=path, uv_map="uv_maps/a.npz", plate="plates/a.npz")
     strict, said = refusals(folder, record)
     assert strict == said
@@ -132,7 +132,9 @@ def test_an_absent_view_of_one_record_is_still_missing_in_the_next(folder: Path)
         manifest.read(folder)
 
 
-def test_plates_without_views_and_uv_maps_are_refused_with_what_is_missing(tmp_path: Path) -> None:
+def test_plates_without_views_and_uv_maps_are_refused_and_the_missing_field_named(
+    tmp_path: Path,
+) -> None:
     folder = make_set(tmp_path / "set")
     values = json.loads((folder / "manifest.json").read_text())
     (folder / "plate.npz").touch()

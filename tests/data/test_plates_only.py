@@ -56,7 +56,7 @@ def bare(whole: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_composed_view_is_the_file_that_a_build_writes(whole: Path, bare: Path) -> None:
+def test_a_composed_view_equals_the_file_that_a_build_writes(whole: Path, bare: Path) -> None:
     shots = ViewReader()
     for record in manifest.read(bare).records:
         shot = ViewFile.of(bare, record)
@@ -72,7 +72,7 @@ def figures(report: SetReport) -> dict[str, Any]:
     return {k: v for k, v in report.to_dict().items() if k not in ("folder", "composed")}
 
 
-def test_a_report_says_the_same_with_and_without_the_files(whole: Path, bare: Path) -> None:
+def test_a_report_is_the_same_with_and_without_view_files(whole: Path, bare: Path) -> None:
     with_files, without = inspect_set(whole, fraction=0.3), inspect_set(bare, fraction=0.3)
     assert (with_files.composed, without.composed) == (0, 12)
     assert figures(with_files) == figures(without)
@@ -88,7 +88,7 @@ def test_the_page_shows_composed_views(whole: Path, bare: Path) -> None:
     assert "views composed from plates" not in pages[0]
 
 
-def test_a_view_saved_twice_leaks_without_files_too(bare: Path) -> None:
+def test_a_composed_view_that_occurs_twice_leaks(bare: Path) -> None:
     shutil.copy(bare / "textures/0.png", bare / "textures/1.png")
     report = inspect_set(bare, "livery", 0.5, next(s for s in range(9) if apart(bare, s)))
     assert len(report.leakage.view_matches) == 3
@@ -125,7 +125,7 @@ def plate(**values: np.ndarray) -> Callable[[Path], None]:
         (lambda d: (d / "textures/1.png").write_bytes(b""), "textures/1.png", "the file is empty"),
     ],
 )
-def test_what_a_view_cannot_be_composed_from_is_named_once(
+def test_a_file_that_no_view_can_be_composed_from_is_reported_once(
     bare: Path, damage: Callable[[Path], None], file: str, says: str
 ) -> None:
     damage(bare)
@@ -137,7 +137,9 @@ def test_what_a_view_cannot_be_composed_from_is_named_once(
     assert "unreadable" in render(report)
 
 
-def test_a_broken_plate_is_reported_beside_sound_views(whole: Path, tmp_path: Path) -> None:
+def test_a_broken_plate_is_reported_although_its_views_are_readable(
+    whole: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(whole, tmp_path / "set"))
     (folder / "plates/0.npz").write_bytes(b"PK")
     report = inspect_set(folder)
@@ -146,7 +148,7 @@ def test_a_broken_plate_is_reported_beside_sound_views(whole: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("lost", ["plate", "uv_map"])
-def test_a_view_without_file_needs_plate_and_map(bare: Path, lost: str) -> None:
+def test_a_view_without_a_file_needs_a_plate_and_a_uv_map(bare: Path, lost: str) -> None:
     edit(bare, lambda record: record.pop(lost) if record["livery"] == "livery2" else None)
     report = inspect_set(bare)
     assert report.views == 9
@@ -163,7 +165,7 @@ def test_a_plate_outside_the_folder_is_not_read(bare: Path, tmp_path: Path) -> N
 # Masks
 
 
-def test_masks_are_drawn_of_composed_views(whole: Path, bare: Path, tmp_path: Path) -> None:
+def test_masks_are_drawn_from_composed_views(whole: Path, bare: Path, tmp_path: Path) -> None:
     drawn = mask_drawing.write_masks(bare, tmp_path / "a")
     assert {one.method for one in drawn} == {"variation"}
     mask_drawing.write_masks(whole, tmp_path / "b")
@@ -171,7 +173,7 @@ def test_masks_are_drawn_of_composed_views(whole: Path, bare: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("form", ["absolute", "detour"])
-def test_masks_stay_in_their_folder_whatever_a_view_is_called(
+def test_masks_stay_in_their_folder_for_any_path_of_a_view(
     whole: Path, tmp_path: Path, form: str
 ) -> None:
     """A path that leaves the folder and comes back is inside it; so is an absolute one."""
@@ -189,7 +191,7 @@ def test_masks_stay_in_their_folder_whatever_a_view_is_called(
 # Import
 
 
-def test_an_import_takes_plates_along_and_stays_small(
+def test_an_import_copies_plates_and_writes_no_views(
     whole: Path, bare: Path, tmp_path: Path
 ) -> None:
     report = import_set(bare, tmp_path / "out")
@@ -202,7 +204,7 @@ def test_an_import_takes_plates_along_and_stays_small(
     assert len({r.view for r in manifest.read(tmp_path / "again").records}) == 12
 
 
-def test_an_import_draws_masks_of_composed_views(bare: Path, tmp_path: Path) -> None:
+def test_an_import_draws_masks_from_composed_views(bare: Path, tmp_path: Path) -> None:
     edit(bare, lambda record: record.pop("mask"))
     assert import_set(bare, tmp_path / "a").masks == {"variation": 12}
     assert import_set(bare, tmp_path / "b", method="colour").masks.keys() <= {
@@ -212,7 +214,7 @@ def test_an_import_draws_masks_of_composed_views(bare: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["plates", "uv_maps"])
-def test_a_broken_plate_costs_its_views_only_where_they_have_no_file(
+def test_a_broken_plate_loses_only_the_views_without_a_file(
     whole: Path, bare: Path, tmp_path: Path, name: str
 ) -> None:
     (bare / name / "1.npz").write_bytes(b"PK")
@@ -229,7 +231,7 @@ def test_a_broken_plate_costs_its_views_only_where_they_have_no_file(
 # Builds
 
 
-def test_a_set_built_without_views_is_the_other_one_less_them(tmp_path: Path) -> None:
+def test_a_set_built_without_views_has_all_other_files(tmp_path: Path) -> None:
     flags = "--size 16 --cameras 2 --liveries 3 --samples 1 --supersample 2".split()
     for name, more in (("whole", []), ("bare", ["--no-views"])):
         result = CliRunner().invoke(
@@ -253,7 +255,7 @@ def test_a_set_built_without_views_is_the_other_one_less_them(tmp_path: Path) ->
 # The car
 
 
-def test_the_report_says_how_much_of_the_atlas_is_shared(bare: Path, tmp_path: Path) -> None:
+def test_the_report_shows_the_shared_part_of_the_atlas(bare: Path, tmp_path: Path) -> None:
     uv = {
         "covered_percent_of_atlas": 55.0,
         "shared_percent_of_covered": 9.94,
@@ -278,7 +280,7 @@ def car_file(folder: Path, marks: str) -> None:
     (folder / "car.json").write_text(json.dumps({"uv": uv}))
 
 
-def test_an_import_keeps_what_is_known_of_the_car(bare: Path, tmp_path: Path) -> None:
+def test_an_import_copies_the_facts_of_the_car(bare: Path, tmp_path: Path) -> None:
     car_file(bare, "shared_texels.png")
     Image.new("L", (8, 8), 255).save(bare / "shared_texels.png")
     import_set(bare, tmp_path / "out")
@@ -287,7 +289,7 @@ def test_an_import_keeps_what_is_known_of_the_car(bare: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("marks", ["../secret.png", "gone.png", "/etc/hostname", "link.png"])
-def test_a_car_file_that_leads_elsewhere_is_not_followed(
+def test_an_import_follows_no_car_file_out_of_the_folder(
     bare: Path, tmp_path: Path, marks: str
 ) -> None:
     (tmp_path / "secret.png").write_bytes(b"not for you")
@@ -300,7 +302,7 @@ def test_a_car_file_that_leads_elsewhere_is_not_followed(
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"uv": {"shared_percent_of_covered": 900}}'])
-def test_a_broken_car_file_is_odd_and_no_more(bare: Path, text: str) -> None:
+def test_a_broken_car_file_is_reported_as_odd(bare: Path, text: str) -> None:
     (bare / "car.json").write_text(text)
     report = inspect_set(bare)
     assert [(p.kind, p.file) for p in report.problems] == [("odd", "car.json")]
@@ -308,7 +310,7 @@ def test_a_broken_car_file_is_odd_and_no_more(bare: Path, text: str) -> None:
     assert "shared by two places" not in render(report)
 
 
-def test_odd_pictures_are_told_of_composed_views(bare: Path) -> None:
+def test_odd_composed_views_are_reported(bare: Path) -> None:
     for k in range(3):
         dark = np.zeros((16, 16, 3), np.float16)
         np.savez(bare / f"plates/{k}.npz", falling=dark, reflected=dark)

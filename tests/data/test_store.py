@@ -68,7 +68,7 @@ def same(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kept", [0, 2**20])
-def test_composed_batches_are_those_of_the_pictures(
+def test_composed_batches_equal_batches_of_the_pictures(
     showroom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, kept: int
 ) -> None:
     monkeypatch.setattr(views, "KEPT", kept)
@@ -81,7 +81,7 @@ def test_composed_batches_are_those_of_the_pictures(
         assert (x != y).float().mean() < (0.001 if device == "cuda" else 1e-9)
 
 
-def test_larger_textures_are_composed_from_whole_and_given_at_the_views_size(
+def test_larger_textures_are_composed_at_full_size_and_returned_at_the_size_of_views(
     tmp_path: Path,
 ) -> None:
     folder = make_showroom(tmp_path / "set", texels=80)
@@ -89,7 +89,7 @@ def test_larger_textures_are_composed_from_whole_and_given_at_the_views_size(
     assert same(pictures, every(PairStore.open(folder, CONFIG)))
 
 
-def test_a_set_of_plates_opens_without_its_views_but_only_at_their_size(
+def test_a_set_of_plates_opens_without_views_but_only_at_the_plates_size(
     showroom: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "set"
@@ -102,7 +102,7 @@ def test_a_set_of_plates_opens_without_its_views_but_only_at_their_size(
         PairStore.open(folder, other)
 
 
-def test_composed_views_are_not_kept_when_they_are_many(
+def test_composed_views_beyond_the_limit_are_not_kept(
     showroom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = PairStore.open(showroom, CONFIG)
@@ -113,7 +113,7 @@ def test_composed_views_are_not_kept_when_they_are_many(
     assert composed.fingerprint() == whole.fingerprint()
 
 
-def test_the_fingerprint_of_plates_sees_plates_and_textures(showroom: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_a_plate(showroom: Path, tmp_path: Path) -> None:
     known = PairStore.open(showroom, CONFIG).fingerprint()
     folder = tmp_path / "set"
     shutil.copytree(showroom, folder)
@@ -125,7 +125,7 @@ def test_the_fingerprint_of_plates_sees_plates_and_textures(showroom: Path, tmp_
 
 
 @pytest.mark.parametrize("side", ["train", "val"])
-def test_the_digests_of_composed_views_tell_the_sides_apart(
+def test_fingerprints_of_composed_views_depend_on_their_side_of_the_split(
     showroom: Path, tmp_path: Path, side: str
 ) -> None:
     folder = shutil.copytree(showroom, tmp_path / "set")
@@ -139,7 +139,7 @@ def test_the_digests_of_composed_views_tell_the_sides_apart(
     assert (changed.train_fingerprint() == store.train_fingerprint()) == (side == "val")
 
 
-def test_digests_are_of_contents_not_of_how_many_files_hold_them(
+def test_fingerprints_depend_on_contents_and_not_on_the_number_of_files(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_set, tmp_path / "set")
@@ -197,7 +197,7 @@ def test_nothing_outside_the_folder_is_read(
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("limit", [0, 20_000])
-def test_what_is_mapped_from_a_file_gives_the_batches_of_what_is_in_memory(
+def test_views_mapped_from_a_file_give_the_same_batches_as_views_in_memory(
     showroom: Path, tiny_set: Path, monkeypatch: pytest.MonkeyPatch, device: str, limit: int
 ) -> None:
     config = CONFIG.model_copy(update={"device": device})
@@ -211,7 +211,7 @@ def test_what_is_mapped_from_a_file_gives_the_batches_of_what_is_in_memory(
         assert mapped.train_fingerprint() == resident.train_fingerprint()
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     tiny_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: int) -> None:
@@ -222,7 +222,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
         PairStore.open(tiny_set, CONFIG, 0)
 
 
-def test_ahead_keeps_the_order_and_passes_errors_on() -> None:
+def test_prefetch_keeps_the_order_and_passes_errors_on() -> None:
     assert list(prefetch(iter(range(9)))) == list(range(9))
 
     def failing() -> Iterator[int]:
@@ -235,7 +235,7 @@ def test_ahead_keeps_the_order_and_passes_errors_on() -> None:
         next(items)
 
 
-def test_partners_are_another_view_of_the_livery_and_a_function_of_seed_and_epoch(
+def test_partners_are_other_views_of_the_livery_and_depend_on_seed_and_epoch(
     tiny_set: Path,
 ) -> None:
     store = PairStore.open(tiny_set, CONFIG)
@@ -255,7 +255,7 @@ ALL = Augment(colour=0.3, affine=0.1, perspective=0.1, noise=0.05, blur=1.5)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_augmentation_is_a_function_of_seed_epoch_and_step(tiny_set: Path, device: str) -> None:
+def test_augmentation_depends_only_on_seed_epoch_and_step(tiny_set: Path, device: str) -> None:
     store = PairStore.open(tiny_set, CONFIG.model_copy(update={"device": device}))
     assert same(every(store, ALL), every(store, ALL))
     keys = [(0, 1), (0, 2), (1, 1)]
@@ -278,7 +278,7 @@ APART = ("background", "livery")
 
 
 @pytest.mark.parametrize("name", [n for n in Augment.model_fields if n not in APART])
-def test_each_strength_changes_training_views_alone(tiny_set: Path, name: str) -> None:
+def test_each_augmentation_changes_only_training_views(tiny_set: Path, name: str) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     how = Augment(**{name: 0.2})
     plain, changed = (next(iter(store.train_batches(4, 0, 1, a))) for a in (None, how))
@@ -295,7 +295,7 @@ def test_each_strength_changes_training_views_alone(tiny_set: Path, name: str) -
     assert torch.equal(*val)
 
 
-def test_other_backgrounds_are_shown_beside_the_views(tiny_set: Path) -> None:
+def test_views_with_another_background_are_given_beside_the_views(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     plain, changed = (
         next(iter(store.train_batches(4, 0, 1, a))) for a in (None, Augment(background=1.0))
@@ -312,7 +312,7 @@ def test_other_backgrounds_are_shown_beside_the_views(tiny_set: Path) -> None:
 @pytest.mark.parametrize(
     "how", [Augment(affine=0.25), Augment(perspective=0.2), Augment(affine=0.2, perspective=0.2)]
 )
-def test_the_flow_follows_the_geometry(tiny_set: Path, how: Augment) -> None:
+def test_augmentation_moves_the_flow_with_the_view(tiny_set: Path, how: Augment) -> None:
     """The changed view, sampled by the changed flow, gives the texture back as well as before."""
     store = PairStore.open(tiny_set, CONFIG)
     (batch,) = store.val_batches(99)
@@ -332,7 +332,7 @@ def test_the_flow_follows_the_geometry(tiny_set: Path, how: Augment) -> None:
     assert errors[1] > 5 * errors[0]
 
 
-def test_the_mask_follows_the_view(tiny_set: Path) -> None:
+def test_augmentation_moves_the_mask_with_the_view(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     (batch,) = store.val_batches(99)
     pair = batch.pair

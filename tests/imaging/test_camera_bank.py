@@ -39,7 +39,7 @@ def store(data: Path) -> PairStore:
 
 @given(camera=st.integers(0, 3), factor=st.integers(1, 4), texels=st.sampled_from([8, 16, 31]))
 @settings(max_examples=25, deadline=None)
-def test_projecting_is_what_composing_samples(camera: int, factor: int, texels: int) -> None:
+def test_project_equals_the_sampling_of_compose(camera: int, factor: int, texels: int) -> None:
     uv = uv_map(camera, 4, 16 * factor)
     texture = torch.rand(2, 3, texels, texels, generator=torch.Generator().manual_seed(camera))
     coded = torch.from_numpy(banks.encode(uv)).expand(2, -1, -1, -1)
@@ -48,7 +48,7 @@ def test_projecting_is_what_composing_samples(camera: int, factor: int, texels: 
     torch.testing.assert_close(fast, slow, atol=2e-3, rtol=0)
 
 
-def test_hits_count_the_samples_of_each_texel() -> None:
+def test_count_hits_counts_the_samples_of_each_texel() -> None:
     uv = np.full((4, 4, 2), np.nan)
     uv[0, :3] = (0.1, 0.9)  # three samples of the texel in the first row and column
     uv[3, 3] = (0.9, 0.1)
@@ -58,7 +58,7 @@ def test_hits_count_the_samples_of_each_texel() -> None:
     assert torch.equal(hits, expected)
 
 
-def test_an_unseen_texel_borrows_from_a_seen_one_that_is_painted_alike() -> None:
+def test_the_donor_of_an_unseen_texel_is_a_seen_texel_with_the_same_paint() -> None:
     half = torch.randint(0, 256, (12, 3, 8, 4), generator=torch.Generator().manual_seed(0))
     liveries = torch.cat([half, half.flip(3)], dim=3).to(torch.uint8)  # left and right mirrored
     able = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
@@ -71,7 +71,7 @@ def test_an_unseen_texel_borrows_from_a_seen_one_that_is_painted_alike() -> None
     assert able[0, 0].flatten()[lender.flatten().long()].all(), "only seen texels lend"
 
 
-def test_a_texel_never_lends_to_itself() -> None:
+def test_a_texel_is_never_its_own_donor() -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
     lender, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
     own = torch.arange(16).view(4, 4)
@@ -79,7 +79,7 @@ def test_a_texel_never_lends_to_itself() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, banks.DONORS])
-def test_where_few_texels_are_able_they_alone_lend(count: int) -> None:
+def test_with_few_usable_texels_only_those_are_donors(count: int) -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
     able = (torch.arange(16) < count).view(1, 1, 4, 4)
     lender, share, doubt = (x[0].flatten(1) for x in banks.find_donors(liveries, able))
@@ -95,7 +95,7 @@ def test_where_few_texels_are_able_they_alone_lend(count: int) -> None:
     assert (doubt[0, others > 0] < 1).all()
 
 
-def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) -> None:
+def test_a_texel_without_donors_gets_the_mean_colour(store: PairStore) -> None:
     assert store.bank is not None
     alone = replace(store.bank, share=torch.zeros_like(store.bank.share))
     predictor = AtlasPredictor(alone, 0.15)
@@ -110,9 +110,7 @@ def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) ->
 
 
 @pytest.mark.parametrize("rows", [1, 40])
-def test_what_is_compared_at_once_changes_no_lender(
-    rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_chunk_size_changes_no_donor(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(0)
     liveries = torch.randint(0, 256, (5, 3, 8, 8), generator=draw).to(torch.uint8)
     able = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
@@ -123,7 +121,7 @@ def test_what_is_compared_at_once_changes_no_lender(
     torch.testing.assert_close((share, doubt), whole[1:], atol=1e-3, rtol=1e-3)
 
 
-def test_lights_are_read_off_pictures_of_several_liveries() -> None:
+def test_lights_are_fitted_to_pictures_of_several_liveries() -> None:
     draw = torch.Generator().manual_seed(1)
     falling = torch.rand(2, 3, 6, 6, generator=draw) * 0.6 + 0.1
     reflected = torch.rand(2, 3, 6, 6, generator=draw) * 0.1
@@ -138,7 +136,7 @@ def test_lights_are_read_off_pictures_of_several_liveries() -> None:
     torch.testing.assert_close(found[1], reflected, atol=0.01, rtol=0)
 
 
-def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
+def test_validation_liveries_do_not_change_the_camera_bank(data: Path, store: PairStore) -> None:
     shown = {name for i in store.val for name in store.liveries([i])}
     records = json.loads((data / "manifest.json").read_text())["records"]
     held_out = [record for record in records if record["livery"] in shown]
@@ -176,7 +174,7 @@ def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
     return folder
 
 
-def test_photos_with_the_same_map_are_of_one_camera(
+def test_photos_with_equal_uv_maps_belong_to_one_camera(
     data: Path, store: PairStore, tmp_path: Path
 ) -> None:
     copies = PairStore.open(photos(data, tmp_path / "copies", lambda _: "{}"), config())
@@ -190,7 +188,7 @@ def test_photos_with_the_same_map_are_of_one_camera(
     assert torch.equal(mine, theirs)
 
 
-def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
+def test_cameras_of_validation_views_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
     own = PairStore.open(photos(data, tmp_path / "own", lambda _: "none"), config())
     assert own.bank is not None
     assert len(own.bank.flow) == len(own.train)
@@ -201,7 +199,7 @@ def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_pat
     assert next(iter(trainer.epochs())).val["ssim_uv"] > 0
 
 
-def test_more_cameras_than_can_be_told_apart_are_refused(
+def test_too_many_cameras_are_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(set_cameras, "MOST_CAMERAS", 2)
@@ -209,7 +207,7 @@ def test_more_cameras_than_can_be_told_apart_are_refused(
         Trainer(config(), PairStore.open(data, config()), tmp_path / "run")
 
 
-def test_a_uv_map_of_any_size_will_do(tmp_path: Path) -> None:
+def test_a_uv_map_may_have_any_size(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set", liveries=4, cameras=2, size=SIZE)
     np.savez(data / "uv_maps/0.npz", uv=uv_map(0, 2, 50).astype(np.float32))
     bank = PairStore.open(data, config()).bank

@@ -22,7 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
     return PairStore.open(folder, config(val_split=0.2))
 
 
-def test_texels_are_fixed_where_enough_liveries_agree() -> None:
+def test_texels_are_constant_where_enough_liveries_agree() -> None:
     draw = torch.Generator().manual_seed(0)
     liveries = torch.randint(0, 256, (LEAST, 3, 4, 4), generator=draw).to(torch.uint8)
     liveries[:, :, :2] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None]
@@ -35,7 +35,7 @@ def test_texels_are_fixed_where_enough_liveries_agree() -> None:
     assert not constant_texels([liveries[1:]]).any(), "fewer say too little"
 
 
-def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
+def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) -> None:
     batch = next(store.val_batches(6))
     predictor = AtlasPredictor(store.bank, 0.15)
     predictor.cameras.doubt.fill_(0.5)
@@ -56,7 +56,7 @@ def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
         assert (colour - texture[:, of[0]].mean(dim=1)).abs().max() < 0.25
 
 
-def test_what_is_painted_after_all_is_believed(store: PairStore) -> None:
+def test_a_painted_constant_texel_is_no_longer_constant(store: PairStore) -> None:
     """All training liveries are alike above; the view is of one that is painted there, too."""
     cameras = Cameras(store.bank)
     camera = torch.arange(3)
@@ -73,7 +73,7 @@ def test_what_is_painted_after_all_is_believed(store: PairStore) -> None:
     assert not (lost & far).any(), "of what is not seen nothing else is known"
 
 
-def test_another_background_at_the_silhouette_is_no_paint(store: PairStore) -> None:
+def test_another_background_at_the_silhouette_does_not_count_as_paint(store: PairStore) -> None:
     cameras = Cameras(store.bank)
     camera = torch.arange(3)
     one = cameras.fixed[None, :3] * cameras.fixed[3:]

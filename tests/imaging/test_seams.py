@@ -79,7 +79,7 @@ def test_a_rolled_up_sheet_has_its_seam_where_the_atlas_ends() -> None:
     assert {*a[..., 0].ravel()} | {*b[..., 0].ravel()} == {0.0, 1.0}
 
 
-def test_what_is_no_cut_is_no_seam() -> None:
+def test_an_uncut_edge_is_not_a_seam() -> None:
     left = panel(0, 1, LEFT)
     mirrored_uv = Mesh(left.position * [-1, 1, 1], left.normal, left.uv, left.faces[:, ::-1])
     repeated = panel(1, 2, (LEFT[1] + 1, LEFT[1] + 1.25))  # goes on in the next tile
@@ -109,16 +109,16 @@ def test_panels_cut_apart_by_rounding_still_meet() -> None:
     assert seam_edges(merge([left, moved]))[2].sum() == pytest.approx(2, abs=1e-3)
 
 
-def test_a_texture_that_goes_on_across_the_seam_has_no_energy() -> None:
+def test_a_texture_that_continues_across_the_seam_has_no_energy() -> None:
     assert float(seams.energy(smooth(), known().sides)) < 1e-10
 
 
 @pytest.mark.parametrize("size", [0.05, 0.2, 0.8])
-def test_the_energy_of_a_seam_is_the_square_of_its_step(size: float) -> None:
+def test_the_energy_of_a_seam_is_the_square_of_its_colour_step(size: float) -> None:
     assert float(seams.energy(stepped(smooth(), size), known().sides)) == pytest.approx(size**2)
 
 
-def test_energy_is_weighed_by_length_on_the_car() -> None:
+def test_energy_is_weighted_by_length_on_the_car() -> None:
     """A seam of 2 m and one of 6 m; the step is at half of the short one."""
     tall = merge([two_panels(), scaled(two_panels(), 3)])
     step = smooth()
@@ -133,7 +133,7 @@ def scaled(mesh: Mesh, by: float) -> Mesh:
     return Mesh(mesh.position * [1, 1, by] + [0, 50, 0], mesh.normal, mesh_uv, mesh.faces)
 
 
-def test_excess_grows_with_the_seam_and_is_none_for_the_truth() -> None:
+def test_excess_is_zero_for_the_true_texture_and_grows_with_the_step() -> None:
     true, car = smooth(), known()
     values = [float(seams.excess(stepped(true, s), true, car)) for s in (0, 0.1, 0.2, 0.4)]
     assert values[0] == 0
@@ -141,7 +141,7 @@ def test_excess_grows_with_the_seam_and_is_none_for_the_truth() -> None:
     assert values[3] == pytest.approx(16 * values[1], rel=1e-3)
 
 
-def test_what_the_truth_has_along_its_seams_is_not_held_against_a_texture() -> None:
+def test_steps_of_the_true_texture_do_not_count_as_excess() -> None:
     true, car = stepped(smooth(), 0.5), known()
     assert float(seams.excess(true, true, car)) == 0
     assert float(seams.excess(smooth(), true, car)) == 0  # an edge lost is no seam
@@ -150,7 +150,7 @@ def test_what_the_truth_has_along_its_seams_is_not_held_against_a_texture() -> N
     assert beyond == pytest.approx((0.7**2 - 0.5**2) / scale, rel=1e-3)
 
 
-def test_one_means_as_far_apart_as_any_two_places() -> None:
+def test_an_excess_of_one_means_a_difference_as_between_random_places() -> None:
     """Blotches know of no seam: its two sides differ as any two places do."""
     noise = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     noise = noise.repeat_interleave(8, 2).repeat_interleave(8, 3).roll(3, 3)  # no border at a seam
@@ -161,7 +161,7 @@ def test_one_means_as_far_apart_as_any_two_places() -> None:
     assert float(seams.excess(stepped(flat, 0.01), flat, car)) < 0.03  # plain: floored, not 0 / 0
 
 
-def test_random_pairs_lie_on_the_car_as_far_apart_as_the_seams_sides() -> None:
+def test_random_pairs_are_on_the_car_and_have_the_distances_of_the_seam() -> None:
     covered = torch.zeros(SIZE, SIZE, dtype=torch.bool)
     covered[16:48, 8:56] = True
     car = seams.sampled(*seam_edges(two_panels()), covered)
@@ -174,14 +174,14 @@ def test_random_pairs_lie_on_the_car_as_far_apart_as_the_seams_sides() -> None:
     assert torch.equal(again.random.b, pairs.b)
 
 
-def test_points_are_as_dense_as_texels() -> None:
+def test_points_on_a_seam_are_as_dense_as_texels() -> None:
     car = known()
     along = car.sides.a[:, 1].sort().values.diff()
     assert float(along.max()) < 0.51 / SIZE
     assert float(car.sides.weight.sum()) == pytest.approx(1, abs=1e-5)
 
 
-def test_excess_can_be_trained_by() -> None:
+def test_a_gradient_step_lowers_the_excess() -> None:
     true, car = smooth(), known()
     texture = stepped(true, 0.4).requires_grad_()
     before = seams.excess(texture, true, car).sum()
@@ -195,7 +195,7 @@ def test_excess_can_be_trained_by() -> None:
     assert float(after) < float(before.detach())
 
 
-def test_the_built_in_cars_true_textures_have_no_excess_and_broken_ones_the_more() -> None:
+def test_textures_of_the_built_in_car_have_no_excess_until_they_are_broken() -> None:
     a, b, length = seam_edges(built_in().meshes[PAINT])
     assert length.sum() == pytest.approx(9.41, abs=0.05)  # both shoulders
     car = seams.sampled(a, b, length, torch.ones(SIZE, SIZE, dtype=torch.bool))
@@ -212,7 +212,7 @@ def test_the_built_in_cars_true_textures_have_no_excess_and_broken_ones_the_more
     assert (values[2] > values[1]).all()
 
 
-def test_a_set_says_where_its_seams_are(tmp_path: Path) -> None:
+def test_written_seams_are_read_back(tmp_path: Path) -> None:
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
     assert seams.read(tmp_path, covered) is None
     write(tmp_path, two_panels())
@@ -227,7 +227,7 @@ def test_a_set_says_where_its_seams_are(tmp_path: Path) -> None:
     assert seams.read(tmp_path, covered) is None  # a car without any
 
 
-def test_a_broken_file_of_seams_is_named(tmp_path: Path) -> None:
+def test_a_broken_seam_file_is_named(tmp_path: Path) -> None:
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
     path = tmp_path / SEAMS
     for a in (np.zeros((2, 2, 2)), np.full((1, 2, 2), np.nan)):

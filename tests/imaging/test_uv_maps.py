@@ -57,7 +57,7 @@ def slow_flow(texels: np.ndarray, texel: int) -> tuple[float, float] | None:
         elements=st.integers(-3, SIZE * SIZE - 1).map(lambda n: max(n, -1)),
     )
 )
-def test_flows_are_those_of_the_readable_reference(texels: np.ndarray) -> None:
+def test_flows_equal_those_of_the_readable_reference(texels: np.ndarray) -> None:
     uv = map_of(texels, SIZE)
     np.testing.assert_array_equal(texels_hit(uv, SIZE), texels)
     flow, seen = invert(uv, SIZE, close=0)
@@ -80,7 +80,7 @@ def mirrored(left: int, right: int, size: int = 16) -> np.ndarray:
 @pytest.mark.parametrize(
     ("left", "right", "side"), [(32, 32, "left"), (48, 32, "left"), (32, 48, "right")]
 )
-def test_a_texel_that_two_places_share_is_sought_in_one_of_them(
+def test_the_flow_of_a_texel_seen_twice_leads_to_one_of_the_places(
     left: int, right: int, side: str
 ) -> None:
     """Their mean would be the gap between them."""

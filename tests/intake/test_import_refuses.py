@@ -24,7 +24,7 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "views/../../secret.png"])
-def test_a_manifest_that_climbs_out_is_not_followed(tmp_path: Path, path: str) -> None:
+def test_a_path_out_of_the_folder_is_not_followed(tmp_path: Path, path: str) -> None:
     folder = make_set(tmp_path / "set", liveries=2, cameras=1)
     picture(tmp_path / "secret.png")
     values = json.loads((folder / "manifest.json").read_text())
@@ -78,7 +78,7 @@ def two_formats(folder: Path) -> Path:
         (written("manifest.json", '{"version": 9, "records": []}'), "version 9"),
     ],
 )
-def test_a_source_that_gives_nothing_is_refused(
+def test_an_unusable_source_is_refused(
     tmp_path: Path, make: Callable[[Path], Path], says: str
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -91,7 +91,7 @@ def test_a_source_that_gives_nothing_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "dangling link"])
-def test_what_is_there_already_is_refused(table: Path, tmp_path: Path, kind: str) -> None:
+def test_an_existing_target_is_refused(table: Path, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "out"
     if kind == "file":
         out.write_text("mine")
@@ -146,7 +146,7 @@ def test_a_target_below_a_file_is_refused(table: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
-def test_a_file_system_that_refuses_to_grow(table: Path, tmp_path: Path) -> None:
+def test_a_write_refused_by_the_file_system_leaves_nothing(table: Path, tmp_path: Path) -> None:
     """The kernel itself refuses a write, half way through a file."""
     code = (
         "import resource, sys\n"
@@ -168,7 +168,7 @@ def test_a_file_system_that_refuses_to_grow(table: Path, tmp_path: Path) -> None
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_that_appears_during_the_import_is_not_replaced(tmp_path: Path) -> None:
     def fill() -> None:
         with whole_folder(tmp_path / "out") as folder:
             (folder / "ours").touch()

@@ -22,7 +22,7 @@ def asked(sharpness: float) -> tuple[CrossAttentionFlow, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("sharpness", [0.0, 2.0, 5.0])
-def test_autocast_moves_no_place(sharpness: float) -> None:
+def test_autocast_does_not_change_the_flow(sharpness: float) -> None:
     asking, keys, change = asked(sharpness)
     flow, spread = asking(keys, change)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -32,7 +32,7 @@ def test_autocast_moves_no_place(sharpness: float) -> None:
     assert torch.equal(coarse_spread, spread)
 
 
-def test_the_spread_is_a_variance_of_the_places() -> None:
+def test_the_spread_is_the_variance_of_the_places() -> None:
     asking, keys, change = asked(2.0)
     flow, spread = asking(keys, change)
     query = (asking.query + change[:, None]).double()
@@ -43,7 +43,7 @@ def test_the_spread_is_a_variance_of_the_places() -> None:
 
 
 @pytest.mark.parametrize("sharpness", [3.0, 6.0, 9.0])
-def test_no_answer_is_less_spread_than_not_at_all(sharpness: float) -> None:
+def test_the_spread_is_never_negative(sharpness: float) -> None:
     asking, keys, change = asked(sharpness)
     assert float(asking(keys, change)[1].detach().min()) >= 0
 

@@ -81,7 +81,7 @@ def test_batched_passes_equal_six_separate_ones(
     )
 
 
-def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
+def test_naive_batching_of_the_passes_gives_other_values() -> None:
     """The comparison above can fail: this is what naive batching does."""
 
     class Naive(Predictor):
@@ -101,7 +101,7 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
     assert not torch.allclose(right.texture_a, naive.texture_a, atol=1e-3)
 
 
-def test_a_restored_optimiser_goes_on_as_if_never_stopped() -> None:
+def test_a_restored_optimiser_equals_an_uninterrupted_one() -> None:
     """A fused Adam whose state lies in memory unlike its parameter computes nonsense, silently."""
 
     def step(conv: nn.Module, adam: torch.optim.Optimizer, seed: int) -> None:
@@ -159,7 +159,7 @@ main(["go"])
 """
 
 
-def test_memory_that_runs_out_is_named_and_the_last_checkpoint_kept(
+def test_an_out_of_memory_error_is_clear_and_keeps_the_last_checkpoint(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     config = {

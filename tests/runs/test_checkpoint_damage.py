@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_gets_one_message(
 
 
 @pytest.mark.parametrize(("make", "says"), [CASES[0], CASES[4], CASES[6]])
-def test_a_run_is_not_resumed_from_a_damaged_checkpoint(
+def test_resuming_from_a_damaged_checkpoint_is_refused(
     tiny_set: Path, make: Callable[[Path], None], says: str
 ) -> None:
     make(LAST)
@@ -104,7 +104,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_fails_midway_leaves_the_previous_checkpoint_and_no_scrap() -> None:
+def test_a_write_that_fails_midway_leaves_only_the_previous_checkpoint() -> None:
     tensors = {"w": torch.zeros(100_000)}
     made, later = (Header(config=TrainConfig(), epoch=epoch, metrics={}) for epoch in (1, 2))
     path = Path("x.safetensors")
@@ -118,7 +118,7 @@ def test_a_write_that_fails_midway_leaves_the_previous_checkpoint_and_no_scrap()
     assert checkpoint.read(path)[1] == later
 
 
-def test_an_archive_that_fails_midway_leaves_nothing_and_removes_nothing() -> None:
+def test_an_archive_that_fails_midway_changes_nothing() -> None:
     for epoch in (1, 2):
         write(FILE.with_name(f"best_epoch{epoch:03d}.safetensors"), {**header(), "epoch": epoch})
     before = sorted(Path().rglob("*"))

@@ -38,7 +38,7 @@ def test_best_epoch_is_the_earliest_with_the_largest_margin(values: list[float])
 
 
 @given(st.data())
-def test_a_file_cut_short_by_a_crash_has_the_epochs_that_are_whole(
+def test_a_truncated_file_has_its_whole_epochs(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     """Wherever it is cut, even just before the last line's newline."""
@@ -52,7 +52,7 @@ def test_a_file_cut_short_by_a_crash_has_the_epochs_that_are_whole(
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '{"epoch": 1}'])
-def test_a_line_that_is_no_report_is_named(tmp_path: Path, line: str) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, line: str) -> None:
     write_epochs(tmp_path, [report(1, 0.0)])
     text = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(text + line + "\n" + text)
@@ -76,7 +76,7 @@ def test_trainer_and_study_agree_on_a_file_cut_before_its_last_newline(tmp_path:
     assert sync(study) == 1
 
 
-def test_infinite_margins_survive_the_file(tmp_path: Path) -> None:
+def test_infinite_margins_are_read_back(tmp_path: Path) -> None:
     """A metric that is no number has the margin -inf."""
     write_epochs(tmp_path, [report(1, -math.inf), report(2, -math.inf)])
     assert best_epoch(read_epochs(tmp_path)) == report(1, -math.inf)

@@ -60,7 +60,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     assert header.config.seed == 7
 
 
-def test_force_keeps_the_old_run_where_the_new_one_cannot_begin(tiny_set: Path) -> None:
+def test_force_keeps_the_old_run_if_the_new_one_cannot_start(tiny_set: Path) -> None:
     assert train(tiny_set, "--epochs", 1).exit_code == 0
     before = {name: (FOLDER / name).read_bytes() for name in files(FOLDER)}
     for wrong in (["nowhere"], [tiny_set, "--lr", "-1"], [tiny_set, "--preset", "none"]):
@@ -74,7 +74,7 @@ def test_force_and_resume_together_are_a_usage_error(tiny_set: Path) -> None:
     assert "--resume" in result.stderr
 
 
-def test_a_run_half_removed_is_neither_resumed_nor_taken_for_none(tmp_path: Path) -> None:
+def test_a_half_removed_run_can_be_neither_resumed_nor_overwritten(tmp_path: Path) -> None:
     """Whatever the file at which removing stops, starting without --force is refused."""
     names = [f"checkpoints/x{s}.safetensors" for s in ("_last", "", "_epoch001")]
     (tmp_path / "checkpoints").mkdir()
@@ -89,7 +89,7 @@ def test_a_run_half_removed_is_neither_resumed_nor_taken_for_none(tmp_path: Path
             refuse_taken(RunFolder(tmp_path), "x", resume)
 
 
-def test_a_first_epoch_that_was_killed_may_be_resumed_but_not_overwritten(tmp_path: Path) -> None:
+def test_a_run_killed_in_its_first_epoch_may_be_resumed_but_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/x.safetensors").write_bytes(b"")
     refuse_taken(RunFolder(tmp_path), "x", resume=True)
@@ -98,7 +98,7 @@ def test_a_first_epoch_that_was_killed_may_be_resumed_but_not_overwritten(tmp_pa
     refuse_taken(RunFolder(tmp_path), "y", resume=False)
 
 
-def test_two_processes_never_train_into_one_folder(tiny_set: Path, tmp_path: Path) -> None:
+def test_two_processes_cannot_train_into_one_folder(tiny_set: Path, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom uvtex.runs.folder import claimed\n"
         f"with claimed(pathlib.Path({str(FOLDER)!r})):\n"
@@ -118,7 +118,7 @@ def test_two_processes_never_train_into_one_folder(tiny_set: Path, tmp_path: Pat
     assert train(tiny_set, "--epochs", 1).exit_code == 0
 
 
-def test_what_killed_writers_left_goes_when_the_run_is_resumed(tiny_set: Path) -> None:
+def test_resuming_removes_the_partial_files_of_killed_writers(tiny_set: Path) -> None:
     assert train(tiny_set, "--epochs", 1).exit_code == 0
     left = [
         FOLDER / ".epochs.jsonl.0a1b2c3d.part",

@@ -51,7 +51,7 @@ def test_a_composed_view_equals_a_path_traced_one(plate: plates.Plate) -> None:
     assert everywhere >= 28, f"PSNR of the whole picture is {everywhere:.1f} dB"
 
 
-def test_radiance_is_linear_in_the_paint(plate: plates.Plate) -> None:
+def test_light_is_linear_in_the_paint(plate: plates.Plate) -> None:
     """So that black and grey paint tell all other colours, but for light between the panels."""
     half = plates.render(cameras(12, 0)[11], SIZE, 100, 0, 0.25)
     mask = plate.mask == 255
@@ -76,7 +76,7 @@ def test_mask_and_uv_map_agree_and_no_light_falls_off_the_mask(plate: plates.Pla
     assert 0.2 < (plate.mask > 0).mean() < 0.8
 
 
-def test_uv_map_reads_a_known_pattern_back(plate: plates.Plate) -> None:
+def test_sampling_a_coordinate_texture_gives_the_uv_map_back(plate: plates.Plate) -> None:
     """A texture whose colour is its own coordinate comes back as the UV map."""
     side = 256
     centre = (np.arange(side) + 0.5) / side
@@ -111,7 +111,7 @@ def test_sampling_refuses_a_map_that_is_no_multiple() -> None:
 
 @given(st.floats(0, 1))
 @settings(max_examples=50, deadline=None)
-def test_srgb_round_trip(value: float) -> None:
+def test_srgb_conversion_is_undone_by_its_inverse(value: float) -> None:
     encoded = torch.tensor([value], dtype=torch.float64)
     back = srgb_from_linear(linear_from_srgb(encoded))
     assert back.item() == pytest.approx(value, abs=1e-6)
@@ -161,7 +161,7 @@ def test_no_two_liveries_are_alike() -> None:
         assert np.abs(liveries[a] - liveries[b]).mean() > 8, f"liveries {a} and {b}"
 
 
-def test_a_livery_is_the_same_at_every_call_and_alike_at_every_size() -> None:
+def test_a_livery_is_the_same_at_every_call_and_similar_at_every_size() -> None:
     np.testing.assert_array_equal(paint(3, 32), paint(3, 32))
     small, large = paint(3, 64) / 255.0, paint(3, 128) / 255.0
     halved = large.reshape(64, 2, 64, 2, 3).mean((1, 3))
@@ -185,7 +185,7 @@ def test_cameras_stand_all_around_and_see_the_whole_car() -> None:
     assert len({camera.name for camera in stands}) == 12
 
 
-def test_a_missing_path_tracer_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_path_tracer_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mitsuba", None)
     with pytest.raises(UvtexError, match=r"pip install 'uvtex-sweep\[showroom\]'"):
         plates.tracer()

@@ -47,7 +47,7 @@ def train(data: Path, file: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_killed_run_goes_on_bit_for_bit(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tiny_set: Path, tmp_path: Path) -> None:
     """Two kills: one anywhere in an epoch, one in the middle of a write; augmentation on."""
     file = kill.settings(tmp_path, epochs=EPOCHS)
     whole = train(tiny_set, file, tmp_path / "whole")
@@ -105,7 +105,7 @@ def turn_a_bit(run: Path) -> None:
         (turn_a_bit, "tensors of killed_last.safetensors"),
     ],
 )
-def test_the_comparison_sees_what_differs(
+def test_the_comparison_names_each_difference(
     tiny_set: Path, tmp_path: Path, spoil: Callable[[Path], None], says: str
 ) -> None:
     file = kill.settings(tmp_path, epochs=1)

@@ -43,7 +43,7 @@ def by_hand(pair: Pair, out: Outputs) -> dict[str, Tensor]:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(1, 2), st.integers(2, 3), st.integers(0, 10**6))
-def test_values_and_gradients_equal_a_loop_written_out(batch: int, size: int, seed: int) -> None:
+def test_values_and_gradients_equal_those_of_a_plain_loop(batch: int, size: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def image(channels: int = 3) -> Tensor:
@@ -84,7 +84,7 @@ def test_the_cycle_term_ignores_what_lies_outside_the_mask() -> None:
     assert masked_l1(x, y, mask).item() == pytest.approx(0.5)
 
 
-def test_dissimilarity_is_that_of_ssim_in_value_and_gradient() -> None:
+def test_dissimilarity_equals_one_minus_ssim_in_value_and_gradient() -> None:
     generator = torch.Generator().manual_seed(0)
     texture_a, texture_b, true = (torch.rand(2, 3, 40, 40, generator=generator) for _ in range(3))
     # Equal near the border, where the two treat what lies beyond differently.

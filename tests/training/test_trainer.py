@@ -68,7 +68,7 @@ EXACT = pytest.mark.parametrize(
 
 
 @EXACT
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+def test_the_same_seed_gives_the_same_run_and_another_seed_a_different_one(
     tiny_set: Path, tmp_path: Path, preset: str, device: str, precision: str
 ) -> None:
     config = settings(preset=preset, device=device, precision=precision)
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 
 
 @EXACT
-def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     tiny_set: Path, tmp_path: Path, preset: str, device: str, precision: str
 ) -> None:
     schedule = {"uv": {"start": 0.4, "end": 0.1}}
@@ -98,7 +98,7 @@ def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("preset", ["poc05", "atlas"])
-def test_a_step_on_a_gpu_is_queued_without_waiting_for_it(
+def test_a_step_on_a_gpu_never_waits_for_the_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
     monkeypatch.setattr(views, "KEPT", 0)  # views are composed at each step
@@ -118,7 +118,7 @@ def test_a_step_on_a_gpu_is_queued_without_waiting_for_it(
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_what_follows_from_a_resumed_runs_cameras_follows_from_those_that_it_holds(
+def test_a_resumed_run_derives_its_camera_tables_from_the_cameras_in_its_checkpoint(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     config = settings(preset="atlas")
@@ -147,7 +147,9 @@ def test_a_run_killed_between_checkpoint_and_report_keeps_the_epoch(
     assert run(config, tiny_set, tmp_path, resume=True) == whole
 
 
-def test_the_best_checkpoint_is_that_of_the_best_margin(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_from_the_epoch_with_the_best_margin(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     config = settings(epochs=4, checkpoint_every=2)
     reports = run(config, tiny_set, tmp_path)
     best = max(reports, key=lambda r: r["val"]["margin"])
@@ -161,7 +163,7 @@ def test_the_best_checkpoint_is_that_of_the_best_margin(tiny_set: Path, tmp_path
     }
 
 
-def test_total_is_by_the_epochs_weights_and_total_ref_by_the_default_ones(
+def test_total_uses_the_weights_of_the_epoch_and_total_ref_the_default_weights(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     weights = {"cycle": 0.1, "uv": 0.2, "direct": 0.9, "cross": 0.0}
@@ -206,7 +208,7 @@ def test_bf16_trains_close_to_float32(tiny_set: Path, tmp_path: Path, preset: st
         assert losses[1][term] == pytest.approx(losses[0][term], rel=0.05)
 
 
-def test_adam_goes_by_the_settings_rate_and_decay(tiny_set: Path, tmp_path: Path) -> None:
+def test_adam_uses_the_rate_and_the_betas_of_the_settings(tiny_set: Path, tmp_path: Path) -> None:
     config = settings(lr=3e-4, beta1=0.7, beta2=0.97)
     trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path / "run")
     next(trainer.epochs())
@@ -214,7 +216,7 @@ def test_adam_goes_by_the_settings_rate_and_decay(tiny_set: Path, tmp_path: Path
     assert [(group["lr"], group["betas"]) for group in groups] == [(3e-4, (0.7, 0.97))] * 2
 
 
-def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_second_run_in_the_same_folder_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     config = settings(epochs=1)
     run(config, tiny_set, tmp_path)
     with pytest.raises(UvtexError, match="holds a run already"):
@@ -223,7 +225,7 @@ def test_a_second_run_of_one_name_is_refused(tiny_set: Path, tmp_path: Path) -> 
 
 def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     run(settings(epochs=1), tiny_set, tmp_path / "run")
-    with pytest.raises(CheckpointError, match="lr was 0.001, now 0.5"):
+    with pytest.raises(CheckpointError, match=r"lr was 0\.001, now 0\.5"):
         run(settings(epochs=1, lr=0.5), tiny_set, tmp_path / "run", resume=True)
     other = make_set(tmp_path / "other", seed=9)
     with pytest.raises(CheckpointError, match="data set has changed"):
@@ -237,7 +239,7 @@ def test_resuming_with_other_settings_or_data_is_refused(tiny_set: Path, tmp_pat
 
 
 @pytest.mark.parametrize("preset", ["poc05", "atlas"])
-def test_networks_of_another_version_are_not_resumed(
+def test_resuming_networks_of_another_version_is_refused(
     tiny_set: Path, tmp_path: Path, preset: str
 ) -> None:
     config = settings(epochs=1, preset=preset)
@@ -252,7 +254,7 @@ def test_networks_of_another_version_are_not_resumed(
 
 @pytest.mark.parametrize("what", ["views", "masks", "uv_maps", "textures"])
 @pytest.mark.parametrize("side", ["train", "val"])
-def test_a_set_of_which_one_file_changed_is_not_resumed_on(
+def test_resuming_is_refused_when_one_file_of_the_set_has_changed(
     tiny_set: Path, tmp_path: Path, what: str, side: str
 ) -> None:
     config = settings(epochs=1)
@@ -277,7 +279,7 @@ def test_a_set_of_which_one_file_changed_is_not_resumed_on(
         Trainer(config, changed, tmp_path / "run", resume=True)
 
 
-def test_a_checkpoint_from_before_the_training_sides_digest_is_resumed(
+def test_an_older_checkpoint_without_a_training_fingerprint_is_resumed(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     whole = run(settings(), tiny_set, tmp_path / "whole")
@@ -308,7 +310,7 @@ def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path
 @pytest.mark.parametrize(
     ("preset", "first"), [("poc05", r"predictor\.\S+"), ("atlas", r"predictor\.place")]
 )
-def test_weights_spoilt_by_an_epochs_last_step_are_never_saved(
+def test_weights_that_become_nan_in_the_last_step_are_never_saved(
     tiny_set: Path, tmp_path: Path, preset: str, first: str
 ) -> None:
     """Its one training loss was finite: no loss has seen what the step made."""
@@ -318,7 +320,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_never_saved(
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
-def test_a_spoilt_pose_finder_leaves_the_last_good_checkpoint(
+def test_nan_in_the_pose_network_leaves_the_previous_checkpoint(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     """Its NaNs still point at a camera, so that validation's figures are finite."""
@@ -356,13 +358,17 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
     assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoints").iterdir()} == before
 
 
-def test_thresholds_on_an_absent_lpips_stop_at_once(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_threshold_on_lpips_without_a_backbone_is_refused_at_once(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     config = settings(thresholds=[Threshold(metric="lpips_view", at_most=0.5).model_dump()])
     with pytest.raises(BackboneMissing, match="alexnet"):
         Trainer(config, PairStore.open(tiny_set, config), tmp_path)
 
 
-def test_a_threshold_on_what_the_set_does_not_give_says_so(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_threshold_on_a_metric_that_the_set_does_not_have_is_refused(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     config = settings(thresholds=[Threshold(metric="seam_uv", at_most=0.1).model_dump()])
     trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
     with pytest.raises(UvtexError, match=r"on seam_uv, which this data set does not.*bleed"):

@@ -105,7 +105,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_an_imported_checkpoint_computes_what_the_original_did(
+def test_an_imported_checkpoint_gives_the_output_of_the_original(
     networks: tuple[nn.Module, nn.Module],
 ) -> None:
     torch.save(content(networks), "o.pt")
@@ -131,7 +131,7 @@ def test_an_imported_checkpoint_computes_what_the_original_did(
     assert config.schedule.cross.end is None
 
 
-def test_the_originals_figures_are_kept_as_the_originals(
+def test_the_metrics_of_the_original_are_kept_separately(
     networks: tuple[nn.Module, nn.Module],
 ) -> None:
     torch.save(content(networks), "o.pt")
@@ -153,7 +153,7 @@ def test_the_originals_figures_are_kept_as_the_originals(
     assert "the original recorded total 0.2850" in call("snapshots", "list", "o").stdout
 
 
-def test_evaluate_and_infer_take_an_imported_checkpoint(
+def test_evaluate_and_infer_accept_an_imported_checkpoint(
     networks: tuple[nn.Module, nn.Module], tiny_set: Path
 ) -> None:
     torch.save(content(networks, args=argparse.Namespace(image_size=32, out=FromWindows())), "o.pt")
@@ -203,7 +203,7 @@ def wicked() -> dict[str, Calls]:
 @pytest.mark.parametrize("name", list(wicked()))
 @pytest.mark.parametrize("place", ["whole", "args", "uv"])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_file_that_asks_for_more_is_refused_and_nothing_runs(
+def test_a_malicious_file_is_refused_and_nothing_in_it_runs(
     name: str, place: str, zipped: bool
 ) -> None:
     evil: Any = wicked()[name]
@@ -220,7 +220,7 @@ def test_a_file_that_asks_for_more_is_refused_and_nothing_runs(
     assert not Path("o.safetensors").exists()
 
 
-def test_the_wicked_files_would_run_if_they_were_unpickled() -> None:
+def test_the_malicious_files_would_run_if_they_were_unpickled() -> None:
     """Else the test above could not fail."""
     torch.save(wicked()["system"], "o.pt")
     torch.load("o.pt", weights_only=False)
@@ -251,7 +251,7 @@ def holds_itself() -> list[Any]:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_with_one_message(
+def test_a_file_with_the_wrong_content_is_refused_with_one_message(
     networks: tuple[nn.Module, nn.Module], change: dict[str, Any], says: str
 ) -> None:
     torch.save(content(networks, **change), "o.pt")
@@ -284,7 +284,7 @@ def test_a_plain_pickle_and_a_missing_file_are_named() -> None:
     assert call("snapshots", "import", "none.pt", "o.pt").stderr.count("end in .safetensors") == 1
 
 
-def test_convolutions_without_a_bias_get_one_of_zero() -> None:
+def test_convolutions_without_a_bias_get_a_bias_of_zero() -> None:
     theirs = scramble(TheirUNet(bias=False))
     ours = UNet().eval()
     ours.load_state_dict(match(ours.state_dict(), theirs.state_dict()))
@@ -293,7 +293,7 @@ def test_convolutions_without_a_bias_get_one_of_zero() -> None:
         torch.testing.assert_close(ours(view), theirs(view))
 
 
-def test_a_normalisation_goes_with_the_convolution_it_stands_behind() -> None:
+def test_a_batch_norm_is_matched_to_the_convolution_before_it() -> None:
     """Also where the decoder is declared before the encoder."""
     theirs = scramble(TheirUNet()).state_dict()
     swapped = {k: v for half in ("dec", "enc") for k, v in theirs.items() if k.startswith(half)}
@@ -303,7 +303,7 @@ def test_a_normalisation_goes_with_the_convolution_it_stands_behind() -> None:
     assert all(torch.equal(found[key], expected[key]) for key in ours)
 
 
-def test_half_precision_comes_in_as_single_and_counters_may_be_missing() -> None:
+def test_half_precision_becomes_single_and_counters_may_be_missing() -> None:
     ours = UNet().state_dict()
     theirs = {
         key: value.half()

@@ -93,7 +93,7 @@ def test_the_uv_map_round_trips_a_checker(tmp_path: Path, beyond: float) -> None
     np.testing.assert_allclose(read[inner], 0.2 + 0.3 * checker[row, column], atol=0.01)
 
 
-def test_good_uvs_are_kept_and_called_good(car_file: Path) -> None:
+def test_good_uvs_are_kept_and_reported_as_good(car_file: Path) -> None:
     car = load(car_file)
     assert car.uvs.shared_percent == 0
     assert car.uvs.outside_percent == 0
@@ -101,7 +101,7 @@ def test_good_uvs_are_kept_and_called_good(car_file: Path) -> None:
     assert "the UVs are good" in car.remarks[-1]
 
 
-def test_mirrored_parts_are_marked_with_their_percentage(tmp_path: Path) -> None:
+def test_the_share_of_mirrored_texels_is_reported(tmp_path: Path) -> None:
     (tmp_path / "car.obj").write_text(obj(mirrored_flank()))
     car = load(tmp_path / "car.obj")
     assert car.uvs.shared_percent == pytest.approx(100 / 11, abs=0.2)
@@ -111,7 +111,7 @@ def test_mirrored_parts_are_marked_with_their_percentage(tmp_path: Path) -> None
     assert picture[:32].max() == 0
 
 
-def test_the_faces_of_a_thin_sheet_are_one_place() -> None:
+def test_both_faces_of_a_thin_sheet_may_share_texels() -> None:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=float)
     position = np.concatenate([corners, corners + np.array([0, 0, 0.004])])
     uv = np.tile([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]], (2, 1))
@@ -121,7 +121,7 @@ def test_the_faces_of_a_thin_sheet_are_one_place() -> None:
     assert audit(Mesh(position, position, uv, faces)).shared_percent == 100
 
 
-def test_faces_without_uv_area_are_told(tmp_path: Path) -> None:
+def test_faces_without_uv_area_are_reported(tmp_path: Path) -> None:
     faces = small_car()
     faces[0] = (faces[0][0], (0.6, 0.6, 0.6, 0.6))
     (tmp_path / "car.obj").write_text(obj(faces))
@@ -131,7 +131,7 @@ def test_faces_without_uv_area_are_told(tmp_path: Path) -> None:
     assert car.uvs.shared.any()
 
 
-def test_uvs_outside_the_unit_square_are_told_with_their_range(tmp_path: Path) -> None:
+def test_uvs_outside_the_unit_square_are_reported_with_their_range(tmp_path: Path) -> None:
     faces = small_car()
     u0, v0, u1, v1 = faces[0][1] or (0, 0, 0, 0)
     faces[0] = (faces[0][0], (u0, v0 - 1, u1, v1 - 1))
@@ -151,7 +151,7 @@ def test_uvs_are_unwrapped_only_when_asked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(car.parts[0].mesh.uv, again.parts[0].mesh.uv)
 
 
-def test_a_glb_is_read_with_its_transforms_and_its_v_turned(tmp_path: Path) -> None:
+def test_a_glb_is_read_with_its_transforms_and_its_v_flipped(tmp_path: Path) -> None:
     position = np.array([[-1, 0, 0.4], [1, 0, 0.4], [1, 0.5, -0.4]])
     uv = np.array([[0.1, 0.2], [0.9, 0.2], [0.9, 0.7]])
     (tmp_path / "car.glb").write_bytes(glb(position, uv))

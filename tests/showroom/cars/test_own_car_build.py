@@ -47,7 +47,7 @@ def test_a_set_is_built_from_the_command_line(
     assert str(tmp_path) not in saved, "a set says what it was made of, not where that lay"
 
 
-def test_a_build_goes_on_and_refuses_another_car_or_other_liveries(
+def test_a_build_continues_and_refuses_another_car_or_other_liveries(
     car_file: Path, livery_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wanted() -> ShowroomSettings:
@@ -90,14 +90,16 @@ def test_a_build_goes_on_and_refuses_another_car_or_other_liveries(
         build(wanted(), out)
 
 
-def test_a_hash_in_the_settings_is_kept_to(car_file: Path, livery_folder: Path) -> None:
+def test_a_car_whose_hash_differs_from_the_settings_is_refused(
+    car_file: Path, livery_folder: Path
+) -> None:
     car = CarSettings(file=str(car_file), sha256="0" * 64)
     wanted = ShowroomSettings(car=car, livery_dir=str(livery_folder))
     with pytest.raises(DataError, match="the settings ask for 000"):
         build(wanted, car_file.with_name("set"))
 
 
-def test_settings_of_the_built_in_car_are_written_as_before(tmp_path: Path) -> None:
+def test_settings_of_the_built_in_car_have_the_keys_of_earlier_versions(tmp_path: Path) -> None:
     build(ShowroomSettings(size=16, texture_size=16, cameras=1, liveries=1, samples=1), tmp_path)
     keys = [line.split(":")[0] for line in (tmp_path / "showroom.yaml").read_text().splitlines()]
     assert " ".join(keys) == "size texture_size cameras liveries samples supersample seed"
@@ -109,7 +111,7 @@ def test_own_liveries_fit_the_built_in_car_too(livery_folder: Path, tmp_path: Pa
     assert not (tmp_path / "set" / "car.json").exists()
 
 
-def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_path: Path) -> None:
+def test_large_and_transparent_liveries_are_resized(car_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "liveries"
     folder.mkdir()
     Image.new("RGBA", (4096, 4096), (255, 0, 0, 255)).save(folder / "large.png", compress_level=1)
@@ -136,7 +138,7 @@ def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_
         (("--car", "CAR", "--liveries", "DIR", "--up", "z", "--nose", "z"), "when z is up"),
     ],
 )
-def test_flags_that_cannot_go_together_are_said_and_nothing_is_written(
+def test_conflicting_flags_are_refused_and_nothing_is_written(
     flags: tuple[str, ...], message: str, car_file: Path, livery_folder: Path, tmp_path: Path
 ) -> None:
     stand_ins = {"CAR": car_file, "DIR": livery_folder}
@@ -227,7 +229,7 @@ def test_a_camera_file_places_the_cameras(
         ),
     ],
 )
-def test_a_camera_file_that_cannot_be_is_one_clear_message(
+def test_an_invalid_camera_file_is_a_clear_error(
     content: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "poses.json"
@@ -244,7 +246,7 @@ def test_poses_in_settings_are_checked_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["trimesh", "xatlas"])
-def test_a_missing_library_is_one_clear_line(
+def test_a_missing_library_is_a_clear_error(
     name: str, car_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
@@ -252,9 +254,7 @@ def test_a_missing_library_is_one_clear_line(
         load(car_file, unwrap=True)
 
 
-def test_an_unwrapped_car_is_written_so_that_it_can_be_painted(
-    tmp_path: Path, livery_folder: Path
-) -> None:
+def test_an_unwrapped_car_is_written_as_an_obj_file(tmp_path: Path, livery_folder: Path) -> None:
     bare: Faces = [(quad, None) for quad, _ in small_car()]
     (tmp_path / "car.obj").write_text(obj(bare))
     out = tmp_path / "set"

@@ -36,14 +36,12 @@ thresholds = (
 
 
 @given(param_sets)
-def test_params_and_named_schedules_are_each_others_inverse(params: dict[str, Any]) -> None:
+def test_params_of_a_named_schedule_read_back_equal(params: dict[str, Any]) -> None:
     assert space.params(space.named(params)) == params
 
 
 @given(param_sets, st.integers(1, 200))
-def test_schedule_keeps_both_ends_and_t_max_in_proportion(
-    params: dict[str, Any], epochs: int
-) -> None:
+def test_schedule_keeps_both_ends_and_scales_t_max(params: dict[str, Any], epochs: int) -> None:
     schedule = space.schedule(params, epochs)
     for term in TERMS:
         assert weights(schedule, 1, epochs)[term] == pytest.approx(params[f"{term}_start"])
@@ -58,7 +56,7 @@ def test_schedule_keeps_both_ends_and_t_max_in_proportion(
         assert tmax == 1 or abs(tmax - params["tmax"] * epochs) <= 0.5
 
 
-def test_baseline_of_the_record_is_the_default_schedule() -> None:
+def test_baseline_of_the_original_is_the_default_schedule() -> None:
     params = space.params(NamedSchedule())
     assert space.schedule(params, 40) == space.schedule(params, 20)
     assert weights(space.schedule(params, 40), 7, 40) == {
@@ -88,7 +86,7 @@ def test_reason_names_the_threshold_that_is_missed_by_the_most() -> None:
     ("figure", "told"),
     [(0.50704, "0.507"), (0.507996, "0.507996"), (0.5079999999, "0.5079999999")],
 )
-def test_a_near_miss_never_reads_like_the_threshold(figure: float, told: str) -> None:
+def test_a_near_miss_is_printed_with_enough_digits(figure: float, told: str) -> None:
     reason = decide({"ssim_uv": figure}, [Threshold(metric="ssim_uv", at_least=0.508)]).reason
     assert reason == f"ssim_uv {told} misses ssim_uv >= 0.508 by the most"
 
@@ -102,7 +100,7 @@ def test_constraints_are_feasible_exactly_when_the_other_thresholds_are_met(
     assert (values["lpips_view <= 0.5"] <= 0) == (lpips <= 0.5)
 
 
-def test_nan_is_not_a_missed_threshold_but_not_a_number() -> None:
+def test_nan_is_listed_as_not_a_number() -> None:
     assert not_numbers({"ssim_uv": math.nan, "lpips_view": 0.2}, thresholds) == ["ssim_uv"]
 
 
@@ -112,7 +110,7 @@ curves = st.lists(metric, min_size=LEAST, max_size=30)
 
 
 @given(curves, st.floats(-2, 2), st.floats(0.1, 10))
-def test_forecast_moves_with_the_units_of_the_metric(
+def test_forecast_shifts_and_scales_with_the_metric(
     values: list[float], shift: float, scale: float
 ) -> None:
     epochs = len(values) + 5
@@ -145,7 +143,7 @@ def test_forecast_of_a_constant_is_certain() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.2], [0.1, math.nan, 0.2], [0.1] * 30])
-def test_forecast_refuses_what_it_cannot_fit(values: list[float]) -> None:
+def test_forecast_refuses_a_curve_that_it_cannot_fit(values: list[float]) -> None:
     with pytest.raises(ValueError, match="forecast needs"):
         forecast(values, 20)
 
@@ -215,7 +213,7 @@ def test_run_fits_exactly_when_it_would_end_in_time(total: float, gone: float, r
     assert fits(budget, now, run, running=1) == (run <= left)
 
 
-def test_without_a_measurement_one_run_is_admitted_to_be_measured() -> None:
+def test_without_a_measurement_one_run_may_start() -> None:
     budget = Budget(60, started=0)
     assert fits(budget, 10, None, running=0)
     assert not fits(budget, 10, None, running=1)
@@ -227,5 +225,5 @@ def test_without_a_limit_everything_fits() -> None:
     assert fits(Budget(None, 0), 1e9, None, running=7)
 
 
-def test_overhead_of_a_run_counts() -> None:
+def test_prediction_includes_the_overhead_of_a_run() -> None:
     assert predict(Measured([2.0], overheads=[5.0, 3.0]), 10) == 25.0

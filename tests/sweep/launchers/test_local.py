@@ -79,7 +79,7 @@ def test_job_reports_its_epochs_in_order_and_ends(launcher: Launcher, tmp_path: 
     assert isinstance(seen[-1], Ended)
 
 
-def test_worker_waits_for_the_answer_with_its_epoch_on_disk(
+def test_worker_writes_its_epoch_to_disk_before_it_waits_for_the_answer(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     one = job(study(tmp_path))
@@ -120,7 +120,7 @@ def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) 
 # -- local workers
 
 
-def test_grids_that_cannot_be_drawn_are_a_warning_and_the_run_stands(
+def test_grids_that_cannot_be_written_give_a_warning_and_the_run_succeeds(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -151,14 +151,14 @@ def test_traceback_of_a_failure_is_in_the_trials_worker_log(tmp_path: Path) -> N
     assert "ValueError: asked to" in log
 
 
-def test_cores_are_shared_out_among_workers() -> None:
+def test_cores_are_divided_among_workers() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     shares = [int(place.environment["OMP_NUM_THREADS"]) for place in local_slots("cpu", 2)]
     assert shares == [max(1, (cores or 1) // 2)] * 2
 
 
 @posix
-def test_worker_killed_in_an_epoch_is_replaced_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_worker_killed_in_an_epoch_is_replaced_and_the_run_continues(tmp_path: Path) -> None:
     config = study(tmp_path, trials=2)
     break_things(config, die={"0001/probe": 3})
     launcher = local(config)
@@ -170,7 +170,7 @@ def test_worker_killed_in_an_epoch_is_replaced_and_the_run_goes_on(tmp_path: Pat
 
 
 @posix
-def test_run_that_kills_its_worker_twice_has_failed(tmp_path: Path) -> None:
+def test_run_that_kills_its_worker_twice_fails(tmp_path: Path) -> None:
     config = study(tmp_path, trials=2)
     break_things(config, die={"0000/probe": 2}, always=True)
     assert Driver(config, local(config), NoMirror(config), ProgressDisplay()).run() == "done"

@@ -127,7 +127,7 @@ def pages(browsed: Pages, request: pytest.FixtureRequest) -> Iterator[Pages]:
 
 
 @pytest.mark.browser
-def test_the_studys_runs_are_nested_below_it_and_two_compare(
+def test_runs_are_nested_below_their_study_and_two_can_be_compared(
     pages: Pages, study: StudyConfig
 ) -> None:
     pages.go("/experiments")
@@ -160,7 +160,7 @@ def test_the_champion_is_in_the_registry(pages: Pages) -> None:
     pages.shoot("version")
 
 
-def test_a_port_in_use_is_said_so(study: StudyConfig) -> None:
+def test_a_port_in_use_is_refused(study: StudyConfig) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

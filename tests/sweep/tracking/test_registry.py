@@ -48,14 +48,14 @@ def versions(study: StudyConfig) -> list[str]:
     return sorted(str(version.version) for version in found)
 
 
-def test_a_run_that_misses_is_not_registered(study: StudyConfig) -> None:
+def test_a_run_that_misses_a_threshold_is_not_registered(study: StudyConfig) -> None:
     answer = ask(study, full_run(study, 0, reach=0.5))
     assert (answer.registered, answer.version, answer.champion) == (False, None, False)
     assert "misses" in answer.reason
     assert champion(study.tracking_uri) is None
 
 
-def test_the_first_that_passes_is_champion_and_says_where_it_is_from(study: StudyConfig) -> None:
+def test_the_first_run_that_passes_becomes_champion_with_its_origin(study: StudyConfig) -> None:
     run_dir = full_run(study, 4, reach=0.66)
     record = read_record(run_dir)
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", study.name)
@@ -74,7 +74,7 @@ def test_the_first_that_passes_is_champion_and_says_where_it_is_from(study: Stud
     assert version.run_id == run_id
 
 
-def test_asking_again_registers_nothing_new(study: StudyConfig) -> None:
+def test_promoting_a_run_again_registers_nothing_new(study: StudyConfig) -> None:
     run_dir = full_run(study, 0, reach=0.66)
     first, second = ask(study, run_dir), ask(study, run_dir)
     assert first.version == second.version == "1"
@@ -82,7 +82,7 @@ def test_asking_again_registers_nothing_new(study: StudyConfig) -> None:
     assert versions(study) == ["1"]
 
 
-def test_the_champion_gives_way_only_to_a_better_one(study: StudyConfig) -> None:
+def test_only_a_better_run_replaces_the_champion(study: StudyConfig) -> None:
     assert ask(study, full_run(study, 0, reach=0.66)).champion
     worse = ask(study, full_run(study, 1, reach=0.65))
     assert (worse.registered, worse.champion) == (True, False)
@@ -98,7 +98,7 @@ def test_the_champion_gives_way_only_to_a_better_one(study: StudyConfig) -> None
     assert versions(study) == ["1", "2", "3"]
 
 
-def test_figures_on_other_pictures_are_not_compared_but_measured_anew(
+def test_a_champion_with_figures_of_other_data_is_measured_again(
     tmp_path: Path, tiny_set: Path
 ) -> None:
     empty_store(tmp_path)
@@ -136,7 +136,7 @@ def run_by(study: StudyConfig, number: int, reach: float, table: dict[str, str])
         ("ssim_uv", {}, False),
     ],
 )
-def test_figures_compare_only_by_the_definition_of_the_very_metric(
+def test_figures_are_compared_only_if_the_definition_of_that_metric_is_equal(
     study: StudyConfig, metric: str, champions_table: dict[str, str], compared: bool
 ) -> None:
     """The data set is gone, so what does not compare by its record cannot be measured anew."""
@@ -147,7 +147,7 @@ def test_figures_compare_only_by_the_definition_of_the_very_metric(
     assert ("by their records" if compared else "cannot be compared") in answer.reason
 
 
-def test_a_champion_without_a_figure_for_a_threshold_is_not_beaten_by_its_record(
+def test_a_champion_without_a_figure_for_a_threshold_stays(
     study: StudyConfig,
 ) -> None:
     assert ask(study, full_run(study, 0, reach=0.66)).champion
@@ -157,7 +157,7 @@ def test_a_champion_without_a_figure_for_a_threshold_is_not_beaten_by_its_record
     assert "cannot be compared" in answer.reason
 
 
-def test_without_a_way_to_compare_the_champion_stays(study: StudyConfig) -> None:
+def test_a_champion_that_cannot_be_compared_stays(study: StudyConfig) -> None:
     """The study's data set is gone, so nothing can be measured anew."""
     ask(study, full_run(study, 0, reach=0.66, fingerprint="other"))
     answer = ask(study, full_run(study, 1, reach=0.9))
@@ -166,7 +166,7 @@ def test_without_a_way_to_compare_the_champion_stays(study: StudyConfig) -> None
     assert "sweep ui" in answer.reason
 
 
-def test_a_stranger_needs_none_of_our_code(study: StudyConfig, tmp_path: Path) -> None:
+def test_the_model_loads_without_this_projects_code(study: StudyConfig, tmp_path: Path) -> None:
     """Isolated Python, our packages blocked: load by alias, map pictures of any size."""
     run_dir = full_run(study, 0, reach=0.66)
     ask(study, run_dir)
@@ -198,7 +198,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "swe
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1)
 
 
-def test_what_is_declared_is_enough_and_nothing_is_pickled(study: StudyConfig) -> None:
+def test_the_model_declares_three_requirements_and_holds_no_pickle(study: StudyConfig) -> None:
     ask(study, full_run(study, 0, reach=0.66))
     folder = fetch(study).parent.parent
     declared = {
@@ -218,7 +218,7 @@ def fetch(study: StudyConfig, text: str = "models:/uvtex@champion") -> Path:
 
 
 @pytest.mark.parametrize("text", ["models:/uvtex@champion", "models:/uvtex/1"])
-def test_the_checkpoint_comes_back_whole(study: StudyConfig, text: str) -> None:
+def test_the_checkpoint_in_the_registry_equals_the_original(study: StudyConfig, text: str) -> None:
     run_dir = full_run(study, 0, reach=0.66)
     ask(study, run_dir)
     original = run_dir / "checkpoints" / "best.safetensors"
@@ -234,12 +234,14 @@ def test_the_checkpoint_comes_back_whole(study: StudyConfig, text: str) -> None:
         ("models:/nobody/3", "nobody"),
     ],
 )
-def test_a_uri_that_leads_nowhere_is_said_so(study: StudyConfig, text: str, message: str) -> None:
+def test_an_unknown_model_uri_is_refused(study: StudyConfig, text: str, message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         fetch(study, text)
 
 
-def test_looking_creates_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_registry_creates_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(RegistryError, match="there is no MLflow store"):
@@ -248,13 +250,13 @@ def test_looking_creates_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
 
 
-def test_a_registry_that_is_away_registers_nothing(study: StudyConfig) -> None:
+def test_promoting_to_an_unreachable_registry_is_an_error(study: StudyConfig) -> None:
     run_dir = full_run(study, 0, reach=0.66)
     with pytest.raises((RegistryError, TrackingError), match=r"127\.0\.0\.1:9"):
         promote(study, read_record(run_dir), run_dir, "http://127.0.0.1:9")
 
 
-def test_preparing_in_the_graph_is_what_infer_does(tmp_path: Path) -> None:
+def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> None:
     """Padding and resizing agree with the photo path, but for the resampling filter."""
     from PIL import Image
 
@@ -274,7 +276,7 @@ def test_preparing_in_the_graph_is_what_infer_does(tmp_path: Path) -> None:
     ("preset", "maps", "affine"),
     [("poc05", True, 0), ("atlas", True, 0), ("atlas", True, 0.1), ("atlas", False, 0)],
 )
-def test_every_preset_exports_with_free_sizes_and_answers_as_here(
+def test_every_exported_preset_takes_any_size_and_equals_the_network(
     preset: str, maps: bool, affine: float, tiny_set: Path, tmp_path: Path
 ) -> None:
     import mlflow.pytorch
@@ -298,7 +300,7 @@ def test_every_preset_exports_with_free_sizes_and_answers_as_here(
         torch.testing.assert_close(program(pictures), expected, atol=1, rtol=0)
 
 
-def test_a_network_that_fixes_the_batch_is_refused(tmp_path: Path) -> None:
+def test_a_network_with_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:
     class Fixed(torch.nn.Module):
         def forward(self, view: torch.Tensor) -> torch.Tensor:
             return view * torch.ones(len(view), 1, 1, 1)

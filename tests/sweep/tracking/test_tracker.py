@@ -117,7 +117,7 @@ def test_a_trial_is_a_child_run_with_settings_curves_state_and_files(study: Stud
     assert kept == {"checkpoints/best.safetensors", "checkpoints/best_epoch002.safetensors"}
 
 
-def test_figures_of_artefacts_are_curves_and_those_that_are_none_are_left_out(
+def test_artefact_metrics_become_curves_and_nan_is_left_out(
     study: StudyConfig,
 ) -> None:
     _, run_dir = add_trial(study, 7)
@@ -136,7 +136,7 @@ def test_figures_of_artefacts_are_curves_and_those_that_are_none_are_left_out(
     assert "Liu" in shown.data.params["metric_versions.seam"]
 
 
-def test_saying_everything_twice_changes_nothing(study: StudyConfig) -> None:
+def test_tracking_a_study_twice_changes_nothing(study: StudyConfig) -> None:
     add_trial(study, 0, grids=1)
     client = MlflowClient(study.tracking_uri)
     for _ in range(2):
@@ -151,7 +151,7 @@ def test_saying_everything_twice_changes_nothing(study: StudyConfig) -> None:
     assert len(first) == 2
 
 
-def test_a_run_that_goes_on_is_the_same_run_and_logs_only_new_epochs(study: StudyConfig) -> None:
+def test_a_resumed_run_keeps_its_id_and_logs_only_new_epochs(study: StudyConfig) -> None:
     add_trial(study, 3, state="running", made=3)
     first = follow(tracker_of(study), study, 3)
     add_trial(study, 3, state="complete")
@@ -173,14 +173,14 @@ def test_a_run_that_goes_on_is_the_same_run_and_logs_only_new_epochs(study: Stud
         ("failed", "FAILED"),
     ],
 )
-def test_states_become_statuses(study: StudyConfig, state: str, status: str) -> None:
+def test_each_state_has_its_mlflow_status(study: StudyConfig, state: str, status: str) -> None:
     add_trial(study, 0, state=state)  # type: ignore[arg-type]
     run_id = follow(tracker_of(study), study, 0)
     run = MlflowClient(study.tracking_uri).get_run(run_id)
     assert (run.info.status, run.data.tags["sweep.state"]) == (status, state)
 
 
-def test_sync_shows_the_same_as_following_along(tmp_path: Path) -> None:
+def test_sync_gives_the_same_runs_as_live_tracking(tmp_path: Path) -> None:
     """The trial directories are the record: MLflow can be lost and made again."""
     empty_store(tmp_path / "a")
     study = make_whole_study(tmp_path / "a")
@@ -225,7 +225,7 @@ def call_sync(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["sync", *arguments], catch_exceptions=False)
 
 
-def test_a_study_keeps_a_tracking_uri_that_is_not_its_stores(tmp_path: Path) -> None:
+def test_a_moved_study_keeps_the_uri_of_its_server(tmp_path: Path) -> None:
     study = make_study(tmp_path / "old")
     server = study.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
     study.paths.settings.write_text(dump_yaml(server))
@@ -234,7 +234,7 @@ def test_a_study_keeps_a_tracking_uri_that_is_not_its_stores(tmp_path: Path) -> 
     assert (found.store, found.tracking_uri) == (tmp_path / "new", "http://127.0.0.1:9")
 
 
-def test_a_driver_in_a_moved_store_makes_up_what_the_new_experiment_misses(tmp_path: Path) -> None:
+def test_a_driver_in_a_moved_store_adds_the_missing_runs(tmp_path: Path) -> None:
     empty_store(tmp_path / "old")
     add_trial(study := make_study(tmp_path / "old"), 0)
     sync(study)
@@ -251,7 +251,7 @@ def test_a_driver_in_a_moved_store_makes_up_what_the_new_experiment_misses(tmp_p
     assert not (tmp_path / "old").exists()
 
 
-def test_sync_replaces_a_run_that_shows_what_did_not_happen(study: StudyConfig) -> None:
+def test_sync_replaces_a_run_that_differs_from_its_directory(study: StudyConfig) -> None:
     add_trial(study, 0, reach=0.5)
     sync(study)
     add_trial(study, 0, reach=0.4, made=2, state="pruned")
@@ -266,14 +266,14 @@ def test_sync_replaces_a_run_that_shows_what_did_not_happen(study: StudyConfig) 
     assert [m.step for m in history] == [1, 2]
 
 
-def test_a_run_that_died_before_its_first_epoch_is_shown(study: StudyConfig) -> None:
+def test_sync_adds_a_run_that_died_before_its_first_epoch(study: StudyConfig) -> None:
     record, run_dir = add_trial(study, 0, state="failed", made=0)
     shutil.rmtree(run_dir)
     write_record(run_dir, record)
     assert sync(study) == 1
 
 
-def test_the_machine_is_watched_while_a_trial_runs(
+def test_system_metrics_are_logged_while_a_trial_runs(
     study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.tracking.system_load.SAMPLE_SECONDS", 0.2)
@@ -290,7 +290,7 @@ def test_the_machine_is_watched_while_a_trial_runs(
     assert "system/cpu_utilization_percentage" in client.get_run(run_id).data.metrics
 
 
-def test_a_server_that_is_away_is_said_so_quickly() -> None:
+def test_an_unreachable_server_is_reported_quickly() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -300,7 +300,7 @@ def test_a_server_that_is_away_is_said_so_quickly() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_a_store_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+def test_a_store_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"this is no database at all" * 100)
     with pytest.raises(TrackingError, match=r"mlflow\.db"):
         Tracker(f"sqlite:///{tmp_path}/mlflow.db", None, "made")
@@ -317,7 +317,7 @@ def test_a_store_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     ],
     ids=lambda raised: type(raised).__name__,
 )
-def test_the_seam_maps_whatever_mlflow_raises(raised: Exception) -> None:
+def test_every_mlflow_error_becomes_a_tracking_error(raised: Exception) -> None:
     with (
         pytest.raises(TrackingError, match=r"cannot frobnicate: .*refused"),
         mlflow_seam.mapped_errors("frobnicate", "sqlite:///x.db"),
@@ -325,19 +325,19 @@ def test_the_seam_maps_whatever_mlflow_raises(raised: Exception) -> None:
         raise raised
 
 
-def test_the_seam_leaves_our_own_errors_alone() -> None:
+def test_own_errors_stay_as_they_are() -> None:
     with pytest.raises(UvtexError, match=r"^mine$"), mlflow_seam.mapped_errors("x", "y"):
         raise UvtexError("mine")
 
 
-def test_no_other_room_catches_mlflows_errors() -> None:
+def test_no_other_module_catches_mlflow_errors() -> None:
     """One seam: MLflow's exceptions are known in the seam, and in the registry's look-up."""
     rooms = Path(mlflow_seam.__file__).parent.rglob("*.py")
     knows = {path.name for path in rooms if "MlflowException" in path.read_text()}
     assert knows <= {"client.py", "registry.py", "export.py"}
 
 
-def test_names_that_mlflow_must_take(study: StudyConfig) -> None:
+def test_a_long_reason_in_any_language_is_shortened(study: StudyConfig) -> None:
     """Long reasons are cut, characters of other languages kept."""
     record, run_dir = add_trial(study, 0, state="failed")
     write_record(run_dir, record.model_copy(update={"reason": "ü" * 9000}))
