@@ -24,8 +24,7 @@ SMALL = {"image_size": 32, "width": 0.1, "epochs": 1, "val_split": 0.34, "device
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def _photo(in_tmp_path: None) -> None:
     Image.new("RGB", (40, 40)).save("p.png")
 
 

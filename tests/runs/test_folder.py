@@ -20,9 +20,7 @@ TRAIN = ["--image-size", "32", "--width", "0.1", "--val-split", "0.34", "--check
 FOLDER = Path("runs/best")
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_tmp_path")
 
 
 def train(data: Path, *args: Any) -> Result:
