@@ -1,4 +1,4 @@
-"""The documentation says what the code does: generated pages, command lines, links."""
+"""The documentation agrees with the code: generated pages, command lines and links."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ IDS = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
-    """In a process of its own: click keeps the help options of the first context it sees."""
+    """Runs in its own process, because click keeps the help options of the first context."""
     command = [sys.executable, "-m", "docs.generate", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

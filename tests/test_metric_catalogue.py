@@ -1,4 +1,4 @@
-"""One catalogue of metrics: what is known of each, and when figures of it compare."""
+"""The catalogue of metrics: the facts of each, and when its figures are comparable."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FIRST = {
     "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
     "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
 }
-"""The table in checkpoints from before the catalogue. They stay as they are; so does this."""
+"""The table in checkpoints from before the catalogue. It must not change."""
 
 metrics = st.sampled_from(sorted(METRICS))
 tables = st.dictionaries(st.sampled_from(sorted(DEFINITIONS)), st.sampled_from(["a", "b"]))
 
 
 def test_every_reported_metric_is_in_the_catalogue(tmp_path: Path) -> None:
-    """On a set with UV maps, plates and seams; LPIPS's backbone may not be at hand."""
+    """On a set with UV maps and plates. The LPIPS backbone may be missing."""
     config = resolve(
         {"preset": "atlas", "image_size": 32, "width": 0.1, "epochs": 1, "val_split": 0.3},
         {"device": "cpu", "thresholds": [{"metric": "ssim_uv", "at_least": 0.1}]},

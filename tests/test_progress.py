@@ -33,7 +33,7 @@ def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
         try:
             while chunk := os.read(ours, 65536):
                 written += chunk
-        except OSError:  # Linux reports the closed other side so
+        except OSError:  # Linux reports the closed other side by this error
             pass
     os.close(ours)
     return process.returncode, written.decode()

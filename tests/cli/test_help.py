@@ -111,9 +111,9 @@ def test_help_shows_a_changed_default() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = " ".join(done.stdout.split())
-    assert "0.0002 by default, 0.125 with preset atlas" in said
-    assert "40 by default, 77 with preset atlas" in said
+    text = " ".join(done.stdout.split())
+    assert "0.0002 by default, 0.125 with preset atlas" in text
+    assert "40 by default, 77 with preset atlas" in text
 
 
 def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_augmentation_that_is_off_changes_nothing(tiny_set: Path) -> None:
     assert augmented(batch, Augment(), "key") is batch
 
 
-# Backgrounds stand beside the views, see below; what liveries do is in test_recolour.py.
+# Backgrounds have their own test below, and liveries are in test_recolour.py.
 APART = ("background", "livery")
 
 
@@ -74,10 +74,10 @@ def test_views_with_another_background_are_given_beside_the_views(tiny_set: Path
     "how", [Augment(affine=0.25), Augment(perspective=0.2), Augment(affine=0.2, perspective=0.2)]
 )
 def test_augmentation_moves_the_flow_with_the_view(tiny_set: Path, how: Augment) -> None:
-    """The changed view, sampled by the changed flow, gives the texture back as well as before."""
+    """The changed view, sampled by the changed flow, still gives the texture."""
     store = PairStore.open(tiny_set, CONFIG)
     (batch,) = store.val_batches(99)
-    # A smooth ramp stands in for the picture, so that resampling twice costs next to nothing.
+    # A smooth ramp replaces the picture, so that resampling twice has a small error.
     ramp = F.interpolate(batch.pair.a[:, :, ::16, ::16], 32, mode="bicubic").clamp(-0.9, 0.9)
     batch = replace(batch, pair=replace(batch.pair, a=ramp))
     changed = augmented(batch, how, "key")
@@ -100,7 +100,8 @@ def test_augmentation_moves_the_mask_with_the_view(tiny_set: Path) -> None:
     shown = pair.mask_a.expand_as(pair.a) * 2 - 1  # the mask itself as the picture
     batch = replace(batch, pair=replace(pair, a=shown))
     changed = augmented(batch, Augment(affine=0.1, perspective=0.1), "key").pair
-    inside = F.pad(torch.ones(1, 1, 26, 26), (3, 3, 3, 3)) > 0  # the border repeats, the mask ends
+    # Outside the frame, views repeat their border and masks are 0, so the border is left out.
+    inside = F.pad(torch.ones(1, 1, 26, 26), (3, 3, 3, 3)) > 0
     error = ((changed.a[:, :1] + 1) / 2 - changed.mask_a).abs()
     assert (error * inside).mean() < 0.01
 

@@ -42,7 +42,7 @@ def test_masks_are_drawn_from_composed_views(
 def test_masks_stay_in_their_folder_for_any_path_of_a_view(
     full_set: Path, tmp_path: Path, form: str
 ) -> None:
-    """A path that leaves the folder and comes back is inside it; so is an absolute one."""
+    """A path is inside the folder if it leaves it and returns, or if it is absolute."""
     folder = Path(shutil.copytree(full_set, tmp_path / "deep/set"))
     before = {"absolute": f"{folder}/", "detour": "../../deep/set/"}[form]
     edit(folder, lambda record: record.update(view=before + record["view"]))

@@ -1,4 +1,4 @@
-"""Liveries in other colours: the views are those that the recoloured texture gives."""
+"""Liveries in other colours: the views show the recoloured texture."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def changed(store: PairStore, batch: Batch) -> Batch:
 
 @pytest.fixture(scope="module")
 def finer_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with textures of four times the views' size, and there finely chequered."""
+    """The same with textures of four times the size of views, and a chequered upper half."""
     folder = tmp_path_factory.mktemp("finer") / "set"
     return make_showroom(folder, liveries=LEAST + 2, texels=128, same=64, chequered=True)
 
@@ -62,10 +62,10 @@ def test_recoloured_views_show_the_recoloured_texture(
     for view, camera in ((after.pair.a, batch.camera_a), (after.pair.b, batch.camera_b)):
         parts = (x[camera].float() for x in plates.parts)
         expected = compose((after.pair.texture + 1) / 2, *parts) * 2 - 1
-        # Views are bytes, and what is brighter than white was clipped.
+        # Views are bytes, and light above white was clipped.
         assert (view - expected).abs().mean() < 0.005
-    apart = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
-    assert min(apart) > least
+    differences = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
+    assert min(differences) > least
     assert torch.equal(after.pair.mask_a, batch.pair.mask_a)
 
 
@@ -90,9 +90,9 @@ def test_views_of_finer_textures_keep_their_constant_texels(finer_set: Path) -> 
     after = changed(store, batch)
     files = sorted((finer_set / "textures").iterdir())
     small = torch.stack([torch.tensor(read_rgb(file, 32)) for file in files])
-    shown = ((batch.pair.texture + 1) * 127.5).round().permute(0, 2, 3, 1)
-    which = [int((small - texture).abs().sum(dim=(1, 2, 3)).argmin()) for texture in shown]
-    whole = torch.stack([torch.tensor(read_rgb(files[i])) for i in which])
+    texels = ((batch.pair.texture + 1) * 127.5).round().permute(0, 2, 3, 1)
+    indices = [int((small - texture).abs().sum(dim=(1, 2, 3)).argmin()) for texture in texels]
+    whole = torch.stack([torch.tensor(read_rgb(files[i])) for i in indices])
     whole = whole.permute(0, 3, 1, 2) / 255
     painted = srgb_from_linear(draw(len(whole), 1.0, "key", CPU)(linear_from_srgb(whole)))
     painted[..., :64, :] = whole[..., :64, :]
@@ -101,11 +101,11 @@ def test_views_of_finer_textures_keep_their_constant_texels(finer_set: Path) -> 
 
 
 def test_clipped_light_appears_in_no_other_channel() -> None:
-    """A fixed texel that shines brighter than white in one channel, beside paint."""
-    still = torch.tensor([1.0, 0.1, 0.0, 0.5]).view(1, 4, 1, 1)
-    paint = torch.tensor([0.4, 0.1, 0.0]).view(1, 3, 1, 1)  # red: as bright as is seen
+    """A constant texel is brighter than white in one channel, and paint shares its pixel."""
+    constant = torch.tensor([1.0, 0.1, 0.0, 0.5]).view(1, 4, 1, 1)
+    paint = torch.tensor([0.4, 0.1, 0.0]).view(1, 3, 1, 1)  # as red as the clipped pixel shows
     swap = Recolouring(torch.tensor([[1, 0, 2]]), torch.ones(1, 3, 1, 1))
-    torch.testing.assert_close(_changed(paint, still, swap), still[:, :3])
+    torch.testing.assert_close(_changed(paint, constant, swap), constant[:, :3])
 
 
 def test_the_background_keeps_its_colours(store: PairStore) -> None:

@@ -25,7 +25,7 @@ def test_composed_batches_equal_batches_of_the_pictures(
     pictures = every(PairStore.open(without(showroom, tmp_path / "set", "plate"), config))
     composed = every(PairStore.open(showroom, config))
     for x, y in zip(pictures, composed, strict=True):
-        # One step of 256, and only where a device rounds otherwise than the builder did.
+        # One step of 256, and only where the device rounds differently from the builder.
         assert (x - y).abs().max() <= 2 / 255 + 1e-6
         assert (x != y).float().mean() < (0.001 if device == "cuda" else 1e-9)
 

@@ -36,7 +36,7 @@ Train = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def train(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """Trains with changed settings and returns the checkpoint's path; each settings once."""
+    """Returns the checkpoint of a run with changed settings. Equal settings are trained once."""
     done: dict[str, str] = {}
 
     def trained(**changes: Any) -> str:

@@ -1,4 +1,4 @@
-"""Figures sample by sample."""
+"""Metrics of each sample."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_measured_metric_is_the_mean_of_the_samples(tiny_set: Path) -> None:
     assert {len(column) for column in columns.values()} == {len(store.val)}
     means = {name: float(column.nanmean()) for name, column in columns.items()}
     assert measure(*networks, store, config, None) == pytest.approx(means)
-    assert columns["ssim_uv"].std() > 0  # samples, not their mean over and over
+    assert columns["ssim_uv"].std() > 0  # one value for each sample, not their mean
 
 
 ALWAYS = {
@@ -77,7 +77,7 @@ def measured(folder: Path, **settings: Any) -> dict[str, float]:
 
 
 def with_seams(folder: Path, tiny_set: Path) -> Path:
-    """``tiny_set`` of a car that is a tube: the atlas' left edge is its right one."""
+    """``tiny_set`` with the seams of a tube: the left edge of the atlas meets the right edge."""
     shutil.copytree(tiny_set, folder)
     angle, height = np.meshgrid(np.linspace(0, 2 * np.pi, 13), np.linspace(0, 3, 4))
     round_about = np.stack([np.cos(angle), np.sin(angle), height], -1)
@@ -103,7 +103,7 @@ def test_the_measured_metrics_depend_on_the_files_of_the_set(
 
 
 class _Perfect(Predictor):
-    """Knows the one livery's texture."""
+    """Predicts the given texture for every view."""
 
     def __init__(self, answer: Tensor) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Perfect(Predictor):
 
 
 class _Broken(_Perfect):
-    """Gives NaN for one picture of a batch, so that a mean over the others would hide it."""
+    """Predicts NaN for one view of a batch. A mean over the other views would hide it."""
 
     def predict(self, view: Tensor) -> tuple[Tensor, None]:
         out = super().predict(view)[0].clone()
@@ -123,7 +123,7 @@ class _Broken(_Perfect):
 
 
 class _Same(Renderer):
-    """Shows the texture itself."""
+    """Returns the texture as the view."""
 
     def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
         return texture
@@ -141,7 +141,7 @@ def test_the_true_texture_gets_the_best_value_of_each_metric(
         assert values[name] == pytest.approx(1, abs=1e-4)
     for name in ("seam_uv", "bleed", "bleed_border", "bleed_2px", "bleed_4px"):
         assert values[name] == 0
-    assert "bleed_towards" not in values  # nothing changes: it says nothing, rather than NaN
+    assert "bleed_towards" not in values  # nothing changes, so the metric is left out
     assert values["ssim_view_inside"] < 0.7  # a texture is no picture of the car
 
 
@@ -161,13 +161,13 @@ def test_covered_metrics_use_only_texels_that_a_camera_sees(tiny_set: Path) -> N
     assert 0.3 < float(atlas.covered.float().mean()) < 0.99
     (batch,) = store.val_batches(8)
     true = batch.pair.texture
-    beside = torch.where(atlas.covered, true, -true)
-    columns = texture_columns(batch, beside, atlas)
+    wrong_outside = torch.where(atlas.covered, true, -true)
+    columns = texture_columns(batch, wrong_outside, atlas)
     assert columns["l1_uv_covered"].tolist() == [0] * len(true)
     assert (columns["l1_uv"] > 0).all()
-    within = texture_columns(batch, torch.where(atlas.covered, -true, true), atlas)
-    assert (within["l1_uv_covered"] > columns["l1_uv"]).all()
-    assert (within["ssim_uv_covered"] < columns["ssim_uv_covered"]).all()
+    wrong_inside = texture_columns(batch, torch.where(atlas.covered, -true, true), atlas)
+    assert (wrong_inside["l1_uv_covered"] > columns["l1_uv"]).all()
+    assert (wrong_inside["ssim_uv_covered"] < columns["ssim_uv_covered"]).all()
 
 
 def test_inside_metrics_ignore_the_background() -> None:

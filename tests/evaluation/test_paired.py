@@ -10,7 +10,7 @@ from uvtex.evaluation.paired import difference, interval
 
 
 def clustered(rng: np.random.Generator, liveries: int, views: int) -> tuple[np.ndarray, list[str]]:
-    """Figures that differ from livery to livery far more than from view to view."""
+    """Figures that differ far more between liveries than between views."""
     level = np.repeat(rng.normal(0, 1, liveries), views)
     names = [f"livery{i}" for i in range(liveries) for _ in range(views)]
     return level + rng.normal(0, 0.1, liveries * views), names
@@ -46,7 +46,7 @@ def test_a_livery_with_many_views_counts_once() -> None:
 
 
 def test_the_false_positive_rate_is_about_five_percent() -> None:
-    """As an interval over samples would not: it takes views of one livery for independent."""
+    """An interval over samples fails here: it treats views of one livery as independent."""
     rng = np.random.default_rng(2)
     by_livery, by_sample = 0, 0
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""The bank: what a set says of its cameras, their light, and which texels lend to which."""
+"""The camera bank: the flows of cameras, their lights, and the donors of texels."""
 
 from __future__ import annotations
 
@@ -61,38 +61,38 @@ def test_count_hits_counts_the_samples_of_each_texel() -> None:
 def test_the_donor_of_an_unseen_texel_is_a_seen_texel_with_the_same_paint() -> None:
     half = torch.randint(0, 256, (12, 3, 8, 4), generator=torch.Generator().manual_seed(0))
     liveries = torch.cat([half, half.flip(3)], dim=3).to(torch.uint8)  # left and right mirrored
-    able = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
-    able[..., :4] = True
-    lender, share, doubt = banks.find_donors(liveries, able)
+    usable = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    usable[..., :4] = True
+    donor, share, distance = banks.find_donors(liveries, usable)
     mirrored = (torch.arange(64).view(8, 8) // 8) * 8 + 7 - torch.arange(8)
-    assert torch.equal(lender[0, 0, :, 4:].long(), mirrored[:, 4:])
+    assert torch.equal(donor[0, 0, :, 4:].long(), mirrored[:, 4:])
     assert (share[0, 0, :, 4:] > 0.9).all()
-    assert (doubt[0, 0, :, 4:] < 0.05).all()
-    assert able[0, 0].flatten()[lender.flatten().long()].all(), "only seen texels lend"
+    assert (distance[0, 0, :, 4:] < 0.05).all()
+    assert usable[0, 0].flatten()[donor.flatten().long()].all(), "only seen texels may be donors"
 
 
 def test_a_texel_is_never_its_own_donor() -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
-    lender, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
+    donor, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
     own = torch.arange(16).view(4, 4)
-    assert (lender != own).all()
+    assert (donor != own).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, banks.DONORS])
 def test_with_few_usable_texels_only_those_are_donors(count: int) -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
-    able = (torch.arange(16) < count).view(1, 1, 4, 4)
-    lender, share, doubt = (x[0].flatten(1) for x in banks.find_donors(liveries, able))
-    lends = share > 0
+    usable = (torch.arange(16) < count).view(1, 1, 4, 4)
+    donor, share, distance = (x[0].flatten(1) for x in banks.find_donors(liveries, usable))
+    is_donor = share > 0
     own = torch.arange(16)
-    assert not (lends & (lender == own)).any(), "a texel lent to itself"
-    assert able.flatten()[lender[lends].long()].all(), "a texel that is not seen lent"
-    others = count - able.flatten().long()
-    assert torch.equal(lends.sum(dim=0) > 0, others > 0)
+    assert not (is_donor & (donor == own)).any(), "a texel is its own donor"
+    assert usable.flatten()[donor[is_donor].long()].all(), "an unseen texel is a donor"
+    others = count - usable.flatten().long()
+    assert torch.equal(is_donor.sum(dim=0) > 0, others > 0)
     total = share.float().sum(dim=0)
     torch.testing.assert_close(total, (others > 0).float(), atol=2e-3, rtol=0)
-    assert (doubt[0, others == 0] == 1).all()
-    assert (doubt[0, others > 0] < 1).all()
+    assert (distance[0, others == 0] == 1).all()
+    assert (distance[0, others > 0] < 1).all()
 
 
 def test_a_texel_without_donors_gets_the_mean_colour(store: PairStore) -> None:
@@ -106,19 +106,19 @@ def test_a_texel_without_donors_gets_the_mean_colour(store: PairStore) -> None:
     for image, hidden in zip(texture, unseen, strict=True):
         colours = image[:, hidden[0]]
         torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)
-        assert (colours.abs() > 0.01).any(), "mid grey is no livery's mean"
+        assert (colours.abs() > 0.01).any(), "no livery has a mean of mid grey"
 
 
 @pytest.mark.parametrize("rows", [1, 40])
 def test_the_chunk_size_changes_no_donor(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(0)
     liveries = torch.randint(0, 256, (5, 3, 8, 8), generator=draw).to(torch.uint8)
-    able = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
-    whole = banks.find_donors(liveries, able)
+    usable = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
+    whole = banks.find_donors(liveries, usable)
     monkeypatch.setattr(banks, "COMPARED", rows * 64)
-    lender, share, doubt = banks.find_donors(liveries, able)
-    assert torch.equal(lender, whole[0])
-    torch.testing.assert_close((share, doubt), whole[1:], atol=1e-3, rtol=1e-3)
+    donor, share, distance = banks.find_donors(liveries, usable)
+    assert torch.equal(donor, whole[0])
+    torch.testing.assert_close((share, distance), whole[1:], atol=1e-3, rtol=1e-3)
 
 
 def test_lights_are_fitted_to_pictures_of_several_liveries() -> None:
@@ -137,16 +137,16 @@ def test_lights_are_fitted_to_pictures_of_several_liveries() -> None:
 
 
 def test_validation_liveries_do_not_change_the_camera_bank(data: Path, store: PairStore) -> None:
-    shown = {name for i in store.val for name in store.liveries([i])}
+    held_out_liveries = {name for i in store.val for name in store.liveries([i])}
     records = json.loads((data / "manifest.json").read_text())["records"]
-    held_out = [record for record in records if record["livery"] in shown]
+    held_out = [record for record in records if record["livery"] in held_out_liveries]
     files = {data / record[key] for record in held_out for key in ("texture", "view")}
     before = store.bank
     originals = {file: file.read_bytes() for file in files}
     try:
         from PIL import Image
 
-        for file in files:  # in what is shown, and in how it shows: lights are read off views
+        for file in files:  # textures and views, because lights are fitted to views
             Image.new("RGB", (SIZE, SIZE), "red").save(file)
         after = PairStore.open(data, config()).bank
     finally:
@@ -159,7 +159,7 @@ def test_validation_liveries_do_not_change_the_camera_bank(data: Path, store: Pa
 
 
 def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
-    """The set with a UV map file for each photo, a copy of ``map_of``'s for the record."""
+    """The set with its own UV map file for each photo, a copy of the file that ``map_of`` names."""
     shutil.copytree(data, folder)
     values = json.loads((folder / "manifest.json").read_text())
     for number, record in enumerate(values["records"]):
@@ -215,9 +215,9 @@ def test_a_uv_map_may_have_any_size(tmp_path: Path) -> None:
     assert bank.paint.shape[-1] % SIZE == 0
     texture = paint(np.random.default_rng(3), SIZE)
     linear = linear_from_srgb(torch.from_numpy(texture).permute(2, 0, 1)[None] / 255)
-    shown = banks.project(linear, banks.aim(bank.paint[:1], SIZE, SIZE))
+    projected = banks.project(linear, banks.aim(bank.paint[:1], SIZE, SIZE))
     view = torch.from_numpy(shoot(texture, uv_map(0, 2, SIZE))).permute(2, 0, 1) / 255
-    sees = torch.from_numpy(np.isfinite(uv_map(0, 2, SIZE)[..., 0]))
-    inner = -F.max_pool2d(-sees[None].float(), 5, stride=1, padding=2)[0] > 0
-    difference = (shown[0] - linear_from_srgb(view)).abs().mean(dim=0)[inner]
+    seen = torch.from_numpy(np.isfinite(uv_map(0, 2, SIZE)[..., 0]))
+    inner = -F.max_pool2d(-seen[None].float(), 5, stride=1, padding=2)[0] > 0
+    difference = (projected[0] - linear_from_srgb(view)).abs().mean(dim=0)[inner]
     assert difference.median() < 0.02

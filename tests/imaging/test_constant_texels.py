@@ -1,4 +1,4 @@
-"""What no livery paints: found in the training liveries, and known to preset atlas."""
+"""Constant texels: found in the training liveries, and known to preset atlas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_texels_are_constant_where_enough_liveries_agree() -> None:
     torch.testing.assert_close(colour[:3, :2], expected)
     assert torch.equal(colour[3], (torch.arange(4) < 2).float()[:, None].expand(4, 4))
     assert not colour[:, 2:].any()
-    assert not constant_texels([liveries[1:]]).any(), "fewer say too little"
+    assert not constant_texels([liveries[1:]]).any(), "too few liveries must give no constant texel"
 
 
 def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) -> None:
@@ -49,7 +49,7 @@ def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) ->
     doubt = evidence[:, 17:18]
     assert not doubt[upper].any()
     assert (doubt[lower] == 0.5).all()
-    # The mean is of what liveries paint: with other glass it is the same.
+    # The mean is over painted texels only, so that other glass would not change it.
     mean = evidence[:, 9:12, 0, 0]
     area = seen & (predictor.cameras.fixed[3:] == 0)
     for colour, texture, of in zip(mean, batch.pair.texture, area, strict=True):
@@ -57,20 +57,20 @@ def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) ->
 
 
 def test_a_painted_constant_texel_is_no_longer_constant(store: PairStore) -> None:
-    """All training liveries are alike above; the view is of one that is painted there, too."""
+    """Training liveries agree on the upper half. The view shows a livery painted there too."""
     cameras = Cameras(store.bank)
     camera = torch.arange(3)
     one = cameras.fixed[None, :3] * cameras.fixed[3:]
     other = one.clone()
     other[..., : SIZE // 2, : SIZE // 2] *= -1
     views = (cameras.render(x.expand(3, 1, -1, -1, -1), camera)[:, 0] for x in (one, other))
-    as_ever, painted = (cameras.fixed_in(view, camera) for view in views)
-    assert torch.equal(as_ever, (cameras.fixed[3:] > 0).expand_as(as_ever))
-    lost = as_ever & ~painted
-    assert lost.any()
-    assert not lost[..., SIZE // 2 + 3 :].any(), "what looks as ever is fixed"
+    unchanged, painted = (cameras.fixed_in(view, camera) for view in views)
+    assert torch.equal(unchanged, (cameras.fixed[3:] > 0).expand_as(unchanged))
+    removed = unchanged & ~painted
+    assert removed.any()
+    assert not removed[..., SIZE // 2 + 3 :].any(), "an unchanged texel must stay constant"
     far = F.max_pool2d(cameras.seen.float(), 3, stride=1, padding=1) == 0
-    assert not (lost & far).any(), "of what is not seen nothing else is known"
+    assert not (removed & far).any(), "an unseen texel must stay constant"
 
 
 def test_another_background_at_the_silhouette_does_not_count_as_paint(store: PairStore) -> None:

@@ -79,7 +79,7 @@ def test_a_car_in_a_black_studio_is_found() -> None:
 def test_pixels_that_differ_between_liveries_are_the_paint() -> None:
     views, mask = zip(*(scene(colour) for colour in (RED, WHITE, BLACK)), strict=True)
     paint = mask[0].copy()
-    paint[30:34, 30:34] = False  # the window shows the same in all
+    paint[30:34, 30:34] = False  # the window looks the same in all views
     rng = np.random.default_rng(0)
     noisy = [np.clip(v + rng.normal(0, 4, v.shape), 0, 255).astype(np.uint8) for v in views]
     assert masks.iou(masks.by_variation(noisy), paint) > 0.99
@@ -116,7 +116,7 @@ def test_any_picture_gets_a_mask_of_its_size(rgb: np.ndarray, method: mask_drawi
 
 
 def unmasked(folder: Path, cameras: bool = True, liveries: int = 4) -> Path:
-    """A set whose records have lost their masks, and their cameras too if asked."""
+    """A set whose records have no masks, and no cameras either unless ``cameras`` is true."""
     make_set(folder, liveries=liveries)
     lost = {"mask": None} if cameras else {"mask": None, "camera": None}
     records = [r.model_copy(update=lost) for r in manifest.read(folder).records]
@@ -171,11 +171,11 @@ def test_a_camera_that_moved_is_not_compared(tmp_path: Path) -> None:
     for n in range(4):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / f"{n}.png")
         paths.append(tmp_path / f"{n}.png")
-    shots = [ViewFile(path, path) for path in paths]
-    assert mask_drawing.of_camera(ViewReader(), shots) is None
+    files = [ViewFile(path, path) for path in paths]
+    assert mask_drawing.of_camera(ViewReader(), files) is None
     Image.new("RGB", (40, 32)).save(paths[0])
-    assert mask_drawing.of_camera(ViewReader(), shots) is None
-    assert mask_drawing.of_camera(ViewReader(), shots[1:3]) is None
+    assert mask_drawing.of_camera(ViewReader(), files) is None
+    assert mask_drawing.of_camera(ViewReader(), files[1:3]) is None
 
 
 def test_the_masks_command_writes_masks_overlays_and_a_sheet(

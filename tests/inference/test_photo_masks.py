@@ -30,9 +30,9 @@ def test_a_guessed_mask_is_marked_as_guessed(model: Path) -> None:
     assert small["mask"]["source"] == "backdrop"
     assert small["mask"]["guessed"]
     assert small["cropped"]
-    said = " ".join(small["warnings"])
-    assert "the car fills" in said
-    assert "guessed mask" in said
+    warnings = " ".join(small["warnings"])
+    assert "the car fills" in warnings
+    assert "guessed mask" in warnings
     assert none["mask"]["source"] == "everything"
     assert "no car was found" in none["warnings"][0]
 

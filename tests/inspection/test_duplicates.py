@@ -1,4 +1,4 @@
-"""Near-duplicates are found through noise and size; two liveries are told apart."""
+"""Near-duplicates are found despite noise and size. Two liveries are not confused."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The page of the data report: one file, whatever the names in it."""
+"""The page of the data report: a single file, and safe with any names."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ from uvtex.inspection.report import inspect_set
 
 
 class Page(HTMLParser):
-    """Notes what a page refers to, and whether its tags pair."""
+    """Collects the pictures, links and text of a page, and checks that its tags pair."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def test_the_page_is_a_single_file(tiny_set: Path) -> None:
 
 
 def test_names_cannot_break_the_page(messy: Path) -> None:
-    """Of a livery, a file, a camera and the set's own folder."""
+    """The names of a livery, a file, a camera and the folder of the set."""
     livery, camera = "<script>alert('x')</script>&\"", "</section><b onclick='x'>\u8eca & \u00fc"
     view = "views/\u00fc <img src=x onerror=alert(1)>\"'&.png"
     nested = messy / view

@@ -79,27 +79,27 @@ def test_one_livery_cannot_be_split_and_the_report_says_so(tmp_path: Path) -> No
 
 
 def test_a_texture_under_two_names_leaks(messy: Path) -> None:
-    """The split by livery does not see it: to it these are two liveries."""
-    held = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "val")
-    other = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "train")
-    source, target = (messy / f"textures/{name[6:]}.png" for name in (held, other))
+    """A split by livery does not prevent this: the names are of two liveries."""
+    in_val = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "val")
+    in_train = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "train")
+    source, target = (messy / f"textures/{name[6:]}.png" for name in (in_val, in_train))
     noisy = pictures.read_rgb(source) + np.random.default_rng(0).normal(0, 2, (32, 32, 3))
     Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(target)
     leak = inspect_set(messy, fraction=0.2).leakage
     assert [(m.val, m.train) for m in leak.texture_matches] == [
-        (f"textures/{held[6:]}.png", f"textures/{other[6:]}.png")
+        (f"textures/{in_val[6:]}.png", f"textures/{in_train[6:]}.png")
     ]
     assert leak.share == 1
 
 
 def test_one_texture_file_for_two_liveries_leaks(messy: Path) -> None:
     sides = {v.name: v.side for v in inspect_set(messy, fraction=0.2).liveries}
-    held, other = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
+    in_val, in_train = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
 
     def share(records: list[dict[str, Any]]) -> None:
         for record in records:
-            if record["livery"] == other:
-                record["texture"] = f"textures/{held[6:]}.png"
+            if record["livery"] == in_train:
+                record["texture"] = f"textures/{in_val[6:]}.png"
 
     change(messy, share)
     leak = inspect_set(messy, fraction=0.2).leakage
@@ -205,9 +205,9 @@ def test_two_textures_of_one_livery_and_a_path_out_of_the_folder_are_reported(me
         records[5]["view"] = "../../x.png"
 
     change(messy, damage)
-    said = "\n".join(f"{p.file} {p.what}" for p in inspect_set(messy).problems)
-    assert "livery 'livery0' has 2 textures" in said
-    assert "record 5 view '../../x.png' leaves the data set's folder" in said
+    text = "\n".join(f"{p.file} {p.what}" for p in inspect_set(messy).problems)
+    assert "livery 'livery0' has 2 textures" in text
+    assert "record 5 view '../../x.png' leaves the data set's folder" in text
 
 
 @pytest.mark.parametrize(
@@ -270,8 +270,8 @@ def test_the_json_output_holds_the_whole_report(tiny_set: Path) -> None:
 
 def test_help_has_an_example() -> None:
     for command in ("import", "masks", "report"):
-        said = CliRunner().invoke(data, [command, "--help"]).output
-        assert f"uvtex data {command} " in said
+        text = CliRunner().invoke(data, [command, "--help"]).output
+        assert f"uvtex data {command} " in text
 
 
 def test_views_of_unknown_cameras_are_counted(messy: Path) -> None:

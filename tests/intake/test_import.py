@@ -1,4 +1,4 @@
-"""Importing pairs: what comes out of each kind of source, and what the command says."""
+"""Imports of pairs from each kind of source, and the output of the command."""
 
 import errno
 import json
@@ -263,12 +263,12 @@ def test_unusable_records_are_listed_with_their_reason(old: Path, tmp_path: Path
     rewrite(old, lambda records: records.append("nonsense"))  # type: ignore[arg-type]
     report = import_set(old, tmp_path / "out")
     assert report.views == 4
-    said = reasons(report)
-    assert "record 1: view_aug red_view_1.png is not beside the metadata" in said
-    assert "record 2: view" in said
-    assert "the file is empty" in said
-    assert "record 6: source_uv" in said
-    assert "record 7: " in said
+    text = reasons(report)
+    assert "record 1: view_aug red_view_1.png is not beside the metadata" in text
+    assert "record 2: view" in text
+    assert "the file is empty" in text
+    assert "record 6: source_uv" in text
+    assert "record 7: " in text
 
 
 def test_a_livery_without_any_texture_is_not_used(old: Path, tmp_path: Path) -> None:

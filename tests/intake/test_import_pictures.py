@@ -1,4 +1,4 @@
-"""Pictures that are imported: depths, modes, orientations, and what is broken about them."""
+"""Imported pictures: bit depths, modes, orientations and damage."""
 
 import struct
 from collections.abc import Callable
@@ -95,9 +95,9 @@ def test_a_broken_file_is_named_with_its_role_in_each_record(table: Path, tmp_pa
     (table.parent / "0_0.png").write_bytes(b"")
     table.write_text(table.read_text() + "\n1_1.png,car 2,0_0.png\n0_1.png,car 3,0_1.png")
     (table.parent / "tex/1.png").unlink()
-    said = reasons(import_set(table, tmp_path / "out"))
-    assert f"line 2: view {table.parent}/0_0.png: not a readable" in said
-    assert f"line 6: texture {table.parent}/0_0.png: not a readable" in said
+    text = reasons(import_set(table, tmp_path / "out"))
+    assert f"line 2: view {table.parent}/0_0.png: not a readable" in text
+    assert f"line 6: texture {table.parent}/0_0.png: not a readable" in text
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])

@@ -1,4 +1,4 @@
-"""What importing refuses, and that it leaves a whole folder or none."""
+"""Imports that are refused or fail: they leave a whole folder or none."""
 
 import errno
 import json
@@ -41,7 +41,7 @@ def empty(folder: Path) -> Path:
     return folder / "nothing"
 
 
-def written(name: str, text: str) -> Callable[[Path], Path]:
+def file_with(name: str, text: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         (folder / name).write_text(text, encoding="latin-1")
         return folder / name
@@ -51,7 +51,7 @@ def written(name: str, text: str) -> Callable[[Path], Path]:
 
 def two_formats(folder: Path) -> Path:
     for name in ("a.csv", "b.csv"):
-        written(name, "")(folder)
+        file_with(name, "")(folder)
     return folder
 
 
@@ -60,22 +60,22 @@ def two_formats(folder: Path) -> Path:
     [
         (lambda d: d / "none", "no such file or folder"),
         (empty, "the folder is empty; what can be imported is"),
-        (lambda d: written("x.txt", "")(d).parent, "nothing to import there"),
-        (written("x.txt", ""), "cannot be imported"),
+        (lambda d: file_with("x.txt", "")(d).parent, "nothing to import there"),
+        (file_with("x.txt", ""), "cannot be imported"),
         (two_formats, "holds a.csv, b.csv; name the one"),
-        (written("x.csv", ""), "no column view, livery, texture"),
-        (written("x.csv", "view,livery\n1,2"), "no column texture"),
-        (written("x.csv", "view,livery,texture"), "it has no records"),
-        (written("x.csv", "view,livery,texture\na.png,b,c.png"), "line 2: view a.png is missing"),
-        (written("x.csv", 'view,livery,texture\n"a.png,b'), "cannot be read as CSV"),
-        (written("x.csv", "view,livery,texture\n\xe9,b,c"), "as UTF-8"),
-        (written("metadata.json", "{"), "as JSON"),
-        (written("metadata.json", "[" * 100000), "as JSON"),
-        (written("metadata.json", "[" + "9" * 5000 + "]"), "as JSON"),
-        (written("metadata.json", "{}"), "must be a list of records"),
-        (written("manifest.json", "{}"), "records: must be a list"),
-        (written("manifest.json", '{"records": [{}]}'), "record 0: view: Field required"),
-        (written("manifest.json", '{"version": 9, "records": []}'), "version 9"),
+        (file_with("x.csv", ""), "no column view, livery, texture"),
+        (file_with("x.csv", "view,livery\n1,2"), "no column texture"),
+        (file_with("x.csv", "view,livery,texture"), "it has no records"),
+        (file_with("x.csv", "view,livery,texture\na.png,b,c.png"), "line 2: view a.png is missing"),
+        (file_with("x.csv", 'view,livery,texture\n"a.png,b'), "cannot be read as CSV"),
+        (file_with("x.csv", "view,livery,texture\n\xe9,b,c"), "as UTF-8"),
+        (file_with("metadata.json", "{"), "as JSON"),
+        (file_with("metadata.json", "[" * 100000), "as JSON"),
+        (file_with("metadata.json", "[" + "9" * 5000 + "]"), "as JSON"),
+        (file_with("metadata.json", "{}"), "must be a list of records"),
+        (file_with("manifest.json", "{}"), "records: must be a list"),
+        (file_with("manifest.json", '{"records": [{}]}'), "record 0: view: Field required"),
+        (file_with("manifest.json", '{"version": 9, "records": []}'), "version 9"),
     ],
 )
 def test_an_unusable_source_is_refused(
@@ -147,7 +147,7 @@ def test_a_target_below_a_file_is_refused(table: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 def test_a_write_refused_by_the_file_system_leaves_nothing(table: Path, tmp_path: Path) -> None:
-    """The kernel itself refuses a write, half way through a file."""
+    """The kernel refuses a write in the middle of a file."""
     code = (
         "import resource, sys\n"
         "from uvtex.cli.data import data\n"

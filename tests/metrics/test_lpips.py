@@ -14,7 +14,7 @@ from uvtex.metrics.torchvision_import import import_torchvision
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
-    """A file of AlexNet's shape with weights the test draws: for the loading path, not a metric."""
+    """A file of AlexNet with random weights. It serves to test the loading, not the metric."""
     import_torchvision()
     from torchvision.models import alexnet
 
@@ -36,7 +36,7 @@ def test_lpips_uses_the_backbone_it_is_given(backbone: Path) -> None:
         package = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     network = alexnet(weights=None)
     network.load_state_dict(torch.load(backbone, weights_only=True))
-    for number in range(1, 6):  # the package slices AlexNet's features in order
+    for number in range(1, 6):  # the package splits AlexNet's features in order
         for name, layer in getattr(package.net, f"slice{number}").named_children():
             layer.load_state_dict(network.features[int(name)].state_dict())
     with torch.no_grad():

@@ -16,7 +16,7 @@ def pictures(seed: int = 0, size: int = 48) -> tuple[Tensor, Tensor]:
 
 
 def ssim_reference(x: np.ndarray, y: np.ndarray) -> float:
-    """Equation 13 of Wang et al. 2004 on one channel, data range 2, five border pixels off."""
+    """Equation 13 of Wang et al. 2004 on one channel, data range 2, without five border pixels."""
 
     def blur(z: np.ndarray) -> np.ndarray:
         return gaussian_filter(z, 1.5, truncate=5 / 1.5, mode="reflect")

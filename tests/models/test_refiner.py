@@ -1,4 +1,4 @@
-"""The network in texture space: how it begins, and what lies out of bounds."""
+"""The refiner: its initial values, the clipping of its gradients, and its bounds."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_a_residual_block_starts_as_the_identity_and_has_gradients() -> None:
 
 @pytest.mark.parametrize(("scale", "norm"), [(1e-4, None), (1e6, LARGEST)])
 def test_only_large_gradients_are_clipped(scale: float, norm: float | None) -> None:
-    mender = TextureRefiner(3, 0.2)
-    (mender(torch.randn(1, 3, 16, 16)) * scale).mean().backward()
-    before = torch.stack([p.grad.norm() for p in mender.parameters() if p.grad is not None]).norm()
-    mender.clip_gradients()
-    after = torch.stack([p.grad.norm() for p in mender.parameters() if p.grad is not None]).norm()
+    refiner = TextureRefiner(3, 0.2)
+    (refiner(torch.randn(1, 3, 16, 16)) * scale).mean().backward()
+    before = torch.stack([p.grad.norm() for p in refiner.parameters() if p.grad is not None]).norm()
+    refiner.clip_gradients()
+    after = torch.stack([p.grad.norm() for p in refiner.parameters() if p.grad is not None]).norm()
     torch.testing.assert_close(float(after), norm or float(before), rtol=1e-4, atol=0)
 
 

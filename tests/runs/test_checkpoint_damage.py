@@ -93,7 +93,7 @@ def test_resuming_from_a_damaged_checkpoint_is_refused(
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses to write a file beyond ``size`` bytes, as it does on a full disk."""
+    """The system refuses to write more than ``size`` bytes into a file, as on a full disk."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -1,4 +1,4 @@
-"""Whose a run's folder is: resumed, replaced or refused, and never trained into by two."""
+"""The folder of a run: resumed, replaced or refused, and used by one process at a time."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_force_and_resume_together_are_a_usage_error(tiny_set: Path) -> None:
 
 
 def test_a_half_removed_run_can_be_neither_resumed_nor_overwritten(tmp_path: Path) -> None:
-    """Whatever the file at which removing stops, starting without --force is refused."""
+    """Starting without --force is refused, at whatever file the removal stopped."""
     names = [f"checkpoints/x{s}.safetensors" for s in ("_last", "", "_epoch001")]
     (tmp_path / "checkpoints").mkdir()
     for name in (*names, "epochs.jsonl"):
@@ -111,7 +111,7 @@ def test_two_processes_cannot_train_into_one_folder(tiny_set: Path, tmp_path: Pa
         assert "another process is training into it" in result.stderr
         assert files(FOLDER) == set()
         os.kill(other.pid, signal.SIGKILL)
-    with claimed(FOLDER):  # the dead let go
+    with claimed(FOLDER):  # the lock of a dead process is free
         pass
     assert train(tiny_set, "--epochs", 1).exit_code == 0
 

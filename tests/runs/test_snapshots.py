@@ -1,4 +1,4 @@
-"""Checkpoints listed, pruned by policy and archived; made ones, in the real format."""
+"""Checkpoints listed, pruned and archived. The files are made up, in the real format."""
 
 import json
 import tarfile
@@ -34,7 +34,7 @@ def save(name: str, epoch: int, margin: float = 0.0, run: Path = RUN) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Epochs 1 to 6 and best and last, and a file of somebody else's name."""
+    """Snapshots of epochs 1 to 6, the best and the last, and a file with a foreign name."""
     monkeypatch.chdir(tmp_path)
     for epoch in range(1, 7):
         save(f"x_epoch{epoch:03d}", epoch, margin=-abs(epoch - 4))
@@ -129,11 +129,11 @@ def test_only_periodic_snapshots_are_removed_and_one_snapshot_always_remains(
         Snapshot(Path(f"{i}"), 1, kind, None if kind == "broken" else epoch, {"margin": margin})
         for i, (kind, epoch, margin) in enumerate(made)
     ]
-    going = removable(found, every)
-    assert all(s.kind == "periodic" for s in going)
-    assert all(not every or s.epoch is None or s.epoch % every for s in going)
-    assert len(going) + len(kept_because(found, every)) == len(found)
-    assert len(going) < len(found) or not found
+    to_remove = removable(found, every)
+    assert all(s.kind == "periodic" for s in to_remove)
+    assert all(not every or s.epoch is None or s.epoch % every for s in to_remove)
+    assert len(to_remove) + len(kept_because(found, every)) == len(found)
+    assert len(to_remove) < len(found) or not found
 
 
 def test_an_archive_holds_the_run_byte_for_byte(run: Path, tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_a_file_that_is_replaced_while_it_is_archived_is_not_removed(
 
 
 def test_a_file_that_is_not_in_the_archive_is_not_removed(run: Path) -> None:
-    going = [s for s in removable(snapshots(run)) if s.epoch == 3]
+    to_remove = [s for s in removable(snapshots(run)) if s.epoch == 3]
     outside = Snapshot(Path("mine.safetensors"), 1, "periodic", 9)
     outside.path.write_bytes(b"?")
-    assert archive(run, Path("a.tar.gz"), [*going, outside]).removed == tuple(going)
+    assert archive(run, Path("a.tar.gz"), [*to_remove, outside]).removed == tuple(to_remove)
     assert outside.path.exists()
 
 

@@ -1,4 +1,4 @@
-"""Building a set: what is written, what is kept, what is refused."""
+"""Builds of a set: written files, kept files, and refused settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = ShowroomSettings(size=16, texture_size=32, cameras=2, liveries=3, sample
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete small set; tests read it and leave it as it is."""
+    """A complete small set. No test may change it."""
     return build(SMALL, tmp_path_factory.mktemp("showroom") / "set").parent
 
 
@@ -106,7 +106,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
-    """A file in the way stands for a read-only place: root may write anywhere."""
+    """A file in the way replaces a read-only folder, because root may write anywhere."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UvtexError, match="cannot be made"):
         build(SMALL, tmp_path / "file" / "set")

@@ -27,7 +27,7 @@ def plate() -> plates.Plate:
     return plates.trace(cameras(12, 0)[11], SIZE, 100, 4, 0)
 
 
-def dressed(plate: plates.Plate, texture: np.ndarray) -> np.ndarray:
+def composed_view(plate: plates.Plate, texture: np.ndarray) -> np.ndarray:
     """The composed view [h, w, 3] in sRGB of a uint8 ``texture`` [s, s, 3]."""
     batch = torch.from_numpy(texture).permute(2, 0, 1)[None].float() / 255
     light = map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected))
@@ -44,7 +44,7 @@ def test_a_composed_view_equals_a_path_traced_one(plate: plates.Plate) -> None:
     camera = cameras(12, 0)[11]
     traced = plates.render(camera, SIZE, 225, 7, linear)
     direct = srgb_from_linear(torch.from_numpy(traced)).numpy()
-    view, mask = dressed(plate, texture), plate.mask > 0
+    view, mask = composed_view(plate, texture), plate.mask > 0
     inside = psnr(view[mask], direct[mask])
     assert inside >= 30, f"PSNR inside the mask is {inside:.1f} dB"
     everywhere = psnr(view, direct)
@@ -52,7 +52,7 @@ def test_a_composed_view_equals_a_path_traced_one(plate: plates.Plate) -> None:
 
 
 def test_light_is_linear_in_the_paint(plate: plates.Plate) -> None:
-    """So that black and grey paint tell all other colours, but for light between the panels."""
+    """Black and grey paint thus determine all colours, except for light between panels."""
     half = plates.render(cameras(12, 0)[11], SIZE, 100, 0, 0.25)
     mask = plate.mask == 255
     expected = (plate.reflected + 0.25 * plate.falling)[mask]
@@ -118,7 +118,7 @@ def test_srgb_conversion_is_undone_by_its_inverse(value: float) -> None:
 
 
 def test_no_texel_of_the_atlas_belongs_to_two_places() -> None:
-    """Neighbours share the texels on their common edge; there they name the same place."""
+    """Neighbouring faces share the texels on their common edge, with the same position."""
     mesh, size = car().paint, 512
     texel, face, weights = rasterise(mesh.uv[mesh.faces], size)
     place = np.einsum("nk,nkc->nc", weights, mesh.position[mesh.faces[face]])
@@ -169,7 +169,7 @@ def test_a_livery_is_the_same_at_every_call_and_similar_at_every_size() -> None:
 
 
 def test_gutters_repeat_the_nearest_paint() -> None:
-    """So that sampling at a panel's border finds no foreign colour."""
+    """Sampling at the border of a panel then finds no foreign colour."""
     livery, covered = paint(2, 64).reshape(-1, 3), coverage(64).ravel()
     painted = {tuple(colour // 16) for colour in livery[covered]}
     bled = {tuple(colour // 16) for colour in livery[~covered]}
@@ -177,12 +177,12 @@ def test_gutters_repeat_the_nearest_paint() -> None:
 
 
 def test_cameras_stand_all_around_and_see_the_whole_car() -> None:
-    stands = cameras(12, 4)
-    assert stands == cameras(12, 4)
-    assert stands != cameras(12, 5)
-    azimuths = np.sort([np.arctan2(c.origin[1], c.origin[0]) for c in stands])
+    viewpoints = cameras(12, 4)
+    assert viewpoints == cameras(12, 4)
+    assert viewpoints != cameras(12, 5)
+    azimuths = np.sort([np.arctan2(c.origin[1], c.origin[0]) for c in viewpoints])
     assert np.diff(azimuths).max() < np.radians(60)
-    assert len({camera.name for camera in stands}) == 12
+    assert len({camera.name for camera in viewpoints}) == 12
 
 
 def test_a_missing_path_tracer_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def tiny_study(here: Path, data: Path, **changes: Any) -> Path:
 
 
 def call(*arguments: str) -> Result:
-    # standalone_mode is what turns our errors into exit codes, so it stays on.
+    # standalone_mode turns errors into exit codes, so it stays on.
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 

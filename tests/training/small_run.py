@@ -9,7 +9,7 @@ from uvtex.runs.epochs import read_epochs
 from uvtex.training.trainer import Trainer
 
 BASE = {
-    "augment": {"background": 0},  # it is what this set's cameras are told apart by
+    "augment": {"background": 0},  # the cameras of this set differ only in their background
     "image_size": 32,
     "width": 0.1,
     "batch_size": 4,

@@ -11,7 +11,7 @@ from uvtex.training.losses import dissimilarity, masked_l1, terms, total
 
 
 def by_hand(pair: Pair, out: Outputs) -> dict[str, Tensor]:
-    """The design's table, pixel by pixel."""
+    """The loss terms by definition, pixel by pixel."""
 
     def mean_l1(x: Tensor, y: Tensor) -> Tensor:
         parts = [abs(p - q) for p, q in zip(x.flatten(), y.flatten(), strict=True)]
@@ -87,7 +87,7 @@ def test_the_cycle_term_ignores_what_lies_outside_the_mask() -> None:
 def test_dissimilarity_equals_one_minus_ssim_in_value_and_gradient() -> None:
     generator = torch.Generator().manual_seed(0)
     texture_a, texture_b, true = (torch.rand(2, 3, 40, 40, generator=generator) for _ in range(3))
-    # Equal near the border, where the two treat what lies beyond differently.
+    # Equal near the border, where the two differ in their treatment of outside pixels.
     inside = torch.zeros(1, 1, 40, 40)
     inside[..., 12:-12, 12:-12] = 1
     leaves = [torch.lerp(true, x, inside).requires_grad_() for x in (texture_a, texture_b)]

@@ -34,7 +34,7 @@ EXACT = pytest.mark.parametrize(
         ),
     ],
 )
-"""Where a run repeats bit for bit."""
+"""The settings with which a run repeats bit for bit."""
 
 
 @EXACT
@@ -75,7 +75,7 @@ def test_a_resumed_run_derives_its_camera_tables_from_the_cameras_in_its_checkpo
     store = PairStore.open(tiny_set, config)
     bank = store.bank
     assert bank is not None
-    # As another version of the fit of lights might have it, from the same pictures.
+    # As another version of the light fit might compute it from the same pictures.
     other = replace(bank, falling=bank.falling * 0.7, flow=bank.flow.flip(0))
     store = replace(store, given_bank=other)
     old, new = first.predictor.cameras, Trainer(config, store, tmp_path, True).predictor.cameras
@@ -142,7 +142,7 @@ def test_resuming_is_refused_when_one_file_of_the_set_has_changed(
         pixels[9, 9] ^= 1
         Image.fromarray(pixels).save(path)
     changed = PairStore.open(data, config)
-    if what in ("views", "textures"):  # masks and UV maps are a camera's, and so of both sides
+    if what in ("views", "textures"):  # masks and UV maps belong to a camera, and so to both sides
         assert (changed.fingerprint() == store.fingerprint()) == (side == "train")
     else:
         assert changed.fingerprint() != store.fingerprint()

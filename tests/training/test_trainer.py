@@ -28,7 +28,7 @@ def test_a_step_on_a_gpu_never_waits_for_the_gpu(
     batches = store.train_batches(2, 0, 1, config.augment)
     weights = {"direct": 1.0, "uv": 1.0, "cycle": 1.0, "cross": 1.0, "flow": 1.0}
     noise = torch.Generator("cuda")
-    trainer._step(next(batches), weights, noise)  # the first makes the optimisers' state
+    trainer._step(next(batches), weights, noise)  # creates the state of the optimisers
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -65,7 +65,7 @@ def test_total_uses_the_weights_of_the_epoch_and_total_ref_the_default_weights(
 
 
 def test_the_trainer_learns(tmp_path: Path) -> None:
-    """Two liveries of which the trained one comes back at SSIM(UV) 0.9 or better."""
+    """Two liveries: the trained one is reconstructed with SSIM(UV) 0.9 or better."""
     from uvtex.evaluation.measure import measure
 
     data = make_set(tmp_path / "set", liveries=2, cameras=2)
@@ -88,7 +88,7 @@ def test_the_trainer_learns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", ["poc05", "atlas"])
 def test_bf16_trains_close_to_float32(tiny_set: Path, tmp_path: Path, preset: str) -> None:
-    # Until the cameras are told apart a rounding decides between them: that is epoch one.
+    # In epoch one the cameras are not yet distinguished, and rounding decides between them.
     losses = [
         run(settings(preset=preset, precision=p, epochs=4), tiny_set, tmp_path / p)[-1]["train"]
         for p in ("float32", "bf16")

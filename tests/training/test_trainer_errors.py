@@ -42,7 +42,7 @@ def test_a_loss_that_diverges_names_epoch_step_and_term(tiny_set: Path, tmp_path
 def test_weights_that_become_nan_in_the_last_step_are_never_saved(
     tiny_set: Path, tmp_path: Path, preset: str, first: str
 ) -> None:
-    """Its one training loss was finite: no loss has seen what the step made."""
+    """The only training loss was finite: no loss was computed after the step."""
     config = settings(preset=preset, lr=1e39, batch_size=64)
     with pytest.raises(DivergenceError, match=rf"epoch 1: parameter '{first}' is NaN or inf"):
         run(config, tiny_set, tmp_path)
@@ -52,7 +52,7 @@ def test_weights_that_become_nan_in_the_last_step_are_never_saved(
 def test_nan_in_the_pose_network_leaves_the_previous_checkpoint(
     tiny_set: Path, tmp_path: Path
 ) -> None:
-    """Its NaNs still point at a camera, so that validation's figures are finite."""
+    """NaN scores still select a camera, so the validation metrics are finite."""
     config = settings(preset="atlas")
     trainer = Trainer(config, PairStore.open(tiny_set, config), tmp_path)
     epochs = trainer.epochs()

@@ -13,14 +13,14 @@ from uvtex.cli import main
 
 
 class FromWindows:
-    """Pickles as a path does on Windows, where alone it can be made."""
+    """Pickles like a Windows path, which can be created only on Windows."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pathlib.WindowsPath, ("C:\\", "liveries", "poc results")
 
 
 class TheirUNet(nn.Module):
-    """The same network as somebody else would write it: other names, each layer an attribute."""
+    """The same network with other names: each layer is an attribute."""
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class TheirUNet(nn.Module):
 
 
 def scramble(network: nn.Module) -> nn.Module:
-    """Gives every number a value of its own, statistics and counters too."""
+    """Fills weights and statistics with random values, and counters with 17."""
     generator = torch.Generator().manual_seed(5)
     for value in network.state_dict().values():
         if value.is_floating_point():

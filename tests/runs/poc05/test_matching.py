@@ -18,7 +18,7 @@ def test_convolutions_without_a_bias_get_a_bias_of_zero() -> None:
 
 
 def test_a_batch_norm_is_matched_to_the_convolution_before_it() -> None:
-    """Also where the decoder is declared before the encoder."""
+    """Also if the decoder is declared before the encoder."""
     theirs = scramble(TheirUNet()).state_dict()
     swapped = {k: v for half in ("dec", "enc") for k, v in theirs.items() if k.startswith(half)}
     ours = UNet().state_dict()

@@ -31,7 +31,7 @@ class Calls:
         return self.call
 
 
-def wicked() -> dict[str, Calls]:
+def malicious() -> dict[str, Calls]:
     return {
         "system": Calls(os.system, "touch ran"),
         "eval": Calls(builtins.eval, "open('ran', 'w')"),
@@ -41,15 +41,15 @@ def wicked() -> dict[str, Calls]:
     }
 
 
-@pytest.mark.parametrize("name", list(wicked()))
+@pytest.mark.parametrize("name", list(malicious()))
 @pytest.mark.parametrize("place", ["whole", "args", "uv"])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_malicious_file_is_refused_and_nothing_in_it_runs(
     name: str, place: str, zipped: bool
 ) -> None:
-    evil: Any = wicked()[name]
-    body = {"args": {"args": argparse.Namespace(x=evil)}, "uv": {"uv": {"w": evil}}}
-    torch.save(body.get(place, evil), "o.pt", _use_new_zipfile_serialization=zipped)
+    payload: Any = malicious()[name]
+    body = {"args": {"args": argparse.Namespace(x=payload)}, "uv": {"uv": {"w": payload}}}
+    torch.save(body.get(place, payload), "o.pt", _use_new_zipfile_serialization=zipped)
     result = call("snapshots", "import", "o.pt", "o.safetensors")
     assert result.exit_code == 1
     assert "nothing in it was run" in result.stderr
@@ -62,8 +62,8 @@ def test_a_malicious_file_is_refused_and_nothing_in_it_runs(
 
 
 def test_the_malicious_files_would_run_if_they_were_unpickled() -> None:
-    """Else the test above could not fail."""
-    torch.save(wicked()["system"], "o.pt")
+    """Without this, the test above could not fail."""
+    torch.save(malicious()["system"], "o.pt")
     torch.load("o.pt", weights_only=False)
     assert Path("ran").exists()
 

@@ -1,4 +1,4 @@
-"""How a car's file is read: axes, scale, which material is the paint, what is refused."""
+"""Reading of a car's file: axes, scale, the paint material, and refused files."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def test_a_car_of_any_scale_gets_a_plausible_length(power: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "said", "length"),
+    ("factor", "remark", "length"),
     [(100, "centimetres", 4.4), (1000, "millimetres", 4.4), (1e-3, "fits no unit", 4.5)],
 )
 def test_a_changed_scale_is_reported(
-    factor: float, said: str, length: float, tmp_path: Path
+    factor: float, remark: str, length: float, tmp_path: Path
 ) -> None:
     text = obj(small_car(), turn=lambda p: (p[0] * factor, p[1] * factor, p[2] * factor))
     (tmp_path / "car.obj").write_text(text)
     car = load(tmp_path / "car.obj")
     assert car.placement.size[0] == pytest.approx(length)
-    assert any(said in line for line in car.remarks)
+    assert any(remark in line for line in car.remarks)
 
 
 def two_materials(first: str, second: str) -> str:
@@ -91,7 +91,7 @@ def test_the_paint_material_is_found(
 
 
 def test_tiled_trim_is_not_taken_for_the_paint(tmp_path: Path) -> None:
-    """Though it fills all of the atlas, over and over: no texel of it is one place's own."""
+    """The trim fills the whole atlas, but many places of the car share each of its texels."""
     whole = [(quad, (0.0, 0.0, 1.0, 1.0)) for quad, _ in small_car()]
     raised = obj(small_car(), "one", lambda p: (p[0], p[1], p[2] + 2))
     lines = [raised, "usemtl two"]
@@ -150,7 +150,7 @@ def test_an_unusable_mesh_is_a_clear_error(
 
 @pytest.mark.slow
 def test_a_car_with_a_million_faces_is_read(tmp_path: Path) -> None:
-    """Measured: 7 s to read, 3 s to look at the UVs, 3 s more a camera."""
+    """Measured: 7 s to read, 3 s to audit the UVs, 3 s for each camera."""
     side = 708
     along, across = np.linspace(-2.2, 2.2, side), np.linspace(-0.9, 0.9, side)
     x, y = (grid.ravel() for grid in np.meshgrid(along, across, indexing="ij"))
@@ -201,6 +201,6 @@ def test_a_broken_picture_in_a_material_is_reported_and_its_part_is_grey(tmp_pat
     assert trim.material == "trim"
     assert trim.colour == mesh_file.UNREADABLE
     assert trim.colour_fault is not None
-    told = [line for line in car.remarks if "'trim'" in line]
-    assert len(told) == 1
-    assert trim.colour_fault in told[0]
+    remarks = [line for line in car.remarks if "'trim'" in line]
+    assert len(remarks) == 1
+    assert trim.colour_fault in remarks[0]

@@ -1,4 +1,4 @@
-"""A folder of liveries as people have them: which are taken, what is said, which are not."""
+"""A folder of liveries: the accepted, the reported and the refused pictures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_kind_of_picture_becomes_upright_with_eight_bits(
     png16(folder / "deep.png", deep, 2)
     result = build(tmp_path / "set", folder)
     assert result.exit_code == 0, result.output
-    for said in (
+    for remark in (
         "lying.png: EXIF rotation",
         "palette.png: palette",
         "print.tif: CMYK",
@@ -52,7 +52,7 @@ def test_every_kind_of_picture_becomes_upright_with_eight_bits(
         "alpha.png: alpha",
         "deep.png: 16 bits a channel",
     ):
-        assert said in result.stderr
+        assert remark in result.stderr
     for name in ("lying", "palette", "print", "alpha", "deep"):
         pixels = np.asarray(Image.open(tmp_path / f"set/textures/{name}.png")).astype(int)
         assert np.abs(pixels[4, 16] - (10, 20, 200)).max() <= 3, name

@@ -86,8 +86,8 @@ def test_mirrored_parts_are_painted_as_the_left_side(tmp_path: Path) -> None:
 
 def test_a_texture_that_repeats_is_painted_in_the_unit_square(tmp_path: Path) -> None:
     mesh = painted(tmp_path, obj(small_car()))
-    away = replace(mesh, uv=mesh.uv + np.array([3.0, -2.0]))
-    known, found = own_texels(mesh, 64), own_texels(away, 64)
+    shifted = replace(mesh, uv=mesh.uv + np.array([3.0, -2.0]))
+    known, found = own_texels(mesh, 64), own_texels(shifted, 64)
     np.testing.assert_allclose(found.position, known.position, atol=1e-5)
 
 

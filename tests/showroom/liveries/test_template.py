@@ -35,7 +35,7 @@ def layer(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def alike(tmp_path: Path) -> Path:
-    """Liveries that have their left half in common, but for what saving them did to it."""
+    """Liveries whose left half is equal, except for small differences as from compression."""
     folder = tmp_path / "fleet"
     folder.mkdir()
     for n, colour in enumerate([(200, 30, 30), (20, 40, 190), (250, 250, 10)]):
@@ -78,12 +78,12 @@ def test_half_opaque_texels_let_paint_through() -> None:
 
 
 def test_colours_of_transparent_texels_do_not_bleed(tmp_path: Path) -> None:
-    picture = Image.new("RGBA", (64, 64), (255, 0, 255, 0))  # as editors leave it
+    picture = Image.new("RGBA", (64, 64), (255, 0, 255, 0))  # as editors save it
     picture.paste((*GLASS, 255), (0, 0, 29, 64))
     picture.save(tmp_path / "t.png")
     small = template.read(tmp_path / "t.png", 16)
-    shown = small.share[..., 0] > 0.05
-    assert np.abs(small.colour[shown] - GLASS).max() <= 3
+    visible = small.share[..., 0] > 0.05
+    assert np.abs(small.colour[visible] - GLASS).max() <= 3
 
 
 def test_a_set_refuses_another_template(layer: Path, car_file: Path, tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ def test_reason_names_the_threshold_that_is_missed_by_the_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "told"),
+    ("figure", "printed"),
     [(0.50704, "0.507"), (0.507996, "0.507996"), (0.5079999999, "0.5079999999")],
 )
-def test_a_near_miss_is_printed_with_enough_digits(figure: float, told: str) -> None:
+def test_a_near_miss_is_printed_with_enough_digits(figure: float, printed: str) -> None:
     reason = decide({"ssim_uv": figure}, [Threshold(metric="ssim_uv", at_least=0.508)]).reason
-    assert reason == f"ssim_uv {told} misses ssim_uv >= 0.508 by the most"
+    assert reason == f"ssim_uv {printed} misses ssim_uv >= 0.508 by the most"
 
 
 @given(metric, metric)

@@ -1,4 +1,4 @@
-"""What people see while a study runs."""
+"""The display of a running study."""
 
 from __future__ import annotations
 

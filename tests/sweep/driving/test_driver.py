@@ -12,7 +12,7 @@ from sweep.driving.driver import Driver
 from sweep.report import summary
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord, records
-from tests.sweep.fakes import InlineLauncher, NoMirror, break_things, study
+from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
@@ -116,7 +116,7 @@ def test_a_resumed_study_draws_the_same_parameters_as_an_uninterrupted_one(tmp_p
 
 def test_nan_fails_the_run_and_is_its_reason(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, nan={"0001/probe": 2})
+    inject_faults(config, nan={"0001/probe": 2})
     drive(config)
     record = by_name(config, "good")
     assert record.state == "failed"
@@ -125,7 +125,7 @@ def test_nan_fails_the_run_and_is_its_reason(tmp_path: Path) -> None:
 
 def test_failed_run_does_not_stop_the_study(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {"0000/probe": 1}})
+    inject_faults(config, **{"raise": {"0000/probe": 1}})
     assert drive(config)[0] == "done"
     assert by_name(config, "baseline").reason == "ValueError: asked to"
     assert by_name(config, "good").state == "promoted"
@@ -138,20 +138,20 @@ def test_a_workers_warning_reaches_the_display_with_its_run(tmp_path: Path) -> N
 
     notes: list[str] = []
     config = study(tmp_path, trials=1, pruning={"enabled": False})
-    break_things(config, warn="no grids")
+    inject_faults(config, warn="no grids")
     Driver(config, InlineLauncher(), NoMirror(config), Notes()).run()
     assert "0000/probe (baseline): no grids" in notes
 
 
 def test_three_failures_without_an_epoch_stop_the_study(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {f"{i:04d}/probe": 1 for i in range(3)}})
+    inject_faults(config, **{"raise": {f"{i:04d}/probe": 1 for i in range(3)}})
     with pytest.raises(UvtexError, match="3 runs in a row failed"):
         drive(config)
 
 
 class Clock:
-    """Advances by so many seconds a look."""
+    """Advances by ``step`` seconds at each call."""
 
     def __init__(self, step: float) -> None:
         self.now, self.step = 0.0, step
@@ -175,10 +175,10 @@ def test_a_trial_interrupted_before_its_record_is_resumed(tmp_path: Path) -> Non
     config = study(tmp_path)
     trials = OptunaStudy(config)
     trials.enqueue()
-    asked = trials.ask()
+    trial = trials.ask()
     trials.close()
     drive(config)
-    assert states(config)[f"{asked.number}/probe"] != "running"
+    assert states(config)[f"{trial.number}/probe"] != "running"
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 5
 
 

@@ -20,7 +20,7 @@ from sweep.driving.driver import Driver
 from sweep.study.config import StudyConfig
 from sweep.study.folder import records
 from sweep.study.lease import StudyTaken, driver, holder, lease
-from tests.sweep.fakes import InlineLauncher, NoMirror, break_things, study, study_file
+from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study, study_file
 from uvtex.runs.epochs import read_epochs
 
 ROOT = Path(__file__).parents[3]
@@ -55,7 +55,7 @@ def epochs_done(config: StudyConfig, trial: int = 0) -> int:
 def slow(tmp_path: Path) -> StudyConfig:
     """A study whose epochs take a while."""
     config = study(tmp_path, trials=2)
-    break_things(config, sleep=0.3)
+    inject_faults(config, sleep=0.3)
     return config
 
 
@@ -136,7 +136,7 @@ def test_killed_drivers_workers_end_and_the_next_driver_takes_over(
     assert not alive
     done = epochs_done(slow)
     assert records(slow.paths.folder)[0].state == "running"
-    break_things(slow)
+    inject_faults(slow)
     launcher = InlineLauncher()
     assert Driver(slow, launcher, NoMirror(slow), ProgressDisplay()).run() == "done"
     assert Path(launcher.jobs[0].run_dir) == slow.paths.run_dir(0, "probe")
@@ -159,7 +159,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
     assert output.splitlines()[-1] == "interrupted"
     assert "Stopping after the current epoch" in output
     assert holder(slow.paths) is None
-    break_things(slow)
+    inject_faults(slow)
     second = start_driver(tmp_path, trials=2)
     output, _ = second.communicate(timeout=60)
     assert "0000/probe (baseline): continues after epoch " in output
@@ -169,7 +169,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
 @posix
 def test_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, sleep=30)
+    inject_faults(config, sleep=30)
     driver = start_driver(tmp_path)
     wait_for(lambda: bool(records(config.paths.folder)), "a run")
     wait_for(lambda: bool(psutil.Process(driver.pid).children()), "a worker")

@@ -1,4 +1,4 @@
-"""The report of a study: one file, at any time of the study's life, that fetches nothing."""
+"""The report of a study: one self-contained file, at any time of the study."""
 
 from __future__ import annotations
 

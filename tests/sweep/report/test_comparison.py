@@ -56,9 +56,9 @@ def test_a_run_can_be_given_by_its_mlflow_run_id(study: StudyConfig) -> None:
     folder = study.paths.run_dir(7, "full")
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
     run_id = sync_run(tracker, read_record(folder), folder)
-    shown, happened = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
-    assert shown.run == run_id
-    assert replace(shown, run=happened.run) == happened
+    from_mlflow, from_disk = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
+    assert from_mlflow.run == run_id
+    assert replace(from_mlflow, run=from_disk.run) == from_disk
 
 
 def test_a_run_id_whose_directory_is_missing_is_refused(study: StudyConfig) -> None:

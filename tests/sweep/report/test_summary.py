@@ -1,4 +1,4 @@
-"""The summary: a typed value, and a file with the keys that it always had."""
+"""The summary: a typed value, and a file whose keys do not change."""
 
 from __future__ import annotations
 

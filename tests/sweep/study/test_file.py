@@ -1,4 +1,4 @@
-"""Study files: what is refused, what is resolved, and what may change later."""
+"""Study files: refused settings, resolved settings, and later changes."""
 
 from __future__ import annotations
 

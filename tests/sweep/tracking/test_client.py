@@ -11,7 +11,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from sweep.tracking import client as mlflow_seam
+from sweep.tracking import client as client_module
 from sweep.tracking.client import TrackingError
 from sweep.tracking.tracker import Tracker
 from uvtex.errors import UvtexError
@@ -47,18 +47,18 @@ def test_a_store_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
 def test_every_mlflow_error_becomes_a_tracking_error(raised: Exception) -> None:
     with (
         pytest.raises(TrackingError, match=r"cannot frobnicate: .*refused"),
-        mlflow_seam.mapped_errors("frobnicate", "sqlite:///x.db"),
+        client_module.mapped_errors("frobnicate", "sqlite:///x.db"),
     ):
         raise raised
 
 
 def test_own_errors_stay_as_they_are() -> None:
-    with pytest.raises(UvtexError, match=r"^mine$"), mlflow_seam.mapped_errors("x", "y"):
+    with pytest.raises(UvtexError, match=r"^mine$"), client_module.mapped_errors("x", "y"):
         raise UvtexError("mine")
 
 
 def test_no_other_module_catches_mlflow_errors() -> None:
-    """One seam: MLflow's exceptions are known in the seam, and in the registry's look-up."""
-    rooms = Path(mlflow_seam.__file__).parent.rglob("*.py")
-    knows = {path.name for path in rooms if "MlflowException" in path.read_text()}
-    assert knows <= {"client.py", "registry.py", "export.py"}
+    """Only three modules handle MLflow's exceptions."""
+    modules = Path(client_module.__file__).parent.rglob("*.py")
+    handling = {path.name for path in modules if "MlflowException" in path.read_text()}
+    assert handling <= {"client.py", "registry.py", "export.py"}

@@ -16,7 +16,7 @@ from uvtex.models import build
 
 
 def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> None:
-    """Padding and resizing agree with the photo path, but for the resampling filter."""
+    """Padding and resizing agree with the photo path, except for the resampling filter."""
     from PIL import Image
 
     from uvtex.inference.photos import prepare
@@ -46,7 +46,7 @@ def test_every_exported_preset_takes_any_size_and_equals_the_network(
     )
     torch.manual_seed(0)
     predictor = build(config, PairStore.open(tiny_set, config).bank if maps else None)[0].eval()
-    with torch.no_grad():  # fresh networks leave out what their zeros hide
+    with torch.no_grad():  # the zero weights of fresh networks would hide errors
         for parameter in predictor.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     export.save(predictor, 32, tmp_path / "model")

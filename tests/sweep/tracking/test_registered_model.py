@@ -15,14 +15,14 @@ from sweep.study.config import StudyConfig
 from sweep.tracking import export
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry import champion, fetch_checkpoint
-from tests.sweep.tracking.tracked_runs import ask, full_run
+from tests.sweep.tracking.tracked_runs import full_run, promote_run
 from uvtex.runs.checkpoint import load
 
 
 def test_the_model_loads_without_this_projects_code(study: StudyConfig, tmp_path: Path) -> None:
-    """Isolated Python, our packages blocked: load by alias, map pictures of any size."""
+    """An isolated Python without this project loads the model by alias and applies it."""
     run_dir = full_run(study, 0, reach=0.66)
-    ask(study, run_dir)
+    promote_run(study, run_dir)
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (1, 50, 90, 3), dtype=np.uint8)
     np.save(tmp_path / "in.npy", pictures)
@@ -31,7 +31,7 @@ import sys, warnings
 class Block:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("uvtex", "sweep"):
-            raise ImportError(f"{{name}} is not there for strangers")
+            raise ImportError(f"{{name}} is blocked")
 sys.meta_path.insert(0, Block())
 import mlflow, numpy as np
 mlflow.set_tracking_uri({study.tracking_uri!r})
@@ -52,7 +52,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "swe
 
 
 def test_the_model_declares_three_requirements_and_holds_no_pickle(study: StudyConfig) -> None:
-    ask(study, full_run(study, 0, reach=0.66))
+    promote_run(study, full_run(study, 0, reach=0.66))
     folder = fetch(study).parent.parent
     declared = {
         line.split(">")[0].split("=")[0]
@@ -73,7 +73,7 @@ def fetch(study: StudyConfig, text: str = "models:/uvtex@champion") -> Path:
 @pytest.mark.parametrize("text", ["models:/uvtex@champion", "models:/uvtex/1"])
 def test_the_checkpoint_in_the_registry_equals_the_original(study: StudyConfig, text: str) -> None:
     run_dir = full_run(study, 0, reach=0.66)
-    ask(study, run_dir)
+    promote_run(study, run_dir)
     original = run_dir / "checkpoints" / "best.safetensors"
     assert fetch(study, text).read_bytes() == original.read_bytes()
 

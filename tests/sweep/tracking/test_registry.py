@@ -13,7 +13,7 @@ from sweep.tracking.client import RegistryError, TrackingError
 from sweep.tracking.registry import champion, promote
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import add_checkpoint, add_trial, empty_store, make_study
-from tests.sweep.tracking.tracked_runs import ask, full_run
+from tests.sweep.tracking.tracked_runs import full_run, promote_run
 from uvtex import metric_catalogue
 from uvtex.config import TrainConfig
 from uvtex.thresholds import Threshold
@@ -25,7 +25,7 @@ def versions(study: StudyConfig) -> list[str]:
 
 
 def test_a_run_that_misses_a_threshold_is_not_registered(study: StudyConfig) -> None:
-    answer = ask(study, full_run(study, 0, reach=0.5))
+    answer = promote_run(study, full_run(study, 0, reach=0.5))
     assert (answer.registered, answer.version, answer.champion) == (False, None, False)
     assert "misses" in answer.reason
     assert champion(study.tracking_uri) is None
@@ -36,7 +36,7 @@ def test_the_first_run_that_passes_becomes_champion_with_its_origin(study: Study
     record = read_record(run_dir)
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", study.name)
     run_id = tracker.trial_started(record, TrainConfig(), run_dir, live=False)
-    answer = ask(study, run_dir)
+    answer = promote_run(study, run_dir)
     assert (answer.registered, answer.version, answer.champion) == (True, "1", True)
     facts = champion(study.tracking_uri)
     assert facts is not None
@@ -52,22 +52,22 @@ def test_the_first_run_that_passes_becomes_champion_with_its_origin(study: Study
 
 def test_promoting_a_run_again_registers_nothing_new(study: StudyConfig) -> None:
     run_dir = full_run(study, 0, reach=0.66)
-    first, second = ask(study, run_dir), ask(study, run_dir)
+    first, second = promote_run(study, run_dir), promote_run(study, run_dir)
     assert first.version == second.version == "1"
     assert second.champion
     assert versions(study) == ["1"]
 
 
 def test_only_a_better_run_replaces_the_champion(study: StudyConfig) -> None:
-    assert ask(study, full_run(study, 0, reach=0.66)).champion
-    worse = ask(study, full_run(study, 1, reach=0.65))
+    assert promote_run(study, full_run(study, 0, reach=0.66)).champion
+    worse = promote_run(study, full_run(study, 1, reach=0.65))
     assert (worse.registered, worse.champion) == (True, False)
     assert "version 1 (made/0) stays champion" in worse.reason
-    better = ask(study, full_run(study, 2, reach=0.7))
+    better = promote_run(study, full_run(study, 2, reach=0.7))
     assert better.champion
     assert "beats version 1" in better.reason
-    # The one that lost asks again, as after a crash between registering and the alias.
-    assert not ask(study, study.paths.run_dir(0, "full")).champion
+    # The old champion is promoted again, as after a crash between registering and the alias.
+    assert not promote_run(study, study.paths.run_dir(0, "full")).champion
     facts = champion(study.tracking_uri)
     assert facts is not None
     assert facts.version == "3"
@@ -79,8 +79,8 @@ def test_a_champion_with_figures_of_other_data_is_measured_again(
 ) -> None:
     empty_store(tmp_path)
     study = make_study(tmp_path, data=tiny_set)
-    ask(study, full_run(study, 0, reach=0.9, fingerprint="other"))
-    answer = ask(study, full_run(study, 1, reach=0.66))
+    promote_run(study, full_run(study, 0, reach=0.9, fingerprint="other"))
+    answer = promote_run(study, full_run(study, 1, reach=0.66))
     assert "both measured on this study's validation pictures" in answer.reason
 
 
@@ -89,12 +89,14 @@ TODAY = metric_catalogue.versions(None)
 ALONE = "ssim_uv_visible_alone"
 
 
-def by(study: StudyConfig, metric: str) -> StudyConfig:
+def with_threshold_on(study: StudyConfig, metric: str) -> StudyConfig:
     thresholds = (Threshold(metric=metric, at_least=0.1),)
     return study.model_copy(update={"thresholds": thresholds})
 
 
-def run_by(study: StudyConfig, number: int, reach: float, table: dict[str, str]) -> Path:
+def run_with_definitions(
+    study: StudyConfig, number: int, reach: float, table: dict[str, str]
+) -> Path:
     """A full run with the thresholds' metrics, measured by the definitions in ``table``."""
     _, run_dir = add_trial(study, number, stage="full", reach=reach, extra={ALONE: reach})
     add_checkpoint(study, run_dir, table=table)
@@ -107,7 +109,7 @@ def run_by(study: StudyConfig, number: int, reach: float, table: dict[str, str])
         (ALONE, TODAY, True),
         (ALONE, TODAY | {"alone": "another one"}, False),
         (ALONE, TODAY | {"ssim": "another one"}, False),
-        (ALONE, {"ssim": TODAY["ssim"]}, False),  # before there was such a metric
+        (ALONE, {"ssim": TODAY["ssim"]}, False),  # older than this metric
         ("ssim_uv", TODAY | {"alone": "another one"}, True),
         ("ssim_uv", {k: v for k, v in TODAY.items() if k not in ("l1", "loss", "margin")}, True),
         ("ssim_uv", {}, False),
@@ -116,10 +118,10 @@ def run_by(study: StudyConfig, number: int, reach: float, table: dict[str, str])
 def test_figures_are_compared_only_if_the_definition_of_that_metric_is_equal(
     study: StudyConfig, metric: str, champions_table: dict[str, str], compared: bool
 ) -> None:
-    """The data set is gone, so what does not compare by its record cannot be measured anew."""
-    study = by(study, metric)
-    assert ask(study, run_by(study, 0, 0.6, champions_table)).champion
-    answer = ask(study, run_by(study, 1, 0.7, TODAY))
+    """The data set is missing, so figures that are not comparable cannot be measured again."""
+    study = with_threshold_on(study, metric)
+    assert promote_run(study, run_with_definitions(study, 0, 0.6, champions_table)).champion
+    answer = promote_run(study, run_with_definitions(study, 1, 0.7, TODAY))
     assert answer.champion == compared
     assert ("by their records" if compared else "cannot be compared") in answer.reason
 
@@ -127,17 +129,17 @@ def test_figures_are_compared_only_if_the_definition_of_that_metric_is_equal(
 def test_a_champion_without_a_figure_for_a_threshold_stays(
     study: StudyConfig,
 ) -> None:
-    assert ask(study, full_run(study, 0, reach=0.66)).champion
-    other = by(study, ALONE)
-    answer = ask(other, run_by(other, 1, 0.7, TODAY))
+    assert promote_run(study, full_run(study, 0, reach=0.66)).champion
+    other = with_threshold_on(study, ALONE)
+    answer = promote_run(other, run_with_definitions(other, 1, 0.7, TODAY))
     assert not answer.champion
     assert "cannot be compared" in answer.reason
 
 
 def test_a_champion_that_cannot_be_compared_stays(study: StudyConfig) -> None:
-    """The study's data set is gone, so nothing can be measured anew."""
-    ask(study, full_run(study, 0, reach=0.66, fingerprint="other"))
-    answer = ask(study, full_run(study, 1, reach=0.9))
+    """The study's data set is missing, so nothing can be measured again."""
+    promote_run(study, full_run(study, 0, reach=0.66, fingerprint="other"))
+    answer = promote_run(study, full_run(study, 1, reach=0.9))
     assert not answer.champion
     assert "cannot be compared" in answer.reason
     assert "sweep ui" in answer.reason

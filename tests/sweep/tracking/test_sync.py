@@ -22,33 +22,33 @@ from tests.sweep.made_study import (
     make_study,
     make_whole_study,
 )
-from tests.sweep.tracking.tracked_runs import follow, picture, tracker_of
+from tests.sweep.tracking.tracked_runs import runs_in_mlflow, track, tracker_of
 from uvtex.settings import dump_yaml
 
 
 def test_sync_gives_the_same_runs_as_live_tracking(tmp_path: Path) -> None:
-    """The trial directories are the record: MLflow can be lost and made again."""
+    """MLflow can be rebuilt from the trial directories."""
     empty_store(tmp_path / "a")
     study = make_whole_study(tmp_path / "a")
     tracker = tracker_of(study)
     tracker.study_started(study)
     for path in sorted(study.paths.folder.glob("trials/*/*")):
-        follow(tracker, study, int(path.parent.name), path.name)
+        track(tracker, study, int(path.parent.name), path.name)
     tracker.study_ended(None)
-    followed = picture(MlflowClient(study.tracking_uri), study)
+    followed = runs_in_mlflow(MlflowClient(study.tracking_uri), study)
     empty_store(tmp_path / "a")
     assert sync(study) == 7
     assert sync(study) == 7
-    assert picture(MlflowClient(study.tracking_uri), study) == followed
+    assert runs_in_mlflow(MlflowClient(study.tracking_uri), study) == followed
 
 
-@pytest.mark.parametrize("before", ["shown", "lost"])
+@pytest.mark.parametrize("before", ["synced", "lost"])
 def test_sync_of_a_moved_store_stays_in_it(tmp_path: Path, before: str) -> None:
-    """Also where MLflow's database knows the folder in which artifacts were before the move."""
+    """Also if MLflow's database has the old folder of the artifacts."""
     old, new = tmp_path / "mlruns", tmp_path / "kept"
     empty_store(old)
     make_whole_study(old)
-    if before == "shown":
+    if before == "synced":
         assert call_sync("made", "--store", str(old)).output == "made: 7 runs synced\n"
     old.rename(new)
     if before == "lost":
@@ -58,7 +58,7 @@ def test_sync_of_a_moved_store_stays_in_it(tmp_path: Path, before: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     client = MlflowClient(f"sqlite:///{new}/mlflow.db")
     experiments = client.search_experiments(filter_string="name LIKE 'made%'")
-    assert len(experiments) == (2 if before == "shown" else 1)
+    assert len(experiments) == (2 if before == "synced" else 1)
     experiment = client.get_experiment_by_name("made")
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 8

@@ -16,7 +16,7 @@ from tests.sweep.made_study import (
     add_checkpoint,
     add_trial,
 )
-from tests.sweep.tracking.tracked_runs import follow, picture, tracker_of
+from tests.sweep.tracking.tracked_runs import runs_in_mlflow, track, tracker_of
 from uvtex.runs.epochs import read_epochs, write_epochs
 
 
@@ -25,7 +25,7 @@ def test_a_trial_is_a_child_run_with_settings_curves_state_and_files(study: Stud
     add_checkpoint(study, run_dir)
     tracker = tracker_of(study)
     parent = tracker.study_started(study)
-    run_id = follow(tracker, study, 7)
+    run_id = track(tracker, study, 7)
 
     client = MlflowClient(study.tracking_uri)
     run = client.get_run(run_id)
@@ -61,36 +61,36 @@ def test_artefact_metrics_become_curves_and_nan_is_left_out(
         more = {"seam_uv": 0.5 / report.epoch, "bleed": 0.25, "bleed_towards": math.nan}
         report.val.update(more)
     write_epochs(run_dir, reports)
-    run_id = follow(tracker_of(study), study, 7)
+    run_id = track(tracker_of(study), study, 7)
     client = MlflowClient(study.tracking_uri)
     history = client.get_metric_history(run_id, "val/seam_uv")
     assert [m.value for m in history] == [0.5 / r.epoch for r in reports]
-    shown = client.get_run(run_id)
-    assert shown.data.metrics["best/bleed"] == 0.25
-    assert not [name for name in shown.data.metrics if "bleed_towards" in name]
-    assert "Liu" in shown.data.params["metric_versions.seam"]
+    run = client.get_run(run_id)
+    assert run.data.metrics["best/bleed"] == 0.25
+    assert not [name for name in run.data.metrics if "bleed_towards" in name]
+    assert "Liu" in run.data.params["metric_versions.seam"]
 
 
 def test_tracking_a_study_twice_changes_nothing(study: StudyConfig) -> None:
     add_trial(study, 0, grids=1)
     client = MlflowClient(study.tracking_uri)
     for _ in range(2):
-        tracker = tracker_of(study)  # a second driver knows nothing of the first one's ids
+        tracker = tracker_of(study)  # a second driver does not know the ids of the first
         tracker.study_started(study)
-        follow(tracker, study, 0)
+        track(tracker, study, 0)
         tracker.study_ended(Summary(study="made", thresholds=(), probes={"complete": 1}))
-        shown = picture(client, study)
+        current = runs_in_mlflow(client, study)
         if _ == 0:
-            first = shown
-    assert shown == first
+            first = current
+    assert current == first
     assert len(first) == 2
 
 
 def test_a_resumed_run_keeps_its_id_and_logs_only_new_epochs(study: StudyConfig) -> None:
     add_trial(study, 3, state="running", made=3)
-    first = follow(tracker_of(study), study, 3)
+    first = track(tracker_of(study), study, 3)
     add_trial(study, 3, state="complete")
-    second = follow(tracker_of(study), study, 3)
+    second = track(tracker_of(study), study, 3)
     client = MlflowClient(study.tracking_uri)
     assert first == second
     steps = Counter(m.step for m in client.get_metric_history(first, "val/margin"))
@@ -110,7 +110,7 @@ def test_a_resumed_run_keeps_its_id_and_logs_only_new_epochs(study: StudyConfig)
 )
 def test_each_state_has_its_mlflow_status(study: StudyConfig, state: str, status: str) -> None:
     add_trial(study, 0, state=state)  # type: ignore[arg-type]
-    run_id = follow(tracker_of(study), study, 0)
+    run_id = track(tracker_of(study), study, 0)
     run = MlflowClient(study.tracking_uri).get_run(run_id)
     assert (run.info.status, run.data.tags["sweep.state"]) == (status, state)
 
@@ -121,20 +121,20 @@ def test_system_metrics_are_logged_while_a_trial_runs(
     monkeypatch.setattr("sweep.tracking.system_load.SAMPLE_SECONDS", 0.2)
     add_trial(study, 0, state="running", made=1)
     tracker = tracker_of(study, system_metrics=True)
-    run_id = follow(tracker, study, 0)
+    run_id = track(tracker, study, 0)
     client = MlflowClient(study.tracking_uri)
     until = time.monotonic() + 20
     while time.monotonic() < until:
         if "system/cpu_utilization_percentage" in client.get_run(run_id).data.metrics:
             break
-        time.sleep(0.1)  # another thread samples, there is nothing to be told by
+        time.sleep(0.1)  # another thread samples and gives no signal
     tracker.close()
     assert "system/cpu_utilization_percentage" in client.get_run(run_id).data.metrics
 
 
 def test_a_long_reason_in_any_language_is_shortened(study: StudyConfig) -> None:
-    """Long reasons are cut, characters of other languages kept."""
+    """Long reasons are cut. Characters of other languages stay."""
     record, run_dir = add_trial(study, 0, state="failed")
     write_record(run_dir, record.model_copy(update={"reason": "ü" * 9000}))
-    run_id = follow(tracker_of(study), study, 0)
+    run_id = track(tracker_of(study), study, 0)
     assert MlflowClient(study.tracking_uri).get_run(run_id).data.tags["sweep.reason"][:2] == "üü"

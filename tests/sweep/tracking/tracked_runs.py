@@ -10,10 +10,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, read_record
 from sweep.tracking.registry import promote
 from sweep.tracking.tracker import Tracker
-from tests.sweep.made_study import (
-    add_checkpoint,
-    add_trial,
-)
+from tests.sweep.made_study import add_checkpoint, add_trial
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
 from uvtex.settings import load_yaml
@@ -25,7 +22,7 @@ def full_run(study: StudyConfig, number: int, reach: float, fingerprint: str = "
     return run_dir
 
 
-def ask(study: StudyConfig, run_dir: Path) -> Gate:
+def promote_run(study: StudyConfig, run_dir: Path) -> Gate:
     return promote(study, read_record(run_dir), run_dir, study.tracking_uri)
 
 
@@ -34,8 +31,8 @@ def tracker_of(study: StudyConfig, **kwargs: bool) -> Tracker:
     return Tracker(study.tracking_uri, study.store / "artifacts", study.name, **kwargs)
 
 
-def follow(tracker: Tracker, study: StudyConfig, number: int, stage: str = "probe") -> str:
-    """Tells the tracker of a trial as the driver would; returns the run's id."""
+def track(tracker: Tracker, study: StudyConfig, number: int, stage: str = "probe") -> str:
+    """Tracks a trial as the driver does; returns the id of its run."""
     run_dir = study.paths.run_dir(number, stage)  # type: ignore[arg-type]
     record = read_record(run_dir)
     config = TrainConfig.model_validate(load_yaml(run_dir / "config.yaml"))
@@ -48,10 +45,10 @@ def follow(tracker: Tracker, study: StudyConfig, number: int, stage: str = "prob
     return run_id
 
 
-def picture(client: MlflowClient, study: StudyConfig) -> dict[str, object]:
-    """Everything that MLflow shows of a study, but for ids and the time of logging."""
+def runs_in_mlflow(client: MlflowClient, study: StudyConfig) -> dict[str, object]:
+    """All that MLflow holds of a study, except ids and times."""
     experiment = client.get_experiment_by_name(study.name)
-    shown: dict[str, object] = {}
+    found: dict[str, object] = {}
     for run in client.search_runs([experiment.experiment_id]):
         run_id = run.info.run_id
         tags = {k: v for k, v in run.data.tags.items() if k != "mlflow.parentRunId"}
@@ -64,5 +61,5 @@ def picture(client: MlflowClient, study: StudyConfig) -> dict[str, object]:
             for folder in ("", "checkpoints", "grids")
             for file in client.list_artifacts(run_id, folder or None)
         )
-        shown[run.info.run_name] = (run.info.status, tags, run.data.params, histories, files)
-    return shown
+        found[run.info.run_name] = (run.info.status, tags, run.data.params, histories, files)
+    return found
