@@ -11,7 +11,8 @@ from tests.sets import make_showroom
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import painted
 from uvtex.imaging.constant_texels import LEAST, constant_texels
-from uvtex.models.correspondence import AtlasPredictor, Cameras
+from uvtex.models.cameras import Cameras
+from uvtex.models.correspondence import AtlasPredictor
 
 
 @pytest.fixture(scope="module")

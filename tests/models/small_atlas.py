@@ -6,7 +6,7 @@ from torch import Tensor
 from uvtex.config import TrainConfig, resolve
 from uvtex.imaging.affine import transform
 from uvtex.models.camera_estimate import CameraEstimate
-from uvtex.models.correspondence import Cameras
+from uvtex.models.cameras import Cameras
 
 SIZE = 32
 

@@ -20,7 +20,8 @@ from uvtex.imaging import camera_bank as banks
 from uvtex.imaging.affine import inverse, transform, warp
 from uvtex.models import build
 from uvtex.models.attention import AttentionPredictor
-from uvtex.models.correspondence import AtlasPredictor, Cameras, PlateRenderer
+from uvtex.models.cameras import Cameras
+from uvtex.models.correspondence import AtlasPredictor, PlateRenderer
 from uvtex.models.forward import forward
 from uvtex.training import losses
 from uvtex.training.trainer import Trainer

@@ -15,7 +15,7 @@ from tests.training.small_run import run, settings
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.errors import CheckpointError
-from uvtex.models.correspondence import Cameras
+from uvtex.models.cameras import Cameras
 from uvtex.runs import checkpoint
 from uvtex.training.trainer import Trainer
 
