@@ -68,9 +68,7 @@ def test_photos_with_the_same_stem_get_different_names(model: Path) -> None:
         (["d/x.png", "e/x.png", "e/d_x.png"], ["d_x_png", "e_x_png", "d_x"]),
     ],
 )
-def test_names_are_distinct_whatever_the_files_are_called(
-    paths: list[str], names: list[str]
-) -> None:
+def test_output_names_are_distinct_for_any_file_names(paths: list[str], names: list[str]) -> None:
     assert distinct_names([Path(p) for p in paths]) == names
 
 

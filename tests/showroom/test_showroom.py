@@ -104,7 +104,7 @@ def test_sampling_averages_painted_sub_pixels_only() -> None:
     assert sample(texture, uv, (1, 1)).item() == pytest.approx(0.5)
 
 
-def test_sampling_refuses_a_map_that_is_no_multiple() -> None:
+def test_sampling_refuses_a_map_whose_size_is_not_a_multiple() -> None:
     with pytest.raises(ValueError, match="multiple"):
         sample(torch.zeros(1, 3, 4, 4), torch.zeros(5, 6, 2), (2, 2))
 
@@ -176,7 +176,7 @@ def test_gutters_repeat_the_nearest_paint() -> None:
     assert len(bled - painted) <= 0.25 * len(bled)
 
 
-def test_cameras_stand_all_around_and_see_the_whole_car() -> None:
+def test_cameras_are_all_around_the_car_and_depend_on_the_seed() -> None:
     viewpoints = cameras(12, 4)
     assert viewpoints == cameras(12, 4)
     assert viewpoints != cameras(12, 5)

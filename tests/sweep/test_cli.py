@@ -124,7 +124,7 @@ def test_wrong_settings_are_all_listed_and_the_exit_code_is_2(here: Path, tiny_s
     assert not (here / "mlruns").exists()
 
 
-def test_missing_study_file_is_one_line(here: Path) -> None:
+def test_missing_study_file_is_a_one_line_error(here: Path) -> None:
     result = call("run", "nowhere.yaml")
     assert result.exit_code == 2
     assert result.output.startswith("error: nowhere.yaml: no such file")

@@ -70,7 +70,7 @@ def test_gradients_agree_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda z: masked_l1(z, y, mask), x.requires_grad_())
 
 
-def test_an_empty_mask_costs_nothing() -> None:
+def test_the_loss_over_an_empty_mask_is_zero() -> None:
     x = torch.ones(1, 3, 4, 4)
     assert masked_l1(x, -x, torch.zeros(1, 1, 4, 4)).item() == 0
 

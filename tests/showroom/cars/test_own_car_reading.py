@@ -90,7 +90,7 @@ def test_the_paint_material_is_found(
     assert why in car.remarks[0]
 
 
-def test_tiled_trim_is_not_taken_for_the_paint(tmp_path: Path) -> None:
+def test_tiled_trim_is_not_chosen_as_the_paint(tmp_path: Path) -> None:
     """The trim fills the whole atlas, but many places of the car share each of its texels."""
     whole = [(quad, (0.0, 0.0, 1.0, 1.0)) for quad, _ in small_car()]
     raised = obj(small_car(), "one", lambda p: (p[0], p[1], p[2] + 2))

@@ -70,7 +70,7 @@ def test_liveries_do_not_depend_on_the_cars_size_or_winding(
 
 def test_each_face_of_a_box_is_on_the_panel_of_its_direction(tmp_path: Path) -> None:
     surface = own_texels(painted(tmp_path, obj(small_car())), SIDE)
-    # The body's six faces lie in the atlas's lower row, from left to right.
+    # The body's six faces are in the lower row of the atlas, from left to right.
     row = surface.panel[SIDE * 3 // 4, (np.arange(6) * 2 + 1) * SIDE // 12]
     towards = ["right", "left", "front", "rear", "top"]
     assert row[:5].tolist() == [panel(name) for name in towards]

@@ -1,4 +1,4 @@
-"""`uvtex showroom build --template`: the template lies over the procedural liveries."""
+"""`uvtex showroom build --template`: the template covers procedural liveries."""
 
 from __future__ import annotations
 

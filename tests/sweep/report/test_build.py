@@ -116,7 +116,7 @@ def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path)
     assert region.y1 > 0.6
 
 
-def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
+def test_importances_need_enough_complete_probes(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     for number in range(LEAST):
         add_trial(study, number, reach=0.4 + 0.02 * number)
