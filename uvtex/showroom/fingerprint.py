@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +67,9 @@ def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
-    hashes = [sha256(file) for file in mesh_files(path)]
-    whole = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    found = hashes[0] if len(hashes) == 1 else whole
+    files = mesh_files(path)
+    whole = {str(number): file for number, file in enumerate(files)}
+    found = sha256(path) if len(files) == 1 else digest(whole)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.showroom.made_car import SHARED, glb, load, needs_shared, obj, small_car
+from tests.showroom.made_gltf import MadeGltf, corners
 from uvtex.errors import DataError
 from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.mesh import Mesh
@@ -122,7 +124,11 @@ def test_the_paint_can_be_given_and_the_error_lists_the_names(tmp_path: Path) ->
         ("car.fbx", "Kaydara", "export it as OBJ or GLB"),
         ("text.glb", "hello", r"text\.glb: not a readable mesh"),
         ("cut.glb", glb(np.eye(3), np.eye(3)[:, :2])[:-20], r"cut\.glb: not a readable mesh"),
-        ("bad.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", r"bad\.obj: line 4: the face refers to vertex 9, but the file has 3"),
+        (
+            "bad.obj",
+            "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n",
+            r"bad\.obj: line 4: .* vertex 9",
+        ),
         ("zero.obj", "", r"zero\.obj: holds no faces"),
         ("points.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\n", r"points\.obj: holds no faces"),
         ("bare.obj", obj([(q, None) for q, _ in small_car()]), r"no UVs.*--unwrap"),
@@ -180,11 +186,15 @@ def test_real_cars_are_read_as_their_readme_says(name: str, shared: float) -> No
 
 def test_a_broken_picture_in_a_material_is_told_and_its_part_is_grey(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    corners = np.array([point for quad, _ in small_car() for point in quad]).reshape(-1, 4, 3)
-    loose = corners[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3) / 2
-    uv = np.array([spot for _, (u, v, w, x) in small_car() for spot in ((u, v), (w, v), (w, x), (u, v), (w, x), (u, x))])  # fmt: skip  # noqa: E501
-XX
-    content = bytearray(scene.export(file_type="glb"))
+    picture = io.BytesIO()
+    Image.fromarray(noise).save(picture, "PNG")
+    made = MadeGltf()
+    made.tree["images"] = [{"bufferView": made.view(picture.getvalue()), "mimeType": "image/png"}]
+    made.tree["textures"] = [{"source": 0}]
+    textured = {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}
+    made.tree["materials"] = [{"name": "paint"}, {"name": "trim", **textured}]
+    made.mesh(*[made.primitive(corners(small_car()), {"material": n}) for n in range(2)])
+    content = bytearray(made.glb())
     begin = content.index(b"IDAT") + 4
     content[begin : begin + 400] = bytes(400)
     (tmp_path / "car.glb").write_bytes(bytes(content))

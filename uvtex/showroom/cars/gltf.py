@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars.geometry import Geometry, Material
+from uvtex.showroom.cars.geometry import Geometry
 from uvtex.showroom.cars.gltf_file import GltfFile
+from uvtex.showroom.cars.gltf_material import material_of, texture_of
 from uvtex.showroom.cars.mesh import Floats, Ints
 
 SUFFIXES = (".glb", ".gltf")
@@ -20,8 +21,6 @@ APPLIED = ("KHR_mesh_quantization", "KHR_texture_transform", "EXT_mesh_gpu_insta
 HARMLESS = re.compile(r"[A-Z]+_(materials|texture|lights|xmp|techniques|animation|audio)_?\w*")
 """Extensions that change neither triangles nor UVs, apart from the APPLIED ones."""
 TRIANGLES, STRIP, FAN = 4, 5, 6
-OTHER_TEXTURES = ("emissiveTexture", "normalTexture", "occlusionTexture")
-IMAGE_EXTENSIONS = ("EXT_texture_webp", "EXT_texture_avif", "KHR_texture_basisu", "MSFT_texture_dds")  # fmt: skip  # noqa: E501
 
 
 def read(path: Path, content: bytes) -> list[Geometry]:
@@ -166,7 +165,7 @@ class _Primitive:
         source = (
             dict(file.item("materials", primitive["material"])) if "material" in primitive else {}
         )
-        self.material = _material(file, source, name)
+        self.material = material_of(file, source, name)
         self.uv = self._uv(source)
         variants = primitive.get("extensions", {}).get("KHR_materials_variants")
         if variants:
@@ -209,7 +208,7 @@ class _Primitive:
 
     def _uv(self, material: dict[str, Any]) -> Floats | None:
         """The UVs [n, 2] at which the material's picture is looked up, v upwards."""
-        found = _texture(material)
+        found = texture_of(material)
         moved = found.get("extensions", {}).get("KHR_texture_transform", {})
         number = moved.get("texCoord", found.get("texCoord", 0))
         uv = self._optional(f"TEXCOORD_{number}", "VEC2")
@@ -264,47 +263,3 @@ def _transform(node: dict[str, Any]) -> Floats:
     found[:3, :3] = turn * np.array(node.get("scale", (1, 1, 1)), dtype=float)
     found[:3, 3] = node.get("translation", (0, 0, 0))
     return found
-
-
-def _base(material: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
-    """The object that holds the base colour, and the keys of its texture and its factor."""
-    gloss = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
-    if gloss is not None:
-        return gloss, "diffuseTexture", "diffuseFactor"
-    return material.get("pbrMetallicRoughness", {}), "baseColorTexture", "baseColorFactor"
-
-
-def _texture(material: dict[str, Any]) -> dict[str, Any]:
-    """How the material refers to its base colour's picture.
-
-    Without one, the other pictures tell how UVs are meant, if they agree.
-    """
-    holder, key, _ = _base(material)
-    if key in holder:
-        return dict(holder[key])
-    others = [material[name] for name in OTHER_TEXTURES if name in material]
-    if "metallicRoughnessTexture" in holder:
-        others.append(holder["metallicRoughnessTexture"])
-    ways = [{k: v for k, v in other.items() if k in ("texCoord", "extensions")} for other in others]
-    return dict(ways[0]) if ways and all(way == ways[0] for way in ways) else {}
-
-
-def _material(file: GltfFile, source: dict[str, Any], fallback: str) -> Material:
-    holder, key, factor = _base(source)
-    picture = None
-    if key in holder:
-        texture = file.item("textures", holder[key]["index"])
-        others = (texture.get("extensions", {}).get(name, {}) for name in IMAGE_EXTENSIONS)
-        index = next((other["source"] for other in others if "source" in other), None)
-        index = texture.get("source", index)
-        if index is not None:
-
-            def picture() -> bytes:
-                return file.image(index)
-
-    return Material(
-        str(source.get("name") or fallback),
-        tuple(float(value) for value in holder.get(factor, (1, 1, 1, 1))),
-        source.get("alphaMode") == "BLEND",
-        picture,
-    )

@@ -31,6 +31,8 @@ COMPRESSED = {
     ),
 }
 """Extensions that compress a mesh, and how to export without them."""
+MOST_ZEROS = 10_000_000
+"""Largest number of elements of an accessor whose elements are zeros, apart from a few."""
 
 
 class GltfFile:
@@ -162,7 +164,7 @@ class GltfFile:
                 f"{' or '.join(types)}"
             )
         dtype, shape = COMPONENTS[accessor["componentType"]], (int(count), WIDTHS[kind])
-        if shape[0] < 1:
+        if shape[0] < 1 or ("bufferView" not in accessor and shape[0] > MOST_ZEROS):
             raise self.fault(f"{where} has {count} elements")
         if "bufferView" in accessor:
             raw = self._elements(where, accessor, dtype, shape)

@@ -1,0 +1,143 @@
+"""Cars in random encodings of glTF, and broken glTF files."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.showroom.made_car import small_car
+from tests.showroom.made_gltf import MadeGltf, Soup, expected, soup_of
+from uvtex.errors import DataError
+from uvtex.showroom.cars import mesh_file
+
+UNIT = 4.0
+"""The small car lies between -UNIT and UNIT."""
+encodings = st.fixed_dictionaries(
+    {
+        "position": st.sampled_from(["f4", "i2 normalized", "i1 normalized", "i2", "u2"]),
+        "uv": st.sampled_from(["f4", "u1 normalized", "u2 normalized", "u2"]),
+        "stride": st.sampled_from([0, 16, 20]),
+        "sparse": st.booleans(),
+        "index": st.sampled_from([None, "u1", "u2", "u4"]),
+        "mode": st.sampled_from([4, 5, 6]),
+        "mirrored": st.booleans(),
+    }
+)
+
+
+def encoded(choice: dict[str, Any]) -> tuple[MadeGltf, Soup]:
+    """The small car in the encoding ``choice``, and the corners that its file then holds."""
+    made = MadeGltf()
+    quads = small_car()
+    position = np.array([quad for quad, _ in quads]).reshape(-1, 3)
+    uv = np.array([((a, b), (c, b), (c, d), (a, d)) for _, (a, b, c, d) in quads]).reshape(-1, 2)
+    kind, normalized = (*choice["position"].split(), "")[:2]
+    node: dict[str, Any] = {"rotation": [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]}
+    stored, step = position, 1.0
+    if kind != "f4":
+        most = 127 if kind == "i1" else 32767
+        low = 0.0 if kind == "u2" else -UNIT
+        step = UNIT / most
+        stored = np.round((position - low) / step - (0 if kind == "u2" else most))
+        if kind == "u2":
+            stored = np.round((position + UNIT) / step)
+        position = stored * step - (UNIT if kind == "u2" else 0)
+        node["scale"] = [UNIT if normalized else step] * 3
+        if kind == "u2":
+            node["translation"] = [-UNIT, -UNIT, UNIT]
+    if choice["mirrored"]:
+        node["scale"] = [-s if k == 0 else s for k, s in enumerate(node.get("scale", [1.0] * 3))]
+        node["translation"] = [-v if k == 0 else v for k, v in enumerate(node.get("translation", [0.0] * 3))]  # fmt: skip  # noqa: E501
+        position = position * (-1, 1, 1)
+    uv_kind, uv_normalized = (*choice["uv"].split(), "")[:2]
+    down, texture = uv * (1, -1) + (0, 1), {}
+    if uv_kind != "f4":
+        most = {"u1": 255, "u2": 65535}[uv_kind]
+        uv = np.round(down * most) / most * (1, -1) + (0, 1)
+        down = np.round(down * most)
+        if not uv_normalized:
+            texture = {"extensions": {"KHR_texture_transform": {"scale": [1 / most] * 2}}}
+    made.tree["textures"] = [{}]
+    base = {"baseColorTexture": {"index": 0, **texture}}
+    made.tree["materials"] = [{"name": "paint", "pbrMetallicRoughness": base}]
+    order = {4: (0, 1, 2, 0, 2, 3), 5: (0, 1, 3, 2), 6: (0, 1, 2, 3)}[choice["mode"]]
+    triangles = (0, 1, 3, 1, 2, 3) if choice["mode"] == 5 else (0, 1, 2, 0, 2, 3)
+    starts = 4 * np.arange(len(quads))[:, None]
+    how = {"stride": choice["stride"], "sparse": choice["sparse"]}
+    each = [starts + np.array(order)] if choice["mode"] == 4 else list(starts + np.array(order))
+    primitives = []
+    shared = (
+        made.accessor(stored, kind, bool(normalized), **how),
+        made.accessor(down, uv_kind, bool(uv_normalized), **how),
+    )
+    for index in (array.ravel() for array in each):
+        attributes = dict(zip(("POSITION", "TEXCOORD_0"), shared, strict=True))
+        primitive: dict[str, Any] = {
+            "attributes": attributes,
+            "material": 0,
+            "mode": choice["mode"],
+        }
+        if choice["index"] is None:
+            primitive["attributes"] = {
+                "POSITION": made.accessor(stored[index], kind, bool(normalized), **how),
+                "TEXCOORD_0": made.accessor(down[index], uv_kind, bool(uv_normalized), **how),
+            }
+        else:
+            primitive["indices"] = made.accessor(index[:, None], choice["index"])
+        primitives.append(primitive)
+    made.mesh(*primitives, node=node)
+    chosen = (starts + np.array(triangles)).reshape(-1, 3)
+    chosen = chosen[:, ::-1] if choice["mirrored"] else chosen
+    return made, (position[chosen.ravel()], uv[chosen.ravel()])
+
+
+@given(encodings)
+@settings(max_examples=60, deadline=None)
+def test_a_car_is_the_same_in_every_encoding(choice: dict[str, Any]) -> None:
+    made, soup = encoded(choice)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "car.glb"
+        path.write_bytes(made.glb())
+        found, right = soup_of(path), expected(soup)
+    assert found.shape == right.shape
+    np.testing.assert_allclose(found, right, atol=5e-5)
+
+
+def places(tree: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in ``tree``."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()  # fmt: skip  # noqa: E501
+    return [above, *(p for key, value in inner for p in places(value, (*above, key)))]
+
+
+ODD = st.sampled_from([None, -1, 0, 3, 10**12, 1e308, float("nan"), "x", "", [], {}, [[]], True, [0] * 4])  # fmt: skip  # noqa: E501
+
+
+@given(encodings, st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_broken_gltf_file_is_refused_or_read_but_never_a_traceback(
+    choice: dict[str, Any], data: st.DataObject
+) -> None:
+    made, _ = encoded(choice)
+    tree = copy.deepcopy(made.tree)
+    where = data.draw(st.sampled_from(places(tree)[1:]))
+    holder = tree
+    for key in where[:-1]:
+        holder = holder[key]
+    holder[where[-1]] = data.draw(ODD)
+    made.tree = json.loads(json.dumps(tree))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "car.glb"
+        path.write_bytes(made.glb())
+        refused = None
+        try:
+            assert mesh_file.read(path)
+        except DataError as error:
+            refused = str(error)
+        assert refused is None or str(path) in refused
