@@ -134,13 +134,14 @@ def _statements(path: Path, text: str) -> _Statements:
 def _continued(lines: list[str]) -> Iterator[str]:
     """``lines`` with those that end in a backslash joined to the next.
 
-    Empty lines follow a joined line, so that later lines keep their numbers.
+    Empty lines follow a joined line, so that later lines keep their numbers. A comment that ends
+    in a backslash, for example in a path, goes on no further.
     """
     joined: list[str] = []
     for line in lines:
         bare = line.rstrip()
         joined.append(bare.removesuffix("\\"))
-        if not bare.endswith("\\"):
+        if not bare.endswith("\\") or "#" in bare:
             yield " ".join(joined) if len(joined) > 1 else line
             yield from [""] * (len(joined) - 1)
             joined.clear()

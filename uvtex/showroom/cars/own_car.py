@@ -17,7 +17,7 @@ from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.mesh_file import Part
 from uvtex.showroom.cars.paint_material import choose_paint
 from uvtex.showroom.cars.placement import Placement, normalise_pose
-from uvtex.showroom.cars.plausible import check_paint, check_shape
+from uvtex.showroom.cars.plausible import check_audit, check_paint, check_shape
 from uvtex.showroom.cars.subject import PAINT, Colour, Subject
 from uvtex.showroom.cars.unwrap import unwrapped
 from uvtex.showroom.cars.uv_audit import UvAudit, audit
@@ -67,9 +67,9 @@ def load(settings: CarSettings) -> OwnCar:
             f"here{_others(parts)}"
         )
     mesh_file.check_finite(path, parts[0], "UV")
-    check_paint(path, parts[0], None)  # Measures in metres, so it comes before the audit.
+    check_paint(path, parts[0])
     uvs = audit(parts[0].mesh)
-    check_paint(path, parts[0], uvs)
+    check_audit(path, parts[0], uvs)
     return OwnCar(
         _subject(parts, uvs),
         parts,

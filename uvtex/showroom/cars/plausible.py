@@ -80,15 +80,14 @@ def _shape_faults(parts: Sequence[Part], placement: Placement) -> Iterator[str]:
             )
 
 
-def check_paint(path: Path, paint: Part, uvs: UvAudit | None) -> None:
-    """Checks that the paint's surface can show a livery.
+def check_paint(path: Path, paint: Part) -> None:
+    """Checks the paint's area and the extent of its UVs; these can be seen before an audit.
 
     Args:
         paint: after placement, so its lengths are metres.
-        uvs: the audit of its UVs; None: only its area is checked.
 
     Raises:
-        DataError: it cannot. The message gives what was measured.
+        DataError: the paint cannot show a livery. The message gives what was measured.
     """
     area = float(_areas(paint.mesh).sum())
     if area < PAINT_AREA:
@@ -97,11 +96,26 @@ def check_paint(path: Path, paint: Part, uvs: UvAudit | None) -> None:
             f"few for a livery (at least {PAINT_AREA}); give the right material with "
             "--paint-material"
         )
-    if uvs is None:
-        return
-    fault = next(_uv_faults(paint.mesh, uvs), None)
+    _refuse(path, paint, _extent_fault(paint.mesh))
+
+
+def check_audit(path: Path, paint: Part, uvs: UvAudit) -> None:
+    """Checks what the audit found out about the paint's UVs.
+
+    Raises:
+        DataError: the paint cannot show a livery. The message gives what was measured.
+    """
+    fault = None
+    if uvs.collapsed_percent > SINGLE_TEXELS:
+        fault = f"{uvs.collapsed_percent:.1f} % of the surface shows a single texel a face"
+    elif uvs.covered_percent < SMALLEST_PERCENT:
+        fault = f"they use {uvs.covered_percent:.3f} % of the texture"
+    _refuse(path, paint, fault)
+
+
+def _refuse(path: Path, paint: Part, fault: str | None) -> None:
     if fault is not None:
-        (u0, v0), (u1, v1) = uvs.low, uvs.high
+        (u0, v0), (u1, v1) = paint.mesh.uv.min(0), paint.mesh.uv.max(0)
         raise DataError(
             f"{path}: the UVs of the paint's material {paint.material!r} cannot show a livery: "
             f"{fault} (u {u0:.4g} to {u1:.4g}, v {v0:.4g} to {v1:.4g}); give the right material "
@@ -109,20 +123,19 @@ def check_paint(path: Path, paint: Part, uvs: UvAudit | None) -> None:
         )
 
 
-def _uv_faults(mesh: Mesh, uvs: UvAudit) -> Iterator[str]:
-    if (np.subtract(uvs.high, uvs.low) <= 0).any():
-        yield "all of them lie on one line"
-    if np.abs([uvs.low, uvs.high]).max() > FARTHEST:
-        yield f"they lie further than {FARTHEST:.0f} textures from the first one"
-    if uvs.collapsed_percent > SINGLE_TEXELS:
-        yield f"{uvs.collapsed_percent:.1f} % of the surface shows a single texel a face"
+def _extent_fault(mesh: Mesh) -> str | None:
+    if (np.ptp(mesh.uv, axis=0) <= 0).any():
+        return "all of them lie on one line"
+    if np.abs(mesh.uv).max() > FARTHEST:
+        return f"they lie further than {FARTHEST:.0f} textures from the first one"
     areas = _areas(mesh)
     wide = (np.ptp(mesh.uv[mesh.faces], axis=1) > TILES).any(1)
     repeated = 100 * areas[wide].sum() / areas.sum()
     if repeated > REPEATED:
-        yield f"faces repeat the texture more than {TILES} times on {repeated:.1f} % of the surface"
-    if uvs.covered_percent < SMALLEST_PERCENT:
-        yield f"they use {uvs.covered_percent:.3f} % of the texture"
+        return (
+            f"faces repeat the texture more than {TILES} times on {repeated:.1f} % of the surface"
+        )
+    return None
 
 
 def _areas(mesh: Mesh) -> Floats:
