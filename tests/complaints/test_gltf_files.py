@@ -111,6 +111,13 @@ def test_instances_skins_and_morph_targets_are_where_a_viewer_shows_them(tmp_pat
     np.testing.assert_allclose(part.mesh.position, there, atol=1e-5)
 
 
+def test_a_name_with_a_line_end_stays_on_one_line(tmp_path: Path) -> None:
+    made = simple_car(small_car())
+    made.tree["materials"][0]["name"] = "my\npaint "
+    (tmp_path / "car.glb").write_bytes(made.glb())
+    assert [part.material for part in mesh_file.read(tmp_path / "car.glb")] == ["my paint"]
+
+
 def test_what_of_a_gltf_file_is_chosen_or_left_out_is_told(tmp_path: Path) -> None:
     made = simple_car(small_car())
     made.tree["meshes"][0]["primitives"].append({"attributes": {"POSITION": 0}, "mode": 1})

@@ -16,6 +16,7 @@ from tests.showroom.made_gltf import canonical, corners, expected
 from uvtex.errors import DataError
 from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.mesh_file import Part
+from uvtex.showroom.cars.triangulate import triangulate
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
 
@@ -58,6 +59,27 @@ def test_a_concave_face_is_cut_inside_its_outline(tmp_path: Path) -> None:
             (part,) = read(f"{text}f {order}\n", tmp_path)
             assert area(part) == pytest.approx(10)
             assert len(part.mesh.faces) == 3
+
+
+@given(
+    st.lists(st.floats(0.2, 3), min_size=4, max_size=9),
+    st.floats(0, 6),
+    st.sampled_from([(0, 1, 2), (1, 2, 0), (2, 0, 1)]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_face_of_any_outline_keeps_its_area_and_its_side(
+    radii: list[float], turn: float, axes: tuple[int, int, int]
+) -> None:
+    count = len(radii)
+    angle = turn + 2 * np.pi * np.arange(count) / count
+    flat = np.stack([radii * np.cos(angle), radii * np.sin(angle), np.full(count, 5.0)], 1)
+    triangles, owner = triangulate(flat[:, axes], np.array([count]))
+    a, b, c = (flat[:, axes][triangles[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)[:, axes.index(2)] / 2
+    right = sum(radii[k - 1] * radii[k] for k in range(count)) * np.sin(2 * np.pi / count) / 2
+    assert (normal > -1e-9).all()
+    assert normal.sum() == pytest.approx(right)
+    assert owner.tolist() == [0] * (count - 2)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ class _Scene:
                 continue
             mesh = self.file.item("meshes", node["mesh"])
             weights = node.get("weights", mesh.get("weights", ()))
-            title = str(mesh.get("name") or node.get("name") or f"mesh_{node['mesh']}")
+            given = str(mesh.get("name") or node.get("name") or "")
+            title = " ".join(given.split()) or f"mesh_{node['mesh']}"
             primitives = mesh["primitives"]
             for number, primitive in enumerate(primitives):
                 name = title if len(primitives) == 1 else f"{title}_{number}"
@@ -238,7 +239,16 @@ class _Primitive:
         if self.normal is not None:
             inverse = np.asarray(np.linalg.pinv(linear), dtype=float)
             normal = _turned(inverse.swapaxes(-1, -2), self.normal)
-        return Geometry(self.material, position, normal, self.uv, faces, tuple(self.notes))
+        # Primitives may share one array of vertices, of which each uses a part.
+        used, inverse = np.unique(faces, return_inverse=True)
+        return Geometry(
+            self.material,
+            position[used],
+            None if normal is None else normal[used],
+            None if self.uv is None else self.uv[used],
+            inverse.reshape(-1, 3),
+            tuple(self.notes),
+        )
 
 
 def _turned(linear: Floats, vectors: Floats) -> Floats:

@@ -49,7 +49,8 @@ def material_of(file: GltfFile, source: dict[str, Any], fallback: str) -> Materi
                 return file.image(index)
 
     return Material(
-        str(source.get("name") or fallback),
+        # Names have line ends in some files; they go into messages and OBJ statements.
+        " ".join(str(source.get("name") or "").split()) or fallback,
         tuple(float(value) for value in holder.get(factor, (1, 1, 1, 1))),
         source.get("alphaMode") == "BLEND",
         picture,

@@ -30,6 +30,9 @@ UNREADABLE: Colour = (0.2, 0.2, 0.2)
 LIGHTEST = 0.8
 """Largest albedo of a part; real materials on a car are not whiter."""
 
+HUGE = 1e15
+"""Values from here on count as infinite: no car is that far away, in no unit."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -152,13 +155,13 @@ def check_finite(path: Path, part: Part, what: Literal["position", "UV"]) -> Non
         DataError: a value is NaN or infinite.
     """
     values = part.mesh.position if what == "position" else part.mesh.uv
-    broken = np.flatnonzero(~np.isfinite(values).all(1))
+    broken = np.flatnonzero(~(np.abs(values) < HUGE).all(1))
     if len(broken):
         line = ""
         if part.lines is not None:
             line = f"line {part.lines[broken, 0 if what == 'position' else 1].min()}: "
         raise DataError(
             f"{path}: {line}material {part.material!r}: {len(broken)} of {len(values)} vertices "
-            f"have a {what} that is NaN or infinite; repair the mesh (delete loose or broken "
-            "vertices) and export it again"
+            f"have a {what} that is NaN or infinite (or beyond {HUGE:.0e}); repair the mesh "
+            "(delete loose or broken vertices) and export it again"
         )

@@ -14,6 +14,8 @@ LENGTHS = (2.0, 8.0)
 UNITS = (("centimetres", 0.01), ("millimetres", 0.001), ("inches", 0.0254))
 LENGTH = 4.5
 """Length in metres of a car whose length is plausible in no unit."""
+SHORTEST = 1e-9
+"""Length in the file's units below which rounding decides the shape."""
 BINS = 40
 
 
@@ -61,7 +63,7 @@ def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement
     rotation = np.stack([forward, np.cross(upward, forward), upward])
     turned = points @ rotation.T
     low, high = turned.min(0), turned.max(0)
-    if not high[0] > low[0]:
+    if not high[0] - low[0] > SHORTEST:
         raise ValueError("all vertices lie in one plane across the car")
     scale, scaled = _scale(float(high[0] - low[0]))
     middle = (low + high) / 2
