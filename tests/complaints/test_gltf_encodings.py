@@ -6,7 +6,7 @@ import copy
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -32,69 +32,81 @@ encodings = st.fixed_dictionaries(
 )
 
 
-def encoded(choice: dict[str, Any]) -> tuple[MadeGltf, Soup]:
-    """The small car in the encoding ``choice``, and the corners that its file then holds."""
-    made = MadeGltf()
-    quads = small_car()
-    position = np.array([quad for quad, _ in quads]).reshape(-1, 3)
-    uv = np.array([((a, b), (c, b), (c, d), (a, d)) for _, (a, b, c, d) in quads]).reshape(-1, 2)
-    kind, normalized = (*choice["position"].split(), "")[:2]
-    node: dict[str, Any] = {"rotation": [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]}
-    stored, step = position, 1.0
-    if kind != "f4":
-        most = 127 if kind == "i1" else 32767
-        low = 0.0 if kind == "u2" else -UNIT
-        step = UNIT / most
-        stored = np.round((position - low) / step - (0 if kind == "u2" else most))
-        if kind == "u2":
-            stored = np.round((position + UNIT) / step)
-        position = stored * step - (UNIT if kind == "u2" else 0)
-        node["scale"] = [UNIT if normalized else step] * 3
-        if kind == "u2":
-            node["translation"] = [-UNIT, -UNIT, UNIT]
-    if choice["mirrored"]:
-        node["scale"] = [-s if k == 0 else s for k, s in enumerate(node.get("scale", [1.0] * 3))]
-        node["translation"] = [-v if k == 0 else v for k, v in enumerate(node.get("translation", [0.0] * 3))]  # fmt: skip  # noqa: E501
-        position = position * (-1, 1, 1)
-    uv_kind, uv_normalized = (*choice["uv"].split(), "")[:2]
+class Stored(NamedTuple):
+    """An array as a file stores it, and the values that it stands for."""
+
+    numbers: np.ndarray
+    kind: str
+    normalized: bool
+    values: np.ndarray
+
+
+def stored_positions(position: np.ndarray, how: str, node: dict[str, Any]) -> Stored:
+    """``position`` in the encoding ``how``; ``node`` gets the transform that undoes it."""
+    kind, _, normalized = how.partition(" ")
+    if kind == "f4":
+        return Stored(position, kind, False, position)
+    shift = UNIT if kind == "u2" else 0.0
+    step = UNIT / (127 if kind == "i1" else 32767)
+    numbers = np.round((position + shift) / step)
+    node["scale"] = [UNIT if normalized else step] * 3
+    if shift:
+        node["translation"] = [-UNIT, -UNIT, UNIT]
+    return Stored(numbers, kind, bool(normalized), numbers * step - shift)
+
+
+def stored_uvs(uv: np.ndarray, how: str, made: MadeGltf) -> Stored:
+    """``uv`` in the encoding ``how``; the material gets the transform that undoes it."""
+    kind, _, normalized = how.partition(" ")
     down, texture = uv * (1, -1) + (0, 1), {}
-    if uv_kind != "f4":
-        most = {"u1": 255, "u2": 65535}[uv_kind]
-        uv = np.round(down * most) / most * (1, -1) + (0, 1)
-        down = np.round(down * most)
-        if not uv_normalized:
+    numbers, values = down, uv
+    if kind != "f4":
+        most = {"u1": 255, "u2": 65535}[kind]
+        numbers = np.round(down * most)
+        values = numbers / most * (1, -1) + (0, 1)
+        if not normalized:
             texture = {"extensions": {"KHR_texture_transform": {"scale": [1 / most] * 2}}}
     made.tree["textures"] = [{}]
     base = {"baseColorTexture": {"index": 0, **texture}}
     made.tree["materials"] = [{"name": "paint", "pbrMetallicRoughness": base}]
+    return Stored(numbers, kind, bool(normalized), values)
+
+
+def encoded(choice: dict[str, Any]) -> tuple[MadeGltf, Soup]:
+    """The small car in the encoding ``choice``, and the corners that its file then holds."""
+    made, quads = MadeGltf(), small_car()
+    spots = [((a, b), (c, b), (c, d), (a, d)) for _, (a, b, c, d) in quads]
+    node: dict[str, Any] = {"rotation": [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]}
+    position = np.array([quad for quad, _ in quads]).reshape(-1, 3)
+    arrays = {
+        "POSITION": stored_positions(position, choice["position"], node),
+        "TEXCOORD_0": stored_uvs(np.array(spots).reshape(-1, 2), choice["uv"], made),
+    }
+    position, uv = (array.values for array in arrays.values())
     order = {4: (0, 1, 2, 0, 2, 3), 5: (0, 1, 3, 2), 6: (0, 1, 2, 3)}[choice["mode"]]
-    triangles = (0, 1, 3, 1, 2, 3) if choice["mode"] == 5 else (0, 1, 2, 0, 2, 3)
     starts = 4 * np.arange(len(quads))[:, None]
     how = {"stride": choice["stride"], "sparse": choice["sparse"]}
-    each = [starts + np.array(order)] if choice["mode"] == 4 else list(starts + np.array(order))
+    every = np.arange(len(position))
     primitives = []
-    shared = (
-        made.accessor(stored, kind, bool(normalized), **how),
-        made.accessor(down, uv_kind, bool(uv_normalized), **how),
-    )
-    for index in (array.ravel() for array in each):
-        attributes = dict(zip(("POSITION", "TEXCOORD_0"), shared, strict=True))
-        primitive: dict[str, Any] = {
-            "attributes": attributes,
-            "material": 0,
-            "mode": choice["mode"],
+    for index in (starts + np.array(order)).reshape(1 if choice["mode"] == 4 else len(quads), -1):
+        rows = index if choice["index"] is None else every
+        primitive: dict[str, Any] = {"material": 0, "mode": choice["mode"]}
+        primitive["attributes"] = {
+            name: made.accessor(array.numbers[rows], array.kind, array.normalized, **how)
+            for name, array in arrays.items()
         }
-        if choice["index"] is None:
-            primitive["attributes"] = {
-                "POSITION": made.accessor(stored[index], kind, bool(normalized), **how),
-                "TEXCOORD_0": made.accessor(down[index], uv_kind, bool(uv_normalized), **how),
-            }
-        else:
+        if choice["index"] is not None:
             primitive["indices"] = made.accessor(index[:, None], choice["index"])
         primitives.append(primitive)
-    made.mesh(*primitives, node=node)
+    triangles = (0, 1, 3, 1, 2, 3) if choice["mode"] == 5 else (0, 1, 2, 0, 2, 3)
     chosen = (starts + np.array(triangles)).reshape(-1, 3)
-    chosen = chosen[:, ::-1] if choice["mirrored"] else chosen
+    if choice["mirrored"]:
+        x, y, z = node.get("scale", [1.0] * 3)
+        node["scale"] = [-x, y, z]
+        x, y, z = node.get("translation", [0.0] * 3)
+        node["translation"] = [-x, y, z]
+        position, chosen = position * (-1, 1, 1), chosen[:, ::-1]
+    made.mesh(*primitives, node=node)
     return made, (position[chosen.ravel()], uv[chosen.ravel()])
 
 

@@ -49,22 +49,23 @@ def read(path: Path, content: bytes) -> list[Geometry]:
         DataError: the file is no OBJ file, a statement is wrong, or there are no faces. The
             message names the line.
     """
-    told = _statements(path, decode(content))
-    if not told.rows["f"].count:
-        raise DataError(f"{path}: {_without_faces(told)}")
-    rows = [told.rows[keyword] for keyword in ("v", "vt", "vn")]
+    statements = _statements(path, decode(content))
+    if not statements.rows["f"].count:
+        raise DataError(f"{path}: {_without_faces(statements)}")
+    rows = [statements.rows[keyword] for keyword in ("v", "vt", "vn")]
     position = decimals(path, rows[0], 3, 3, "the vertex")
     uv = decimals(path, rows[1], 1, 2, "the texture coordinate")
     normal = decimals(path, rows[2], 3, 3, "the normal")
-    face_lines = told.rows["f"].lines()
+    face_lines = statements.rows["f"].lines()
     before = [np.searchsorted(r.lines(), face_lines) for r in rows]
-    corner, sizes = corners(path, told.rows["f"], before, [r.count for r in rows])
+    corner, sizes = corners(path, statements.rows["f"], before, [r.count for r in rows])
     triangles, owner = triangulate(position[corner[:, 0]], sizes)
     notes = tuple(
-        f"{count} {kind} are left out; only faces are read" for kind, count in told.left_out.items()
+        f"{count} {kind} are left out; only faces are read"
+        for kind, count in statements.left_out.items()
     )
-    names = _names(path, told)
-    chosen = np.searchsorted(np.array([n for n, _ in told.materials]), face_lines)[owner]
+    names = _names(path, statements)
+    chosen = np.searchsorted(np.array([n for n, _ in statements.materials]), face_lines)[owner]
     number = {material.name: n for n, material in enumerate(dict.fromkeys(names))}
     kinds = np.array([number[material.name] for material in names])[chosen]
     lines = [np.concatenate([r.lines(), [0]]) for r in rows[:2]]
@@ -107,28 +108,28 @@ def _statements(path: Path, text: str) -> _Statements:
         raise DataError(f"{path}: holds binary data, so it is no OBJ file; export it as OBJ")
     if "\\" in text:
         text = "\n".join(_continued(text.split("\n")))
-    told = _Statements()
+    statements = _Statements()
     raw = f"{text}\n".encode()
     data = np.frombuffer(raw + b"\n\n", np.uint8)
     ends = np.flatnonzero(data[: len(raw)] == 10)
     starts = np.concatenate([[0], ends[:-1] + 1])
     # Runs of lines with one keyword are taken at once: a car may have millions of lines.
     kind = np.zeros(len(starts), np.int64)
-    for code, keyword in enumerate(told.rows, 1):
+    for code, keyword in enumerate(statements.rows, 1):
         letters = enumerate(f"{keyword} ".encode())
         kind[np.logical_and.reduce([data[starts + n] == letter for n, letter in letters])] = code
     changes = np.flatnonzero(np.diff(kind, prepend=-1)).tolist()
-    rows = [None, *told.rows.items()]
+    rows = [None, *statements.rows.items()]
     for first, last in itertools.pairwise([*changes, len(starts)]):
         run, entry = raw[starts[first] : ends[last - 1]], rows[kind[first]]
         if entry is None:
             for number, line in enumerate(run.decode().split("\n"), first + 1):
-                _other(path, told, line, number)
+                _other(path, statements, line, number)
         else:
             keyword, own = entry
             bare = run[len(keyword) + 1 :].replace(f"\n{keyword} ".encode(), b"\n")
             own.add(bare.decode(), first + 1, last - first)
-    return told
+    return statements
 
 
 def _continued(lines: list[str]) -> Iterator[str]:
@@ -149,36 +150,36 @@ def _continued(lines: list[str]) -> Iterator[str]:
         yield " ".join(joined)
 
 
-def _other(path: Path, told: _Statements, line: str, number: int) -> None:
+def _other(path: Path, statements: _Statements, line: str, number: int) -> None:
     line = line.strip()
     if not line or line[0] == "#":
         return
     keyword, rest = (*line.split(None, 1), "")[:2]
     keyword = keyword.lower()
-    if keyword in told.rows:
-        told.rows[keyword].add(rest, number, 1)
+    if keyword in statements.rows:
+        statements.rows[keyword].add(rest, number, 1)
     elif keyword == "usemtl":
-        told.materials.append((number, rest.strip()))
+        statements.materials.append((number, rest.strip()))
     elif keyword == "mtllib":
-        told.libraries.append(rest.strip())
+        statements.libraries.append(rest.strip())
     elif keyword in LEFT_OUT:
         kind = LEFT_OUT[keyword]
-        told.left_out[kind] = told.left_out.get(kind, 0) + 1
+        statements.left_out[kind] = statements.left_out.get(kind, 0) + 1
     elif keyword == "call":
         raise DataError(
             f"{path}: line {number}: 'call' includes another file, which is not supported; export "
             "the car as one OBJ file"
         )
-    elif keyword not in IGNORED and told.unknown is None:
-        told.unknown = number, line[:40]
+    elif keyword not in IGNORED and statements.unknown is None:
+        statements.unknown = number, line[:40]
 
 
-def _without_faces(told: _Statements) -> str:
-    if told.left_out:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in told.left_out.items())
+def _without_faces(statements: _Statements) -> str:
+    if statements.left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in statements.left_out.items())
         return f"holds no faces, only {kinds}; export the mesh with its faces, as polygons"
-    if told.unknown and not told.rows["v"].count:
-        line, text = told.unknown
+    if statements.unknown and not statements.rows["v"].count:
+        line, text = statements.unknown
         return f"holds no faces: line {line} ({text!r}) is no OBJ; export it as OBJ"
     return "holds no faces; export the mesh with its triangles"
 
@@ -194,16 +195,16 @@ def _unique(corner: Ints) -> tuple[Ints, Ints]:
     return ranked[new], inverse
 
 
-def _names(path: Path, told: _Statements) -> list[Material]:
+def _names(path: Path, statements: _Statements) -> list[Material]:
     """The material before the first ``usemtl``, and that of every ``usemtl``."""
     known: dict[str, Material] = {}
-    for statement in told.libraries:
+    for statement in statements.libraries:
         for library in _libraries(path, statement):
             # People often forget to send the library, and its colours do not matter much.
             with contextlib.suppress(OSError):
                 known.update(_defined(decode(library.read_bytes())))
     found = [Material(NAMELESS)]
-    for _, name in told.materials:
+    for _, name in statements.materials:
         # A number sign begins a comment, but 3ds Max calls its materials "Material #25".
         bare = re.split(r"\s#(?:\s|$)", name, maxsplit=1)[0].strip()
         if not bare:
