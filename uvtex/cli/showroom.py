@@ -69,7 +69,9 @@ def showroom() -> None:
     "it is read.",
 )
 @_flag("--seed", int, "Random seed of liveries, cameras and light paths")
-@click.option("--car", "file", help="OBJ or GLB file of your car; the built-in car by default.")
+@click.option(
+    "--car", "file", help="OBJ, GLB or glTF file of your car; by default the built-in car."
+)
 @click.option(
     "--paint-material",
     help="Name of the car's material that carries the livery; by default it is chosen "

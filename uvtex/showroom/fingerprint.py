@@ -7,6 +7,7 @@ from typing import Any
 
 from uvtex.errors import ConfigError, DataError
 from uvtex.settings import differences, load_yaml, validate
+from uvtex.showroom.cars.mesh_file import files as mesh_files
 from uvtex.showroom.liveries.files import digest, find, sha256
 from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
 
@@ -66,7 +67,9 @@ def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
-    found = sha256(path)
+    files = mesh_files(path)
+    whole = {str(number): file for number, file in enumerate(files)}
+    found = sha256(path) if len(files) == 1 else digest(whole)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
 

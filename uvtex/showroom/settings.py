@@ -22,7 +22,7 @@ class CarSettings(Settings):
     """Your own car: its mesh file, and how to read it."""
 
     file: str
-    """An OBJ or GLB file. The set keeps its name and recognises its content by ``sha256``."""
+    """An OBJ, GLB or glTF file. The set keeps its name and recognises its content by ``sha256``."""
     sha256: str | None = None
     """SHA-256 of the file, in hexadecimal. The build fills it in, and checks it where it is
     given."""

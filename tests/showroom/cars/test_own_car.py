@@ -14,6 +14,7 @@ from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.car_json import texels_of
 from uvtex.showroom.cars.mesh import Mesh
 from uvtex.showroom.cars.own_car import OwnCar
+from uvtex.showroom.cars.placement import normalise_pose
 from uvtex.showroom.cars.uv_audit import audit
 from uvtex.showroom.rendering import plates
 from uvtex.showroom.rendering.cameras import cameras
@@ -159,4 +160,4 @@ def test_a_glb_is_read_with_its_transforms_and_its_v_flipped(tmp_path: Path) -> 
     assert part.material == "paint"
     np.testing.assert_allclose(part.mesh.position[part.mesh.faces[0]], 2 * position, atol=1e-6)
     np.testing.assert_allclose(part.mesh.uv[part.mesh.faces[0]], uv * (1, -1) + (0, 1), atol=1e-6)
-    assert load(tmp_path / "car.glb").placement.up == "y"
+    assert normalise_pose(part.mesh.position, "auto", "auto", ".glb").up == "y"

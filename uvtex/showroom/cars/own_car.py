@@ -17,6 +17,7 @@ from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.mesh_file import Part
 from uvtex.showroom.cars.paint_material import choose_paint
 from uvtex.showroom.cars.placement import Placement, normalise_pose
+from uvtex.showroom.cars.plausible import check_audit, check_paint, check_shape
 from uvtex.showroom.cars.subject import PAINT, Colour, Subject
 from uvtex.showroom.cars.unwrap import unwrapped
 from uvtex.showroom.cars.uv_audit import UvAudit, audit
@@ -46,13 +47,15 @@ def load(settings: CarSettings) -> OwnCar:
     """Loads the car of ``settings``.
 
     Raises:
-        DataError: the file is not a mesh, has no faces or a NaN, or lacks the material or UVs.
-        UvtexError: trimesh or xatlas is not installed.
+        DataError: the file is not a mesh, has no faces or a NaN, lacks the material or UVs, or
+            cannot be a car.
+        UvtexError: xatlas is not installed.
     """
     path = Path(settings.file)
     parts = mesh_file.read(path)
     placement = _placed(path, settings, parts)
     parts = [replace(part, mesh=placement.applied(part.mesh)) for part in parts]
+    check_shape(path, parts, placement)
     paint, why = choose_paint(parts, settings.paint_material, str(path))
     parts = [paint, *(part for part in parts if part is not paint)]
     if settings.unwrap:
@@ -63,13 +66,10 @@ def load(settings: CarSettings) -> OwnCar:
             "of its faces have none; unwrap it in your 3D editor, or give --unwrap to unwrap it "
             f"here{_others(parts)}"
         )
-    mesh_file.check_finite(path, parts[0], "UV", parts[0].mesh.uv)
+    mesh_file.check_finite(path, parts[0], "UV")
+    check_paint(path, parts[0])
     uvs = audit(parts[0].mesh)
-    if not settings.unwrap and (np.subtract(uvs.high, uvs.low) <= 0).any():
-        raise DataError(
-            f"{path}: all UVs of the paint's material {paint.material!r} lie on one line; "
-            "unwrap it in your 3D editor, or give --unwrap to unwrap it here"
-        )
+    check_audit(path, parts[0], uvs)
     return OwnCar(
         _subject(parts, uvs),
         parts,
@@ -114,6 +114,8 @@ def _remarks(
         f"{path.name}: up is {place.up}, the nose points along {place.nose} (--up and --nose "
         f"change this); {length:.2f} m long, {width:.2f} wide, {height:.2f} high",
     ]
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    lines.extend(f"{path.name}: {note}" for note in notes)
     if place.scaled:
         lines.append(f"{path.name}: {place.scaled}")
     lines.extend(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uvtex.showroom.cars.gltf import SUFFIXES
 from uvtex.showroom.cars.mesh import Floats, Mesh
 
 LENGTHS = (2.0, 8.0)
@@ -13,6 +14,8 @@ LENGTHS = (2.0, 8.0)
 UNITS = (("centimetres", 0.01), ("millimetres", 0.001), ("inches", 0.0254))
 LENGTH = 4.5
 """Length in metres of a car whose length is plausible in no unit."""
+SHORTEST = 1e-9
+"""Length in the file's units below which rounding decides the shape."""
 BINS = 40
 
 
@@ -40,7 +43,7 @@ def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement
     """The placement of a car with the vertices ``points`` [n, 3].
 
     Args:
-        up: ``y``, ``z`` or ``auto``. ``auto`` takes y for GLB, as its standard says, and otherwise
+        up: ``y``, ``z`` or ``auto``. ``auto`` takes y for glTF, as its standard says, and otherwise
             the axis along which the car is shorter.
         nose: an axis such as ``-z``, or ``auto``. ``auto`` takes the longer of the other two axes,
             towards the lower end, because a bonnet is lower than a tail.
@@ -51,7 +54,7 @@ def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement
     """
     extent = np.ptp(points, axis=0)
     if up == "auto":
-        up = "y" if suffix == ".glb" or extent[1] <= extent[2] else "z"
+        up = "y" if suffix in SUFFIXES or extent[1] <= extent[2] else "z"
     if nose == "auto":
         nose = _nose(points, up)
     upward, forward = _axis(up), _axis(nose)
@@ -60,7 +63,7 @@ def normalise_pose(points: Floats, up: str, nose: str, suffix: str) -> Placement
     rotation = np.stack([forward, np.cross(upward, forward), upward])
     turned = points @ rotation.T
     low, high = turned.min(0), turned.max(0)
-    if not high[0] > low[0]:
+    if not high[0] - low[0] > SHORTEST:
         raise ValueError("all vertices lie in one plane across the car")
     scale, scaled = _scale(float(high[0] - low[0]))
     middle = (low + high) / 2

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import numpy as np
 
+from uvtex.errors import UvtexError
 from uvtex.showroom.cars.mesh import Mesh
-from uvtex.showroom.cars.mesh_file import Part, library
+from uvtex.showroom.cars.mesh_file import Part
 
 RESOLUTION = 1024
 PADDING = 8
@@ -18,7 +22,12 @@ def unwrapped(mesh: Mesh) -> Mesh:
     Raises:
         UvtexError: xatlas is not installed.
     """
-    xatlas = library("xatlas")
+    try:
+        xatlas: Any = importlib.import_module("xatlas")
+    except ImportError as error:
+        raise UvtexError(
+            f"--unwrap needs xatlas: {error}; pip install 'uvtex-sweep[showroom]'"
+        ) from error
     atlas = xatlas.Atlas()
     atlas.add_mesh(
         mesh.position.astype(np.float32),
