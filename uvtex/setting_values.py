@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,9 @@ def _scalar(value: Any, kinds: frozenset[Any]) -> Any:
     if isinstance(value, (Number, WholeNumber)):
         if texts and not numbers:
             return value.text
-        return float(value) if isinstance(value, float) else int(value)
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else value  # refused, as it was written
+        return int(value)
     return value
 
 
