@@ -128,7 +128,7 @@ def why_missing(text: str, folder: Path = Path()) -> str:
     windows = PureWindowsPath(text)
     if os.name != "nt" and (windows.drive or text.startswith("\\\\")):
         return "; it is a path of a Windows machine"
-    if not path.is_absolute() and folder != Path() and os.path.exists(text):
+    if not Path(text).is_absolute() and folder != Path() and os.path.exists(text):
         return f"; the working folder has it, but a relative path counts from {folder}"
     return ""
 

@@ -61,9 +61,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
             values["search"] = _with_schedules(dict(search or {}), path)
         except ConfigError as error:
             problems.extend(str(error).splitlines())
-            values["search"] = {**(search or {}), "schedules": {}, "queue": ()}
-            if isinstance(values.get("pruning"), Mapping):
-                values["pruning"] = {**values["pruning"], "spare": ()}
+            values["search"] = {**(search or {}), "schedules": {}}
     return parse(values, str(path), problems, path.parent)
 
 
@@ -97,7 +95,7 @@ def parse(
         raise ConfigError("\n".join([*str(error).splitlines(), *problems])) from None
     if "tracking_uri" not in values:
         study = study.model_copy(update={"tracking_uri": tracking_uri(study.store)})
-    problems.extend(f"{where}: {problem}" for problem in _cross_problems(study))
+    problems = problems or [f"{where}: {problem}" for problem in _cross_problems(study)]
     if problems:
         raise ConfigError("\n".join(problems))
     return study

@@ -76,14 +76,8 @@ def read(folder: Path) -> Manifest:
         # Straight from bytes: a million records as dictionaries would take gigabytes.
         content = _as_utf8(path.read_bytes())
         manifest = Manifest.model_validate_json(content)
-    except FileNotFoundError:
-        hint = "" if folder.exists() else why_missing(str(folder))
-        raise DataError(
-            f"{folder}: no manifest.json there"
-            + (hint or "; `uvtex data import` or `uvtex showroom build` make a data set")
-        ) from None
-    except NotADirectoryError:
-        raise DataError(f"{folder}: is a file; give the folder of a data set") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_set(folder) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
@@ -97,6 +91,21 @@ def read(folder: Path) -> Manifest:
     refuse_repeated_keys(content, path, DataError)
     _check_records(folder, manifest)
     return manifest
+
+
+def no_set(folder: Path) -> DataError:
+    """The error for a ``folder`` that has no ``manifest.json``."""
+    if folder.is_file():
+        return DataError(f"{folder}: is a file; give the folder of a data set")
+    hint = "" if folder.exists() else why_missing(str(folder))
+    return DataError(
+        f"{folder}: no manifest.json there"
+        + (
+            hint
+            or "; `uvtex data import` makes a data set of your pictures, `uvtex showroom build` "
+            "renders one"
+        )
+    )
 
 
 def _as_utf8(content: bytes) -> bytes:

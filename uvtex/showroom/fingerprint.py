@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uvtex.errors import ConfigError, DataError
+from uvtex.paths import why_missing
 from uvtex.settings import differences, load_yaml, validate
 from uvtex.showroom.liveries.files import digest, find, sha256
 from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
@@ -65,7 +66,8 @@ def check_same(sealed: ShowroomSettings, path: Path) -> None:
 def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
-        raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
+        hint = why_missing(str(path)) or "; give the path of an OBJ or GLB mesh"
+        raise DataError(f"{path}: no such file{hint}")
     found = sha256(path)
     _same(str(path), car.sha256, found)
     return car.model_copy(update={"file": path.name, "sha256": found})
@@ -83,7 +85,8 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
     elif path.is_file():  # Not exists(): reading a pipe would block.
         found = sha256(path)
     else:
-        raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
+        hint = why_missing(str(path)) or "; give a picture, or a folder of liveries"
+        raise DataError(f"{path}: no such file{hint}")
     _same(str(path), settings.template_sha256, found)
     return {"template": _name(path), "template_sha256": found}
 

@@ -130,6 +130,8 @@ class _Finder:
         """
         if text not in self._found:
             try:
+                if "\0" in text:
+                    raise ValueError("it holds a NUL character")
                 for form in table_forms(text) if text else ():
                     if (self._folder / form).is_file():
                         self._found[text] = (self._folder / form).resolve()
