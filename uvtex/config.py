@@ -148,7 +148,7 @@ class TrainConfig(Settings):
     split_seed: int = Field(default=0, ge=0)
     """Seed of the split. It is independent of ``seed``, so that runs with several seeds are
     validated on the same liveries."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**64)
     """Seed of weights, data order and augmentation."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1`` and so on. ``auto``: a GPU if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import sys
@@ -40,6 +41,7 @@ class CleanErrorCommand(click.Command):
         super().__init__(name, context_settings=context, **kwargs)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        _print_every_name()
         try:
             return super().main(*args, **kwargs)
         except UvtexError as error:
@@ -51,6 +53,13 @@ class CleanErrorCommand(click.Command):
             place = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {place}{error.strerror or error}", err=True)
             sys.exit(1)
+
+
+def _print_every_name() -> None:
+    """Lets the outputs escape what their encoding lacks: names of files may hold any bytes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class CleanErrorGroup(CleanErrorCommand, click.Group):

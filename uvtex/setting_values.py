@@ -15,6 +15,8 @@ from uvtex.paths import beside, typed
 from uvtex.yaml_dialect import Number, WholeNumber
 
 _LONGEST_SHOWN = 80
+_DIGITS = "[0-9]+(?:_[0-9]+)*"  # pydantic reads underscores too
+_NUMBER = re.compile(rf"[-+]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][-+]?[0-9]+)?")
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:
@@ -81,7 +83,7 @@ def _is_section(kind: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a number, or a text that is one. True and false are none."""
     if isinstance(value, str):
-        return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", value) is not None
+        return _NUMBER.fullmatch(value.strip()) is not None
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -106,7 +106,7 @@ class Weights(Settings):
 class Search(Settings):
     """The search space of the sampler, and the schedules to try first."""
 
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0)
     """Seed of the sampler."""
     startup_trials: int = Field(default=10, ge=0)
     """Number of random trials before the TPE sampler uses its model. Queued trials count."""

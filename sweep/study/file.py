@@ -15,7 +15,6 @@ from uvtex.config import TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.paths import typed
-from uvtex.setting_values import shown_value
 from uvtex.settings import differences, load_yaml, validate
 from uvtex.yaml_dialect import Number, WholeNumber
 
@@ -142,21 +141,18 @@ def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{study_file}: search.schedules: {error}") from None
     known = load_yaml(file)
-    names = [getattr(name, "text", name) for name in queue]
-    missing = [name for name in names if not isinstance(name, str) or name not in known]
+    # The study's validation reports a name that is no text.
+    texts = [getattr(name, "text", name) for name in queue]
+    names = [name for name in texts if isinstance(name, str)]
+    missing = [name for name in names if name not in known]
     if missing:
         raise ConfigError(
-            f"{study_file}: search.queue: {', '.join(map(_shown_name, missing))} not in {given}; "
-            f"known: {', '.join(known) or 'none'}"
+            f"{study_file}: search.queue: {', '.join(map(repr, missing))} not in {given}; known: "
+            + (", ".join(known) or "none")
         )
-    wanted = {name: known[name] for name in map(str, names)}
+    wanted = {name: known[name] for name in names}
     search["schedules"] = validate(_Schedules, wanted, str(file), file.parent).root
     return search
-
-
-def _shown_name(name: object) -> str:
-    quote = "" if isinstance(name, str) else " (a name such as this needs quotes)"
-    return f"{shown_value(name)}{quote}"
 
 
 def _resolve_part(

@@ -317,6 +317,19 @@ def test_an_odd_name_works_for_data_tables_and_reports(home: Path, name: str) ->
     assert page.is_file()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_a_name_that_is_no_text_works_for_data_and_reports(home: Path) -> None:
+    name = os.fsdecode(b"s\xff")
+    make_set(Path(name), liveries=2, cameras=1)
+    for args in (
+        ["data", "import", name, f"out{name}"],
+        ["data", "report", name, "--html", f"{name}.html"],
+    ):
+        result = CliRunner().invoke(uvtex, args)
+        assert result.exit_code == 0, result.output
+    assert "s\\udcff" in Path(f"{name}.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_name_works_for_a_study(home: Path, name: str) -> None:
     folder = home / name

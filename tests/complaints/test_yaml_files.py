@@ -56,6 +56,7 @@ def refusal(path: Path) -> list[str]:
         ("010", 10.0),
         ("0x0A", 10.0),
         ("0o12", 10.0),
+        ("1_000", 1000.0),
         ("'5e-2'", 0.05),
         ('"0.5"', 0.5),
     ],
@@ -194,7 +195,7 @@ def test_a_study_may_have_a_name_that_looks_like_something_else(tmp_path: Path, 
 def test_a_name_that_must_be_quoted_is_named(tmp_path: Path) -> None:
     path = with_schedules(tmp_path, f"null: {{{SCHEDULE}}}", "[null]")
     (line,) = refusal(path)
-    assert "search.queue: nothing (a name such as this needs quotes) not in" in line
+    assert line == f"{path}: search.queue.0: must be a text; put it in quotes, got nothing"
 
 
 # Faults of the file

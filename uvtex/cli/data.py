@@ -194,7 +194,7 @@ def report_(
         from uvtex.files import write_atomic
         from uvtex.inspection.page import render
 
-        write_atomic(html, render(report).encode())
+        write_atomic(html, render(report).encode("utf-8", "backslashreplace"))
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return
