@@ -151,7 +151,7 @@ def message(problem: Mapping[str, Any]) -> str:
         return said
     allowed = _PATTERNS.get(str(problem.get("ctx", {}).get("pattern")))
     if kind == "string_pattern_mismatch" and allowed:
-        said = f"may hold only {allowed}, and begins with a letter or digit"
+        said = f"must match the pattern: {allowed}, first a letter or digit"
     if kind == "literal_error":
         said = said.replace("Input should be", "must be")
     return f"{said}, got {shown_value(value)}{_hint(kind, value)}"

@@ -114,7 +114,7 @@ def test_a_decimal_comma_is_explained(tmp_path: Path) -> None:
         ),
         ("preset: null", "preset: must be 'poc05' or 'atlas', got nothing"),
         ("device: true", "device: must be a text; put it in quotes, got true"),
-        ("checkpoint_name: a b", "checkpoint_name: may hold only letters, digits"),
+        ("checkpoint_name: a b", "checkpoint_name: must match the pattern: letters, digits"),
         ("lpips_backbone: ''", "lpips_backbone: the path is empty"),
         ("schedule: {cross: {start: 1, stop: 2}}", "schedule.cross.stop: unknown key"),
         ("schedule: {cross: }", "schedule.cross: must be a number, or start and end, got nothing"),
