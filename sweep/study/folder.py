@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 from uvtex.settings import Settings
 
 Stage = Literal["probe", "full"]
-State = Literal["running", "complete", "pruned", "promoted", "failed"]
+State = Literal["running", "interrupted", "complete", "pruned", "promoted", "failed"]
+
+UNFINISHED = ("running", "interrupted")
+"""The states of a run that the next driver resumes."""
 
 DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
@@ -37,8 +42,9 @@ class TrialRecord(Settings):
     """One run of one trial: the probe, or the full run after it.
 
     A probe that passed is ``promoted``. A probe that ended without passing is ``complete``, and so
-    is every full run that ended. An interrupted run stays ``running``, and the next driver resumes
-    it.
+    is every full run that ended. A run is ``running`` only while a driver runs it. If its driver
+    stops, it is ``interrupted``. A driver that is killed cannot write that, so readers use
+    :func:`sweep.study.lease.shown_records`.
     """
 
     trial: int = Field(ge=0)
@@ -73,9 +79,14 @@ class TrialRecord(Settings):
         return f"{self.trial:04d}/{self.stage} ({self.schedule})"
 
 
+def store_option(store: Path) -> list[str]:
+    """The option that names ``store`` to a command; nothing for the default store."""
+    return [] if store == DEFAULT_STORE else ["--store", str(store)]
+
+
 def tracking_uri(store: Path) -> str:
     """MLflow's tracking URI of the database in a store."""
-    return f"sqlite:///{(store / 'mlflow.db').as_posix()}"
+    return sqlite_url(store / "mlflow.db")
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,10 @@ class StudyFolder:
     @property
     def folder(self) -> Path:
         return self.store / "studies" / self.name
+
+    def command(self, verb: str) -> str:
+        """The command ``sweep VERB`` for this study, as it must be typed in the current folder."""
+        return shlex.join(["sweep", verb, self.name, *store_option(self.store)])
 
     @property
     def settings(self) -> Path:
@@ -103,6 +118,11 @@ class StudyFolder:
         return self.folder / "driver.json"
 
     @property
+    def data(self) -> Path:
+        """Digests of the data set that the trials were trained on."""
+        return self.folder / "data.json"
+
+    @property
     def summary(self) -> Path:
         return self.folder / "summary.json"
 
@@ -116,9 +136,9 @@ class StudyFolder:
         return self.store / "artifacts"
 
     @property
-    def optuna(self) -> str:
-        """URL of Optuna's storage. All studies of the store share it."""
-        return f"sqlite:///{(self.store / 'optuna.db').as_posix()}"
+    def optuna(self) -> Path:
+        """Optuna's database. All studies of the store share it."""
+        return self.store / "optuna.db"
 
     def run_dir(self, trial: int, stage: Stage) -> Path:
         """The trial directory of a stage, for example ``trials/0007/probe``."""

@@ -17,6 +17,7 @@ from sweep.study.folder import TrialRecord
 from sweep.tracking import client as seam
 from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
+from sweep.tracking.experiment import find_experiment
 from sweep.tracking.system_load import SystemLoad
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
@@ -47,9 +48,6 @@ class Tracker:
     ) -> None:
         """Opens the study's experiment, and creates it if it is missing.
 
-        MLflow writes to the folder that an experiment was created with, even after the store was
-        moved. An experiment with another folder is therefore renamed, and a new one takes its name.
-
         Args:
             uri: MLflow's tracking URI.
             artifact_root: the folder where a local store keeps artifacts. A server has its own.
@@ -58,15 +56,13 @@ class Tracker:
         """
         self.uri = uri
         self.study = study
-        self.began_anew = False
-        """Whether the experiment was renamed, so that the new one has no run yet."""
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
         self._system_load = SystemLoad(uri)
         with seam.mapped_errors("open the store", uri):
             self._client = seam.client(uri)
-            self.experiment_id = self._find_experiment(artifact_root)
+            self.experiment_id = find_experiment(self._client, uri, study, artifact_root)
 
     def study_started(self, config: StudyConfig) -> str:
         """Creates the parent run, or opens it again; returns its id."""
@@ -75,8 +71,9 @@ class Tracker:
             self._client.update_run(run_id, status="RUNNING")
             self._client.set_tag(run_id, "sweep.state", "running")
             # As tags, since trials, hours and the queue may change when a study goes on.
-            for key, value in schema.flat(config.model_dump(mode="json", exclude_none=True)):
-                self._client.set_tag(run_id, f"study.{key}", value)
+            settings = config.model_dump(mode="json", exclude_none=True)
+            for key, value in schema.flat(settings, "study."):
+                self._client.set_tag(run_id, key, value)
             self._client.log_text(run_id, dump_yaml(config), config.paths.settings.name)
         return run_id
 
@@ -126,6 +123,15 @@ class Tracker:
                 self._upload(run_id, path, folder)
             self._client.set_terminated(run_id, schema.STATUS[record.state], ended)
 
+    def trial_interrupted(self, record: TrialRecord) -> None:
+        """Logs that nothing runs the trial any more. :meth:`trial_started` opens it again."""
+        with seam.mapped_errors(f"log the interruption of {record.label}", self.uri):
+            run_id = self._known(record)
+            self._system_load.stop(run_id)
+            if self._client.get_run(run_id).info.status == "RUNNING":
+                self._set_tags(run_id, record)
+                self._client.set_terminated(run_id, schema.STATUS[record.state])
+
     def study_ended(
         self, summary: Summary | None, report: Path | None = None, state: str = "complete"
     ) -> None:
@@ -141,6 +147,12 @@ class Tracker:
                 self._client.log_artifact(run_id, str(report))
             self._client.set_tag(run_id, "sweep.state", state)
             self._client.set_terminated(run_id, schema.STATUS.get(state, "FINISHED"))
+
+    def is_running(self) -> bool:
+        """Whether MLflow shows the study as running."""
+        with seam.mapped_errors("look up the study", self.uri):
+            run_id = self._parent()
+            return run_id is not None and self._client.get_run(run_id).info.status == "RUNNING"
 
     def close(self) -> None:
         """Stops sampling the machine's load. The store stays as it is."""
@@ -169,28 +181,6 @@ class Tracker:
             history = self._client.get_metric_history(run_id, "val/total")
         happened = {report.epoch: report.val.get("total") for report in reports}
         return all(happened.get(metric.step) == metric.value for metric in history)
-
-    def _find_experiment(self, artifact_root: Path | None) -> str:
-        local = artifact_root if seam.is_local(self.uri) else None
-        place = local and (local / self.study).resolve().as_uri()
-        found = self._client.get_experiment_by_name(self.study)
-        deleted = found is not None and found.lifecycle_stage == "deleted"
-        if found and not deleted and place not in (None, found.artifact_location):
-            aside = f"{self.study} (before its store moved, {found.experiment_id})"
-            self._client.rename_experiment(found.experiment_id, aside)
-            self.began_anew, found = True, None
-        if found is None:
-            # Without this tag, MLflow shows its pages for language models.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(
-                self._client.create_experiment(self.study, artifact_location=place, tags=kind)
-            )
-        if deleted:
-            raise TrackingError(
-                f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "
-                f"`mlflow experiments restore -x {found.experiment_id}` or rename the study"
-            )
-        return str(found.experiment_id)
 
     def _parent(self) -> str | None:
         return self._find_tagged(trial="-", stage="study")
