@@ -69,13 +69,14 @@ def settings() -> str:
         [
             "# Settings",
             "`uvtex train --config FILE.yaml` takes the keys of the first table. Flags win over "
-            "the file, the file wins over the preset, the preset wins over the defaults below.",
+            "the file, the file wins over the preset, the preset wins over the defaults below. "
+            "[The rules of all settings files](study-file.md#how-the-file-is-read) hold here too.",
             "## A training run",
             table(TrainConfig),
             "### What the presets change",
             "\n".join(rows),
             "## A showroom set",
-            "`uvtex showroom build --config FILE.yaml` and `data.showroom` of a study take these.",
+            "`data.showroom` of a study takes these. `uvtex showroom build` has flags for them.",
             table(ShowroomSettings),
         ]
     )
@@ -97,6 +98,25 @@ def study_file() -> str:
             "`thresholds` and `checkpoint_name`, which the study decides. `data.showroom` takes "
             "those of [a showroom set](settings.md#a-showroom-set).",
             table(StudyConfig),
+            "## How the file is read",
+            "\n".join(
+                [
+                    "- The file is YAML 1.2: `5e-2`, `.5` and `1e3` are numbers, `2024-01-01` and "
+                    "`1:30` are texts. `yes`, `no`, `on` and `off` are true and false where a "
+                    "setting is one or the other, and texts elsewhere.",
+                    "- A key is the text that is written, so a schedule may be named `1`, `on` or "
+                    "`null`. In a list, quote `null`, `true` and `false`.",
+                    "- A key that is there twice is refused. A section without any value is as if "
+                    "it were absent. Parts may be shared by anchors, aliases and `<<`.",
+                    "- The file may be UTF-8 or UTF-16, with any line ends.",
+                    "- A relative path counts from the file. Where it is not there, it counts from "
+                    "the folder that the command runs in. `store` always counts from that folder, "
+                    "as `--store` does.",
+                    "- `~` is your home folder. Environment variables are not replaced. Write a "
+                    "Windows path in single quotes or with `/`: in double quotes `\\n` is a line "
+                    "break.",
+                ]
+            ),
             "## A range",
             table(Range),
             "## A named schedule",

@@ -6,11 +6,13 @@ This module alone defines their defaults.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from uvtex.names import FileName
+from uvtex.setting_values import InputPathText, is_number
 from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
 
@@ -32,7 +34,11 @@ class Ramp(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        return {"start": value} if isinstance(value, (int, float)) else value
+        if isinstance(value, (Mapping, Ramp)):
+            return value
+        if not is_number(value):
+            raise ValueError("must be a number, or start and end")
+        return {"start": value}
 
 
 class Schedule(Settings):
@@ -143,7 +149,7 @@ class TrainConfig(Settings):
     split_seed: int = Field(default=0, ge=0)
     """Seed of the split. It is independent of ``seed``, so that runs with several seeds are
     validated on the same liveries."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**64)
     """Seed of weights, data order and augmentation."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1`` and so on. ``auto``: a GPU if there is one."""
@@ -156,9 +162,9 @@ class TrainConfig(Settings):
     """Keep ``NAME_epochNNN`` every so many epochs. 0: keep only the best and the last."""
     thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
     """The thresholds. The best checkpoint is the one with the largest margin over them."""
-    lpips_backbone: str | None = None
-    """File with torchvision's AlexNet ImageNet weights. None: torch's hub cache, else a
-    download."""
+    lpips_backbone: InputPathText | None = None
+    """File with torchvision's AlexNet ImageNet weights, relative to the settings file or to the
+    folder that the command runs in. None: torch's hub cache, else a download."""
 
 
 _ATLAS_AUGMENT = {"livery": 1.0, "background": 1.0}
@@ -181,11 +187,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Each preset's changes of the defaults above."""
 
 
-def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
+def resolve(*layers: Mapping[str, Any], folder: Path | None = None) -> TrainConfig:
     """The settings from the defaults, then the preset, then each of ``layers``.
 
     A later layer overrides an earlier one. Mappings are merged. A bare number for a weight sets its
     start and keeps the end that an earlier layer set.
+
+    Args:
+        folder: the folder of the settings file that a person wrote, see :func:`validate`.
 
     Raises:
         ConfigError: a setting is invalid. The message lists every problem.
@@ -195,7 +204,7 @@ def resolve(*layers: Mapping[str, Any]) -> TrainConfig:
         merged = merge(merged, _with_ramps(layer, _from_number))
     preset = PRESETS.get(str(merged.get("preset", "poc05")), {})
     values = _with_ramps(merge(preset, merged), _with_start)
-    return validate(TrainConfig, values, where="settings")
+    return validate(TrainConfig, values, "settings", folder)
 
 
 def _with_ramps(layer: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Mapping[str, Any]:
@@ -208,7 +217,7 @@ def _with_ramps(layer: Mapping[str, Any], change: Callable[[str, Any], Any]) -> 
 
 
 def _from_number(term: str, value: Any) -> Any:
-    return {"start": value} if isinstance(value, (int, float)) else value
+    return {"start": value} if is_number(value) else value
 
 
 def _with_start(term: str, value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ import click
 
 from uvtex.errors import UvtexError
 from uvtex.output import echo, own_stdout, rich_console, stdout
+from uvtex.paths import shown, typed, why_missing
 
 if TYPE_CHECKING:
     from rich.table import Column
@@ -63,7 +66,48 @@ class CleanErrorGroup(CleanErrorCommand, click.Group):
     command_class = CleanErrorCommand
 
 
-PATH = click.Path(path_type=Path)
+class TypedPath(click.Path):
+    """A path as a person types it: see :func:`uvtex.paths.typed`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(path_type=Path, **kwargs)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str):
+            if value == "-":
+                self.fail(
+                    "standard input and output cannot be used; a file named - is ./-", param, ctx
+                )
+            try:
+                value = typed(value)
+            except ValueError as error:
+                self.fail(f"{shown(value)!r}: {error}", param, ctx)
+        if self.exists and not value.exists() and (hint := why_missing(str(value))):
+            self.fail(f"{str(value)!r} does not exist{hint}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class CheckpointPath(TypedPath):
+    """A checkpoint's path, or a URI such as ``models:/uvtex@champion``, as a text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/", str(value)):
+            return value
+        return str(super().convert(value, param, ctx))
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers. NaN, which compares as inside every range, is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
+
+PATH = TypedPath()
+CHECKPOINT = CheckpointPath()
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 DEVICE = click.option(
     "--device",

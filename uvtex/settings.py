@@ -1,6 +1,6 @@
 """Tools for settings: a base class, YAML files, validation and differences.
 
-Validation lists every problem.
+Validation lists every problem. :mod:`uvtex.setting_values` has the rules for single values.
 """
 
 from __future__ import annotations
@@ -10,19 +10,32 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 
+from uvtex import yaml_dialect
 from uvtex.errors import ConfigError
+from uvtex.paths import why_missing
+from uvtex.setting_values import as_wanted, message, place
+from uvtex.text_files import read_text
+
+LARGEST_FILE = 4_000_000
+"""Largest settings file that is read, in bytes."""
 
 
 class Settings(BaseModel):
     """The base class of all settings.
 
-    Settings are immutable. Unknown keys, NaN and infinity are refused.
+    Settings are immutable. Unknown keys, NaN and infinity are refused, and so is true or false for
+    a number or a text. A section without any value is as if it were absent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_wanted(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_wanted(value, cls.model_fields[str(info.field_name)])
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -66,30 +79,41 @@ def differences(
     }
 
 
-def validate(model: type[S], values: Any, where: str) -> S:
+def validate(model: type[S], values: Any, where: str, folder: Path | None = None) -> S:
     """``values`` as a ``model``.
+
+    Args:
+        where: the file of the values, for messages.
+        folder: that file's folder, if a person wrote it: paths are then read as
+            :mod:`uvtex.paths` says. None: values that this package saved.
 
     Raises:
         ConfigError: a value is invalid. The message lists every problem with its key's path. It
             also gives the value found, or the nearest known key for an unknown key.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context={"folder": folder})
     except ValidationError as error:
-        problems = [_problem(model, dict(p)) for p in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        problems = [_problem(model, values, dict(p)) for p in found if not _follows(p, found)]
         raise ConfigError("\n".join(f"{where}: {p}" for p in problems)) from None
 
 
-def _problem(model: type[BaseModel], problem: dict[str, Any]) -> str:
-    path = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+def _follows(problem: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Whether a list counts as too short only because its items have problems."""
+    place = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found
+    )
+
+
+def _problem(model: type[BaseModel], values: Any, problem: dict[str, Any]) -> str:
+    path = place(problem["loc"], values) or "the whole file"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(problem["loc"][-1]), _keys(model), n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{path}: unknown key{hint}"
-    if problem["type"] == "missing":
-        return f"{path}: is required and missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}, got {problem['input']!r}"
+    return f"{path}: {message(problem)}"
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
@@ -111,26 +135,27 @@ def _keys(model: type[BaseModel]) -> set[str]:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """The mapping in a YAML file. An empty file is an empty mapping.
 
     Raises:
         ConfigError: the file is missing, is unreadable, is no YAML, or holds no mapping.
     """
+    if not path.exists() and not path.is_symlink():
+        hint = why_missing(str(path)) or "; give the path of a YAML settings file"
+        raise ConfigError(f"{path}: no such file{hint}")
+    text = read_text(path, ConfigError, LARGEST_FILE)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML settings file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+        values = yaml_dialect.parse(text)
+    except ValueError as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must hold keys and values, got a {type(values).__name__}")
+        found = "a list" if isinstance(values, list) else repr(values)[:40]
+        raise ConfigError(f"{path}: must hold keys and values, got {found}")
     return values
 
 
 def dump_yaml(settings: BaseModel) -> str:
     """Settings as YAML that :func:`validate` reads back to an equal value."""
-    return yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False)
+    return yaml_dialect.dump(settings.model_dump(mode="json", exclude_none=True))

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from uvtex.settings import Settings
 
 
-class Threshold(BaseModel):
+class Threshold(Settings):
     """One promotion threshold: a metric and its smallest or largest passing value.
 
     ``scale`` makes the slacks of different metrics comparable. Its default is the absolute value of
@@ -20,12 +22,10 @@ class Threshold(BaseModel):
     'lpips_view <= 0.52'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     metric: str
-    at_least: float | None = Field(default=None, allow_inf_nan=False)
-    at_most: float | None = Field(default=None, allow_inf_nan=False)
-    scale: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    at_least: float | None = None
+    at_most: float | None = None
+    scale: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_side(self) -> Threshold:

@@ -12,6 +12,7 @@ from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.names import FileName, Label
+from uvtex.setting_values import InputPath, PathHere
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
 
@@ -49,8 +50,9 @@ class NamedSchedule(Settings):
 class DataSettings(Settings):
     """The data set of a study."""
 
-    path: Path
-    """Folder of the data set, relative to the folder that the command runs in."""
+    path: InputPath
+    """Folder of the data set, relative to the study file or, where it is not there, to the folder
+    that the command runs in."""
     showroom: dict[str, Any] | None = None
     """Settings of a showroom set. If the folder holds no set, this one is rendered first."""
 
@@ -175,8 +177,9 @@ class StudyConfig(Settings):
     """When probes are stopped early."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
-    store: Path = DEFAULT_STORE
-    """Folder of the studies, Optuna's storage and MLflow's store."""
+    store: PathHere = DEFAULT_STORE
+    """Folder of the studies, Optuna's storage and MLflow's store, relative to the folder that the
+    command runs in."""
     tracking_uri: str = Field(default_factory=lambda: tracking_uri(DEFAULT_STORE))
     """MLflow's tracking store: a database in ``store``, or a server."""
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import RootModel
+
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
-from sweep.study.folder import DEFAULT_STORE, SEARCHED, tracking_uri
+from sweep.study.folder import SEARCHED, tracking_uri
 from uvtex.config import TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
+from uvtex.paths import typed
 from uvtex.settings import differences, load_yaml, validate
+from uvtex.yaml_dialect import Number, WholeNumber
 
 SET_BY_STUDY = {
     "epochs": "stages",
@@ -24,7 +29,20 @@ SET_BY_STUDY = {
 MUTABLE = ("trials", "hours", "workers")
 """Settings that may change while a study has trials. Queue and schedules may also grow."""
 
-Resolver = Callable[[Mapping[str, Any]], dict[str, Any]]
+PATHS = (
+    "data.path",
+    "data.showroom.car.file",
+    "data.showroom.livery_dir",
+    "data.showroom.template",
+    "train.lpips_backbone",
+)
+"""Settings whose text depends on the folder that the command runs in."""
+
+Resolver = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
+
+
+class _Schedules(RootModel[dict[str, NamedSchedule]]):
+    """The schedules of a schedules file that a study queues."""
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
@@ -42,31 +60,41 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
             values["search"] = _with_schedules(dict(search or {}), path)
         except ConfigError as error:
             problems.extend(str(error).splitlines())
-    return parse(values, str(path), problems)
+            values["search"] = {**(search or {}), "schedules": {}}
+    return parse(values, str(path), problems, path.parent)
 
 
-def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = None) -> StudyConfig:
+def parse(
+    values: Mapping[str, Any],
+    where: str,
+    problems: list[str] | None = None,
+    folder: Path | None = None,
+) -> StudyConfig:
     """``values`` as a study.
 
     Args:
         where: the file of the values, for messages.
         problems: problems that the caller has found already.
+        folder: that file's folder, if a person wrote it, see :func:`validate`.
 
     Raises:
         ConfigError: there are problems. The message lists them all, each with its key.
     """
     problems = list(problems or [])
-    values = {"train": {}, **values}
-    values.setdefault("tracking_uri", tracking_uri(Path(str(values.get("store", DEFAULT_STORE)))))
-    _resolve_part(values, "train", _resolved_train, where, problems)
+    values = {key: value for key, value in values.items() if value is not None or key != "train"}
+    values.setdefault("train", {})
+    _resolve_part(values, "train", _resolved_train, where, problems, folder)
     if isinstance(values.get("data"), Mapping):
         values["data"] = dict(values["data"])
-        _resolve_part(values["data"], "showroom", _resolved_showroom, f"{where}: data", problems)
+        label = f"{where}: data"
+        _resolve_part(values["data"], "showroom", _resolved_showroom, label, problems, folder)
     try:
-        study = validate(StudyConfig, values, where)
+        study = validate(StudyConfig, values, where, folder)
     except ConfigError as error:
         raise ConfigError("\n".join([*str(error).splitlines(), *problems])) from None
-    problems.extend(f"{where}: {problem}" for problem in _cross_problems(study))
+    if "tracking_uri" not in values:
+        study = study.model_copy(update={"tracking_uri": tracking_uri(study.store)})
+    problems = problems or [f"{where}: {problem}" for problem in _cross_problems(study)]
     if problems:
         raise ConfigError("\n".join(problems))
     return study
@@ -75,35 +103,65 @@ def parse(values: Mapping[str, Any], where: str, problems: list[str] | None = No
 def changes(old: StudyConfig, new: StudyConfig) -> list[str]:
     """``key: old -> new`` for every setting that may not change while a study has trials.
 
-    A schedule that only one of the two has is left out: the queue may grow.
+    A schedule that only one of the two has is left out: the queue may grow. So is a path that may
+    be the same one, written from another folder.
     """
     added = set(old.search.schedules) ^ set(new.search.schedules)
     ignoring = [*MUTABLE, "search.queue", *(f"search.schedules.{name}" for name in added)]
     found = differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ignoring)
-    return [f"{key}: {before!r} -> {after!r}" for key, (before, after) in sorted(found.items())]
+    return [
+        f"{key}: {before!r} -> {after!r}"
+        for key, (before, after) in sorted(found.items())
+        if key not in PATHS or not _same_path(before, after)
+    ]
+
+
+def _same_path(before: str | None, after: str | None) -> bool:
+    if before is None or after is None:
+        return False
+    if os.path.realpath(before) == os.path.realpath(after):
+        return True
+    one, other = (Path(os.path.normpath(path)).parts for path in (before, after))
+    shorter = min(len(one), len(other))
+    return one[-shorter:] == other[-shorter:]
 
 
 def _with_schedules(search: dict[str, Any], study_file: Path) -> dict[str, Any]:
     """``search`` with the queued schedules of the schedules file in place of its path."""
     given = search.get("schedules", "schedules.yaml")
+    if isinstance(given, (Number, WholeNumber)):
+        given = given.text
     queue = search.get("queue") or ()
     if not isinstance(given, str) or not queue or not isinstance(queue, (list, tuple)):
         if isinstance(given, str):
             search["schedules"] = {}
         return search
-    known = load_yaml(study_file.parent / given)
-    search["schedules"] = {name: known[name] for name in queue if name in known}
-    missing = [name for name in queue if name not in known]
+    try:
+        file = study_file.parent / typed(given)
+    except ValueError as error:
+        raise ConfigError(f"{study_file}: search.schedules: {error}") from None
+    known = load_yaml(file)
+    # The study's validation reports a name that is no text.
+    texts = [getattr(name, "text", name) for name in queue]
+    names = [name for name in texts if isinstance(name, str)]
+    missing = [name for name in names if name not in known]
     if missing:
         raise ConfigError(
             f"{study_file}: search.queue: {', '.join(map(repr, missing))} not in {given}; known: "
-            + ", ".join(known)
+            + (", ".join(known) or "none")
         )
+    wanted = {name: known[name] for name in names}
+    search["schedules"] = validate(_Schedules, wanted, str(file), file.parent).root
     return search
 
 
 def _resolve_part(
-    values: dict[str, Any], key: str, resolver: Resolver, where: str, problems: list[str]
+    values: dict[str, Any],
+    key: str,
+    resolver: Resolver,
+    where: str,
+    problems: list[str],
+    folder: Path | None,
 ) -> None:
     """Replaces ``values[key]`` by its resolved settings, or adds its problems to ``problems``."""
     given = values.get(key)
@@ -111,19 +169,20 @@ def _resolve_part(
         return  # absent, or :func:`validate` reports the wrong type
     prefix = f"{where}: {key}." if ": " not in where else f"{where}.{key}."
     try:
-        values[key] = resolver(given)
+        values[key] = resolver(given, folder)
     except ConfigError as error:
         problems.extend(prefix + line.removeprefix(": ") for line in str(error).splitlines())
 
 
-def _resolved_train(given: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved_train(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     problems = []
     for key, instead in SET_BY_STUDY.items():
         if key in given:
             hint = f"set {instead!r} of the study" if instead else "the study sets it"
             problems.append(f"{key}: must not be set here; {hint}")
     try:
-        config = resolve({key: value for key, value in given.items() if key not in SET_BY_STUDY})
+        own = {key: value for key, value in given.items() if key not in SET_BY_STUDY}
+        config = resolve(own, folder=folder)
     except ConfigError as error:
         problems.extend(line.removeprefix("settings: ") for line in str(error).splitlines())
     if problems:
@@ -131,10 +190,10 @@ def _resolved_train(given: Mapping[str, Any]) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=set(SET_BY_STUDY), exclude_none=True)
 
 
-def _resolved_showroom(given: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved_showroom(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     from uvtex.showroom.settings import ShowroomSettings
 
-    settings = validate(ShowroomSettings, given, "")
+    settings = validate(ShowroomSettings, given, "", folder)
     return dict(settings.model_dump(mode="json", exclude_none=True))
 
 

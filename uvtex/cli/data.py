@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from uvtex.config import TrainConfig
-from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
+from uvtex.console import JSON, PATH, CleanErrorGroup, FiniteRange, print_table
 from uvtex.errors import DataError
 from uvtex.output import echo
 
@@ -161,7 +161,7 @@ def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
 )
 @click.option(
     "--val-split",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=DEFAULTS.val_split,
     help="Share of the liveries (or samples) kept for validation.",
 )
@@ -195,7 +195,7 @@ def report_(
         from uvtex.files import write_atomic
         from uvtex.inspection.page import render
 
-        write_atomic(html, render(report).encode())
+        write_atomic(html, render(report).encode("utf-8", "backslashreplace"))
     if as_json:
         echo(json.dumps(report.to_dict()))
         return

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, print_table, table_width
+from uvtex.console import (
+    CHECKPOINT,
+    DEVICE,
+    JSON,
+    PATH,
+    CleanErrorCommand,
+    TypedPath,
+    print_table,
+    table_width,
+)
 from uvtex.metric_catalogue import EVALUATION, higher_is_better
 from uvtex.output import echo
 
@@ -25,10 +34,11 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("checkpoints", nargs=-1, required=True)
+@click.argument("checkpoints", nargs=-1, required=True, type=CHECKPOINT)
 @click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option(
     "--against",
+    type=CHECKPOINT,
     metavar="CHECKPOINT",
     help="Compare each CHECKPOINT with this one, view by view: difference, interval and verdict "
     "of every metric.",
@@ -43,7 +53,7 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 @click.option(
     "--csv",
     "csv_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=TypedPath(dir_okay=False),
     help="Also write a CSV file with a row a view: checkpoint, livery, view, camera, size in "
     "pixels, and every metric.",
 )

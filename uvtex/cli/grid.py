@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from uvtex.console import PATH, CleanErrorCommand
+from uvtex.console import CHECKPOINT, PATH, CleanErrorCommand
 from uvtex.output import echo
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("checkpoint")
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option("--data", type=PATH, required=True, help="Folder of the data set.")
 @click.option("--out", type=PATH, required=True, help="Folder for the grids.")
 @click.option("--count", type=click.IntRange(min=1), default=12, help="Number of grids to write.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand
+from uvtex.console import CHECKPOINT, DEVICE, JSON, PATH, CleanErrorCommand, TypedPath
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ LARGEST = 16384
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("checkpoint")
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.argument("photos", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")
 @click.option(
     "--mask",
-    type=click.Path(path_type=Path, exists=True),
+    type=TypedPath(exists=True),
     help="Mask picture, white where the car is, or a folder of masks named like the photos; by "
     "default the mask is the photo's transparency, else a guess.",
 )

@@ -56,6 +56,7 @@ def showroom() -> None:
 )
 @click.option(
     "--template",
+    type=PATH,
     metavar="PNG|DIR",
     help="Unpainted parts of the texture, laid over procedural liveries, see above; none by "
     "default.",
@@ -70,7 +71,11 @@ def showroom() -> None:
 )
 @_flag("--seed", int, "Random seed of liveries, cameras and light paths")
 @click.option(
-    "--car", "file", help="OBJ, GLB or glTF file of your car; by default the built-in car."
+    "--car",
+    "file",
+    type=PATH,
+    metavar="FILE",
+    help="OBJ, GLB or glTF file of your car; the built-in car by default.",
 )
 @click.option(
     "--paint-material",
@@ -136,7 +141,11 @@ def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
     from uvtex.errors import ConfigError
     from uvtex.showroom.settings import read_poses
 
-    values = {key: value for key, value in given.items() if value is not None}
+    values: dict[str, Any] = {
+        key: str(value) if isinstance(value, Path) and key != "camera_file" else value
+        for key, value in given.items()
+        if value is not None
+    }
     if "size" in values:
         values.setdefault("texture_size", values["size"])
     if "camera_file" in values:
@@ -146,7 +155,9 @@ def _showroom_values(given: dict[str, Any]) -> dict[str, Any]:
     liveries = values.pop("liveries", None)
     if liveries is not None:
         count = liveries.removeprefix("-").isdecimal()
-        values["liveries" if count else "livery_dir"] = int(liveries) if count else liveries
+        values["liveries" if count else "livery_dir"] = (
+            int(liveries) if count else str(PATH.convert(liveries, None, None))
+        )
     about_car = ("file", "paint_material", "up", "nose", "unwrap")
     car = {key: values.pop(key) for key in about_car if key in values}
     if car and "file" not in car:

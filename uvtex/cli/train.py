@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from uvtex.config import PRESETS, TERMS, Schedule, TrainConfig, from_flags, resolve
 from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, with_default
+from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.output import echo
 from uvtex.settings import dump_yaml, load_yaml
@@ -160,7 +161,7 @@ def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfi
     They stay if they are the only ones or ``lpips_backbone`` is set: the trainer then reports why
     LPIPS is missing.
     """
-    config = resolve(load_yaml(file) if file else {}, from_flags(given))
+    config = _with_file(file, from_flags(given))
     usable = tuple(t for t in config.thresholds if not needs_lpips(t.metric))
     if usable in ((), config.thresholds) or config.lpips_backbone or _has_lpips_backbone():
         return config
@@ -170,6 +171,22 @@ def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfi
         err=True,
     )
     return config.model_copy(update={"thresholds": usable})
+
+
+def _with_file(file: Path | None, flags: dict[str, Any]) -> TrainConfig:
+    """The settings of the file and the flags. A problem of the file's names the file."""
+    if file is None:
+        return resolve(flags)
+    values = load_yaml(file)
+    try:
+        return resolve(values, flags, folder=file.parent)
+    except ConfigError:
+        try:
+            resolve(values, folder=file.parent)
+        except ConfigError as error:
+            lines = [line.removeprefix("settings: ") for line in str(error).splitlines()]
+            raise ConfigError("\n".join(f"{file}: {line}" for line in lines)) from None
+        raise  # the file alone is good
 
 
 def _has_lpips_backbone() -> bool:

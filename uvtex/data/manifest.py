@@ -11,11 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uvtex.errors import DataError
 from uvtex.files import write_atomic
+from uvtex.paths import shown, why_missing
+from uvtex.text_files import decoded, refuse_repeated_keys
 
 VERSION = 1
 FILE_FIELDS = ("view", "texture", "mask", "uv_map")
 """The files that an import looks for. Only built sets have plates."""
 PATH_FIELDS = (*FILE_FIELDS, "plate")
+MOST_HINTS = 100
+"""Largest number of missing files of a set for which similar names are looked up."""
 
 
 class Record(BaseModel):
@@ -52,12 +56,6 @@ class Manifest(BaseModel):
     records: tuple[Record, ...] = Field(min_length=1)
 
 
-def shown(path: str) -> str:
-    """A path for a message. Control characters are escaped. A long path loses its middle."""
-    text = path if path.isprintable() else ascii(path)[1:-1]
-    return text if len(text) <= 120 else f"{text[:80]}...{text[-20:]}"
-
-
 def write(folder: Path, records: Sequence[Record]) -> Path:
     """Writes ``manifest.json`` into ``folder`` atomically and returns its path. Call it last."""
     path = folder / "manifest.json"
@@ -76,12 +74,10 @@ def read(folder: Path) -> Manifest:
     path = folder / "manifest.json"
     try:
         # Straight from bytes: a million records as dictionaries would take gigabytes.
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder}: no manifest.json there; `uvtex data import` or `uvtex showroom build` make "
-            "a data set"
-        ) from None
+        content = _as_utf8(path.read_bytes())
+        manifest = Manifest.model_validate_json(content)
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_set(folder) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
@@ -92,8 +88,34 @@ def read(folder: Path) -> Manifest:
         raise DataError(f"{path}: {where}: {first['msg']}") from None
     if manifest.version != VERSION:
         raise DataError(f"{path}: version {manifest.version}; this uvtex reads version {VERSION}")
+    refuse_repeated_keys(content, path, DataError)
     _check_records(folder, manifest)
     return manifest
+
+
+def no_set(folder: Path) -> DataError:
+    """The error for a ``folder`` that has no ``manifest.json``."""
+    if folder.is_file():
+        return DataError(f"{folder}: is a file; give the folder of a data set")
+    hint = "" if folder.exists() else why_missing(str(folder))
+    return DataError(
+        f"{folder}: no manifest.json there"
+        + (
+            hint
+            or "; `uvtex data import` makes a data set of your pictures, `uvtex showroom build` "
+            "renders one"
+        )
+    )
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """JSON as UTF-8, if an editor or PowerShell saved it with a byte-order mark or as UTF-16."""
+    if content[:1] in (b"{", b"[", b" ", b"\n", b"\r") and b"\0" not in content[:2]:
+        return content  # without a copy
+    try:
+        return decoded(content).encode()
+    except ValueError:
+        return content  # the parser says what is wrong with it
 
 
 def _check_records(folder: Path, manifest: Manifest) -> None:
@@ -123,6 +145,7 @@ class RecordCheck:
         self._root = folder.resolve()
         self._inside: dict[str, bool] = {}
         self._present: set[str] = set()
+        self._hints = MOST_HINTS
 
     def __call__(self, record: Record) -> None:
         """Checks one record. Returns None if the record can be used.
@@ -140,12 +163,17 @@ class RecordCheck:
             if os.path.isfile(self._root / relative):
                 self._present.add(relative)
             elif field != "view" or record.plate is None:
-                raise DataError(f"{field} {shown(relative)} is missing")
+                raise DataError(f"{field} {shown(relative)} is missing{self._hint(relative)}")
             elif record.uv_map is None:
                 raise DataError(
                     f"view {shown(relative)} is missing and cannot be composed: the record has a "
                     "plate but no uv_map; give the record a uv_map, or add the view's file"
                 )
+
+    def _hint(self, relative: str) -> str:
+        """Why a file may be missing. It lists folders, so not every missing file gets one."""
+        self._hints -= 1
+        return why_missing(relative, self._root) if self._hints >= 0 else ""
 
     def _check_inside(self, field: str, relative: str) -> None:
         parent, name = os.path.split(relative)

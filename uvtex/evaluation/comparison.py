@@ -220,4 +220,4 @@ def to_csv(evaluated: Sequence[Evaluated], folder: Path) -> bytes:
             numbers = [f"{value:.6g}" if np.isfinite(value) else "" for value in figures]
             names = [one.name, record.livery, record.view, record.camera or "", one.size]
             writer.writerow([*names, *numbers])
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "backslashreplace")

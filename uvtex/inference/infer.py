@@ -20,6 +20,7 @@ from uvtex.imaging.framing import Framing
 from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
 from uvtex.models import Predictor, Renderer
+from uvtex.paths import why_missing
 from uvtex.runs import checkpoint
 
 
@@ -36,7 +37,9 @@ def locate(name: str) -> Path:
     if not colon or len(scheme) < 2:  # a single letter is a Windows drive
         path = Path(name)
         if not path.is_file():
-            raise CheckpointError(f"{path}: no such checkpoint file")
+            if path.is_dir():
+                raise CheckpointError(f"{path}: is a folder; give a checkpoint file in it")
+            raise CheckpointError(f"{path}: no such checkpoint file{why_missing(name)}")
         return path
     known = {entry.name: entry for entry in entry_points(group="uvtex.checkpoint_schemes")}
     if scheme not in known:

@@ -148,10 +148,7 @@ def _usable_records(folder: Path) -> tuple[list[manifest.Record], list[Problem]]
     """The manifest's usable records, and a problem for each of the others."""
     path = folder / "manifest.json"
     if not path.is_file():
-        raise DataError(
-            f"{folder}: has no manifest.json; `uvtex data import` makes a data set of your "
-            "pictures, `uvtex showroom build` renders one"
-        )
+        raise manifest.no_set(folder)
     good, refused = sources.lenient(path)
     problems = [Problem("broken", item.where, item.reason) for item in refused]
     records = [record for _, record in good]

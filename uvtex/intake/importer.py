@@ -85,7 +85,7 @@ def import_set(
     report.notes = list(found.notes)
     usable = checking.usable(found.candidates, report.unusable)
     if not usable:
-        raise DataError(_nothing(found.path, report.unusable))
+        raise DataError(_nothing(found.path, report))
     present = {candidate.livery for candidate in usable}
     report.stand_ins = [s for s in found.stand_ins if s.livery in present]
     report.views, report.liveries = len(usable), len(present)
@@ -121,11 +121,13 @@ def _is_inside(folder: Path, name: str) -> bool:
     return os.path.dirname(target) == os.path.realpath(folder) and os.path.isfile(target)
 
 
-def _nothing(path: Path, unusable: list[Unusable]) -> str:
+def _nothing(path: Path, report: ImportReport) -> str:
+    unusable = report.unusable
     listed = "".join(f"\n  {item.where}: {item.reason}" for item in unusable[:10])
     more = f"\n  and {len(unusable) - 10} more" if len(unusable) > 10 else ""
+    notes = "".join(f"\n  note: {note}" for note in report.notes[:10])
     return f"{path}: nothing in it can be used{':' if unusable else '; it has no records'}" + (
-        listed + more
+        listed + more + notes
     )
 
 

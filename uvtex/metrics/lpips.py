@@ -18,6 +18,7 @@ from uvtex.files import sha256_of
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.metrics import similarity
 from uvtex.metrics.torchvision_import import import_torchvision
+from uvtex.paths import why_missing
 
 
 class LPIPS:
@@ -71,7 +72,8 @@ def find_backbone(given: str | None) -> Path:
         if Path(given).is_file():
             return Path(given)
         raise BackboneMissing(
-            f"LPIPS backbone {given}: no such file; give torchvision's AlexNet ImageNet weights"
+            f"LPIPS backbone {given}: no such file"
+            + (why_missing(given) or "; give torchvision's AlexNet ImageNet weights")
         )
     import_torchvision()
     from torchvision.models import AlexNet_Weights

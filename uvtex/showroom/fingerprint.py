@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uvtex.errors import ConfigError, DataError
+from uvtex.paths import why_missing
 from uvtex.settings import differences, load_yaml, validate
 from uvtex.showroom.cars.mesh_file import files as mesh_files
 from uvtex.showroom.liveries.files import digest, find, sha256
@@ -66,7 +67,8 @@ def check_same(sealed: ShowroomSettings, path: Path) -> None:
 def _sealed_car(car: CarSettings) -> CarSettings:
     path = Path(car.file)
     if not path.is_file():
-        raise DataError(f"{path}: no such file; give the path of an OBJ or GLB mesh")
+        hint = why_missing(str(path)) or "; give the path of an OBJ, GLB or glTF mesh"
+        raise DataError(f"{path}: no such file{hint}")
     files = mesh_files(path)
     whole = {str(number): file for number, file in enumerate(files)}
     found = sha256(path) if len(files) == 1 else digest(whole)
@@ -86,7 +88,8 @@ def _sealed_template(settings: ShowroomSettings) -> dict[str, str]:
     elif path.is_file():  # Not exists(): reading a pipe would block.
         found = sha256(path)
     else:
-        raise DataError(f"{path}: no such file; give a picture, or a folder of liveries")
+        hint = why_missing(str(path)) or "; give a picture, or a folder of liveries"
+        raise DataError(f"{path}: no such file{hint}")
     _same(str(path), settings.template_sha256, found)
     return {"template": _name(path), "template_sha256": found}
 

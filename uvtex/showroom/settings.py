@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from uvtex.errors import ConfigError
+from uvtex.setting_values import InputPathText
 from uvtex.settings import Settings, validate
+from uvtex.text_files import read_json
 
 Metres = Annotated[float, Field(ge=-1000, le=1000)]
 Point = tuple[Metres, Metres, Metres]
@@ -21,8 +22,9 @@ Axis = Literal["x", "-x", "y", "-y", "z", "-z"]
 class CarSettings(Settings):
     """Your own car: its mesh file, and how to read it."""
 
-    file: str
-    """An OBJ, GLB or glTF file. The set keeps its name and recognises its content by ``sha256``."""
+    file: InputPathText
+    """An OBJ, GLB or glTF file, relative to the settings file or to the folder that the command runs
+    in. The set keeps its name and recognises its content by ``sha256``."""
     sha256: str | None = None
     """SHA-256 of the file, in hexadecimal. The build fills it in, and checks it where it is
     given."""
@@ -72,14 +74,14 @@ class ShowroomSettings(Settings):
     """Seed of the procedural liveries and of the path tracer."""
     car: CarSettings | None = None
     """Your own car. None: the built-in car."""
-    livery_dir: str | None = Field(default=None, min_length=1)
-    """Folder of your own liveries. The set keeps only its name."""
+    livery_dir: InputPathText | None = None
+    """Folder of your own liveries, found as ``car.file`` is. The set keeps only its name."""
     livery_sha256: str | None = None
     """SHA-256 of the names and contents in ``livery_dir``. The build fills it in."""
-    template: str | None = Field(default=None, min_length=1)
+    template: InputPathText | None = None
     """The constant texels of the car's texture, laid over the procedural liveries: a picture that
-    is transparent where liveries are painted, or a folder of liveries. The set keeps only its
-    name."""
+    is transparent where liveries are painted, or a folder of liveries. It is found as
+    ``car.file`` is. The set keeps only its name."""
     template_sha256: str | None = None
     """SHA-256 of the template. The build fills it in."""
     poses: tuple[Pose, ...] | None = Field(default=None, min_length=1, max_length=999)
@@ -100,12 +102,7 @@ def read_poses(path: Path) -> tuple[Pose, ...]:
         ConfigError: the file is missing or no JSON list, or poses are invalid. The message lists
             every problem.
     """
-    try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such camera file") from None
-    except (OSError, ValueError, RecursionError) as error:  # too deep, or a number too long
-        raise ConfigError(f"{path}: cannot be read as JSON: {error}") from None
+    values = read_json(path, ConfigError)
     if not isinstance(values, list):
         raise ConfigError(f"{path}: must hold a list of poses, each with eye, target and fov")
     poses = named_poses(validate(_PosesFile, {"poses": values}, where=str(path)).poses)

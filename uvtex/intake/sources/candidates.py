@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
-from uvtex.data.manifest import shown
 from uvtex.data.view_files import ViewFile
-from uvtex.errors import DataError
+from uvtex.paths import shown
 
 Kind = Literal["manifest", "csv", "metadata"]
 
@@ -68,31 +66,6 @@ class Source:
     def refuse(self, where: str, reason: str) -> None:
         """Adds a record or file that is left out, with the reason."""
         self.unusable.append(Unusable(where, reason))
-
-
-def text(file: Path) -> str:
-    """The text of a UTF-8 file.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        return file.read_text(encoding="utf-8-sig")  # Excel and PowerShell write a BOM.
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
-
-
-def parsed(file: Path) -> Any:
-    """The values of a JSON file.
-
-    Raises:
-        DataError: the file cannot be read, or is not JSON.
-    """
-    content = text(file)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-        raise DataError(f"{file}: cannot be read as JSON: {error}") from None
 
 
 def problem(error: ValidationError) -> str:

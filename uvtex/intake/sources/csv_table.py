@@ -1,80 +1,211 @@
-"""Reader of a CSV table; its pictures may be in any folder."""
+"""Reader of a table of pictures; they may be in any folder."""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uvtex.data import manifest
 from uvtex.errors import DataError
-from uvtex.intake.sources.candidates import Candidate, Source, problem, text
+from uvtex.intake.sources.candidates import Candidate, Source
+from uvtex.intake.sources.table_cells import Table, named_column, read_table
+from uvtex.paths import shown, table_forms, why_missing
 
-
-class _Row(BaseModel):
-    """A row of the CSV. Paths are relative to the CSV's folder. Unlike the paths of a manifest they
-    may leave that folder, because people write a CSV to gather pictures from several folders."""
-
-    model_config = ConfigDict(str_strip_whitespace=True, extra="ignore")
-
-    view: str = Field(min_length=1)
-    livery: str = Field(min_length=1)
-    texture: str = Field(min_length=1)
-    mask: str | None = None
-    uv_map: str | None = None
-    camera: str | None = None
+REQUIRED = ("view", "livery", "texture")
+COLUMNS = (*REQUIRED, "mask", "uv_map", "camera")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga")
+EXAMPLES = 3
 
 
 def read(source: Source) -> None:
-    """Adds the records of the CSV at ``source.path`` to ``source``."""
-    content = text(source.path)
-    try:
-        lines = csv.DictReader(
-            io.StringIO(content), delimiter=_delimiter(content), skipinitialspace=True, strict=True
-        )
-        columns = [name.strip().lower() for name in lines.fieldnames or ()]
-        lines.fieldnames = columns
-        rows = [(f"line {lines.line_num}", row) for row in lines]
-    except csv.Error as error:
-        raise DataError(f"{source.path}: cannot be read as CSV: {error}") from None
-    missing = [name for name in ("view", "livery", "texture") if name not in columns]
-    if missing:
-        raise DataError(
-            f"{source.path}: no column {', '.join(missing)}; the first line must name the columns "
-            f"view, livery and texture (mask, uv_map and camera if known), got "
-            f"{', '.join(columns) or 'nothing'}"
-        )
-    for where, row in rows:
+    """Adds the records of the table at ``source.path`` to ``source``.
+
+    What is in the table and not used is named in the source's notes.
+
+    Raises:
+        DataError: the file cannot be read as a table, or lacks a column.
+    """
+    table = read_table(source.path, COLUMNS)
+    source.notes += table.notes
+    columns = _columns(table.head, source.path)
+    _note_unused_columns(source, table)
+    skipped: dict[str, list[int]] = {"empty rows": [], "comments": []}
+    extra: list[int] = []
+    finder = _Finder(source.path.parent)
+    for line, cells in table.rows:
+        if not any(cell.strip() for cell in cells):
+            skipped["empty rows"].append(line)
+            continue
+        values = {
+            name: cells[n].strip() for n, name in columns.items() if n < len(cells) and cells[n]
+        }
+        if any(cell.strip() for cell in cells[len(table.head) :]):
+            extra.append(line)
         try:
-            parsed = _Row.model_validate({k: v for k, v in row.items() if k and v})
-            files = {
-                name: _resolve(source.path.parent, name, value)
-                for name in manifest.FILE_FIELDS
-                if (value := getattr(parsed, name))
-            }
-        except ValidationError as error:
-            source.refuse(where, problem(error))
+            if cells[0].lstrip().startswith("#") and not finder.find(values.get("view", "")):
+                skipped["comments"].append(line)
+                continue
+            source.candidates.append(_candidate(f"line {line}", values, finder))
         except DataError as error:
-            source.refuse(where, str(error))
-        else:
-            source.candidates.append(
-                Candidate(where, livery=parsed.livery, camera=parsed.camera, **files)
+            source.refuse(f"line {line}", f"{error}{_surplus(table, cells)}")
+    for what, lines in skipped.items():
+        if lines:
+            source.notes.append(f"{len(lines)} {what} skipped: {_listed('line', lines)}")
+    if extra:
+        source.notes.append(
+            f"{len(extra)} rows have cells beyond the headings, which are not used: "
+            f"{_listed('line', extra)}"
+        )
+    _note_unknown_pictures(source)
+
+
+def _columns(head: Sequence[str], path: Path) -> dict[int, str]:
+    """Number of a column -> the name that it is known by.
+
+    Raises:
+        DataError: a column is missing, or is there twice.
+    """
+    columns: dict[int, str] = {}
+    for number, cell in enumerate(head):
+        name = named_column(cell, COLUMNS)
+        if name not in COLUMNS:
+            continue
+        if name in columns.values():
+            earlier = next(n for n, other in columns.items() if other == name)
+            raise DataError(
+                f"{path}: the columns {earlier + 1} and {number + 1} are both named {name}; keep "
+                "one of them"
             )
+        columns[number] = name
+    missing = [name for name in REQUIRED if name not in columns.values()]
+    if missing:
+        names = ", ".join(shown(cell.strip()) for cell in head if cell.strip())
+        raise DataError(
+            f"{path}: no column {', '.join(missing)}; the first line must name the columns "
+            f"view, livery and texture (mask, uv_map and camera if known), got "
+            f"{names or 'nothing'}"
+        )
+    return columns
 
 
-def _delimiter(content: str) -> str:
-    """Comma, semicolon or tab: spreadsheets use the last two in some countries."""
-    head = content.partition("\n")[0]
-    return max(",;\t", key=head.count)
+def _candidate(where: str, values: dict[str, str], finder: _Finder) -> Candidate:
+    absent = [name for name in REQUIRED if not values.get(name)]
+    if absent:
+        raise DataError(f"{' and '.join(absent)}: the row has none")
+    files: dict[str, Path] = {}
+    for name in manifest.FILE_FIELDS:
+        if text := values.get(name):
+            found = finder.find(text)
+            if found is None:
+                raise DataError(f"{name} {shown(text)} is missing{finder.hint(text)}")
+            files[name] = found
+    return Candidate(
+        where,
+        files["view"],
+        values["livery"],
+        files["texture"],
+        mask=files.get("mask"),
+        uv_map=files.get("uv_map"),
+        camera=values.get("camera") or None,
+    )
 
 
-def _resolve(folder: Path, name: str, value: str) -> Path:
-    try:
-        for form in (value, value.replace("\\", "/")):
-            if (folder / form).is_file():
-                return (folder / form).resolve()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{name} {value!r} is not a valid path: {error}") from None
-    raise DataError(f"{name} {value} is missing")
+class _Finder:
+    """Finds the files that cells name. Paths are relative to the table's folder.
+
+    Unlike the paths of a manifest they may leave that folder, because people write a table to
+    gather pictures from several folders.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, Path] = {}
+        self._hints = manifest.MOST_HINTS
+
+    def find(self, text: str) -> Path | None:
+        """The file, or None.
+
+        Raises:
+            DataError: no file can have such a path.
+        """
+        if text not in self._found:
+            try:
+                if "\0" in text:
+                    raise ValueError("it holds a NUL character")
+                for form in table_forms(text) if text else ():
+                    if (self._folder / form).is_file():
+                        self._found[text] = (self._folder / form).resolve()
+                        break
+            except (OSError, ValueError, RuntimeError) as error:  # too long, NUL, a loop of links
+                why = getattr(error, "strerror", None) or error
+                raise DataError(f"{shown(text)!r} is not a valid path: {why}") from None
+        return self._found.get(text)
+
+    def hint(self, text: str) -> str:
+        """Why a file may be missing. It lists folders, so not every missing file gets one."""
+        self._hints -= 1
+        if self._hints < 0:
+            return ""
+        if (self._folder / text).is_dir():
+            return "; it is a folder"
+        return why_missing(text, self._folder)
+
+
+def _surplus(table: Table, cells: Sequence[str]) -> str:
+    if len(cells) <= len(table.head):
+        return ""
+    return (
+        f"; the row has {len(cells)} cells and the table {len(table.head)} columns: put a cell "
+        "that holds the delimiter in quotes"
+    )
+
+
+def _note_unused_columns(source: Source, table: Table) -> None:
+    names = [
+        cell.strip()
+        for cell in table.head
+        if cell.strip() and named_column(cell, COLUMNS) not in COLUMNS
+    ]
+    if names:
+        count = f"{len(names)} column{'s'[: len(names) != 1]}"
+        source.notes.append(f"{count} not used: {_listed('', names)}")
+    blank = [n for n, cell in enumerate(table.head) if not cell.strip()]
+    lines = [line for line, cells in table.rows if any(_cell(cells, n) for n in blank)]
+    if lines:
+        source.notes.append(
+            f"{len(lines)} rows have cells in columns without a heading, which are not used: "
+            f"{_listed('line', lines)}"
+        )
+
+
+def _cell(cells: Sequence[str], number: int) -> str:
+    return cells[number].strip() if number < len(cells) else ""
+
+
+def _note_unknown_pictures(source: Source) -> None:
+    """Notes the pictures beside the views and textures that no row names."""
+    named = {
+        path
+        for candidate in source.candidates
+        for path in (candidate.view, candidate.texture, candidate.mask)
+        if path
+    }
+    folders = sorted({path.parent for path in named})
+    others = [
+        path
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in PICTURES and path.resolve() not in named
+    ]
+    if others:
+        source.notes.append(
+            f"{len(others)} pictures beside those of the table are in no row that can be used: "
+            f"{_listed('', [shown(path.name) for path in others])}"
+        )
+
+
+def _listed(word: str, items: Iterable[object]) -> str:
+    """The first items, and how many more there are."""
+    items = list(items)
+    more = f" and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else ""
+    return f"{word} {', '.join(map(str, items[:EXAMPLES]))}{more}".strip()

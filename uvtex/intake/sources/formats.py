@@ -8,11 +8,15 @@ from pathlib import Path
 from uvtex.errors import DataError
 from uvtex.intake.sources import csv_table, manifest_json, metadata_json
 from uvtex.intake.sources.candidates import Candidate, Kind, Source
+from uvtex.paths import why_missing
 
 FORMATS = (
     "a folder with manifest.json (this project's own), a CSV with the columns view, livery and "
     "texture, or a folder with an earlier script's metadata.json"
 )
+JSON_NAMES = ("manifest.json", "metadata.json")
+TABLES = (".csv", ".tsv", ".tab")
+SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 _READERS: dict[Kind, Callable[[Source], None]] = {
     "manifest": manifest_json.read,
     "csv": csv_table.read,
@@ -38,14 +42,18 @@ def _find(path: Path) -> tuple[Kind, Path]:
     if path.is_file():
         return _kind_of(path), path
     if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder")
-    names = ("manifest.json", "metadata.json")
-    found = [path / name for name in names if (path / name).is_file()] + sorted(path.glob("*.csv"))
+        raise DataError(f"{path}: no such file or folder{why_missing(str(path))}")
+    there = sorted(entry for entry in path.iterdir() if entry.is_file())
+    found = [path / name for name in JSON_NAMES if path / name in there]
+    found += [entry for entry in there if entry.suffix.lower() in TABLES and entry not in found]
     if len(found) == 1:
         return _kind_of(found[0]), found[0]
     if found:
         listed = ", ".join(file.name for file in found)
         raise DataError(f"{path}: holds {listed}; name the one to import")
+    for entry in there:
+        if entry.suffix.lower() in SPREADSHEETS:
+            _kind_of(entry)
     empty = not any(path.iterdir())
     raise DataError(
         f"{path}: {'the folder is empty' if empty else 'nothing to import there'}; "
@@ -54,9 +62,16 @@ def _find(path: Path) -> tuple[Kind, Path]:
 
 
 def _kind_of(file: Path) -> Kind:
-    if file.suffix.lower() == ".csv":
+    suffix = file.suffix.lower()
+    # Excel's "Unicode text" is a table with tabs, named .txt.
+    if suffix in TABLES or (suffix == ".txt" and file.stat().st_size):
         return "csv"
-    if file.name in ("manifest.json", "metadata.json"):
+    if suffix in SPREADSHEETS:
+        raise DataError(
+            f"{file}: cannot be imported: it is a spreadsheet; save its table as CSV UTF-8, and "
+            "import that file"
+        )
+    if file.name in JSON_NAMES:
         return "manifest" if file.stem == "manifest" else "metadata"
     raise DataError(f"{file}: cannot be imported; what can be is {FORMATS}")
 

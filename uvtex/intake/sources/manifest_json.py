@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from uvtex.data import manifest
 from uvtex.errors import DataError
-from uvtex.intake.sources.candidates import Candidate, Source, Unusable, parsed, problem
+from uvtex.intake.sources.candidates import Candidate, Source, Unusable, problem
+from uvtex.text_files import read_json
 
 
 def read(source: Source) -> None:
@@ -37,7 +38,7 @@ def lenient(path: Path) -> tuple[list[tuple[str, manifest.Record]], list[Unusabl
     Raises:
         DataError: the file is missing, is not JSON, has no list of records, or has another version.
     """
-    values = parsed(path)
+    values = read_json(path, DataError)
     records = values.get("records") if isinstance(values, dict) else None
     if not isinstance(records, list):
         raise DataError(f"{path}: records: must be a list")

@@ -5,6 +5,7 @@ It lists augmented pictures by their paths on another machine.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uvtex.errors import DataError
-from uvtex.intake.sources.candidates import Candidate, Source, StandIn, parsed, problem
+from uvtex.intake.sources.candidates import Candidate, Source, StandIn, problem
+from uvtex.text_files import read_json
 
 
 class _Augmented(BaseModel):
@@ -29,7 +31,7 @@ class _Augmented(BaseModel):
 
 def read(source: Source) -> None:
     """Adds the records of the file at ``source.path`` to ``source``."""
-    values = parsed(source.path)
+    values = read_json(source.path, DataError)
     if not isinstance(values, list):
         raise DataError(f"{source.path}: must be a list of records, got a {type(values).__name__}")
     files = Files(source.path.parent)
@@ -124,6 +126,11 @@ def parts_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in ("\\", "/")) or (path,)
 
 
+def _folded(name: str) -> str:
+    """A file's name without case, and with its accents as Windows and Linux encode them."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 class Ambiguous(DataError):
     """Several different files have the wanted name."""
 
@@ -136,7 +143,7 @@ class Files:
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(root.rglob("*")):
             if path.is_file():
-                self._by_name.setdefault(path.name.lower(), []).append(path)
+                self._by_name.setdefault(_folded(path.name), []).append(path)
 
     def find(self, foreign: str) -> Path:
         """The file with that name. Of several, the one with the most matching parent folders.
@@ -146,7 +153,7 @@ class Files:
             Ambiguous: several files match equally well and their contents differ.
         """
         parts = parts_of(foreign)
-        found = self._by_name.get(parts[-1].lower(), [])
+        found = self._by_name.get(_folded(parts[-1]), [])
         if not found:
             raise DataError(f"{parts[-1]} is not beside the metadata")
         best = max(self._agreement(parts, path) for path in found)
@@ -160,7 +167,7 @@ class Files:
         here = path.relative_to(self._root).parts
         agreeing = 0
         for theirs, ours in zip(reversed(parts), reversed(here), strict=False):
-            if theirs.lower() != ours.lower():
+            if _folded(theirs) != _folded(ours):
                 break
             agreeing += 1
         return agreeing, path.name == parts[-1]

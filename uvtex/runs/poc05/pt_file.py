@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from uvtex.errors import CheckpointError
+from uvtex.paths import why_missing
 
 NETWORKS = ("uv", "renderer")
 
@@ -108,7 +109,7 @@ def _expected() -> str:
 
 def _load(path: Path) -> Any:
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+        raise CheckpointError(f"{path}: no such file{why_missing(str(path))}")
     with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickle protocols: what can't be read is an error below
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
 from uvtex.files import sha256_of
+from uvtex.paths import why_missing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
 LEAST_SIDE = 16
@@ -24,7 +25,8 @@ def find(folder: Path) -> dict[str, Path]:
         DataError: the folder is missing or has no pictures, or two pictures have the same name.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; give a folder of liveries, or their count")
+        hint = why_missing(str(folder)) or "; give a folder of liveries, or their count"
+        raise DataError(f"{folder}: no such folder{hint}")
     try:
         paths = sorted(path for path in folder.iterdir() if _is_picture(path))
     except OSError as error:
