@@ -69,7 +69,7 @@ class ActiveRun:
 
     def end_time(self, now: float) -> float:
         """``now`` in Unix seconds, but not before the start: the clock may have been set back."""
-        return max(now, self.record.started or now)
+        return now if self.record.started is None else max(now, self.record.started)
 
     def update(self, **changes: object) -> None:
         """Changes the record and writes it."""
