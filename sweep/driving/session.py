@@ -42,7 +42,10 @@ def check(study: StudyConfig) -> None:
             The message lists the differences.
     """
     if (device := str(study.train["device"])) != "auto":  # every machine has a device for that
-        local_slots(device, study.workers)
+        try:
+            local_slots(device, study.workers)
+        except ConfigError as error:
+            raise ConfigError(f"train.{error}") from None
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
         before = parse(load_yaml(path), str(path))

@@ -144,7 +144,7 @@ def test_a_gpu_that_the_machine_lacks_is_refused_by_every_command(
         call(uvtex_main, "evaluate", "best.safetensors", "--data", tiny_set, "--device", name),
     ]
     for result in results:
-        assert result.exit_code == 2
+        assert result.exit_code == 2, result.output
         assert f"device {name!r}: PyTorch ({torch.__version__}) sees no {name[:3]}" in result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "runs").exists()
