@@ -47,15 +47,16 @@ class Driver:
         launcher: Launcher,
         mirror: MlflowMirror,
         view: ProgressDisplay,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """``clock`` measures budget and durations. ``wall``, Unix seconds, is only recorded."""
         self._study, self._launcher, self._display = study, launcher, view
-        self._mirror, self._clock = mirror, clock
+        self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
-        hours = study.hours
-        self._budget = Budget(None if hours is None else hours * 3600, clock())
+        self._budget = Budget(None if study.hours is None else study.hours * 3600, clock())
         self._epoch_seconds: list[float] = []
         self._overheads: list[float] = []
         self._interrupts = Interrupts()
@@ -70,7 +71,7 @@ class Driver:
         """
         try:
             self._mirror.study_started()
-            taken = recover(self._study, self._optuna_study, self._clock())
+            taken = recover(self._study, self._optuna_study, self._wall())
             self._records, self._epoch_seconds = taken
             with self._interrupts.counted():
                 self._loop()
@@ -118,7 +119,7 @@ class Driver:
         found = [self._records[key] for key in sorted(self._records)]
         for record in found:
             if record.state in UNFINISHED and (record.trial, record.stage) not in active:
-                run = ActiveRun.load(self._study, record, self._clock())
+                run = ActiveRun.load(self._study, record)
                 if self._fits(record.epochs - len(run.reports)):
                     return run
         for record in found:
@@ -146,11 +147,12 @@ class Driver:
             schedule=schedule,
             params=params,
             epochs=self._study.epochs(stage),
-            started=self._clock(),
+            started=self._wall(),
         )
-        return ActiveRun.load(self._study, record, self._clock())
+        return ActiveRun.load(self._study, record)
 
     def _start(self, slot: str, run: ActiveRun) -> None:
+        run.began = self._clock()
         self._write(run, state="running")
         self._active[slot] = run
         # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
@@ -265,12 +267,12 @@ class Driver:
         if self._interrupts.count:
             self._interrupted(run)
         else:
-            self._start(slot, ActiveRun.load(self._study, run.record, self._clock()))
+            self._start(slot, ActiveRun.load(self._study, run.record))
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
-        now, best = self._clock(), run.best
-        self._write(run, state=state, reason=reason, ended=now)
-        self._overheads.append(max(0.0, now - run.began - sum(run.seconds)))
+        best = run.best
+        self._write(run, state=state, reason=reason, ended=run.end_time(self._wall()))
+        self._overheads.append(max(0.0, self._clock() - run.began - sum(run.seconds)))
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)
         self._mirror.run_ended(run.record, run.run_dir)
@@ -292,7 +294,7 @@ class Driver:
         """Registers full runs that passed while the registry was out of reach."""
         for record in list(self._records.values()):
             if record.stage == "full" and record.state == "complete" and record.gate is None:
-                run = ActiveRun.load(self._study, record, self._clock())
+                run = ActiveRun.load(self._study, record)
                 if run.best and promotion.decide(run.best.val, self._study.thresholds).passed:
                     self._gate(run)
 

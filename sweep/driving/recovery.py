@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.study.config import StudyConfig
@@ -17,6 +19,9 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
     Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
     gets a record. The driver then resumes all records that are not finished.
 
+    Args:
+        now: Unix seconds.
+
     Raises:
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
@@ -25,8 +30,8 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
     _check_both_sides(study, found, trials.numbers(), set(unfinished))
     trials.enqueue()
     seconds: list[float] = []
-    for record in sorted(found.values(), key=lambda record: record.ended or now):
-        run = ActiveRun.load(study, record, now)
+    for record in sorted(found.values(), key=lambda record: record.ended or math.inf):
+        run = ActiveRun.load(study, record)
         seconds.extend(report.seconds for report in run.reports.values())
         if record.stage == "probe":
             _tell(trials, run)

@@ -168,7 +168,8 @@ class StudyConfig(Settings):
     trials: int = Field(default=30, ge=1)
     """Number of probes in all. Probes of earlier runs of the command count."""
     hours: float | None = Field(default=None, gt=0)
-    """Time budget of one run of the command, in hours. None: no limit."""
+    """Time budget of one run of the command, in hours in which the machine is awake. None: no
+    limit."""
     workers: int | None = Field(default=None, ge=1)
     """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
     search: Search = Search()

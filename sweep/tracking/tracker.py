@@ -101,10 +101,10 @@ class Tracker:
             run_id = self._known(record)
             if report.epoch in self._logged_steps(run_id):
                 return
+            # The clock may have been set back since the run started.
+            at = max(time.time() if at is None else at, record.started or 0.0)
             # One batch is one transaction: MLflow has the whole epoch or none of it.
-            self._client.log_batch(
-                run_id, metrics=schema.metrics(report, time.time() if at is None else at)
-            )
+            self._client.log_batch(run_id, metrics=schema.metrics(report, at))
             self._steps[run_id].add(report.epoch)
 
     def trial_ended(self, record: TrialRecord, run_dir: Path) -> None:
@@ -113,7 +113,7 @@ class Tracker:
             run_id = self._known(record)
             self._system_load.stop(run_id)
             run = self._client.get_run(run_id)
-            ended = schema.milliseconds(record.ended)
+            ended = schema.end_time(run, record.ended)
             self._set_tags(run_id, record)
             if run.info.status == schema.STATUS[record.state] and run.info.end_time == ended:
                 return
@@ -146,7 +146,8 @@ class Tracker:
             if report is not None and report.is_file():
                 self._client.log_artifact(run_id, str(report))
             self._client.set_tag(run_id, "sweep.state", state)
-            self._client.set_terminated(run_id, schema.STATUS.get(state, "FINISHED"))
+            ended = schema.end_time(self._client.get_run(run_id), time.time())
+            self._client.set_terminated(run_id, schema.STATUS.get(state, "FINISHED"), ended)
 
     def is_running(self) -> bool:
         """Whether MLflow shows the study as running."""

@@ -63,7 +63,7 @@ def evaluate_checkpoints(
     Args:
         files: name -> checkpoint.
         folder: the data set.
-        device: ``auto``, or a device of torch; it replaces the device in the checkpoints' settings.
+        device: as :attr:`TrainConfig.device`; it replaces the device in the checkpoints' settings.
         everything: measure on every record. Otherwise each checkpoint is measured on the records
             that its own settings hold out.
 
