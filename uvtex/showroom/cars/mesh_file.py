@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from uvtex.data.pictures import numbers
 from uvtex.errors import DataError, UvtexError
 from uvtex.showroom.cars.mesh import Floats, Ints, Mesh, merge
 from uvtex.showroom.cars.subject import Colour
@@ -187,7 +188,8 @@ def _colour(material: Any) -> tuple[Colour, bool, str | None]:
         clear = bool(main[3] < 0.95) or getattr(material, "alphaMode", None) == "BLEND"
         picture = getattr(material, "baseColorTexture", None)
         if picture is not None:
-            mean = np.asarray(picture.convert("RGB").resize((1, 1)), dtype=float).ravel() / 255
+            # glTF 2.0, "Images": a profile or a gamma in the picture must be ignored.
+            mean = np.asarray(numbers(picture).resize((1, 1)), dtype=float).ravel() / 255
             main = np.append(main[:3] * mean, 1.0)
     except Exception as error:  # decoders of broken pictures raise nearly anything
         return UNREADABLE, False, f"{type(error).__name__}: {error}"
