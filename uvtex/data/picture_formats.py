@@ -34,7 +34,7 @@ _RAW_SUFFIXES = tuple(
 )
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330  # tags of TIFF
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the picture", "run `git lfs pull`"),
+    (0, b"version https://git-lfs", "a Git LFS pointer in place of the picture", "run `git lfs pull`"),
     (0, b"%PDF", "a PDF", "save its page as PNG"),
     (0, b"\xff\x0a", "JPEG XL", _SAVE),
     (4, b"JXL \r\n", "JPEG XL", _SAVE),
@@ -76,10 +76,10 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 """Position and bytes that a file of the kind holds there, its name, and what to do with it."""
 _PROGRAMS = {
-    "EPS": ("EPS, a drawing", _SAVE),
-    "WMF": ("WMF or EMF, a drawing", _SAVE),
+    "EPS": ("EPS, a drawing,", _SAVE),
+    "WMF": ("WMF or EMF, a drawing,", _SAVE),
     "MPEG": ("a video", "save one of its frames as PNG"),
-    **dict.fromkeys(("BUFR", "GRIB", "HDF5"), ("data, not a picture", _SAVE)),
+    **dict.fromkeys(("BUFR", "GRIB", "HDF5"), ("scientific data", _SAVE)),
 }
 """Formats that Pillow opens but cannot decode, or decodes by running another program."""
 

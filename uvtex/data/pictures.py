@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from uvtex.data import picture_formats
+from uvtex.data import deep_colour, picture_formats
 from uvtex.data.colour import colours_of, to_srgb
 from uvtex.errors import DataError
 
@@ -86,7 +86,9 @@ def read_grey(path: Path, size: int | None = None) -> np.ndarray:
         DataError: see :func:`read_rgb`.
     """
     with _reading(path) as file:
-        return _sized(_eight_bits(_upright(file)).convert("L"), size)
+        picture = _eight_bits(_upright(file))
+        grey = picture.getchannel("L") if picture.mode == "LAB" else picture.convert("L")
+        return _sized(grey, size)
 
 
 def read_rgba(path: Path, size: int | None = None) -> np.ndarray:
@@ -177,7 +179,10 @@ def _orientation(file: ImageFile.ImageFile) -> int:
 def _in_srgb(file: ImageFile.ImageFile) -> Image.Image:
     """The upright picture of an opened file, as sRGB with 8 bits a channel."""
     colours = colours_of(file)
+    low = None if colours.transform is None else deep_colour.low_bytes(file)
     picture = _upright(file)
+    if low is not None:
+        return deep_colour.convert(picture, low, lambda rgb: to_srgb(rgb, colours))
     if colours.deep is not None and picture.mode in SIXTEEN_BITS:
         return to_srgb(Image.fromarray(_sixteen_bits(picture)), colours)
     return to_srgb(_eight_bits(picture), colours)
