@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from sweep.study.folder import DEFAULT_STORE, study_names, tracking_uri
+from sweep.study.folder import DEFAULT_STORE, store_option, study_names, tracking_uri
 from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
+from uvtex.output import echo, stdout
 
 if TYPE_CHECKING:
     from sweep.study.config import StudyConfig
@@ -70,25 +72,27 @@ def run(
     if dry_run:
         not_saved = session.rehearse(study)
         text = json.dumps(study.model_dump(mode="json"), indent=1) if as_json else dump_yaml(study)
-        click.echo(text)
+        echo(text)
         if not_saved:
-            click.echo(not_saved, err=True)
+            echo(not_saved, err=True)
         return
-    out = sys.stderr if as_json else sys.stdout
+    out = sys.stderr if as_json else stdout()
+    given = [f"--{flag}={value:g}" for flag, value in flags.items() if value is not None]
+    again = shlex.join(["sweep", "run", str(config), *given])
     click.echo(dump_yaml(study), file=out)
     try:
         outcome, summary = session.run(study, out)
     except KeyboardInterrupt:  # before the first run, or after the last
-        _stopped(config, out)
+        _stopped(again, out)
     if as_json:
-        click.echo(json.dumps(summary.to_dict(), indent=1))
+        echo(json.dumps(summary.to_dict(), indent=1))
     else:
         _print_summary(summary)
         _print_where(study, summary)
     if outcome == "out of time":
-        click.echo(f"Time is up. To resume: sweep run {config}", file=out)
+        click.echo(f"Time is up. To resume: {again}", file=out)
     if outcome == "interrupted":
-        _stopped(config, out)
+        _stopped(again, out)
 
 
 @main.command()
@@ -111,9 +115,9 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
 
     view, summary = _status(found), summarise(found)
     if as_json:
-        click.echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
+        echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
         return
-    click.echo(f"study {study}: {view['driver']}")
+    echo(f"study {study}: {view['driver']}")
     header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
     print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
     _print_summary(summary)
@@ -136,7 +140,7 @@ def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) 
     from sweep.report.comparison import compare as compare_runs
 
     result = compare_runs(runs, uri or tracking_uri(store), store)
-    click.echo(json.dumps(result.to_dict(), indent=1) if as_json else str(result))
+    echo(json.dumps(result.to_dict(), indent=1) if as_json else str(result))
 
 
 @main.command()
@@ -153,7 +157,7 @@ def report(study: str, store: Path, as_json: bool) -> None:
     from sweep.report import write_report
 
     path = write_report(session.saved(store, study))
-    click.echo(json.dumps({"report": str(path)}) if as_json else str(path))
+    echo(json.dumps({"report": str(path)}) if as_json else str(path))
 
 
 @main.command()
@@ -172,7 +176,7 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
 
     found = session.saved(store, study)
     changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
-    click.echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
+    echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
 
 
 @main.command()
@@ -192,8 +196,8 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     serve_ui(uri or tracking_uri(store), port)
 
 
-def _stopped(config: Path, out: TextIO) -> NoReturn:
-    click.echo(f"Stopped. To resume: sweep run {config}", file=out)
+def _stopped(again: str, out: TextIO) -> NoReturn:
+    click.echo(f"Stopped. To resume: {again}", file=out)
     sys.exit(130)
 
 
@@ -227,11 +231,11 @@ def _status(study: StudyConfig) -> dict[str, Any]:
 
 def _print_studies(names: list[str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(names))
+        echo(json.dumps(names))
     elif names:
-        click.echo("\n".join(names))
+        echo("\n".join(names))
     else:
-        click.echo("There is no study yet. To start one: sweep run configs/quickstart.yaml")
+        echo("There is no study yet. To start one: sweep run configs/quickstart.yaml")
 
 
 def _print_summary(summary: Summary) -> None:
@@ -239,19 +243,17 @@ def _print_summary(summary: Summary) -> None:
 
     for name, states in (("probes", summary.probes), ("full runs", summary.full_runs)):
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
-        click.echo(f"{name}: {counts or 'none'}")
+        echo(f"{name}: {counts or 'none'}")
     print_table(*table(summary))
-    click.echo(verdict(summary))
+    echo(verdict(summary))
 
 
 def _print_where(study: StudyConfig, summary: Summary) -> None:
     if summary.report:
-        click.echo(f"report: {summary.report}")
-    local = study.tracking_uri.startswith("sqlite")
-    flag = (
-        "" if study.tracking_uri == tracking_uri(DEFAULT_STORE) else f" --uri {study.tracking_uri}"
-    )
-    click.echo(f"MLflow: {f'sweep ui{flag}' if local else study.tracking_uri}")
+        echo(f"report: {summary.report}")
+    own = study.tracking_uri == tracking_uri(study.store)
+    pages = shlex.join(["sweep", "ui", *store_option(study.store)]) if own else study.tracking_uri
+    echo(f"MLflow: {pages}")
 
 
 if __name__ == "__main__":

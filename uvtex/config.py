@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from uvtex.names import FileName
 from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
 
@@ -149,7 +150,7 @@ class TrainConfig(Settings):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Arithmetic of the networks. ``auto``: bf16 on CUDA, float32 on a CPU. Weights, optimisers,
     losses and metrics are always float32."""
-    checkpoint_name: str = Field(default="best", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    checkpoint_name: FileName = "best"
     """Name of the run's folder and of its best checkpoint."""
     checkpoint_every: int = Field(default=0, ge=0)
     """Keep ``NAME_epochNNN`` every so many epochs. 0: keep only the best and the last."""

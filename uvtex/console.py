@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uvtex.errors import UvtexError
+from uvtex.output import echo, own_stdout, rich_console, stdout
 
 if TYPE_CHECKING:
     from rich.table import Column
@@ -36,17 +37,23 @@ class CleanErrorCommand(click.Command):
         context = {**CONTEXT, **(context_settings or {})}
         super().__init__(name, context_settings=context, **kwargs)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(self, click.Group):
+            return super().invoke(ctx)
+        with own_stdout():
+            return super().invoke(ctx)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
         except UvtexError as error:
-            click.echo(f"error: {error}", err=True)
+            echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
             sys.exit(1)
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {place}{error.strerror or error}", err=True)
+            echo(f"error: {place}{error.strerror or error}", err=True)
             sys.exit(1)
 
 
@@ -85,9 +92,7 @@ def _text(value: object) -> str:
 
 def table_width() -> int:
     """Columns of a table on standard output: the terminal's, else ``PIPE_WIDTH``."""
-    from rich.console import Console
-
-    return Console().width if sys.stdout.isatty() else PIPE_WIDTH
+    return rich_console().width if stdout().isatty() else PIPE_WIDTH
 
 
 def print_table(
@@ -105,7 +110,6 @@ def print_table(
         styles: a rich style for each row, or nothing.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     rows = list(rows)
@@ -114,4 +118,4 @@ def print_table(
     grid = Table(*columns, box=box.SIMPLE_HEAD if header else None, show_header=header)
     for row, style in zip(rows, styles or [None] * len(rows), strict=True):
         grid.add_row(*row, style=style)
-    Console(width=table_width(), markup=False, highlight=False).print(grid)
+    rich_console(width=table_width()).print(grid)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+
+from uvtex.output import rich_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,10 +44,9 @@ def stages(console: Console | None = None) -> Iterator[tuple[Echo, Progress | No
 
     The second is None unless ``console`` (default: standard error) is a terminal.
     """
-    from rich.console import Console
     from rich.text import Text
 
-    console = console or Console(stderr=True)
+    console = console or rich_console(sys.stderr)
 
     def say(line: str) -> None:
         # Text keeps the line as it is: no markup, no coloured numbers, no line breaks in a file.
@@ -95,10 +97,10 @@ def _bars(console: Console) -> Bars:
 
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[left]}", markup=False),
         console=console,
         transient=True,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.study.folder import TrialRecord
+from uvtex.output import rich_console
 from uvtex.progress import duration_text
 from uvtex.runs.epochs import EpochReport, best_epoch
 from uvtex.thresholds import Threshold
@@ -82,7 +83,6 @@ class RichDisplay(ProgressDisplay):
     """A table that is redrawn in place, with messages above it."""
 
     def __init__(self, name: str, thresholds: Sequence[Threshold], out: TextIO) -> None:
-        from rich.console import Console
         from rich.live import Live
 
         self._name = name
@@ -90,7 +90,7 @@ class RichDisplay(ProgressDisplay):
         self._rows: dict[tuple[int, str], RunningRow] = {}
         self._caption = ""
         self._live = Live(
-            console=Console(file=out), refresh_per_second=2, get_renderable=self._draw
+            console=rich_console(out), refresh_per_second=2, get_renderable=self._draw
         )
         self._live.start()
 
@@ -111,16 +111,14 @@ class RichDisplay(ProgressDisplay):
         self._caption = f"{probes_left} probes to start{time}; Ctrl-C stops after the epoch"
 
     def note(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(text)
 
     def close(self) -> None:
         self._live.stop()
 
     def lines(self, width: int) -> list[str]:
         """The current table as plain text."""
-        from rich.console import Console
-
-        console = Console(width=width, color_system=None, file=io.StringIO())
+        console = rich_console(io.StringIO(), width=width, color_system=None)
         with console.capture() as capture:
             console.print(self._draw())
         return capture.get().splitlines()

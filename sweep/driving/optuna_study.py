@@ -13,6 +13,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from sweep.decisions import promotion
+from sweep.driving.optuna_storage import mapped_errors, open_storage
 from sweep.study import space
 from sweep.study.config import CONSTANTS, OBJECTIVE, StudyConfig
 from sweep.study.distributions import distributions
@@ -44,18 +45,19 @@ class OptunaStudy:
 
     def __init__(self, study: StudyConfig) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study.paths.store.mkdir(parents=True, exist_ok=True)
+        self.database = study.paths.optuna
         self._config = study
-        self._storage = optuna.storages.RDBStorage(study.paths.optuna)
-        self._study = optuna.create_study(
-            storage=self._storage,
-            study_name=study.name,
-            direction="maximize",
-            load_if_exists=True,
-            sampler=self._sampler(0),
-        )
+        self._storage = open_storage(self.database)
         self._distributions = distributions(study.search)
-        self._id = self._storage.get_study_id_from_name(study.name)
+        with mapped_errors("open the study", self.database):
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=study.name,
+                direction="maximize",
+                load_if_exists=True,
+                sampler=self._sampler(0),
+            )
+            self._id = self._storage.get_study_id_from_name(study.name)
 
     def close(self) -> None:
         """Closes the storage."""
@@ -64,11 +66,14 @@ class OptunaStudy:
 
     def enqueue(self) -> None:
         """Queues those named schedules of the study that were never queued before."""
-        known = {trial.user_attrs.get(SCHEDULE) for trial in self._study.get_trials()}
-        for name in self._config.search.queue:
-            if name not in known:
-                params = space.params(self._config.search.schedules[name])
-                self._study.enqueue_trial(params | self._constants(), user_attrs={SCHEDULE: name})
+        with mapped_errors("queue the named schedules", self.database):
+            known = {trial.user_attrs.get(SCHEDULE) for trial in self._study.get_trials()}
+            for name in self._config.search.queue:
+                if name not in known:
+                    params = space.params(self._config.search.schedules[name])
+                    self._study.enqueue_trial(
+                        params | self._constants(), user_attrs={SCHEDULE: name}
+                    )
 
     def _constants(self) -> dict[str, float]:
         """Searched constant -> its value in the train settings, which named schedules run with."""
@@ -78,25 +83,29 @@ class OptunaStudy:
 
     def ask(self) -> Asked:
         """The next trial: a queued one if there is one, else one that the TPE sampler chose."""
-        # A new sampler for each trial, so that a resumed study draws the same trials.
-        self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
-        return self._asked(self._study.ask(fixed_distributions=self._distributions))
+        with mapped_errors("ask for a trial", self.database):
+            # A new sampler for each trial, so that a resumed study draws the same trials.
+            self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
+            return self._asked(self._study.ask(fixed_distributions=self._distributions))
 
     def unfinished(self) -> list[Asked]:
         """Trials that have no result yet, by number."""
-        running = self._study.get_trials(deepcopy=False, states=(State.RUNNING,))
-        return [self._asked(self._completed(trial.number)) for trial in running]
+        with mapped_errors("read the running trials", self.database):
+            running = self._study.get_trials(deepcopy=False, states=(State.RUNNING,))
+            return [self._asked(self._completed(trial.number)) for trial in running]
 
     def numbers(self) -> set[int]:
         """The numbers of all trials that were asked for, finished or not."""
-        trials = self._study.get_trials(deepcopy=False)
-        return {trial.number for trial in trials if trial.state != State.WAITING}
+        with mapped_errors("read the trials", self.database):
+            trials = self._study.get_trials(deepcopy=False)
+            return {trial.number for trial in trials if trial.state != State.WAITING}
 
     def report(self, number: int, report: EpochReport) -> None:
         """Reports an epoch's objective. An epoch that was reported before keeps its value."""
-        trial = self._study.get_trials(deepcopy=False)[number]
-        if not trial.state.is_finished() and report.epoch not in trial.intermediate_values:
-            self._trial(number).report(report.val[OBJECTIVE], report.epoch)
+        with mapped_errors("store an epoch", self.database):
+            trial = self._study.get_trials(deepcopy=False)[number]
+            if not trial.state.is_finished() and report.epoch not in trial.intermediate_values:
+                self._trial(number).report(report.val[OBJECTIVE], report.epoch)
 
     def tell(self, record: TrialRecord, best: dict[str, float] | None) -> None:
         """Ends a probe's trial. A second call does nothing.
@@ -104,21 +113,22 @@ class OptunaStudy:
         Args:
             best: metrics of the probe's best epoch; None if it has no epoch.
         """
-        frozen = self._study.get_trials()[record.trial]
-        if frozen.state.is_finished():
-            return
-        if record.state == "failed" or best is None:
-            self._study.tell(record.trial, state=State.FAIL)
-            return
-        trial = self._trial(record.trial)
-        for name, value in promotion.constraints(best, self._config.thresholds).items():
-            if name not in frozen.constraints:
-                trial.set_constraint(name, value)
-        trial.set_user_attr("margin", best["margin"])
-        if record.state == "pruned":
-            self._study.tell(record.trial, state=State.PRUNED)
-        else:
-            self._study.tell(record.trial, best[OBJECTIVE])
+        with mapped_errors("store the result of a trial", self.database):
+            frozen = self._study.get_trials()[record.trial]
+            if frozen.state.is_finished():
+                return
+            if record.state == "failed" or best is None:
+                self._study.tell(record.trial, state=State.FAIL)
+                return
+            trial = self._trial(record.trial)
+            for name, value in promotion.constraints(best, self._config.thresholds).items():
+                if name not in frozen.constraints:
+                    trial.set_constraint(name, value)
+            trial.set_user_attr("margin", best["margin"])
+            if record.state == "pruned":
+                self._study.tell(record.trial, state=State.PRUNED)
+            else:
+                self._study.tell(record.trial, best[OBJECTIVE])
 
     def _asked(self, trial: optuna.Trial) -> Asked:
         drawn = trial.params

@@ -160,7 +160,9 @@ def _conclude(
         view.note(f"no report: {error}")
     mirror.study_ended(result, report, "running" if outcome == "interrupted" else "complete")
     if mirror.behind:
-        view.note(f"MLflow lacks some of the results; run `sweep sync {study.name}` to add them")
+        view.note(
+            f"MLflow lacks some of the results; run `{study.paths.command('sync')}` to add them"
+        )
     return result
 
 

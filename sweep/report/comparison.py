@@ -14,6 +14,7 @@ from sweep.tracking.run_lookup import trial_of_run
 from uvtex.config import TERMS, TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import higher_is_better
+from uvtex.output import rich_console
 from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 
@@ -64,11 +65,9 @@ class Comparison:
         return _table(self)
 
     def __str__(self) -> str:
-        from rich.console import Console
-
         width = 24 + 30 * len(self.rows)
         buffer = io.StringIO()
-        Console(file=buffer, width=width, color_system=None).print(_table(self))
+        rich_console(buffer, width=width, color_system=None).print(_table(self))
         return buffer.getvalue().rstrip()
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
 from uvtex.metric_catalogue import needs_lpips
+from uvtex.names import FileName, Label
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
 
@@ -123,9 +124,9 @@ class Search(Settings):
     """Range of T_max, as a share of the run's epochs."""
     lr_schedulers: tuple[Scheduler, ...] = Field(default=("none", "cosine"), min_length=1)
     """Learning-rate schedulers that may be chosen."""
-    queue: tuple[str, ...] = ()
+    queue: tuple[Label, ...] = ()
     """Names of schedules to try first, in this order."""
-    schedules: dict[str, NamedSchedule] = Field(default_factory=dict)
+    schedules: dict[Label, NamedSchedule] = Field(default_factory=dict)
     """In a study file: the path of a file of named schedules, relative to the study file."""
 
     @field_validator("lr")
@@ -152,7 +153,7 @@ class Pruning(Settings):
 class StudyConfig(Settings):
     """All settings of one study, with every default filled in. The study saves them as YAML."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: FileName
     """Name of the study: letters, digits, ``.``, ``_`` and ``-``."""
     data: DataSettings
     """The data set."""
@@ -176,7 +177,7 @@ class StudyConfig(Settings):
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: Path = DEFAULT_STORE
     """Folder of the studies, Optuna's storage and MLflow's store."""
-    tracking_uri: str = tracking_uri(DEFAULT_STORE)
+    tracking_uri: str = Field(default_factory=lambda: tracking_uri(DEFAULT_STORE))
     """MLflow's tracking store: a database in ``store``, or a server."""
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
-from sweep.study.folder import DEFAULT_STORE, tracking_uri
+from sweep.study.folder import DEFAULT_STORE, SEARCHED, tracking_uri
 from uvtex.config import TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
@@ -141,6 +141,10 @@ def _resolved_showroom(given: Mapping[str, Any]) -> dict[str, Any]:
 def _cross_problems(study: StudyConfig) -> list[str]:
     problems = []
     search = study.search
+    if SEARCHED in search.queue:
+        problems.append(
+            f"search.queue: {SEARCHED!r} stands for the sampler's own trials; rename the schedule"
+        )
     for name in search.queue:
         if name not in search.schedules:
             problems.append(f"search.queue: there is no schedule {name!r}")

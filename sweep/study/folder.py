@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 from uvtex.settings import Settings
@@ -73,9 +75,14 @@ class TrialRecord(Settings):
         return f"{self.trial:04d}/{self.stage} ({self.schedule})"
 
 
+def store_option(store: Path) -> list[str]:
+    """The option that names ``store`` to a command; nothing for the default store."""
+    return [] if store == DEFAULT_STORE else ["--store", str(store)]
+
+
 def tracking_uri(store: Path) -> str:
     """MLflow's tracking URI of the database in a store."""
-    return f"sqlite:///{(store / 'mlflow.db').as_posix()}"
+    return sqlite_url(store / "mlflow.db")
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,10 @@ class StudyFolder:
     @property
     def folder(self) -> Path:
         return self.store / "studies" / self.name
+
+    def command(self, verb: str) -> str:
+        """The command ``sweep VERB`` for this study, as it must be typed in the current folder."""
+        return shlex.join(["sweep", verb, self.name, *store_option(self.store)])
 
     @property
     def settings(self) -> Path:
@@ -116,9 +127,9 @@ class StudyFolder:
         return self.store / "artifacts"
 
     @property
-    def optuna(self) -> str:
-        """URL of Optuna's storage. All studies of the store share it."""
-        return f"sqlite:///{(self.store / 'optuna.db').as_posix()}"
+    def optuna(self) -> Path:
+        """Optuna's database. All studies of the store share it."""
+        return self.store / "optuna.db"
 
     def run_dir(self, trial: int, stage: Stage) -> Path:
         """The trial directory of a stage, for example ``trials/0007/probe``."""

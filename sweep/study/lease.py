@@ -38,7 +38,7 @@ def lease(paths: StudyFolder) -> Iterator[None]:
     except Timeout:
         raise StudyTaken(
             f"study {paths.name!r} is being driven by {_who(holder(paths))}; wait until it ends, "
-            f"stop it with Ctrl-C, or watch it with `sweep status {paths.name}`"
+            f"stop it with Ctrl-C, or watch it with `{paths.command('status')}`"
         ) from None
     # A file of its own: opening a lock file empties it, and Windows refuses to read a locked file.
     try:

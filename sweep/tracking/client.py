@@ -11,19 +11,35 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sweep.study.database import opening, sqlite_file
+from sweep.study.folder import StudyFolder
+from sweep.tracking.relocation import relocate
 from uvtex.errors import UvtexError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+SCHEMES = ("sqlite:", "http:", "https:", "postgresql", "mysql", "mssql", "databricks")
+"""How a tracking URI begins."""
+
+
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
+"""MLflow's error codes for one call that it will never accept."""
+
+
 class TrackingError(UvtexError):
     """MLflow's tracking store is away or refuses. The trial directories have lost nothing."""
+
+
+class RefusedError(TrackingError):
+    """MLflow answers, and refuses this one call. Other calls may succeed."""
 
 
 class RegistryError(UvtexError):
@@ -43,8 +59,16 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
 
     try:
         yield
-    except (MlflowException, requests.RequestException, SQLAlchemyError, OSError) as cause:
+    except (
+        MlflowException,
+        requests.RequestException,
+        SQLAlchemyError,
+        sqlite3.Error,
+        OSError,
+    ) as cause:
         first = str(cause).strip().splitlines() or [type(cause).__name__]
+        if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
+            raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
         raise error(
             f"MLflow at {uri}: cannot {doing}: {first[0][:400]}; the trial directories are "
             "complete, run `sweep sync STUDY` when the store answers again"
@@ -54,14 +78,27 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
 
 
 def client(uri: str) -> MlflowClient:
-    """A client for tracking and registry on ``uri``; it creates a missing SQLite store."""
+    """A client for tracking and registry on ``uri``; it creates a missing SQLite store.
+
+    Raises:
+        TrackingError: ``uri`` is neither a SQLite database nor a server.
+    """
     _configure_mlflow()
     from mlflow import MlflowClient
 
+    if not uri.startswith(SCHEMES):
+        raise TrackingError(
+            f"{uri}: is no tracking URI; write sqlite:///PATH for a database, or the address of a "
+            "server, such as http://127.0.0.1:5000"
+        )
     with known_warnings():
-        made = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        if is_local(uri):
+        file = sqlite_file(uri)
+        if file is None:
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        with opening(file):
+            made = MlflowClient(tracking_uri=uri, registry_uri=uri)
             made.search_experiments(max_results=1)  # creates the tables now rather than later
+            relocate(file, StudyFolder(file.parent, "").artifacts)
     return made
 
 
@@ -80,7 +117,13 @@ def known_warnings() -> Iterator[None]:
 
 def is_local(uri: str) -> bool:
     """Whether the store is a SQLite file on this machine, and no server."""
-    return uri.startswith("sqlite:")
+    return sqlite_file(uri) is not None
+
+
+def is_missing(uri: str) -> bool:
+    """Whether ``uri`` is a SQLite file that does not exist. MLflow would create it on reading."""
+    file = sqlite_file(uri)
+    return file is not None and not file.is_file()
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, TrialRecord
 from sweep.study.summary_record import Summary
+from sweep.tracking.client import RefusedError
 from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -60,6 +61,7 @@ class MlflowMirror:
         if self.behind:  # the version links to its run, so MLflow must have the run
             self._muted = False
             self._call(self._sync)
+            self._muted = False  # the gate is asked even if MLflow refuses something else
         self._call(lambda: answer.append(self._promote(record, run_dir)))
         return answer[0] if answer else None
 
@@ -73,7 +75,6 @@ class MlflowMirror:
         if self._tracker is None:
             study = self._study
             self._tracker = Tracker(study.tracking_uri, study.paths.artifacts, study.name)
-            self.behind = self.behind or self._tracker.began_anew
         return self._tracker
 
     def _start(self) -> None:
@@ -98,4 +99,5 @@ class MlflowMirror:
         except UvtexError as error:
             if not self._warned:
                 self._warn(f"MLflow misses events; the study goes on without it: {error}")
-            self.behind = self._muted = self._warned = True
+            self.behind = self._warned = True
+            self._muted = not isinstance(error, RefusedError)

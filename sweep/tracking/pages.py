@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 from sweep.tracking import client as seam
 from sweep.tracking.client import TrackingError
+from uvtex.output import echo
 
 HOST = "127.0.0.1"
 
@@ -28,18 +28,13 @@ def serve_ui(uri: str, port: int = 5000) -> None:
         TrackingError: the port is in use, or there is no store at ``uri``.
     """
     if not seam.is_local(uri):
-        print(f"MLflow is at {uri}", flush=True)
+        echo(f"MLflow is at {uri}")
         return
-    check_store(uri)
-    number = free_port(port)
-    print(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)", flush=True)
-    _become(server_command(uri, number))
-
-
-def check_store(uri: str) -> None:
-    """Raises TrackingError where there is no store at ``uri``: MLflow would create one."""
-    if not Path(uri.removeprefix("sqlite:///")).is_file():
+    if seam.is_missing(uri):
         raise TrackingError(f"there is no store at {uri} yet; `sweep run` creates it")
+    number = free_port(port)
+    echo(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)")
+    _become(server_command(uri, number))
 
 
 def free_port(port: int) -> int:
@@ -83,5 +78,5 @@ def server_environment() -> dict[str, str]:
 def _become(command: list[str]) -> NoReturn:
     # MLflow prints its start to stdout, where the one line with the address is wanted.
     silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, sys.stdout.fileno())
+    os.dup2(silent, 1)
     os.execvpe(command[0], command, server_environment())

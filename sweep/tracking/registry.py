@@ -82,7 +82,7 @@ def champion(uri: str) -> VersionRecord | None:
     Raises:
         RegistryError: MLflow is away or refuses.
     """
-    if _store_missing(uri):
+    if seam.is_missing(uri):
         return None
     with seam.mapped_errors("look up the champion", uri, RegistryError):
         found = _champion(seam.client(uri))
@@ -105,7 +105,7 @@ def fetch_checkpoint(uri_text: str) -> Path:
             f"models:/{MODEL}@{ALIAS}"
         )
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(DEFAULT_STORE)
-    if _store_missing(uri):
+    if seam.is_missing(uri):
         raise RegistryError(
             f"{uri_text}: there is no MLflow store at {uri}; change to the folder in which "
             "`sweep run` was run, or set MLFLOW_TRACKING_URI"
@@ -264,8 +264,3 @@ def _checkpoint_file(run_dir: Path) -> Path:
     if not path.is_file():
         raise RegistryError(f"{path}: the run's best checkpoint is missing")
     return path
-
-
-def _store_missing(uri: str) -> bool:
-    """Whether a local store is missing: MLflow would create it on reading."""
-    return seam.is_local(uri) and not Path(uri.removeprefix("sqlite:///")).is_file()

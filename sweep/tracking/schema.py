@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,9 @@ STATUS = {
 
 STUDY_TAG, TRIAL_TAG, STAGE_TAG = "sweep.study", "sweep.trial", "sweep.stage"
 """The tags by which the MLflow run of a trial is found, and the trial of an MLflow run."""
+
+LONGEST_KEY = 200
+"""Characters. MLflow refuses keys beyond 250 characters."""
 
 LONGEST_VALUE = 5000
 """Characters. MLflow refuses parameters beyond 6000 characters and tags beyond 8000."""
@@ -84,12 +90,27 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
     yield from run.grid_files()
 
 
-def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys joined by dots -> values as text. Lists become JSON; None is left out."""
-    for key, value in flatten(values).items():
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """``prefix`` and keys joined by dots -> values as text. Lists become JSON; None is left out."""
+    for name, value in flatten(values).items():
         if value is not None:
             text = json.dumps(value) if isinstance(value, (list, tuple)) else str(value)
-            yield key, text[:LONGEST_VALUE]
+            yield key(f"{prefix}{name}"), text[:LONGEST_VALUE]
+
+
+def key(name: str) -> str:
+    """``name`` as the key of a parameter, a metric or a tag of MLflow.
+
+    MLflow refuses many characters, long keys, and keys that are no plain path. A name that it would
+    refuse gets ``_`` in their place and a digest, so that two names never share a key.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_\-. /]", "_", name)
+    is_path = posixpath.normpath(name) == name and not name.startswith((".", "/"))
+    if plain == name and is_path and len(name) <= LONGEST_KEY:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    no_path = re.sub(r"^\.+|/", "_", plain)
+    return f"{no_path[: LONGEST_KEY - 9]}.{digest}"
 
 
 def number(text: str) -> float | None:

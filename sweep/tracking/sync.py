@@ -7,6 +7,7 @@ from pathlib import Path
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord, records
 from sweep.study.summary_record import read_summary
+from sweep.tracking.client import RefusedError, TrackingError
 from sweep.tracking.tracker import Tracker
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
@@ -18,18 +19,26 @@ def sync(study: StudyConfig) -> int:
 
     An MLflow run with epochs that the trial directory does not have is deleted and made again.
 
+    A run that MLflow refuses does not keep the others from being synced.
+
     Raises:
-        TrackingError: MLflow is away or refuses.
+        TrackingError: MLflow is away, or refuses a run.
         UvtexError: a trial directory or the summary is damaged.
     """
     paths = study.paths
     tracker = Tracker(study.tracking_uri, paths.artifacts, study.name, system_metrics=False)
     tracker.study_started(study)
     found = records(paths.folder)
+    refused: list[str] = []
     for record in found:
-        sync_run(tracker, record, paths.run_dir(record.trial, record.stage))
+        try:
+            sync_run(tracker, record, paths.run_dir(record.trial, record.stage))
+        except RefusedError as error:
+            refused.append(str(error))
     running = any(record.state == "running" for record in found)
     tracker.study_ended(read_summary(study), paths.report, "running" if running else "complete")
+    if refused:
+        raise TrackingError("\n".join(refused))
     return len(found)
 
 

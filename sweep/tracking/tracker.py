@@ -8,6 +8,8 @@ a final status has all its artifacts.
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -47,9 +49,6 @@ class Tracker:
     ) -> None:
         """Opens the study's experiment, and creates it if it is missing.
 
-        MLflow writes to the folder that an experiment was created with, even after the store was
-        moved. An experiment with another folder is therefore renamed, and a new one takes its name.
-
         Args:
             uri: MLflow's tracking URI.
             artifact_root: the folder where a local store keeps artifacts. A server has its own.
@@ -58,8 +57,6 @@ class Tracker:
         """
         self.uri = uri
         self.study = study
-        self.began_anew = False
-        """Whether the experiment was renamed, so that the new one has no run yet."""
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
@@ -75,8 +72,9 @@ class Tracker:
             self._client.update_run(run_id, status="RUNNING")
             self._client.set_tag(run_id, "sweep.state", "running")
             # As tags, since trials, hours and the queue may change when a study goes on.
-            for key, value in schema.flat(config.model_dump(mode="json", exclude_none=True)):
-                self._client.set_tag(run_id, f"study.{key}", value)
+            settings = config.model_dump(mode="json", exclude_none=True)
+            for key, value in schema.flat(settings, "study."):
+                self._client.set_tag(run_id, key, value)
             self._client.log_text(run_id, dump_yaml(config), config.paths.settings.name)
         return run_id
 
@@ -174,21 +172,19 @@ class Tracker:
         local = artifact_root if seam.is_local(self.uri) else None
         place = local and (local / self.study).resolve().as_uri()
         found = self._client.get_experiment_by_name(self.study)
-        deleted = found is not None and found.lifecycle_stage == "deleted"
-        if found and not deleted and place not in (None, found.artifact_location):
-            aside = f"{self.study} (before its store moved, {found.experiment_id})"
-            self._client.rename_experiment(found.experiment_id, aside)
-            self.began_anew, found = True, None
         if found is None:
             # Without this tag, MLflow shows its pages for language models.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(
                 self._client.create_experiment(self.study, artifact_location=place, tags=kind)
             )
-        if deleted:
+        if found.lifecycle_stage == "deleted":
+            uri, python = shlex.quote(self.uri), shlex.quote(sys.executable)
             raise TrackingError(
                 f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "
-                f"`mlflow experiments restore -x {found.experiment_id}` or rename the study"
+                f"`MLFLOW_TRACKING_URI={uri} {python} -m mlflow experiments restore "
+                f"-x {found.experiment_id}`, "
+                "or rename the study"
             )
         return str(found.experiment_id)
 

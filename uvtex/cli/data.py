@@ -13,6 +13,7 @@ import click
 from uvtex.config import TrainConfig
 from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.errors import DataError
+from uvtex.output import echo
 
 if TYPE_CHECKING:
     from uvtex.data.car_facts import CarFacts
@@ -69,7 +70,7 @@ def import_(source: Path, out: Path, link: bool, method: Any, as_json: bool) -> 
 
     with timed_progress() as progress:
         report = import_set(source, out, link, method, progress)
-    click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(_import_lines(report)))
+    echo(json.dumps(report.to_dict()) if as_json else "\n".join(_import_lines(report)))
 
 
 def _import_lines(report: ImportReport) -> Iterator[str]:
@@ -131,11 +132,11 @@ def masks_(folder: Path, out: Path, method: Any, as_json: bool) -> None:
     with timed_progress() as progress:
         drawn = write_masks(folder, out, method, progress)
     if as_json:
-        click.echo(json.dumps([asdict(mask) for mask in drawn]))
+        echo(json.dumps([asdict(mask) for mask in drawn]))
         return
     for line in _mask_lines(drawn):
-        click.echo(line)
-    click.echo(f"look at {out / 'sheet.png'}")
+        echo(line)
+    echo(f"look at {out / 'sheet.png'}")
 
 
 def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
@@ -196,11 +197,11 @@ def report_(
 
         write_atomic(html, render(report).encode())
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        echo(json.dumps(report.to_dict()))
         return
     _print(report)
     if html is not None:
-        click.echo(html)
+        echo(html)
 
 
 def _print(report: SetReport) -> None:
@@ -213,13 +214,13 @@ def _print(report: SetReport) -> None:
     print_table(("camera", "views", "masks", "UV maps", "sees of the atlas"), cameras)
     _note_cut_list(len(report.cameras))
     for problem in report.problems[:MOST_LINES]:
-        click.echo(f"{problem.kind}: {problem.file}: {problem.what}")
+        echo(f"{problem.kind}: {problem.file}: {problem.what}")
     _note_cut_list(len(report.problems))
 
 
 def _note_cut_list(count: int) -> None:
     if count > MOST_LINES:
-        click.echo(f"and {count - MOST_LINES} more: --json has all")
+        echo(f"and {count - MOST_LINES} more: --json has all")
 
 
 def _facts(report: SetReport) -> Iterator[tuple[str, str]]:

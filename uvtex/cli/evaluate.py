@@ -13,6 +13,7 @@ import click
 
 from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, print_table, table_width
 from uvtex.metric_catalogue import EVALUATION, higher_is_better
+from uvtex.output import echo
 
 if TYPE_CHECKING:
     from uvtex.evaluation.comparison import Evaluated
@@ -89,14 +90,14 @@ def evaluate(
     remarks = notes(rows)
     pairs = {} if against is None else _compare(rows, against)
     if as_json:
-        click.echo(json.dumps(_json(rows, remarks, against, pairs)))
+        echo(json.dumps(_json(rows, remarks, against, pairs)))
         return
     _print_metrics(rows)
     _print_verdicts(rows, against, pairs)
     for remark in remarks:
-        click.echo(f"note: {remark}", err=True)
+        echo(f"note: {remark}", err=True)
     if not any(row.lpips for row in rows):
-        click.echo(
+        echo(
             "LPIPS is not available here, because its backbone's weights are missing (see "
             "docs/how-to/use-lpips.md)",
             err=True,
@@ -109,12 +110,12 @@ def _print_verdicts(
     pairs: dict[str, dict[str, Difference] | str],
 ) -> None:
     for name, found in pairs.items():
-        click.echo(f"\n{name} against {against}")
+        echo(f"\n{name} against {against}")
         if isinstance(found, str):
-            click.echo(f"no verdict: {found}")
+            echo(f"no verdict: {found}")
         else:
             _print_differences(found)
-            click.echo(_basis(next(row for row in rows if row.name == name), found))
+            echo(_basis(next(row for row in rows if row.name == name), found))
 
 
 def _compare(rows: Sequence[Evaluated], against: str) -> dict[str, dict[str, Difference] | str]:

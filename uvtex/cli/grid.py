@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from uvtex.console import PATH, CleanErrorCommand
+from uvtex.output import echo
 
 
 @click.command(cls=CleanErrorCommand)
@@ -27,4 +28,4 @@ def grid(checkpoint: str, data: Path, out: Path, count: int) -> None:
     from uvtex.inference.infer import locate
 
     for file in write_grids(locate(checkpoint), data, out, count):
-        click.echo(str(file))
+        echo(str(file))

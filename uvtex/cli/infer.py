@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand
+from uvtex.output import echo
 
 if TYPE_CHECKING:
     from uvtex.inference.infer import Inferred
@@ -73,12 +74,12 @@ def infer(
 
     results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole)
     if as_json:
-        click.echo(json.dumps([result.to_dict() for result in results]))
+        echo(json.dumps([result.to_dict() for result in results]))
         return
     for result in results:
-        click.echo(_describe(result))
+        echo(_describe(result))
         for warning in result.warnings:
-            click.echo(f"  warning: {warning}", err=True)
+            echo(f"  warning: {warning}", err=True)
 
 
 def _describe(result: Inferred) -> str:

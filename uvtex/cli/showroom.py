@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from uvtex.console import PATH, CleanErrorGroup, with_default
+from uvtex.output import echo
 from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,7 +118,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     with stages() as (say, progress):
         manifest = build(settings, out, say, progress)
     built = validate(ShowroomSettings, load_yaml(out / "showroom.yaml"), where="showroom.yaml")
-    click.echo(
+    echo(
         f"{manifest.parent}: {built.cameras * built.liveries} views of "
         f"{built.liveries} liveries from {built.cameras} cameras"
         f"{', each composed when it is read' if no_views else ''}"

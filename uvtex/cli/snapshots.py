@@ -11,6 +11,7 @@ import click
 
 from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.metric_catalogue import CHECKPOINTS
+from uvtex.output import echo
 
 if TYPE_CHECKING:
     from uvtex.runs.snapshots import Snapshot
@@ -61,11 +62,11 @@ def list_(runs: tuple[Path, ...], every: int, as_json: bool) -> None:
             found = find_snapshots(folder)
             kept = kept_because(found, every)
             rows.append({"run": str(folder), "checkpoints": [_json(s, kept) for s in found]})
-        click.echo(json.dumps(rows))
+        echo(json.dumps(rows))
         return
     for folder in folders:
         found = find_snapshots(folder)
-        click.echo(f"{folder}: {_size(found)}")
+        echo(f"{folder}: {_size(found)}")
         _print_checkpoints(found, kept_because(found, every))
 
 
@@ -91,7 +92,7 @@ def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
     to_remove = removable(find_snapshots(folder), every)
     if _confirm_removal(folder, to_remove, dry_run, yes):
         remove(s.path for s in to_remove)
-        click.echo(f"removed {_size(to_remove)}")
+        echo(f"removed {_size(to_remove)}")
 
 
 @snapshots.command()
@@ -125,17 +126,15 @@ def archive(
     named = folder if folder.name else folder.resolve()
     target = out or named.with_name(f"{named.name}.tar.gz")
     if dry_run:
-        click.echo(f"{target}: would contain {_size(found)}")
+        echo(f"{target}: would contain {_size(found)}")
     if removing and not _confirm_removal(folder, to_remove, dry_run, yes):
         to_remove = []
     if dry_run:
         return
     done = put_away(folder, target, to_remove)
-    click.echo(
-        f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into {done.bytes_out:,}"
-    )
+    echo(f"{done.path}: {done.files} files, {done.bytes_in:,} bytes packed into {done.bytes_out:,}")
     if to_remove:
-        click.echo(f"removed {_size(done.removed)}")
+        echo(f"removed {_size(done.removed)}")
 
 
 @snapshots.command("import")
@@ -161,12 +160,12 @@ def import_(file: Path, out: Path, force: bool, as_json: bool) -> None:
     config, original = done.config, done.original
     if as_json:
         record = {"epoch": original.epoch, "image_size": config.image_size}
-        click.echo(json.dumps({"checkpoint": str(out), **record, "original": original.metrics}))
+        echo(json.dumps({"checkpoint": str(out), **record, "original": original.metrics}))
         return
     size = "" if "image_size" in original.args else " (not recorded, so the original's default)"
-    click.echo(f"{out}: poc05, epoch {original.epoch}, {config.image_size} px{size}")
+    echo(f"{out}: poc05, epoch {original.epoch}, {config.image_size} px{size}")
     if original.metrics:
-        click.echo(_original_metrics(original.metrics))
+        echo(_original_metrics(original.metrics))
 
 
 def _original_metrics(metrics: dict[str, Any]) -> str:
@@ -184,11 +183,11 @@ def _confirm_removal(folder: Path, to_remove: Sequence[Snapshot], dry_run: bool,
         click.Abort: the user answers no.
     """
     if not to_remove:
-        click.echo(f"{folder}: nothing to remove")
+        echo(f"{folder}: nothing to remove")
         return False
-    click.echo(f"{folder}: to be removed: {_size(to_remove)}")
+    echo(f"{folder}: to be removed: {_size(to_remove)}")
     for snapshot in to_remove:
-        click.echo(f"  {snapshot.path.name}  {snapshot.bytes:,} bytes")
+        echo(f"  {snapshot.path.name}  {snapshot.bytes:,} bytes")
     if dry_run:
         return False
     if not yes:
@@ -235,6 +234,6 @@ def _print_checkpoints(found: Sequence[Snapshot], kept: dict[Path, str]) -> None
     )
     for snapshot in found:
         if snapshot.problem:
-            click.echo(snapshot.problem, err=True)
+            echo(snapshot.problem, err=True)
         if snapshot.original and snapshot.original.metrics:
-            click.echo(f"{snapshot.path.name}: {_original_metrics(snapshot.original.metrics)}")
+            echo(f"{snapshot.path.name}: {_original_metrics(snapshot.original.metrics)}")

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from uvtex.config import PRESETS, TERMS, Schedule, TrainConfig, from_flags, resolve
 from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, with_default
 from uvtex.metric_catalogue import needs_lpips
+from uvtex.output import echo
 from uvtex.settings import dump_yaml, load_yaml
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def train(
 
     config = _resolve_settings(file, given)
     if not as_json:
-        click.echo(dump_yaml(config))
+        echo(dump_yaml(config))
     run_dir = RUNS / config.checkpoint_name
     store = PairStore.open(data, config)
     click.get_current_context().with_resource(claimed(run_dir))
@@ -144,7 +145,7 @@ def train(
     try:
         _train_with_progress(trainer, quiet=as_json)
     except KeyboardInterrupt:
-        click.echo(
+        echo(
             f"stopped; the finished epochs are in {run_dir}. To continue, run the same command "
             "with --resume.",
             err=True,
@@ -163,7 +164,7 @@ def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfi
     usable = tuple(t for t in config.thresholds if not needs_lpips(t.metric))
     if usable in ((), config.thresholds) or config.lpips_backbone or _has_lpips_backbone():
         return config
-    click.echo(
+    echo(
         "LPIPS is not available here, because its backbone's weights are missing: the best epoch "
         f"is chosen by {', '.join(map(str, usable))} alone",
         err=True,
@@ -192,7 +193,7 @@ def _train_with_progress(trainer: Trainer, quiet: bool) -> None:
     if bar is None:
         for report in trainer.epochs():
             if not quiet:
-                click.echo(epoch_line(report, config))
+                echo(epoch_line(report, config))
         return
     with bar:
         bar.begin(read_epochs(trainer.run.path))
@@ -210,6 +211,6 @@ def _print_result(trainer: Trainer, as_json: bool) -> None:
     assert best is not None  # a run has at least one epoch
     if as_json:
         where = {"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_dict()}
-        click.echo(json.dumps(where))
+        echo(json.dumps(where))
     else:
-        click.echo(summary(best, trainer.config, run_dir, checkpoint))
+        echo(summary(best, trainer.config, run_dir, checkpoint))

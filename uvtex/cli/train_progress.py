@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from uvtex.output import rich_console, stdout
 from uvtex.progress import Eta
 from uvtex.runs.folder import RunFolder
 
@@ -37,9 +38,9 @@ class Bar(Progress):
         """``steps`` is the number of training steps in an epoch."""
         self._metrics = "metrics follow the first epoch"  # super().__init__ draws it
         super().__init__(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[doing]}, {task.fields[left]}"),
+            TextColumn("{task.fields[doing]}, {task.fields[left]}", markup=False),
             console=console,
             transient=True,
             expand=True,
@@ -64,7 +65,7 @@ class Bar(Progress):
     def epoch(self, report: EpochReport) -> None:
         """Ends an epoch and its validation: prints its line above the bar."""
         # All output goes through this console. Text from elsewhere would land inside the bar.
-        self.console.print(epoch_line(report, self._config), markup=False, highlight=False)
+        self.console.print(epoch_line(report, self._config))
         self._eta.done()
         self._epoch = report.epoch + 1
         self._show_metrics(report)
@@ -94,8 +95,8 @@ class Bar(Progress):
 
 def terminal_bar(config: TrainConfig, steps: int) -> Bar | None:
     """A bar of ``steps`` steps an epoch; None unless both outputs are a terminal."""
-    console = Console(stderr=True)
-    if sys.stdout.isatty() and sys.stderr.isatty() and console.is_interactive:
+    console = rich_console(sys.stderr)
+    if stdout().isatty() and sys.stderr.isatty() and console.is_interactive:
         return Bar(config, steps, console)
     return None
 

@@ -209,7 +209,7 @@ def test_driver_refuses_when_directories_and_optuna_disagree(tmp_path: Path) -> 
     config = study(tmp_path)
     drive(config)
     (config.paths.store / "optuna.db").unlink()
-    with pytest.raises(UvtexError, match=r"are not in sqlite.*another name"):
+    with pytest.raises(UvtexError, match=r"are not in .*optuna\.db.*another name"):
         drive(config)
 
 

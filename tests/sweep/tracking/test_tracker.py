@@ -11,20 +11,16 @@ from pathlib import Path
 
 import pytest
 import requests
-from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from sweep.cli import main
 from sweep.driving.session import saved
-from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record, write_record
 from sweep.study.summary_record import Summary
 from sweep.tracking import client as mlflow_seam
 from sweep.tracking.client import TrackingError
-from sweep.tracking.mirror import MlflowMirror
 from sweep.tracking.sync import sync
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import (
@@ -196,35 +192,6 @@ def test_sync_shows_the_same_as_following_along(tmp_path: Path) -> None:
     assert picture(MlflowClient(study.tracking_uri), study) == followed
 
 
-@pytest.mark.parametrize("before", ["shown", "lost"])
-def test_sync_of_a_moved_store_stays_in_it(tmp_path: Path, before: str) -> None:
-    """Also where MLflow's database knows the folder in which artifacts were before the move."""
-    old, new = tmp_path / "mlruns", tmp_path / "kept"
-    empty_store(old)
-    make_whole_study(old)
-    if before == "shown":
-        assert call_sync("made", "--store", str(old)).output == "made: 7 runs synced\n"
-    old.rename(new)
-    if before == "lost":
-        (new / "mlflow.db").unlink()
-    for _ in range(2):
-        assert call_sync("made", "--store", str(new)).output == "made: 7 runs synced\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-    client = MlflowClient(f"sqlite:///{new}/mlflow.db")
-    experiments = client.search_experiments(filter_string="name LIKE 'made%'")
-    assert len(experiments) == (2 if before == "shown" else 1)
-    experiment = client.get_experiment_by_name("made")
-    runs = client.search_runs([experiment.experiment_id])
-    assert len(runs) == 8
-    inside = (new / "artifacts/made").as_uri()
-    assert all(run.info.artifact_uri.startswith(inside) for run in runs)
-    assert len(list((new / "artifacts/made").glob("*/artifacts/epochs.jsonl"))) >= 7
-
-
-def call_sync(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["sync", *arguments], catch_exceptions=False)
-
-
 def test_a_study_keeps_a_tracking_uri_that_is_not_its_stores(tmp_path: Path) -> None:
     study = make_study(tmp_path / "old")
     server = study.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
@@ -232,23 +199,6 @@ def test_a_study_keeps_a_tracking_uri_that_is_not_its_stores(tmp_path: Path) -> 
     (tmp_path / "old").rename(tmp_path / "new")
     found = saved(tmp_path / "new", "made")
     assert (found.store, found.tracking_uri) == (tmp_path / "new", "http://127.0.0.1:9")
-
-
-def test_a_driver_in_a_moved_store_makes_up_what_the_new_experiment_misses(tmp_path: Path) -> None:
-    empty_store(tmp_path / "old")
-    add_trial(study := make_study(tmp_path / "old"), 0)
-    sync(study)
-    (tmp_path / "old").rename(tmp_path / "new")
-    moved = saved(tmp_path / "new", "made")
-    mirror = MlflowMirror(moved, print)
-    mirror.study_started()
-    mirror.study_ended(summarise(moved), None, "complete")
-    mirror.close()
-    client = MlflowClient(moved.tracking_uri)
-    experiment = client.get_experiment_by_name("made")
-    names = {run.info.run_name for run in client.search_runs([experiment.experiment_id])}
-    assert "0000 probe search" in names
-    assert not (tmp_path / "old").exists()
 
 
 def test_sync_replaces_a_run_that_shows_what_did_not_happen(study: StudyConfig) -> None:
