@@ -233,7 +233,7 @@ def test_alpha_is_not_a_colour(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rgba[..., 3], np.round(alpha))
     np.testing.assert_array_equal(rgba[..., 3], pictures.read_alpha(path))
     assert np.abs(rgba[..., :3].astype(float) - CHART).max() <= 2
-    assert pictures.read_rgb(path)[0, 0] == pytest.approx([128, 128, 128], abs=1)
+    assert pictures.read_rgb(path)[0, 0].tolist() == pytest.approx([128, 128, 128], abs=1)
 
 
 @pytest.mark.parametrize("transparent", [False, True])

@@ -34,17 +34,13 @@ _RAW_SUFFIXES = tuple(
 )
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330  # tags of TIFF
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "a Git LFS pointer in place of the picture", "run `git lfs pull`"),
+    (0, b"version https://git-lfs", "a Git LFS pointer, no picture", "run `git lfs pull`"),
+    (40, b" EMF", "an EMF drawing", _SAVE),
     (0, b"%PDF", "a PDF", "save its page as PNG"),
-    (0, b"\xff\x0a", "JPEG XL", _SAVE),
-    (4, b"JXL \r\n", "JPEG XL", _SAVE),
-    (
-        0,
-        b"\x76\x2f\x31\x01",
-        "OpenEXR, which has no fixed white",
-        "tone-map it, and save it as PNG",
-    ),
-    (0, b"#?R", "Radiance HDR, which has no fixed white,", _TONE_MAP),
+    (0, b"\xff\x0a", "a JPEG XL picture", _SAVE),
+    (4, b"JXL \r\n", "a JPEG XL picture", _SAVE),
+    (0, b"\x76\x2f\x31\x01", "an OpenEXR picture, which has no fixed white", _TONE_MAP),
+    (0, b"#?R", "a Radiance HDR picture, which has no fixed white", _TONE_MAP),
     (0, b"FUJIFILMCCD-RAW", "a camera's raw file (RAF)", _DEVELOP),
     (0, b"IIRO", "a camera's raw file (ORF)", _DEVELOP),
     (0, b"IIRS", "a camera's raw file (ORF)", _DEVELOP),
@@ -60,7 +56,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"glTF", "a 3D model (GLB)", "give a picture"),
     (0, b"\xabKTX ", "a KTX texture", _SAVE),
     (0, b"VTF\0", "a Valve texture", _SAVE),
-    (0, b"PK\x03\x04", "a ZIP archive, or a document of that form", "unpack it, or save it as PNG"),
+    (0, b"PK\x03\x04", "a ZIP archive or a document of that form", "unpack it, or export a PNG"),
     (0, b"Rar!", "a RAR archive", "unpack it"),
     (0, b"7z\xbc\xaf", "a 7z archive", "unpack it"),
     (0, b"\x1f\x8b", "a gzip archive", "unpack it"),
@@ -76,8 +72,8 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 """Position and bytes that a file of the kind holds there, its name, and what to do with it."""
 _PROGRAMS = {
-    "EPS": ("EPS, a drawing,", _SAVE),
-    "WMF": ("WMF or EMF, a drawing,", _SAVE),
+    "EPS": ("an EPS drawing", _SAVE),
+    "WMF": ("a WMF or EMF drawing", _SAVE),
     "MPEG": ("a video", "save one of its frames as PNG"),
     **dict.fromkeys(("BUFR", "GRIB", "HDF5"), ("scientific data", _SAVE)),
 }
@@ -87,7 +83,7 @@ _PROGRAMS = {
 def refusal(file: ImageFile.ImageFile) -> str | None:
     """Why an opened file is not read: what it is, and what to do. None: it is read."""
     if file.format in _PROGRAMS:
-        return "{} is not read; {}".format(*_PROGRAMS[file.format])
+        return _unread(*_PROGRAMS[file.format])
     if file.format != "TIFF":
         return None
     tags = getattr(file, "tag_v2", {})
@@ -95,9 +91,19 @@ def refusal(file: ImageFile.ImageFile) -> str | None:
     thumbnail = isinstance(kind, int) and bool(kind & 1) and _SUB_IFDS in tags
     # Raw files are TIFFs whose first page is a small preview. It must not pass for the photo.
     suffix = Path(str(file.filename)).suffix.lower()
-    if _DNG_VERSION in tags or thumbnail or suffix in _RAW_SUFFIXES:
-        return f"a camera's raw file is not read; {_DEVELOP}"
+    if _DNG_VERSION in tags or thumbnail or suffix in _RAW_SUFFIXES or _is_cr2(file):
+        return _unread("a camera's raw file", _DEVELOP)
     return None
+
+
+def _is_cr2(file: ImageFile.ImageFile) -> bool:
+    if (stream := file.fp) is None:
+        return False
+    before = stream.tell()
+    stream.seek(8)
+    mark = stream.read(2)
+    stream.seek(before)
+    return mark == b"CR"
 
 
 def unidentified(path: Path) -> str:
@@ -112,9 +118,11 @@ def unidentified(path: Path) -> str:
         return _unread(*_media(brands))
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in text:
-        return "it is an HTML page; download the picture itself"
+        return _unread("an HTML page", "download the picture itself")
+    if text.startswith(b"<?xml") and b"<svg" not in text:
+        return _unread("an XML text", "download the picture itself")
     if text.startswith(b"<") and b"<svg" in text:
-        return "SVG, a drawing, is not read; export it as PNG"
+        return _unread("an SVG drawing", "export it as PNG")
     for at, magic, what, advice in _MAGIC:
         if head[at : at + len(magic)] == magic:
             return _unread(what, advice)
@@ -124,7 +132,7 @@ def unidentified(path: Path) -> str:
 
 
 def _unread(what: str, advice: str) -> str:
-    return f"{what} is not read; {advice}"
+    return f"it is {what}; {advice}"
 
 
 def _brands(head: bytes) -> set[bytes]:
@@ -140,7 +148,9 @@ def _media(brands: set[bytes]) -> tuple[str, str]:
     if brands & _AVIF_BRANDS:
         return "an AVIF that is damaged or of an unusual kind", _SAVE
     if brands & _HEIC_BRANDS:
-        return ("a damaged HEIC", "copy it again") if enable_heic() else ("HEIC", _READ_HEIC)
+        return (
+            ("a damaged HEIC", "copy it again") if enable_heic() else ("a HEIC picture", _READ_HEIC)
+        )
     if b"crx " in brands:
         return "a camera's raw file (CR3)", _DEVELOP
     return "a video", "save one of its frames as PNG"

@@ -51,6 +51,10 @@ class Facts:
     that could not be converted, or further frames or pages."""
 
 
+class _Refused(ValueError):
+    """A picture that is whole, but is not read. The message says why, and what to do."""
+
+
 def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
     """An sRGB picture as uint8 [H, W, 3], or resized to [size, size, 3] if ``size`` is given.
 
@@ -136,7 +140,10 @@ def describe(path: Path) -> Facts:
         rotation = ("EXIF rotation",) if turned != 1 else ()
         oddities = (*stored, *colours.notes, *rotation, *frames)
         doubts = (*colours.faults, *frames)
-        return Facts(*file.size, oddities, turned, colours.notes, doubts)
+        width, height = file.size
+        if file.format == "TIFF" and turned > 4:  # Pillow gives a TIFF its upright size
+            width, height = height, width
+        return Facts(width, height, oddities, turned, colours.notes, doubts)
 
 
 def _oddities(file: ImageFile.ImageFile) -> Iterator[str]:
@@ -202,7 +209,7 @@ def _reading(path: Path) -> Iterator[ImageFile.ImageFile]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _opened(path) as file:
                 if (refusal := picture_formats.refusal(file)) is not None:
-                    raise ValueError(refusal)
+                    raise _Refused(refusal)
                 yield file
     except FileNotFoundError:
         raise DataError(f"{path}: no such picture") from None
@@ -233,13 +240,15 @@ def _reason(path: Path, error: Exception) -> str:
             error = unreadable
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    if isinstance(error, _Refused):
+        return str(error)
+    return f"{str(error) or type(error).__name__}; copy or save it again"
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit grey scaled to 8 bits. Pillow's own conversion would clip it at 255."""
     if picture.mode == "F":
-        raise ValueError("floating point pixels; save it with 8 or 16 bits a channel")
+        raise _Refused("floating point pixels; save it with 8 or 16 bits a channel")
     if picture.mode not in SIXTEEN_BITS:
         return picture
     values = _sixteen_bits(picture).astype(np.int64)
@@ -250,7 +259,7 @@ def _sixteen_bits(picture: Image.Image) -> np.ndarray:
     """The values of 16-bit grey, uint16 [H, W]."""
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("more than 16 bits a channel; save it with 8 or 16")
+        raise _Refused("more than 16 bits a channel; save it with 8 or 16")
     return values.astype(np.uint16)
 
 
