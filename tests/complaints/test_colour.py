@@ -42,6 +42,7 @@ def spread(patches: np.ndarray) -> np.ndarray:
     return patches.reshape(4, 6, -1).repeat(SIDE, axis=0).repeat(SIDE, axis=1)
 
 
+P3 = icc.WIDE[0].profile
 CHART = spread(PATCHES.astype(np.uint8))
 
 
@@ -142,6 +143,42 @@ def test_srgb_colours_survive_a_wide_space_of_sixteen_bits(
     values = np.round(space.numbers(srgb / 255) * 65535).astype(np.uint16)
     path = png16(tmp_path_factory.mktemp("deep") / "x.png", values, 2)
     assert apart(with_chunks(path, iCCP=iccp(space.profile)), srgb) <= 2
+
+
+def test_the_profile_of_a_bitmap_is_used(tmp_path: Path) -> None:
+    pixels = np.round(icc.WIDE[0].numbers(CHART / 255) * 255).astype(np.uint8)
+    height, width = CHART.shape[:2]
+    rows = np.ascontiguousarray(pixels[::-1, :, ::-1]).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    head += bytes(16) + b"DEBM" + bytes(48)  # no masks, an embedded profile, no points and gammas
+    head += struct.pack("<IIII", 4, 124 + len(rows), len(P3), 0)
+    start = struct.pack("<2sIII", b"BM", 14 + 124 + len(rows) + len(P3), 0, 14 + 124)
+    (tmp_path / "x.bmp").write_bytes(start + head + rows + P3)
+    assert apart(tmp_path / "x.bmp") <= 2
+    assert "Display P3 profile, converted to sRGB" in oddities(tmp_path / "x.bmp")
+
+
+def test_the_profile_of_a_jpeg_2000_is_used(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.jp2", icc.WIDE[0].numbers(CHART / 255), None)
+    content = path.read_bytes()
+    box, header = content.index(b"colr") - 4, content.index(b"jp2h") - 4
+    [size] = struct.unpack_from(">I", content, box)
+    [whole] = struct.unpack_from(">I", content, header)
+    colours = struct.pack(">I", 11 + len(P3)) + b"colr\2\0\0" + P3
+    grown = struct.pack(">I", whole - size + len(colours))
+    content = content[:box] + colours + content[box + size :]
+    path.write_bytes(content[:header] + grown + content[header + 4 :])
+    assert apart(path) <= 2
+    assert "Display P3 profile, converted to sRGB" in oddities(path)
+
+
+def test_the_colour_code_of_an_avif_is_used_where_it_has_no_profile(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.avif", icc.WIDE[0].numbers(CHART / 255), None, **SAVED["avif"][0])
+    content = path.read_bytes()
+    at = content.index(b"colrnclx") + 8
+    path.write_bytes(content[:at] + struct.pack(">HH", 12, 13) + content[at + 4 :])
+    assert apart(path) <= 8
+    assert "Display P3 by its colour code, converted to sRGB" in oddities(path)
 
 
 def test_a_picture_without_a_profile_keeps_its_numbers(tmp_path: Path) -> None:
@@ -265,7 +302,6 @@ def test_the_numbers_of_a_mask_are_data(tmp_path: Path) -> None:
 
 # -- what cannot be converted is named, and keeps its numbers
 
-P3 = icc.WIDE[0].profile
 BROKEN = {
     "cut off": P3[:200],
     "no profile": b"no profile at all" * 20,

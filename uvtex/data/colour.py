@@ -34,6 +34,8 @@ UNCHANGED = 1
 round its curve in different ways. Its pictures keep their numbers."""
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer characteristics of HDR pictures (ITU-T H.273)."""
+HEAD = 1 << 16
+"""Bytes at the start of a file in which the boxes about its colours are looked for."""
 WITHOUT_PROFILE = "CMYK without a profile, converted by a formula"
 _EXIF, _INTEROP, _COLOUR_SPACE = 0x8769, 0xA005, 0xA001
 _KIND_NAMES = {"GRAY": "grey", "RGB": "RGB", "CMYK": "CMYK"}
@@ -67,6 +69,8 @@ def colours_of(file: ImageFile.ImageFile) -> Colours:
         return _by_code(code, kind)  # it overrules a profile (PNG, third edition, 4.3)
     if "icc_profile" in file.info:
         return _by_profile(file.info["icc_profile"] or b"", kind)
+    if file.format in ("BMP", "JPEG2000") and (profile := _unread_profile(file)) is not None:
+        return _by_profile(profile, kind)
     if file.format in ("AVIF", "HEIF") and (code := _box_code(file)) is not None:
         return _by_code(code, kind)
     if file.format == "PNG" and "srgb" not in file.info:
@@ -246,9 +250,27 @@ def _png_code(file: ImageFile.ImageFile) -> tuple[int, int] | None:
 
 def _box_code(file: ImageFile.ImageFile) -> tuple[int, int] | None:
     """The code points of the first ``colr`` box of an AVIF or HEIC file."""
-    with open(file.filename, "rb") as stream:
-        head = stream.read(1 << 16)
+    head = _head(file)
     at = head.find(b"colrnclx")
     if at < 0 or at + 12 > len(head):
         return None
     return struct.unpack_from(">HH", head, at + 8)
+
+
+def _unread_profile(file: ImageFile.ImageFile) -> bytes | None:
+    """The ICC profile of a BMP or a JPEG 2000, which Pillow does not read."""
+    head = _head(file)
+    if file.format == "BMP":
+        if len(head) < 138 or head[14:18] != b"\x7c\0\0\0" or head[70:74] != b"DEBM":
+            return None
+        at, size = struct.unpack_from("<II", head, 126)
+        with open(file.filename, "rb") as stream:
+            stream.seek(14 + at)
+            return stream.read(size)
+    at = head.find(b"colr\x02")
+    return None if at < 4 else head[at + 7 : at - 4 + int.from_bytes(head[at - 4 : at], "big")]
+
+
+def _head(file: ImageFile.ImageFile) -> bytes:
+    with open(file.filename, "rb") as stream:
+        return stream.read(HEAD)

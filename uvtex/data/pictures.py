@@ -197,7 +197,8 @@ def _in_srgb(file: ImageFile.ImageFile) -> Image.Image:
 
 def _upright(file: ImageFile.ImageFile) -> Image.Image:
     file.load()
-    return ImageOps.exif_transpose(file)
+    # Without a rotation, exif_transpose copies all pixels.
+    return ImageOps.exif_transpose(file) if _orientation(file) != 1 else file
 
 
 @contextmanager
