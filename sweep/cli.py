@@ -93,6 +93,8 @@ def run(
         click.echo(f"Time is up. To resume: {again}", file=out)
     if outcome == "interrupted":
         _stopped(again, out)
+    if summary.all_failed:
+        sys.exit(1)
 
 
 @main.command()
@@ -191,8 +193,12 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     \b
     Example: sweep ui --port 5001
     """
+    from sweep.driving import session
     from sweep.tracking.pages import serve_ui
 
+    if uri is None:
+        for problem in session.show_interrupted(store):
+            echo(f"warning: {problem}", err=True)
     serve_ui(uri or tracking_uri(store), port)
 
 
@@ -202,22 +208,20 @@ def _stopped(again: str, out: TextIO) -> NoReturn:
 
 
 def _status(study: StudyConfig) -> dict[str, Any]:
-    from sweep.study.folder import records
-    from sweep.study.lease import driver
+    from sweep.study.lease import driver, shown_records
     from uvtex.runs.epochs import best_epoch, read_epochs
 
     driven_by = driver(study.paths)
     runs = []
-    for record in records(study.paths.folder):
+    for record in shown_records(study.paths):
         run_dir = study.paths.run_dir(record.trial, record.stage)
         epochs = read_epochs(run_dir)
         best = best_epoch(epochs)
-        waiting = record.state == "running" and driven_by is None
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.stage}",
                 "schedule": record.schedule,
-                "state": "interrupted" if waiting else record.state,
+                "state": record.state,
                 "epochs": f"{len(epochs)}/{record.epochs}",
                 "best margin": "-" if best is None else f"{best.val['margin']:+.4f}",
                 "reason": record.reason or "",

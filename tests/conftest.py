@@ -44,6 +44,12 @@ def livery_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes ``tmp_path`` the current folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(autouse=True)
 def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Gives each test an empty torch hub, where downloads fail as they do without a network."""

@@ -13,7 +13,7 @@ from uvtex.data import manifest
 from uvtex.imaging.compose import compose
 
 GROUND = 60
-"""Grey of the first camera's background; the next is 40 lighter, so that a pose can be told."""
+"""Grey of the first camera's background. Each next one is 40 lighter, to identify its camera."""
 
 
 def make_set(
@@ -27,8 +27,8 @@ def make_set(
     """A data set with masks and exact UV maps: each camera sees a turned part of the atlas.
 
     Args:
-        shapes: each camera's disc is of another size and at another place, so that it can be told
-            before any ground; else the ground alone tells.
+        shapes: give each camera a disc of another size at another place. A camera can then be
+            found on any background. Otherwise only the background identifies it.
     """
     rng = np.random.default_rng(seed)
     for name in ("views", "textures", "masks", "uv_maps"):
@@ -62,7 +62,7 @@ def make_set(
 
 
 def _disc(camera: int, cameras: int, size: int) -> np.ndarray:
-    """bool [size, size]: a disc that is smaller, and further to the right, for later cameras."""
+    """bool [size, size]: a disc that is smaller and further to the right for later cameras."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
     late = camera / max(1, cameras - 1)
     shown: np.ndarray = (x + 0.2 - 0.4 * late) ** 2 + y**2 < (0.85 - 0.25 * late) ** 2
@@ -117,11 +117,11 @@ def make_showroom(
     same: int = 0,
     chequered: bool = False,
 ) -> Path:
-    """A data set of made plates, its views composed from them as a build does it.
+    """A data set of made-up plates, with views composed from them as in a build.
 
     Args:
-        same: rows at the top of the atlas that all liveries have alike;
-        chequered: and that are chequered, texel by texel.
+        same: number of rows at the top of the atlas that are equal in all liveries.
+        chequered: whether these rows are chequered, texel by texel.
     """
     rng = np.random.default_rng(0)
     for name in ("views", "textures", "masks", "uv_maps", "plates"):

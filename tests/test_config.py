@@ -32,7 +32,7 @@ def test_settings_written_as_yaml_read_back_equal(config: TrainConfig) -> None:
     assert validate(TrainConfig, yaml.safe_load(dump_yaml(config)), "round trip") == config
 
 
-def test_the_defaults_are_the_records() -> None:
+def test_the_defaults_equal_the_settings_of_the_original() -> None:
     config = resolve()
     assert (config.preset, config.epochs, config.batch_size, config.lr) == ("poc05", 40, 6, 2e-4)
     assert {t: getattr(config.schedule, t).start for t in TERMS} == {
@@ -73,7 +73,7 @@ def test_a_flag_changes_one_end_of_a_weight_and_leaves_the_other(
     assert resolve(settings, from_flags(flags)).schedule.cycle == expected
 
 
-def test_a_later_bare_number_is_a_start() -> None:
+def test_a_plain_number_in_a_later_layer_sets_the_start() -> None:
     layers = ({"schedule": {"uv": {"start": 0.9, "end": 0.5}}}, {"schedule": {"uv": 0.2}})
     assert resolve(*layers).schedule.uv == Ramp(start=0.2, end=0.5)
     assert resolve(layers[1]).schedule.uv == Ramp(start=0.2)
@@ -89,7 +89,7 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key() -> None:
     assert "schedule.cycle.start: Input should be greater than or equal to 0, got -1" in message
 
 
-def test_a_schedule_that_weighs_nothing_is_refused() -> None:
+def test_a_schedule_whose_weights_all_end_at_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="every weight is 0 at the end"):
         resolve({"schedule": {term: {"start": 1, "end": 0} for term in TERMS}})
 
@@ -120,7 +120,7 @@ def test_a_bad_settings_file_is_named(
     assert str(path) in str(caught.value)
 
 
-def test_differences_name_the_nested_key_and_take_none_for_unset() -> None:
+def test_differences_name_the_nested_key_and_treat_none_as_unset() -> None:
     old = {"lr": 1, "schedule": {"uv": {"start": 0.2, "end": None}, "cycle": 1}, "data": {"a": 1}}
     new = {"lr": 2, "schedule": {"uv": {"start": 0.3}, "cycle": 1}, "data": None}
     found = differences(old, new)

@@ -1,4 +1,4 @@
-"""The documentation says what the code does: generated pages, command lines, links."""
+"""The documentation agrees with the code: generated pages, command lines and links."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ IDS = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
-    """In a process of its own: click keeps the help options of the first context it sees."""
+    """Runs in its own process, because click keeps the help options of the first context."""
     command = [sys.executable, "-m", "docs.generate", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
@@ -78,7 +78,7 @@ def test_every_command_line_of_a_page_parses(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         place, _, anchor = target.partition("#")

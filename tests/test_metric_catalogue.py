@@ -1,4 +1,4 @@
-"""One catalogue of metrics: what is known of each, and when figures of it compare."""
+"""The catalogue of metrics: the facts of each, and when its figures are comparable."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FIRST = {
     "seam": "energy of Liu et al. 2017 beyond the truth's, by that of random pairs, floor 8/255",
     "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
 }
-"""The table in checkpoints from before the catalogue. They stay as they are; so does this."""
+"""The table in checkpoints from before the catalogue. It must not change."""
 
 metrics = st.sampled_from(sorted(METRICS))
 tables = st.dictionaries(st.sampled_from(sorted(DEFINITIONS)), st.sampled_from(["a", "b"]))
 
 
-def test_all_that_a_run_reports_is_in_the_catalogue(tmp_path: Path) -> None:
-    """On a set with UV maps, plates and seams; LPIPS's backbone may not be at hand."""
+def test_every_reported_metric_is_in_the_catalogue(tmp_path: Path) -> None:
+    """On a set with UV maps and plates. The LPIPS backbone may be missing."""
     config = resolve(
         {"preset": "atlas", "image_size": 32, "width": 0.1, "epochs": 1, "val_split": 0.3},
         {"device": "cpu", "thresholds": [{"metric": "ssim_uv", "at_least": 0.1}]},
@@ -53,7 +53,7 @@ def test_every_metric_has_a_definition_that_is_stored(name: str) -> None:
     assert same_definition(name, table, table)
 
 
-def test_figures_from_before_the_catalogue_compare_where_the_definition_is_known() -> None:
+def test_older_figures_are_comparable_where_their_definition_is_known() -> None:
     now = versions(FIRST["lpips"])
     unknown = {name for name in THRESHOLDS if not same_definition(name, now, FIRST)}
     assert unknown == {"l1_uv", "l1_uv_visible", "l1_uv_covered"}
@@ -67,7 +67,7 @@ def test_lpips_on_another_backbone_is_another_metric() -> None:
 
 
 @given(metrics, tables, tables)
-def test_definitions_are_the_same_only_if_both_are_known_and_all_parts_agree(
+def test_definitions_are_equal_only_if_both_are_known_and_all_parts_agree(
     name: str, ours: dict[str, str], theirs: dict[str, str]
 ) -> None:
     parts = [(ours.get(key), theirs.get(key)) for key in METRICS[name].definition]
@@ -76,7 +76,7 @@ def test_definitions_are_the_same_only_if_both_are_known_and_all_parts_agree(
     assert not same_definition(f"{name}_of_tomorrow", ours, ours)
 
 
-def test_a_metric_that_is_not_known_has_no_direction() -> None:
+def test_an_unknown_metric_has_no_direction() -> None:
     assert catalogue.higher_is_better("ssim_of_tomorrow") is None
     assert catalogue.title("ssim_of_tomorrow") == "ssim_of_tomorrow"
     assert catalogue.higher_is_better("ssim_uv") is True
@@ -86,5 +86,5 @@ def test_a_metric_that_is_not_known_has_no_direction() -> None:
 @pytest.mark.parametrize(
     "columns", [catalogue.EVALUATION, catalogue.CHECKPOINTS, catalogue.SUMMARY]
 )
-def test_tables_show_metrics_that_there_are(columns: tuple[str, ...]) -> None:
+def test_the_columns_of_tables_are_known_metrics(columns: tuple[str, ...]) -> None:
     assert set(columns) <= METRICS.keys()

@@ -33,7 +33,7 @@ def on_a_terminal(command: list[str], cwd: Path) -> tuple[int, str]:
         try:
             while chunk := os.read(ours, 65536):
                 written += chunk
-        except OSError:  # Linux reports the closed other side so
+        except OSError:  # Linux reports the closed other side by this error
             pass
     os.close(ours)
     return process.returncode, written.decode()
@@ -60,14 +60,14 @@ def test_a_continued_build_counts_existing_files(tmp_path: Path) -> None:
     assert all(left == "" for _, _, _, left in seen), "existing files predict no time"
 
 
-def test_without_a_bar_each_camera_is_a_line(tmp_path: Path) -> None:
+def test_without_a_bar_each_camera_prints_a_line(tmp_path: Path) -> None:
     lines: list[str] = []
     build(TINY, tmp_path / "set", lines.append)
     assert lines[0] == "2 liveries"
     assert [line[:13] for line in lines[1:]] == [f"camera {n} of 3" for n in (1, 2, 3)]
 
 
-def test_a_file_gets_lines_and_no_bar() -> None:
+def test_output_to_a_file_has_lines_and_no_bar() -> None:
     console = Console(file=io.StringIO(), width=40)
     with stages(console) as (say, stage):
         assert stage is None

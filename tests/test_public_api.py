@@ -42,7 +42,7 @@ def test_examples_in_docstrings_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", uvtex.__all__)
-def test_a_public_name_is_what_its_module_defines(name: str) -> None:
+def test_a_public_name_is_the_object_of_its_module(name: str) -> None:
     module, attribute = uvtex._OWNERS[name]
     assert getattr(uvtex, name) is getattr(importlib.import_module(module), attribute)
     assert name in dir(uvtex)

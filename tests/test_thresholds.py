@@ -26,7 +26,7 @@ def test_margin_never_falls_when_a_metric_improves(uv: float, lpips: float, by: 
     assert margin({"ssim_uv": uv, "lpips_view": lpips - by}, DEFAULT_THRESHOLDS) >= before
 
 
-def test_margin_is_the_smallest_slack_by_the_thresholds_scale() -> None:
+def test_margin_is_the_smallest_slack_divided_by_the_scale() -> None:
     metrics = {"ssim_uv": 0.245 * 1.5, "lpips_view": 0.52 * 0.8}
     assert margin(metrics, DEFAULT_THRESHOLDS) == pytest.approx(0.2)
 

@@ -6,25 +6,24 @@ trial directories are right wherever a driver dies, and the next driver brings t
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 from sweep.decisions import promotion, pruning
 from sweep.decisions.budget import Budget, Measured, fits, predict
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
+from sweep.driving.interrupts import Interrupts
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.recovery import Records, recover
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study import space
 from sweep.study.config import StudyConfig
-from sweep.study.folder import WORKER_LOG, Stage, State, TrialRecord
+from sweep.study.data_identity import check_run
+from sweep.study.folder import UNFINISHED, WORKER_LOG, Stage, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
-from uvtex.errors import UvtexError
+from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
 
 Outcome = Literal["done", "interrupted", "out of time"]
@@ -59,7 +58,7 @@ class Driver:
         self._budget = Budget(None if hours is None else hours * 3600, clock())
         self._epoch_seconds: list[float] = []
         self._overheads: list[float] = []
-        self._interrupts = 0
+        self._interrupts = Interrupts()
         self._early_failures = 0
         self._out_of_time = False
 
@@ -73,13 +72,15 @@ class Driver:
             self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._clock())
             self._records, self._epoch_seconds = taken
-            with self._ctrl_c():
+            with self._interrupts.counted():
                 self._loop()
                 self._retry_gate()
         finally:
             self._launcher.close()
+            for run in self._active.values():
+                self._interrupted(run)
             self._optuna_study.close()
-        if self._interrupts:
+        if self._interrupts.count:
             return "interrupted"
         return "out of time" if self._out_of_time else "done"
 
@@ -89,11 +90,11 @@ class Driver:
         warned = False
         while True:
             self._fill()
-            if not self._active or self._interrupts > 1:
+            if not self._active or self._interrupts.count > 1:
                 return
             for event in self._launcher.wait(POLL_SECONDS):
                 self._handle(event)
-            if self._interrupts and not warned:
+            if self._interrupts.count and not warned:
                 self._display.note(
                     "Stopping after the current epoch. Press Ctrl-C again to stop at once."
                 )
@@ -102,7 +103,7 @@ class Driver:
     def _fill(self) -> None:
         self._out_of_time = False
         for slot in self._launcher.slots:
-            if slot in self._active or self._interrupts:
+            if slot in self._active or self._interrupts.count:
                 continue
             run = self._next()
             if run is None:
@@ -116,7 +117,7 @@ class Driver:
         active = {run.key for run in self._active.values()}
         found = [self._records[key] for key in sorted(self._records)]
         for record in found:
-            if record.state == "running" and (record.trial, record.stage) not in active:
+            if record.state in UNFINISHED and (record.trial, record.stage) not in active:
                 run = ActiveRun.load(self._study, record, self._clock())
                 if self._fits(record.epochs - len(run.reports)):
                     return run
@@ -150,7 +151,7 @@ class Driver:
         return ActiveRun.load(self._study, record, self._clock())
 
     def _start(self, slot: str, run: ActiveRun) -> None:
-        self._write(run)
+        self._write(run, state="running")
         self._active[slot] = run
         # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
         job = Job(
@@ -184,6 +185,8 @@ class Driver:
             self._ended(run)
 
     def _epoch(self, slot: str, run: ActiveRun, report: EpochReport) -> None:
+        if not run.seconds:
+            self._check_data(run)
         new = run.add_epoch(report)
         self._epoch_seconds.append(report.seconds)
         changes = self._judge(run, report)
@@ -193,6 +196,15 @@ class Driver:
         self._write(run, best_epoch=best.epoch if best else None, **changes)
         self._publish(run, new)
         self._display.epoch(run.record, report)
+
+    def _check_data(self, run: ActiveRun) -> None:
+        """At a run's first epoch: checks that it trains on the data of the study's other runs."""
+        try:
+            check_run(self._study, run.record, run.config.checkpoint_name)
+        except ConfigError as error:
+            self._finish(run, "failed", "the data set has changed since the study began")
+            del self._active[next(s for s, r in self._active.items() if r is run)]
+            raise error
 
     def _publish(self, run: ActiveRun, reports: list[EpochReport]) -> None:
         for report in reports:
@@ -208,7 +220,7 @@ class Driver:
             return {"reason": f"{', '.join(bad)} is not a number at epoch {report.epoch}"}
         if report.epoch >= run.record.epochs:
             return {}
-        if self._interrupts:
+        if self._interrupts.count:
             run.stopped = "interrupted"
             return {}
         if run.record.stage == "full":
@@ -223,7 +235,8 @@ class Driver:
 
     def _ended(self, run: ActiveRun) -> None:
         if run.stopped == "interrupted":
-            return  # it stays `running`, and the next driver resumes it
+            self._interrupted(run)
+            return
         if run.stopped is not None:
             self._finish(run, run.stopped, run.record.reason or "")
             return
@@ -236,6 +249,11 @@ class Driver:
         if decision.passed and not promoted:
             self._gate(run)
 
+    def _interrupted(self, run: ActiveRun) -> None:
+        """Records that the run has no driver any more. The next driver resumes it."""
+        self._write(run, state="interrupted")
+        self._mirror.run_interrupted(run.record)
+
     def _died(self, slot: str, run: ActiveRun, message: str) -> None:
         if run.record.retries >= MAX_RETRIES:
             self._finish(run, "failed", f"its worker died twice, the second time: {message}")
@@ -244,7 +262,9 @@ class Driver:
         self._display.note(
             f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
         )
-        if not self._interrupts:
+        if self._interrupts.count:
+            self._interrupted(run)
+        else:
             self._start(slot, ActiveRun.load(self._study, run.record, self._clock()))
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
@@ -279,21 +299,3 @@ class Driver:
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)
         self._records[run.record.trial, run.record.stage] = run.record
-
-    @contextmanager
-    def _ctrl_c(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM stops runs after their epoch, the second at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self._interrupt) for number in signals]
-        try:
-            yield
-        finally:
-            for number, handler in zip(signals, before, strict=True):
-                signal.signal(number, handler)
-
-    def _interrupt(self, *_: object) -> None:
-        # Only a count is safe here: the display may be drawing.
-        self._interrupts += 1

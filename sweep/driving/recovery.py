@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.study.config import StudyConfig
-from sweep.study.folder import Stage, TrialRecord, records
+from sweep.study.folder import UNFINISHED, Stage, TrialRecord, records
 from uvtex.errors import UvtexError
 
 Records = dict[tuple[int, Stage], TrialRecord]
@@ -15,7 +15,7 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
     """The study's records, and the duration in seconds of every epoch on disk.
 
     Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
-    gets a record, with state ``running``. The driver then resumes all running records.
+    gets a record. The driver then resumes all records that are not finished.
 
     Raises:
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
@@ -46,7 +46,7 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
 def _tell(trials: OptunaStudy, run: ActiveRun) -> None:
     for report in run.reports.values():
         trials.report(run.record.trial, report)
-    if run.record.state != "running":
+    if run.record.state not in UNFINISHED:
         trials.tell(run.record, run.best.val if run.best else None)
 
 

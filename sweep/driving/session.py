@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TextIO
 from sweep.driving import display
 from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
+from sweep.study.data_identity import check_data
 from sweep.study.file import changes, parse
-from sweep.study.folder import StudyFolder, records, study_names
+from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
 from sweep.study.lease import StudyTaken, lease
 from sweep.study.summary_record import Summary, write_summary
 from uvtex.errors import ConfigError, UvtexError
@@ -48,6 +49,8 @@ def check(study: StudyConfig) -> None:
                 f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
                 "restore those settings, or give the study another name"
             )
+        if (study.data.path / "manifest.json").is_file():
+            check_data(study, trials=True)
 
 
 def prepare(study: StudyConfig) -> None:
@@ -59,6 +62,21 @@ def prepare(study: StudyConfig) -> None:
     check(study)
     study.paths.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.paths.settings, dump_yaml(study).encode())
+
+
+def show_interrupted(store: Path) -> list[str]:
+    """Ends what MLflow still shows as running although no driver runs it; returns the problems."""
+    from sweep.tracking import sync
+
+    problems = []
+    for name in study_names(store):
+        try:
+            study = saved(store, name)
+            if study.tracking_uri == tracking_uri(store):
+                sync.show_interrupted(study)
+        except UvtexError as error:
+            problems.append(str(error))
+    return problems
 
 
 def rehearse(study: StudyConfig) -> str | None:
@@ -97,6 +115,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         prepare(study)
         _check_lpips(study)
         build_data(study, out)
+        check_data(study, bool(records(study.paths.folder)))
         device = str(study.train["device"])
         launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
         view = display.progress_display(study.name, study.thresholds, out)
@@ -158,7 +177,7 @@ def _conclude(
         write_summary(study, result)
     except UvtexError as error:
         view.note(f"no report: {error}")
-    mirror.study_ended(result, report, "running" if outcome == "interrupted" else "complete")
+    mirror.study_ended(result, report, "interrupted" if outcome == "interrupted" else "complete")
     if mirror.behind:
         view.note(
             f"MLflow lacks some of the results; run `{study.paths.command('sync')}` to add them"

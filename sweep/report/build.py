@@ -17,6 +17,7 @@ from sweep.report import summary as summaries
 from sweep.report.importance import LEAST, importances
 from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import OBJECTIVE, StudyConfig
+from sweep.study.folder import UNFINISHED
 from uvtex import pages
 from uvtex.files import write_atomic
 from uvtex.metric_catalogue import DEFINITIONS, METRICS, title
@@ -140,7 +141,7 @@ def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
         metrics=[_figure(run.at_best(metric)) for metric in metrics],
         margin=f"{run.margin:+.4f}" if math.isfinite(run.margin) else "-",
         seconds=f"{sum(epoch.seconds for epoch in run.epochs):.0f}",
-        reason=record.reason or ("still running" if record.state == "running" else ""),
+        reason=record.reason or ("not ended yet" if record.state in UNFINISHED else ""),
         passed=run.passed,
     )
 

@@ -234,7 +234,7 @@ def _role(run: StudyRun, data: StudyData) -> tuple[str, dict[str, Any]]:
 
 def _prominence(run: StudyRun, data: StudyData) -> int:
     """Order of drawing: a run with a higher number is drawn over the others."""
-    order = ["pruned", "failed", "complete", "running", "promoted"]
+    order = ["pruned", "failed", "complete", "interrupted", "running", "promoted"]
     special = run is data.winner or run is data.baseline
     return len(order) if special else order.index(run.record.state)
 

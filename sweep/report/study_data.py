@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from sweep.study.config import OBJECTIVE, StudyConfig
-from sweep.study.folder import TrialRecord, records
+from sweep.study.folder import TrialRecord
+from sweep.study.lease import shown_records
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
 
@@ -94,7 +95,7 @@ def read_study_data(study: StudyConfig) -> StudyData:
         UvtexError: a trial directory is damaged.
     """
     runs = []
-    for record in records(study.paths.folder):
+    for record in shown_records(study.paths):
         folder = study.paths.run_dir(record.trial, record.stage)
         epochs = read_epochs(folder)
         runs.append(StudyRun(record, folder, epochs, best_epoch(epochs)))

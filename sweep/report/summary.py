@@ -7,7 +7,8 @@ from collections import Counter
 
 from sweep.decisions.promotion import decide
 from sweep.study.config import StudyConfig
-from sweep.study.folder import TrialRecord, records
+from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
+from sweep.study.lease import shown_records
 from sweep.study.summary_record import RunSummary, Summary, read_summary
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import SUMMARY
@@ -24,9 +25,10 @@ def summarise(study: StudyConfig) -> Summary:
     Raises:
         UvtexError: a trial directory is damaged.
     """
-    found = records(study.paths.folder)
+    found = shown_records(study.paths)
     passed = [r for r in found if r.stage == "full" and r.state == "complete" and _passes(study, r)]
-    nearest = max(found, key=lambda record: _margin(study, record), default=None)
+    sound = [record for record in found if record.state != "failed"]
+    nearest = max(sound, key=lambda record: _margin(study, record), default=None)
     return Summary(
         study=study.name,
         thresholds=study.thresholds,
@@ -38,6 +40,7 @@ def summarise(study: StudyConfig) -> Summary:
         baseline=_entry(study, _baseline(found)),
         nearest=_entry(study, nearest),
         mean_colour=_measured_mean_colour(study),
+        failure=_failure(study, found),
     )
 
 
@@ -48,6 +51,9 @@ def verdict(summary: Summary) -> str:
         return f"{champion.label} passed; the model registry was away and has not been asked yet."
     if champion is not None and champion.gate is not None:
         return f"{champion.label} passed: {champion.gate.reason}"
+    if summary.all_failed:
+        count = sum(summary.probes.values())
+        return f"All {count} runs failed. The last is {summary.failure}."
     if nearest is None:
         return "No run has finished an epoch yet."
     none, full = (
@@ -70,7 +76,8 @@ def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     first = summary.champion or summary.nearest
     name = "champion" if summary.champion else "nearest"
     wanted = [*(threshold.metric for threshold in summary.thresholds), *SUMMARY]
-    columns = [m for m in dict.fromkeys(wanted) if first and m in first.metrics]
+    figures = first.metrics if first else summary.mean_colour or {}
+    columns = [metric for metric in dict.fromkeys(wanted) if metric in figures]
     rows = []
     for title, entry in ((name, first), ("baseline schedule", summary.baseline)):
         if entry is not None:
@@ -122,10 +129,20 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
     )
 
 
+def _failure(study: StudyConfig, found: list[TrialRecord]) -> str | None:
+    """The last run that failed, with its reason and its log."""
+    failed = [record for record in found if record.state == "failed"]
+    if not failed:
+        return None
+    last = max(failed, key=lambda record: record.ended or 0)
+    log = study.paths.run_dir(last.trial, last.stage) / WORKER_LOG
+    return f"{last.label}: {last.reason}" + (f"; see {log}" if log.is_file() else "")
+
+
 def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
     """Whether every run that the study file asks for has ended."""
     probes = sum(record.stage == "probe" for record in found)
-    return probes >= study.trials and all(record.state != "running" for record in found)
+    return probes >= study.trials and all(record.state not in UNFINISHED for record in found)
 
 
 def _passes(study: StudyConfig, record: TrialRecord) -> bool:

@@ -38,6 +38,7 @@ STATES = {
     "pruned": "#7b8794",
     "failed": "#d55e00",
     "running": "#56b4e9",
+    "interrupted": "#f0e442",
 }
 SYMBOLS = {
     "complete": "circle",
@@ -45,6 +46,7 @@ SYMBOLS = {
     "pruned": "x-thin",
     "failed": "square",
     "running": "circle-open",
+    "interrupted": "circle-x-open",
 }
 TERMS = {"cycle": "#0072b2", "uv": "#e69f00", "direct": "#009e73", "cross": "#cc79a7"}
 

@@ -15,7 +15,10 @@ from uvtex.files import write_atomic
 from uvtex.settings import Settings
 
 Stage = Literal["probe", "full"]
-State = Literal["running", "complete", "pruned", "promoted", "failed"]
+State = Literal["running", "interrupted", "complete", "pruned", "promoted", "failed"]
+
+UNFINISHED = ("running", "interrupted")
+"""The states of a run that the next driver resumes."""
 
 DEFAULT_STORE = Path("mlruns")
 RECORD = "trial.json"
@@ -39,8 +42,9 @@ class TrialRecord(Settings):
     """One run of one trial: the probe, or the full run after it.
 
     A probe that passed is ``promoted``. A probe that ended without passing is ``complete``, and so
-    is every full run that ended. An interrupted run stays ``running``, and the next driver resumes
-    it.
+    is every full run that ended. A run is ``running`` only while a driver runs it. If its driver
+    stops, it is ``interrupted``. A driver that is killed cannot write that, so readers use
+    :func:`sweep.study.lease.shown_records`.
     """
 
     trial: int = Field(ge=0)
@@ -112,6 +116,11 @@ class StudyFolder:
     def driver(self) -> Path:
         """Process, host and time of the driver that holds the lock."""
         return self.folder / "driver.json"
+
+    @property
+    def data(self) -> Path:
+        """Digests of the data set that the trials were trained on."""
+        return self.folder / "data.json"
 
     @property
     def summary(self) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sweep.study.folder import StudyFolder
+from sweep.study.folder import StudyFolder, TrialRecord, records
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 
@@ -77,6 +77,21 @@ def driver(paths: StudyFolder) -> str | None:
         return None if note is None else _who(note)
     lock.release()
     return None
+
+
+def shown_records(paths: StudyFolder) -> list[TrialRecord]:
+    """The study's records as they are to be shown: a run without a driver is ``interrupted``.
+
+    Raises:
+        UvtexError: a record is damaged.
+    """
+    found = records(paths.folder)
+    if driver(paths) is not None:
+        return found
+    return [
+        record.model_copy(update={"state": "interrupted"}) if record.state == "running" else record
+        for record in found
+    ]
 
 
 def _who(note: dict[str, Any] | None) -> str:

@@ -67,10 +67,18 @@ class Summary(BaseModel):
     """The run with the greatest margin."""
     mean_colour: dict[str, float] | None = None
     """Validation metrics of a texture that is each livery's mean colour."""
+    failure: str | None = None
+    """The last run that failed, its reason and its log."""
     outcome: str | None = None
     """How the last ``sweep run`` ended: ``done``, ``interrupted`` or ``out of time``."""
     report: str | None = None
     """The path of the study's report, if it could be written."""
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether runs were tried, and every one of them failed."""
+        states = self.probes.keys() | self.full_runs.keys()
+        return states == {"failed"}
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, with the keys of ``summary.json``."""

@@ -48,6 +48,9 @@ class MlflowMirror:
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self._call(lambda: self._open().trial_ended(record, run_dir))
 
+    def run_interrupted(self, record: TrialRecord) -> None:
+        self._call(lambda: self._open().trial_interrupted(record))
+
     def study_ended(self, summary: Summary, report: Path | None, state: str) -> None:
         """Syncs the events that MLflow misses, then logs the summary and the report."""
         self._muted = False

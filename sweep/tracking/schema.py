@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 STATUS = {
     "running": "RUNNING",
+    "interrupted": "KILLED",
     "complete": "FINISHED",
     "promoted": "FINISHED",
     "pruned": "KILLED",
     "failed": "FAILED",
 }
-"""A run's state -> MLflow's status. MLflow has none for pruned; ``sweep.state`` has the state."""
+"""A run's state -> MLflow's status. Two share KILLED; the tag ``sweep.state`` tells them apart."""
 
 STUDY_TAG, TRIAL_TAG, STAGE_TAG = "sweep.study", "sweep.trial", "sweep.stage"
 """The tags by which the MLflow run of a trial is found, and the trial of an MLflow run."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.study.config import StudyConfig
-from sweep.study.folder import TrialRecord, records
+from sweep.study.folder import UNFINISHED, TrialRecord
+from sweep.study.lease import driver, shown_records
 from sweep.study.summary_record import read_summary
 from sweep.tracking.client import RefusedError, TrackingError
 from sweep.tracking.tracker import Tracker
@@ -28,15 +29,14 @@ def sync(study: StudyConfig) -> int:
     paths = study.paths
     tracker = Tracker(study.tracking_uri, paths.artifacts, study.name, system_metrics=False)
     tracker.study_started(study)
-    found = records(paths.folder)
+    found = shown_records(paths)
     refused: list[str] = []
     for record in found:
         try:
             sync_run(tracker, record, paths.run_dir(record.trial, record.stage))
         except RefusedError as error:
             refused.append(str(error))
-    running = any(record.state == "running" for record in found)
-    tracker.study_ended(read_summary(study), paths.report, "running" if running else "complete")
+    tracker.study_ended(read_summary(study), paths.report, _state(found, study))
     if refused:
         raise TrackingError("\n".join(refused))
     return len(found)
@@ -54,6 +54,32 @@ def sync_run(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
     for report in reports:
         clock += report.seconds
         tracker.epoch(record, report, at=clock)
-    if record.state != "running":
+    if record.state == "interrupted":
+        tracker.trial_interrupted(record)
+    elif record.state != "running":
         tracker.trial_ended(record, run_dir)
     return run_id
+
+
+def show_interrupted(study: StudyConfig) -> None:
+    """Ends the MLflow runs that a killed driver left as running.
+
+    Raises:
+        TrackingError: MLflow is away or refuses.
+    """
+    if driver(study.paths) is not None or not study.paths.settings.is_file():
+        return
+    found = shown_records(study.paths)
+    tracker = Tracker(study.tracking_uri, study.paths.artifacts, study.name, system_metrics=False)
+    for record in found:
+        if record.state == "interrupted" and tracker.run_id(record):
+            tracker.trial_interrupted(record)
+    if tracker.is_running():
+        tracker.study_ended(read_summary(study), None, _state(found, study))
+
+
+def _state(found: list[TrialRecord], study: StudyConfig) -> str:
+    if driver(study.paths) is not None:
+        return "running"
+    unfinished = any(record.state in UNFINISHED for record in found)
+    return "interrupted" if unfinished else "complete"

@@ -8,8 +8,6 @@ a final status has all its artifacts.
 from __future__ import annotations
 
 import math
-import shlex
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from sweep.study.folder import TrialRecord
 from sweep.tracking import client as seam
 from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
+from sweep.tracking.experiment import find_experiment
 from sweep.tracking.system_load import SystemLoad
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
@@ -63,7 +62,7 @@ class Tracker:
         self._system_load = SystemLoad(uri)
         with seam.mapped_errors("open the store", uri):
             self._client = seam.client(uri)
-            self.experiment_id = self._find_experiment(artifact_root)
+            self.experiment_id = find_experiment(self._client, uri, study, artifact_root)
 
     def study_started(self, config: StudyConfig) -> str:
         """Creates the parent run, or opens it again; returns its id."""
@@ -124,6 +123,15 @@ class Tracker:
                 self._upload(run_id, path, folder)
             self._client.set_terminated(run_id, schema.STATUS[record.state], ended)
 
+    def trial_interrupted(self, record: TrialRecord) -> None:
+        """Logs that nothing runs the trial any more. :meth:`trial_started` opens it again."""
+        with seam.mapped_errors(f"log the interruption of {record.label}", self.uri):
+            run_id = self._known(record)
+            self._system_load.stop(run_id)
+            if self._client.get_run(run_id).info.status == "RUNNING":
+                self._set_tags(run_id, record)
+                self._client.set_terminated(run_id, schema.STATUS[record.state])
+
     def study_ended(
         self, summary: Summary | None, report: Path | None = None, state: str = "complete"
     ) -> None:
@@ -139,6 +147,12 @@ class Tracker:
                 self._client.log_artifact(run_id, str(report))
             self._client.set_tag(run_id, "sweep.state", state)
             self._client.set_terminated(run_id, schema.STATUS.get(state, "FINISHED"))
+
+    def is_running(self) -> bool:
+        """Whether MLflow shows the study as running."""
+        with seam.mapped_errors("look up the study", self.uri):
+            run_id = self._parent()
+            return run_id is not None and self._client.get_run(run_id).info.status == "RUNNING"
 
     def close(self) -> None:
         """Stops sampling the machine's load. The store stays as it is."""
@@ -167,26 +181,6 @@ class Tracker:
             history = self._client.get_metric_history(run_id, "val/total")
         happened = {report.epoch: report.val.get("total") for report in reports}
         return all(happened.get(metric.step) == metric.value for metric in history)
-
-    def _find_experiment(self, artifact_root: Path | None) -> str:
-        local = artifact_root if seam.is_local(self.uri) else None
-        place = local and (local / self.study).resolve().as_uri()
-        found = self._client.get_experiment_by_name(self.study)
-        if found is None:
-            # Without this tag, MLflow shows its pages for language models.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(
-                self._client.create_experiment(self.study, artifact_location=place, tags=kind)
-            )
-        if found.lifecycle_stage == "deleted":
-            uri, python = shlex.quote(self.uri), shlex.quote(sys.executable)
-            raise TrackingError(
-                f"MLflow at {self.uri}: the experiment {self.study!r} was deleted; restore it with "
-                f"`MLFLOW_TRACKING_URI={uri} {python} -m mlflow experiments restore "
-                f"-x {found.experiment_id}`, "
-                "or rename the study"
-            )
-        return str(found.experiment_id)
 
     def _parent(self) -> str | None:
         return self._find_tagged(trial="-", stage="study")

@@ -1,177 +1,19 @@
-"""The command line: help of every command, one message for bad input, and one training run."""
+"""The commands on a tiny set: training, evaluation, inference, and one message for bad input."""
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-import tomllib
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
-from pydantic import BaseModel
 
-import uvtex
-from uvtex.cli import main
-from uvtex.config import PRESETS, Schedule, TrainConfig
-from uvtex.showroom.settings import CarSettings, ShowroomSettings
+from tests.cli.invoke import TRAIN, call
 
-TRAIN = ["--image-size", "32", "--width", "0.1", "--epochs", "1", "--val-split", "0.34"]
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def call(*args: Any) -> Result:
-    return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-@pytest.fixture
-def trained(tiny_set: Path) -> Path:
-    result = call("train", tiny_set, *TRAIN)
-    assert result.exit_code == 0, result.output
-    return Path("runs/best/checkpoints/best.safetensors")
-
-
-def commands(group: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if not isinstance(group, click.Group):
-        return [path]
-    return [path, *(p for name, c in group.commands.items() for p in commands(c, (*path, name)))]
-
-
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("path", commands(main), ids="-".join)
-def test_every_command_has_help(path: tuple[str, ...], flag: str) -> None:
-    result = call(*path, flag)
-    assert result.exit_code == 0
-    assert "Example" in result.output
-
-
-def test_every_option_says_what_it_does() -> None:
-    for path in commands(main):
-        found: click.Command = main
-        for name in path:
-            assert isinstance(found, click.Group)
-            found = found.commands[name]
-        for option in found.params:
-            if isinstance(option, click.Option):
-                assert option.help, (path, option.name)
-
-
-@pytest.mark.parametrize(
-    "module", "ablations kill masks oracles pair_store structure thresholds train".split()
-)
-def test_every_benchmark_has_help(module: str) -> None:
-    benchmark = importlib.import_module(f"benchmarks.{module}").main
-    for path in commands(benchmark):
-        result = CliRunner().invoke(benchmark, [*path, "-h"])
-        assert result.exit_code == 0, result.output
-
-
-def test_train_has_the_flags_that_scripts_use() -> None:
-    expected = (
-        "--epochs --batch-size --lr --lr-scheduler --lr-scheduler-tmax --image-size --val-split "
-        "--seed --w-cycle --w-uv --w-direct --w-cross --w-cycle-end --w-uv-end --w-direct-end "
-        "--w-cross-end --w-flow --w-render --checkpoint-name --checkpoint-every --preset "
-        "--width --config --device --resume --force --json"
-    ).split()
-    known = {name for option in main.commands["train"].params for name in option.opts}
-    assert set(expected) <= known
-
-
-def help_of(command: str) -> dict[str, str]:
-    """Setting -> help of its flag."""
-    group, _, name = command.partition(" ")
-    found = main.commands[group]
-    options = (found.commands[name] if isinstance(found, click.Group) else found).params
-    return {str(option.name): str(getattr(option, "help", "")) for option in options}
-
-
-@pytest.mark.parametrize(
-    ("command", "model", "without_value"),
-    [
-        ("train", TrainConfig, {"device"}),
-        ("train", Schedule, {"lr_scheduler_tmax"}),
-        ("showroom build", ShowroomSettings, {"texture_size", "template"}),
-        ("showroom build", CarSettings, {"file", "paint_material", "unwrap"}),
-    ],
-)
-def test_help_has_the_default_of_every_setting(
-    command: str, model: type[BaseModel], without_value: set[str]
-) -> None:
-    texts = help_of(command)
-    settings = (model.model_fields.keys() & texts.keys()) - without_value
-    assert settings
-    for name in settings:
-        default = model.model_fields[name].default
-        text = f"{default:g}" if isinstance(default, float) else str(default)
-        assert f"; {text} by default" in texts[name], name
-
-
-def test_help_has_the_defaults_of_presets() -> None:
-    texts = help_of("train")
-    for name, value in PRESETS["atlas"].items():
-        if name in texts:
-            assert f", {value:g} with preset atlas" in texts[name]
-    assert "; 0.3 by default" in texts["w_cycle"]
-    assert "with preset" not in texts["epochs"]
-
-
-def test_help_follows_a_default_that_changes() -> None:
-    code = (
-        "import uvtex.config as config\n"
-        "config.PRESETS['atlas'] |= {'lr': 0.125, 'epochs': 77}\n"
-        "from uvtex.cli import main\n"
-        "main(['train', '--help'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    said = " ".join(done.stdout.split())
-    assert "0.0002 by default, 0.125 with preset atlas" in said
-    assert "40 by default, 77 with preset atlas" in said
-
-
-def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    declared = tomllib.loads((Path(uvtex.__file__).parents[1] / "pyproject.toml").read_text())
-    assert uvtex.__version__ == declared["project"]["version"]
-    assert call("--version").output.strip().endswith(uvtex.__version__)
-    monkeypatch.setattr("importlib.metadata.version", lambda package: f"{package} 9")
-    assert uvtex.__version__ == "uvtex-sweep 9"
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = uvtex.nothing  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("module", ["uvtex.cli", "sweep.cli"])
-def test_help_imports_nothing_heavy(module: str) -> None:
-    code = (
-        f"import sys\nfrom {module} import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'mlflow', 'optuna', 'mitsuba'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
-
-
-def test_uvtex_imports_neither_optuna_nor_mlflow(tiny_set: Path) -> None:
-    code = (
-        "import sys\nfrom uvtex.cli import main\n"
-        f"try: main(['train', {str(tiny_set)!r}, *{TRAIN!r}])\n"
-        "except SystemExit as e: code = e.code\n"
-        "heavy = {'mlflow', 'optuna'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+pytestmark = pytest.mark.usefixtures("in_tmp_path")
 
 
 def test_train_then_evaluate_grid_and_infer(tiny_set: Path, trained: Path) -> None:
@@ -276,7 +118,7 @@ def test_a_read_only_target_is_named(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu", "auto"])
-def test_devices_by_name(name: str) -> None:
+def test_a_device_is_resolved_by_its_name(name: str) -> None:
     from uvtex.device import resolve_device
 
     expected = "cuda" if name == "auto" and torch.cuda.is_available() else "cpu"

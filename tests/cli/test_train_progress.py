@@ -75,7 +75,7 @@ def test_a_resumed_run_starts_with_its_last_metrics(config: TrainConfig) -> None
     assert "epoch 2: ssim_uv 0.1200" in drawn(bar)
 
 
-def test_the_line_of_an_epoch_is_printed_above_the_bar(config: TrainConfig) -> None:
+def test_each_epoch_prints_a_line_above_the_bar(config: TrainConfig) -> None:
     out = io.StringIO()
     with Bar(config, 8, Console(file=out, width=110), Clock()) as bar:
         bar.epoch(report(1))

@@ -29,7 +29,9 @@ CONFIG = TrainConfig(image_size=32, val_split=0.34, device="cpu")
     st.floats(0.01, 0.99),
     st.integers(0, 99),
 )
-def test_no_livery_lies_on_both_sides(names: list[str], fraction: float, seed: int) -> None:
+def test_no_livery_is_in_both_training_and_validation(
+    names: list[str], fraction: float, seed: int
+) -> None:
     train, val = split(names, "livery", fraction, seed)
     assert train
     assert val
@@ -66,13 +68,13 @@ def test_sampling_a_view_by_the_inverted_map_gives_the_texture_back(camera: int,
     assert np.percentile(error, 95) < 4  # of 255
 
 
-def test_a_view_that_sees_no_paint_has_a_flow_of_nothing() -> None:
+def test_a_view_without_paint_has_no_seen_texel() -> None:
     where, seen = uv_maps.invert(np.full((8, 8, 2), np.nan, np.float32), 16)
     assert not seen.any()
     assert np.isfinite(where).all()
 
 
-def test_a_store_is_the_same_twice_and_its_pairs_share_a_livery(tiny_set: Path) -> None:
+def test_a_store_is_reproducible_and_its_pairs_share_a_livery(tiny_set: Path) -> None:
     one, two = (PairStore.open(tiny_set, CONFIG) for _ in range(2))
     assert one.fingerprint() == two.fingerprint()
     for x, y in zip(one.train_batches(4, 0, 3), two.train_batches(4, 0, 3), strict=True):
@@ -143,7 +145,7 @@ def endless_link(folder: Path) -> None:
         (lambda d: np.savez(d / "uv_maps/0.npz", uv=np.zeros((4, 4))), "must be"),
     ],
 )
-def test_a_damaged_set_is_refused_with_its_place(
+def test_a_damaged_set_is_refused_and_its_folder_named(
     tmp_path: Path, tiny_set: Path, damage: Callable[[Path], None], says: str
 ) -> None:
     folder = tmp_path / "set"
@@ -184,7 +186,7 @@ def test_a_written_manifest_reads_back(tmp_path: Path) -> None:
     assert manifest.read(tmp_path).records == records
 
 
-def test_files_are_written_as_the_umask_says(tmp_path: Path) -> None:
+def test_written_files_have_the_permissions_of_the_umask(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
     write_atomic(tmp_path / "atomic", b"x")

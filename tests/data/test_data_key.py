@@ -21,7 +21,7 @@ class Recorder:
         return getattr(self._config, name)
 
 
-def test_opening_a_data_set_reads_the_settings_of_its_key_and_no_others(tiny_set: Path) -> None:
+def test_opening_a_data_set_reads_only_the_settings_of_its_key(tiny_set: Path) -> None:
     config = TrainConfig(image_size=32, val_split=0.34, device="cpu")
     recorder = Recorder(config)
     PairStore.open(tiny_set, cast(TrainConfig, recorder))

@@ -1,4 +1,4 @@
-"""The strict and the lenient reader of a manifest agree on which records can be used."""
+"""The strict and the lenient reader of a manifest accept the same records."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def written(folder: Path, *records: dict[str, Any]) -> Path:
+def write_manifest(folder: Path, *records: dict[str, Any]) -> Path:
     path = folder / "manifest.json"
     path.write_text(json.dumps({"records": records}))
     return path
 
 
 def refusals(folder: Path, record: dict[str, Any]) -> tuple[str | None, str | None]:
-    """What the strict and the lenient reader say of a lone record; None if they take it."""
-    path = written(folder, record)
+    """The errors of the strict and of the lenient reader for a single record; None without one."""
+    path = write_manifest(folder, record)
     _, refused = lenient(path)
-    said = refused[0].reason if refused else None
+    lenient_error = refused[0].reason if refused else None
     try:
         manifest.read(folder)
     except DataError as error:
-        return str(error).removeprefix(f"{path}: record 0: "), said
-    return None, said
+        return str(error).removeprefix(f"{path}: record 0: "), lenient_error
+    return None, lenient_error
 
 
 def records() -> st.SearchStrategy[dict[str, Any]]:
@@ -79,9 +79,9 @@ def records() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(record=records())
-def test_both_readers_say_the_same_of_a_record(folder: Path, record: dict[str, Any]) -> None:
-    strict, said = refusals(folder, record)
-    assert strict == said
+def test_both_readers_agree_on_a_record(folder: Path, record: dict[str, Any]) -> None:
+    strict_error, lenient_error = refusals(folder, record)
+    assert strict_error == lenient_error
 
 
 def whole(**changes: str | None) -> dict[str, Any]:
@@ -105,24 +105,26 @@ def variants() -> Iterator[tuple[dict[str, Any], bool]]:
 def test_only_a_view_with_plate_and_uv_map_may_be_absent(
     folder: Path, record: dict[str, Any], usable: bool
 ) -> None:
-    strict, said = refusals(folder, record)
-    assert (strict is None, said is None) == (usable, usable)
+    strict_error, lenient_error = refusals(folder, record)
+    assert (strict_error is None, lenient_error is None) == (usable, usable)
 
 
 @pytest.mark.parametrize("path", ODD)
-def test_a_view_that_can_be_composed_must_still_have_a_path_inside(folder: Path, path: str) -> None:
+def test_a_composed_view_must_still_have_a_path_inside_the_folder(folder: Path, path: str) -> None:
     record = whole(view=path, uv_map="uv_maps/a.npz", plate="plates/a.npz")
-    strict, said = refusals(folder, record)
-    assert strict == said
-    if strict is None:  # so whoever composes the view may resolve its path and look for its file
+    strict_error, lenient_error = refusals(folder, record)
+    assert strict_error == lenient_error
+    if strict_error is None:  # then the path can be resolved, and its file looked for
         assert Path(os.path.realpath(folder / path)).is_relative_to(folder.resolve())
         assert isinstance((folder / path).is_file(), bool)
 
 
 def test_an_absent_view_of_one_record_is_still_missing_in_the_next(folder: Path) -> None:
-    """The second record shares the view's path with the first, and has nothing to compose it of."""
+    """The second record has the view path of the first, but no plate to compose the view from."""
     both = {"uv_map": "uv_maps/a.npz", "plate": "plates/a.npz"}
-    path = written(folder, whole(view="views/none.png", **both), whole(view="views/none.png"))
+    path = write_manifest(
+        folder, whole(view="views/none.png", **both), whole(view="views/none.png")
+    )
     good, refused = lenient(path)
     assert ([where for where, _ in good], [r.where for r in refused]) == (
         ["record 0"],
@@ -132,7 +134,9 @@ def test_an_absent_view_of_one_record_is_still_missing_in_the_next(folder: Path)
         manifest.read(folder)
 
 
-def test_plates_without_views_and_uv_maps_are_refused_with_what_is_missing(tmp_path: Path) -> None:
+def test_plates_without_views_and_uv_maps_are_refused_and_the_missing_field_named(
+    tmp_path: Path,
+) -> None:
     folder = make_set(tmp_path / "set")
     values = json.loads((folder / "manifest.json").read_text())
     (folder / "plate.npz").touch()
@@ -140,7 +144,7 @@ def test_plates_without_views_and_uv_maps_are_refused_with_what_is_missing(tmp_p
         (folder / record["view"]).unlink(missing_ok=True)
         record.pop("uv_map")
         record["plate"] = "plate.npz"
-    written(folder, *values["records"])
+    write_manifest(folder, *values["records"])
     says = "record 0: view views/0_0.png is missing .* has a plate but no uv_map; give the record"
     with pytest.raises(DataError, match=says):
         PairStore.open(folder, TrainConfig(image_size=32, device="cpu"))

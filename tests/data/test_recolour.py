@@ -1,4 +1,4 @@
-"""Liveries in other colours: the views are those that the recoloured texture gives."""
+"""Liveries in other colours: the views show the recoloured texture."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def changed(store: PairStore, batch: Batch) -> Batch:
 
 @pytest.fixture(scope="module")
 def finer_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with textures of four times the views' size, and there finely chequered."""
+    """The same with textures of four times the size of views, and a chequered upper half."""
     folder = tmp_path_factory.mktemp("finer") / "set"
     return make_showroom(folder, liveries=LEAST + 2, texels=128, same=64, chequered=True)
 
 
 @pytest.mark.parametrize(("name", "least"), [("store", 0.02), ("half_fixed", 0.01)])
-def test_views_are_those_of_the_recoloured_texture(
+def test_recoloured_views_show_the_recoloured_texture(
     name: str, least: float, request: pytest.FixtureRequest
 ) -> None:
     store = request.getfixturevalue(name)
@@ -62,10 +62,10 @@ def test_views_are_those_of_the_recoloured_texture(
     for view, camera in ((after.pair.a, batch.camera_a), (after.pair.b, batch.camera_b)):
         parts = (x[camera].float() for x in plates.parts)
         expected = compose((after.pair.texture + 1) / 2, *parts) * 2 - 1
-        # Views are bytes, and what is brighter than white was clipped.
+        # Views are bytes, and light above white was clipped.
         assert (view - expected).abs().mean() < 0.005
-    apart = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
-    assert min(apart) > least
+    differences = [(x - y).abs().mean() for x, y in zip(_parts(after), _parts(batch), strict=True)]
+    assert min(differences) > least
     assert torch.equal(after.pair.mask_a, batch.pair.mask_a)
 
 
@@ -73,7 +73,7 @@ def _parts(batch: Batch) -> tuple[torch.Tensor, ...]:
     return batch.pair.texture, batch.pair.a, batch.pair.b
 
 
-def test_what_no_livery_paints_keeps_its_colours(half_fixed: PairStore) -> None:
+def test_constant_texels_keep_their_colours(half_fixed: PairStore) -> None:
     before = first(half_fixed)
     texture = changed(half_fixed, before).pair.texture
     torch.testing.assert_close(
@@ -82,7 +82,7 @@ def test_what_no_livery_paints_keeps_its_colours(half_fixed: PairStore) -> None:
     assert (texture[..., 16:, :] - before.pair.texture[..., 16:, :]).abs().mean() > 0.05
 
 
-def test_views_of_finer_textures_keep_what_no_livery_paints(finer_set: Path) -> None:
+def test_views_of_finer_textures_keep_their_constant_texels(finer_set: Path) -> None:
     values = {"image_size": 32, "device": "cpu", "val_split": 0.2}
     store = PairStore.open(finer_set, resolve(values))
     plates, batch = store.loaded.plates, first(store)
@@ -90,9 +90,9 @@ def test_views_of_finer_textures_keep_what_no_livery_paints(finer_set: Path) -> 
     after = changed(store, batch)
     files = sorted((finer_set / "textures").iterdir())
     small = torch.stack([torch.tensor(read_rgb(file, 32)) for file in files])
-    shown = ((batch.pair.texture + 1) * 127.5).round().permute(0, 2, 3, 1)
-    which = [int((small - texture).abs().sum(dim=(1, 2, 3)).argmin()) for texture in shown]
-    whole = torch.stack([torch.tensor(read_rgb(files[i])) for i in which])
+    texels = ((batch.pair.texture + 1) * 127.5).round().permute(0, 2, 3, 1)
+    indices = [int((small - texture).abs().sum(dim=(1, 2, 3)).argmin()) for texture in texels]
+    whole = torch.stack([torch.tensor(read_rgb(files[i])) for i in indices])
     whole = whole.permute(0, 3, 1, 2) / 255
     painted = srgb_from_linear(draw(len(whole), 1.0, "key", CPU)(linear_from_srgb(whole)))
     painted[..., :64, :] = whole[..., :64, :]
@@ -100,15 +100,15 @@ def test_views_of_finer_textures_keep_what_no_livery_paints(finer_set: Path) -> 
     assert (after.pair.a - expected).abs().mean() < 0.004
 
 
-def test_what_was_clipped_turns_up_in_no_other_channel() -> None:
-    """A fixed texel that shines brighter than white in one channel, beside paint."""
-    still = torch.tensor([1.0, 0.1, 0.0, 0.5]).view(1, 4, 1, 1)
-    paint = torch.tensor([0.4, 0.1, 0.0]).view(1, 3, 1, 1)  # red: as bright as is seen
+def test_clipped_light_appears_in_no_other_channel() -> None:
+    """A constant texel is brighter than white in one channel, and paint shares its pixel."""
+    constant = torch.tensor([1.0, 0.1, 0.0, 0.5]).view(1, 4, 1, 1)
+    paint = torch.tensor([0.4, 0.1, 0.0]).view(1, 3, 1, 1)  # as red as the clipped pixel shows
     swap = Recolouring(torch.tensor([[1, 0, 2]]), torch.ones(1, 3, 1, 1))
-    torch.testing.assert_close(_changed(paint, still, swap), still[:, :3])
+    torch.testing.assert_close(_changed(paint, constant, swap), constant[:, :3])
 
 
-def test_what_is_no_paint_stays(store: PairStore) -> None:
+def test_the_background_keeps_its_colours(store: PairStore) -> None:
     batch = first(store)
     after = changed(store, batch)
     for view, before, mask in (
@@ -119,7 +119,7 @@ def test_what_is_no_paint_stays(store: PairStore) -> None:
         torch.testing.assert_close(view[background], before[background], atol=1e-5, rtol=0)
 
 
-def test_colours_are_a_function_of_the_key_and_differ_from_sample_to_sample() -> None:
+def test_colours_depend_only_on_the_key_and_differ_between_samples() -> None:
     one, again, other = (draw(64, 1.0, key, CPU) for key in ("a", "a", "b"))
     assert torch.equal(one.order, again.order)
     assert torch.equal(one.gain, again.gain)
@@ -137,7 +137,7 @@ def test_a_share_of_the_liveries_keeps_its_colours() -> None:
     assert bool((draw(9, 0.0, "key", CPU).gain == 1).all())
 
 
-def test_training_sees_other_colours_at_each_epoch_and_validation_none(store: PairStore) -> None:
+def test_training_views_are_recoloured_and_validation_views_are_not(store: PairStore) -> None:
     augment = Augment(livery=1.0)
     plain = first(store).pair.texture
     textures = [first(store, augment, epoch).pair.texture for epoch in (1, 1)]
@@ -156,6 +156,6 @@ def test_a_set_without_plates_keeps_its_colours(tiny_set: Path) -> None:
     assert torch.equal(plain.pair.a, changed.pair.a)
 
 
-def test_a_batch_that_names_no_cameras_is_refused(store: PairStore) -> None:
+def test_a_batch_without_cameras_is_refused(store: PairStore) -> None:
     with pytest.raises(ValueError, match="which cameras"):
         changed(store, replace(first(store), camera_a=None))

@@ -36,7 +36,7 @@ Train = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def train(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """Trains with changed settings and returns the checkpoint's path; each settings once."""
+    """Returns the checkpoint of a run with changed settings. Equal settings are trained once."""
     done: dict[str, str] = {}
 
     def trained(**changes: Any) -> str:
@@ -63,7 +63,7 @@ def evaluated(*args: Any) -> dict[str, Any]:
     return answer
 
 
-def test_what_no_livery_paints_has_a_baseline_of_its_own(tmp_path: Path) -> None:
+def test_constant_texels_give_a_second_baseline(tmp_path: Path) -> None:
     data = make_showroom(tmp_path / "set", liveries=LEAST + 2, same=16)
     config = small_atlas.config(epochs=1, val_split=0.2)
     trainer = Trainer(config, PairStore.open(data, config), tmp_path / "run")
@@ -76,7 +76,7 @@ def test_what_no_livery_paints_has_a_baseline_of_its_own(tmp_path: Path) -> None
     assert rows[known]["l1_uv"] < rows[plain]["l1_uv"]
 
 
-def test_a_row_holds_what_training_reported(train: Train, tiny_set: Path) -> None:
+def test_a_row_equals_the_metrics_that_training_reported(train: Train, tiny_set: Path) -> None:
     one = train()
     answer = evaluated(one, "--data", tiny_set)
     reported = read_epochs(Path(one).parents[1])[-1].val
@@ -84,7 +84,9 @@ def test_a_row_holds_what_training_reported(train: Train, tiny_set: Path) -> Non
     assert answer["notes"] == []
 
 
-def test_csv_has_every_samples_figures(train: Train, tiny_set: Path, tmp_path: Path) -> None:
+def test_the_csv_file_has_the_metrics_of_every_sample(
+    train: Train, tiny_set: Path, tmp_path: Path
+) -> None:
     one, two = train(), train(seed=1)
     answer = evaluated(one, two, "--data", tiny_set, "--csv", tmp_path / "s.csv")
     with (tmp_path / "s.csv").open(newline="") as file:
@@ -100,7 +102,7 @@ def test_csv_has_every_samples_figures(train: Train, tiny_set: Path, tmp_path: P
             assert sum(figures) / len(figures) == pytest.approx(mean, rel=1e-4, abs=1e-6)
 
 
-def test_against_pairs_samples_by_livery(train: Train, tiny_set: Path) -> None:
+def test_a_comparison_pairs_samples_by_livery(train: Train, tiny_set: Path) -> None:
     one, two = train(), train(seed=1)
     answer = evaluated(one, one, "--against", two, "--data", tiny_set)
     assert set(answer["differences"]) == {one}
@@ -115,7 +117,7 @@ def test_against_pairs_samples_by_livery(train: Train, tiny_set: Path) -> None:
     assert found["verdict"] in shown.stdout
 
 
-def test_every_figure_has_a_direction(train: Train, tiny_set: Path) -> None:
+def test_every_metric_has_a_direction(train: Train, tiny_set: Path) -> None:
     """Add a new metric to uvtex.metric_catalogue."""
     from uvtex.metric_catalogue import higher_is_better
 
@@ -128,7 +130,7 @@ def test_every_figure_has_a_direction(train: Train, tiny_set: Path) -> None:
     ("changes", "says"),
     [({"image_size": 48}, "at 48 and at 32 px"), ({"split_seed": 1}, "split the set differently")],
 )
-def test_what_does_not_compare_gets_no_verdict(
+def test_checkpoints_that_are_not_comparable_get_no_verdict(
     train: Train, tiny_set: Path, changes: dict[str, int], says: str
 ) -> None:
     one, other = train(), train(**changes)
@@ -140,7 +142,7 @@ def test_what_does_not_compare_gets_no_verdict(
     assert "note: " in shown.stderr
 
 
-def test_another_set_is_measured_whole_and_said_to_be_another(
+def test_a_note_says_when_a_figure_flatters_the_checkpoint(
     train: Train, tiny_set: Path, tmp_path: Path
 ) -> None:
     one, other = train(), make_set(tmp_path / "other", liveries=3, seed=7)
@@ -152,7 +154,7 @@ def test_another_set_is_measured_whole_and_said_to_be_another(
     assert "split by sample" in evaluated(by_sample, "--data", tiny_set)["notes"][0]
 
 
-def test_all_measures_every_view_even_of_one_livery(train: Train, tmp_path: Path) -> None:
+def test_the_flag_all_measures_every_view_of_a_single_livery(train: Train, tmp_path: Path) -> None:
     one, two = train(), train(seed=1)
     single = make_set(tmp_path / "single", liveries=1)
     answer = evaluated(one, "--against", two, "--data", single, "--all")
@@ -166,9 +168,7 @@ def test_all_measures_every_view_even_of_one_livery(train: Train, tmp_path: Path
     assert "at least two" in refused.stderr
 
 
-def test_networks_that_are_broken_are_called_so(
-    train: Train, tiny_set: Path, tmp_path: Path
-) -> None:
+def test_a_note_names_networks_that_give_nan(train: Train, tiny_set: Path, tmp_path: Path) -> None:
     tensors, header = checkpoint.read(Path(train()))
     tensors["renderer.layers.0.bias"][0] = float("nan")
     checkpoint.save(tmp_path / "broken.safetensors", tensors, header)
@@ -176,7 +176,7 @@ def test_networks_that_are_broken_are_called_so(
     assert "NaN or infinite" in answer["notes"][0]
 
 
-def test_everything_is_another_measurement_of_the_same_set(tiny_set: Path) -> None:
+def test_a_store_of_everything_validates_on_all_views_of_the_same_set(tiny_set: Path) -> None:
     config = resolve(BASE)
     side = PairStore.open(tiny_set, config)
     whole = PairStore.open(tiny_set, config, everything=True)
@@ -185,7 +185,7 @@ def test_everything_is_another_measurement_of_the_same_set(tiny_set: Path) -> No
     assert len(next(whole.val_batches(32)).pair.a) == 18
 
 
-def test_a_table_that_cannot_be_written_is_named(train: Train, tiny_set: Path) -> None:
+def test_a_csv_file_that_cannot_be_written_is_named(train: Train, tiny_set: Path) -> None:
     result = call(train(), "--data", tiny_set, "--csv", "nowhere/s.csv")
     assert result.exit_code == 1
     assert "nowhere" in result.stderr

@@ -1,4 +1,4 @@
-"""Figures sample by sample."""
+"""Metrics of each sample."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from uvtex.training.losses import terms
 SETTINGS = {"image_size": 32, "width": 0.1, "val_split": 0.34, "device": "cpu"}
 
 
-def test_each_samples_terms_are_those_of_a_batch_of_it_alone() -> None:
+def test_the_terms_of_a_sample_equal_those_of_a_batch_with_that_sample_alone() -> None:
     torch.manual_seed(0)
     images = torch.rand(10, 3, 3, 16, 16) * 2 - 1
     masks = (torch.rand(2, 3, 1, 16, 16) > 0.4).float()
@@ -46,7 +46,7 @@ def _one(whole: Any, i: int) -> Any:
     return type(whole)(**{k: None if v is None else v[i : i + 1] for k, v in parts.items()})
 
 
-def test_measured_is_the_mean_of_the_samples(tiny_set: Path) -> None:
+def test_a_measured_metric_is_the_mean_of_the_samples(tiny_set: Path) -> None:
     config = resolve(SETTINGS)
     store = PairStore.open(tiny_set, config)
     networks = build(config, None)
@@ -54,7 +54,7 @@ def test_measured_is_the_mean_of_the_samples(tiny_set: Path) -> None:
     assert {len(column) for column in columns.values()} == {len(store.val)}
     means = {name: float(column.nanmean()) for name, column in columns.items()}
     assert measure(*networks, store, config, None) == pytest.approx(means)
-    assert columns["ssim_uv"].std() > 0  # samples, not their mean over and over
+    assert columns["ssim_uv"].std() > 0  # one value for each sample, not their mean
 
 
 ALWAYS = {
@@ -77,7 +77,7 @@ def measured(folder: Path, **settings: Any) -> dict[str, float]:
 
 
 def with_seams(folder: Path, tiny_set: Path) -> Path:
-    """``tiny_set`` of a car that is a tube: the atlas' left edge is its right one."""
+    """``tiny_set`` with the seams of a tube: the left edge of the atlas meets the right edge."""
     shutil.copytree(tiny_set, folder)
     angle, height = np.meshgrid(np.linspace(0, 2 * np.pi, 13), np.linspace(0, 3, 4))
     round_about = np.stack([np.cos(angle), np.sin(angle), height], -1)
@@ -85,7 +85,9 @@ def with_seams(folder: Path, tiny_set: Path) -> Path:
     return folder
 
 
-def test_what_is_measured_depends_on_what_the_set_says(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_measured_metrics_depend_on_the_files_of_the_set(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     seamed = with_seams(tmp_path / "seamed", tiny_set)
     values = measured(seamed)
     assert values.keys() >= ALWAYS | BY_MAPS | {"seam_uv"}
@@ -101,7 +103,7 @@ def test_what_is_measured_depends_on_what_the_set_says(tiny_set: Path, tmp_path:
 
 
 class _Perfect(Predictor):
-    """Knows the one livery's texture."""
+    """Predicts the given texture for every view."""
 
     def __init__(self, answer: Tensor) -> None:
         super().__init__()
@@ -112,7 +114,7 @@ class _Perfect(Predictor):
 
 
 class _Broken(_Perfect):
-    """Gives NaN for one picture of a batch, so that a mean over the others would hide it."""
+    """Predicts NaN for one view of a batch. A mean over the other views would hide it."""
 
     def predict(self, view: Tensor) -> tuple[Tensor, None]:
         out = super().predict(view)[0].clone()
@@ -121,13 +123,13 @@ class _Broken(_Perfect):
 
 
 class _Same(Renderer):
-    """Shows the texture itself."""
+    """Returns the texture as the view."""
 
     def forward(self, texture: Tensor, camera: CameraEstimate | CameraCode | None = None) -> Tensor:
         return texture
 
 
-def test_the_true_texture_has_no_seam_no_bleed_and_is_like_itself(
+def test_the_true_texture_gets_the_best_value_of_each_metric(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     config = resolve(SETTINGS | {"val_split": 0.17})  # one livery of six
@@ -139,11 +141,11 @@ def test_the_true_texture_has_no_seam_no_bleed_and_is_like_itself(
         assert values[name] == pytest.approx(1, abs=1e-4)
     for name in ("seam_uv", "bleed", "bleed_border", "bleed_2px", "bleed_4px"):
         assert values[name] == 0
-    assert "bleed_towards" not in values  # nothing changes: it says nothing, rather than NaN
+    assert "bleed_towards" not in values  # nothing changes, so the metric is left out
     assert values["ssim_view_inside"] < 0.7  # a texture is no picture of the car
 
 
-def test_networks_that_give_nan_are_not_passed_over(tiny_set: Path) -> None:
+def test_nan_of_a_network_appears_in_the_metrics(tiny_set: Path) -> None:
     config = resolve(SETTINGS)
     store = PairStore.open(tiny_set, config)
     broken = _Broken(torch.zeros(1, 3, 32, 32))
@@ -152,23 +154,23 @@ def test_networks_that_give_nan_are_not_passed_over(tiny_set: Path) -> None:
     assert np.isnan([values[name] for name in ("direct", "ssim_uv", "bleed")]).all()
 
 
-def test_covered_looks_at_the_texels_that_some_camera_sees(tiny_set: Path) -> None:
+def test_covered_metrics_use_only_texels_that_a_camera_sees(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, resolve(SETTINGS))
     atlas = texel_masks(store)
     assert atlas.covered is not None
     assert 0.3 < float(atlas.covered.float().mean()) < 0.99
     (batch,) = store.val_batches(8)
     true = batch.pair.texture
-    beside = torch.where(atlas.covered, true, -true)
-    columns = texture_columns(batch, beside, atlas)
+    wrong_outside = torch.where(atlas.covered, true, -true)
+    columns = texture_columns(batch, wrong_outside, atlas)
     assert columns["l1_uv_covered"].tolist() == [0] * len(true)
     assert (columns["l1_uv"] > 0).all()
-    within = texture_columns(batch, torch.where(atlas.covered, -true, true), atlas)
-    assert (within["l1_uv_covered"] > columns["l1_uv"]).all()
-    assert (within["ssim_uv_covered"] < columns["ssim_uv_covered"]).all()
+    wrong_inside = texture_columns(batch, torch.where(atlas.covered, -true, true), atlas)
+    assert (wrong_inside["l1_uv_covered"] > columns["l1_uv"]).all()
+    assert (wrong_inside["ssim_uv_covered"] < columns["ssim_uv_covered"]).all()
 
 
-def test_inside_the_mask_a_bad_view_is_not_flattered_by_its_background() -> None:
+def test_inside_metrics_ignore_the_background() -> None:
     torch.manual_seed(0)
     true, bad = (torch.rand(2, 3, 48, 48) * 2 - 1 for _ in range(2))
     mask = torch.zeros(2, 1, 48, 48)
@@ -180,7 +182,9 @@ def test_inside_the_mask_a_bad_view_is_not_flattered_by_its_background() -> None
     assert painted["ssim_view_inside"].tolist() == pytest.approx([1, 1])
 
 
-def test_the_mean_colour_is_held_against_the_same_texels(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_mean_colour_baseline_is_measured_over_the_same_texels(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     values = mean_colour(with_seams(tmp_path / "seamed", tiny_set), resolve(SETTINGS))
     assert values.keys() == {
         *("ssim_uv", "l1_uv", "ssim_uv_visible", "l1_uv_visible"),

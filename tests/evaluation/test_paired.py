@@ -10,7 +10,7 @@ from uvtex.evaluation.paired import difference, interval
 
 
 def clustered(rng: np.random.Generator, liveries: int, views: int) -> tuple[np.ndarray, list[str]]:
-    """Figures that differ from livery to livery far more than from view to view."""
+    """Figures that differ far more between liveries than between views."""
     level = np.repeat(rng.normal(0, 1, liveries), views)
     names = [f"livery{i}" for i in range(liveries) for _ in range(views)]
     return level + rng.normal(0, 0.1, liveries * views), names
@@ -29,7 +29,7 @@ def test_the_interval_is_the_paired_t_interval_over_liveries() -> None:
     assert (found.liveries, found.samples) == (6, 24)
 
 
-def test_more_views_of_the_same_liveries_make_nothing_surer() -> None:
+def test_more_views_of_the_same_liveries_do_not_narrow_the_interval() -> None:
     change, liveries = clustered(np.random.default_rng(1), 5, 3)
     once = difference(change, 0 * change, liveries, True)
     thrice = difference(np.tile(change, 3), np.zeros(45), liveries * 3, True)
@@ -45,8 +45,8 @@ def test_a_livery_with_many_views_counts_once() -> None:
     assert found.mean == 2
 
 
-def test_noise_is_called_noise_about_nineteen_times_in_twenty() -> None:
-    """As an interval over samples would not: it takes views of one livery for independent."""
+def test_the_false_positive_rate_is_about_five_percent() -> None:
+    """An interval over samples fails here: it treats views of one livery as independent."""
     rng = np.random.default_rng(2)
     by_livery, by_sample = 0, 0
     for _ in range(400):
@@ -73,7 +73,7 @@ def test_noise_is_called_noise_about_nineteen_times_in_twenty() -> None:
         (0.0, True, "within noise"),
     ],
 )
-def test_the_verdict_minds_which_way_is_better(
+def test_the_verdict_depends_on_the_direction_of_the_metric(
     shift: float, higher: bool | None, verdict: str
 ) -> None:
     change = np.array([-0.1, 0.1, 0.05, -0.05]) + shift
@@ -96,7 +96,7 @@ def test_a_checkpoint_against_itself_is_within_noise() -> None:
     assert (found.low, found.high, found.verdict) == (0, 0, "within noise")
 
 
-def test_pairs_without_figures_are_left_out() -> None:
+def test_pairs_without_a_figure_are_left_out() -> None:
     ours = np.array([np.nan, 1.0, 1.1, 5.0])
     theirs = np.array([0.0, 0.0, 0.0, np.nan])
     found = difference(ours, theirs, ["a", "a", "b", "c"], True)

@@ -1,4 +1,4 @@
-"""The bank: what a set says of its cameras, their light, and which texels lend to which."""
+"""The camera bank: the flows of cameras, their lights, and the donors of texels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def store(data: Path) -> PairStore:
 
 @given(camera=st.integers(0, 3), factor=st.integers(1, 4), texels=st.sampled_from([8, 16, 31]))
 @settings(max_examples=25, deadline=None)
-def test_projecting_is_what_composing_samples(camera: int, factor: int, texels: int) -> None:
+def test_project_equals_the_sampling_of_compose(camera: int, factor: int, texels: int) -> None:
     uv = uv_map(camera, 4, 16 * factor)
     texture = torch.rand(2, 3, texels, texels, generator=torch.Generator().manual_seed(camera))
     coded = torch.from_numpy(banks.encode(uv)).expand(2, -1, -1, -1)
@@ -48,7 +48,7 @@ def test_projecting_is_what_composing_samples(camera: int, factor: int, texels: 
     torch.testing.assert_close(fast, slow, atol=2e-3, rtol=0)
 
 
-def test_hits_count_the_samples_of_each_texel() -> None:
+def test_count_hits_counts_the_samples_of_each_texel() -> None:
     uv = np.full((4, 4, 2), np.nan)
     uv[0, :3] = (0.1, 0.9)  # three samples of the texel in the first row and column
     uv[3, 3] = (0.9, 0.1)
@@ -58,44 +58,44 @@ def test_hits_count_the_samples_of_each_texel() -> None:
     assert torch.equal(hits, expected)
 
 
-def test_an_unseen_texel_borrows_from_a_seen_one_that_is_painted_alike() -> None:
+def test_the_donor_of_an_unseen_texel_is_a_seen_texel_with_the_same_paint() -> None:
     half = torch.randint(0, 256, (12, 3, 8, 4), generator=torch.Generator().manual_seed(0))
     liveries = torch.cat([half, half.flip(3)], dim=3).to(torch.uint8)  # left and right mirrored
-    able = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
-    able[..., :4] = True
-    lender, share, doubt = banks.find_donors(liveries, able)
+    usable = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    usable[..., :4] = True
+    donor, share, distance = banks.find_donors(liveries, usable)
     mirrored = (torch.arange(64).view(8, 8) // 8) * 8 + 7 - torch.arange(8)
-    assert torch.equal(lender[0, 0, :, 4:].long(), mirrored[:, 4:])
+    assert torch.equal(donor[0, 0, :, 4:].long(), mirrored[:, 4:])
     assert (share[0, 0, :, 4:] > 0.9).all()
-    assert (doubt[0, 0, :, 4:] < 0.05).all()
-    assert able[0, 0].flatten()[lender.flatten().long()].all(), "only seen texels lend"
+    assert (distance[0, 0, :, 4:] < 0.05).all()
+    assert usable[0, 0].flatten()[donor.flatten().long()].all(), "only seen texels may be donors"
 
 
-def test_a_texel_never_lends_to_itself() -> None:
+def test_a_texel_is_never_its_own_donor() -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
-    lender, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
+    donor, _, _ = banks.find_donors(liveries, torch.ones(2, 1, 4, 4, dtype=torch.bool))
     own = torch.arange(16).view(4, 4)
-    assert (lender != own).all()
+    assert (donor != own).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, banks.DONORS])
-def test_where_few_texels_are_able_they_alone_lend(count: int) -> None:
+def test_with_few_usable_texels_only_those_are_donors(count: int) -> None:
     liveries = torch.randint(0, 256, (3, 3, 4, 4)).to(torch.uint8)
-    able = (torch.arange(16) < count).view(1, 1, 4, 4)
-    lender, share, doubt = (x[0].flatten(1) for x in banks.find_donors(liveries, able))
-    lends = share > 0
+    usable = (torch.arange(16) < count).view(1, 1, 4, 4)
+    donor, share, distance = (x[0].flatten(1) for x in banks.find_donors(liveries, usable))
+    is_donor = share > 0
     own = torch.arange(16)
-    assert not (lends & (lender == own)).any(), "a texel lent to itself"
-    assert able.flatten()[lender[lends].long()].all(), "a texel that is not seen lent"
-    others = count - able.flatten().long()
-    assert torch.equal(lends.sum(dim=0) > 0, others > 0)
+    assert not (is_donor & (donor == own)).any(), "a texel is its own donor"
+    assert usable.flatten()[donor[is_donor].long()].all(), "an unseen texel is a donor"
+    others = count - usable.flatten().long()
+    assert torch.equal(is_donor.sum(dim=0) > 0, others > 0)
     total = share.float().sum(dim=0)
     torch.testing.assert_close(total, (others > 0).float(), atol=2e-3, rtol=0)
-    assert (doubt[0, others == 0] == 1).all()
-    assert (doubt[0, others > 0] < 1).all()
+    assert (distance[0, others == 0] == 1).all()
+    assert (distance[0, others > 0] < 1).all()
 
 
-def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) -> None:
+def test_a_texel_without_donors_gets_the_mean_colour(store: PairStore) -> None:
     assert store.bank is not None
     alone = replace(store.bank, share=torch.zeros_like(store.bank.share))
     predictor = AtlasPredictor(alone, 0.15)
@@ -106,24 +106,22 @@ def test_a_texel_that_nothing_lends_to_gets_the_mean_colour(store: PairStore) ->
     for image, hidden in zip(texture, unseen, strict=True):
         colours = image[:, hidden[0]]
         torch.testing.assert_close(colours, colours[:, :1].expand_as(colours), atol=1e-5, rtol=0)
-        assert (colours.abs() > 0.01).any(), "mid grey is no livery's mean"
+        assert (colours.abs() > 0.01).any(), "no livery has a mean of mid grey"
 
 
 @pytest.mark.parametrize("rows", [1, 40])
-def test_what_is_compared_at_once_changes_no_lender(
-    rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_chunk_size_changes_no_donor(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(0)
     liveries = torch.randint(0, 256, (5, 3, 8, 8), generator=draw).to(torch.uint8)
-    able = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
-    whole = banks.find_donors(liveries, able)
+    usable = torch.rand(2, 1, 8, 8, generator=draw) < 0.6
+    whole = banks.find_donors(liveries, usable)
     monkeypatch.setattr(banks, "COMPARED", rows * 64)
-    lender, share, doubt = banks.find_donors(liveries, able)
-    assert torch.equal(lender, whole[0])
-    torch.testing.assert_close((share, doubt), whole[1:], atol=1e-3, rtol=1e-3)
+    donor, share, distance = banks.find_donors(liveries, usable)
+    assert torch.equal(donor, whole[0])
+    torch.testing.assert_close((share, distance), whole[1:], atol=1e-3, rtol=1e-3)
 
 
-def test_lights_are_read_off_pictures_of_several_liveries() -> None:
+def test_lights_are_fitted_to_pictures_of_several_liveries() -> None:
     draw = torch.Generator().manual_seed(1)
     falling = torch.rand(2, 3, 6, 6, generator=draw) * 0.6 + 0.1
     reflected = torch.rand(2, 3, 6, 6, generator=draw) * 0.1
@@ -138,17 +136,17 @@ def test_lights_are_read_off_pictures_of_several_liveries() -> None:
     torch.testing.assert_close(found[1], reflected, atol=0.01, rtol=0)
 
 
-def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
-    shown = {name for i in store.val for name in store.liveries([i])}
+def test_validation_liveries_do_not_change_the_camera_bank(data: Path, store: PairStore) -> None:
+    held_out_liveries = {name for i in store.val for name in store.liveries([i])}
     records = json.loads((data / "manifest.json").read_text())["records"]
-    held_out = [record for record in records if record["livery"] in shown]
+    held_out = [record for record in records if record["livery"] in held_out_liveries]
     files = {data / record[key] for record in held_out for key in ("texture", "view")}
     before = store.bank
     originals = {file: file.read_bytes() for file in files}
     try:
         from PIL import Image
 
-        for file in files:  # in what is shown, and in how it shows: lights are read off views
+        for file in files:  # textures and views, because lights are fitted to views
             Image.new("RGB", (SIZE, SIZE), "red").save(file)
         after = PairStore.open(data, config()).bank
     finally:
@@ -161,7 +159,7 @@ def test_what_validates_lends_nothing(data: Path, store: PairStore) -> None:
 
 
 def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
-    """The set with a UV map file for each photo, a copy of ``map_of``'s for the record."""
+    """The set with its own UV map file for each photo, a copy of the file that ``map_of`` names."""
     shutil.copytree(data, folder)
     values = json.loads((folder / "manifest.json").read_text())
     for number, record in enumerate(values["records"]):
@@ -176,7 +174,7 @@ def photos(data: Path, folder: Path, map_of: Callable[[int], str]) -> Path:
     return folder
 
 
-def test_photos_with_the_same_map_are_of_one_camera(
+def test_photos_with_equal_uv_maps_belong_to_one_camera(
     data: Path, store: PairStore, tmp_path: Path
 ) -> None:
     copies = PairStore.open(photos(data, tmp_path / "copies", lambda _: "{}"), config())
@@ -190,7 +188,7 @@ def test_photos_with_the_same_map_are_of_one_camera(
     assert torch.equal(mine, theirs)
 
 
-def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
+def test_cameras_of_validation_views_alone_are_not_in_the_bank(data: Path, tmp_path: Path) -> None:
     own = PairStore.open(photos(data, tmp_path / "own", lambda _: "none"), config())
     assert own.bank is not None
     assert len(own.bank.flow) == len(own.train)
@@ -201,7 +199,7 @@ def test_cameras_of_what_validates_alone_are_not_in_the_bank(data: Path, tmp_pat
     assert next(iter(trainer.epochs())).val["ssim_uv"] > 0
 
 
-def test_more_cameras_than_can_be_told_apart_are_refused(
+def test_too_many_cameras_are_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(set_cameras, "MOST_CAMERAS", 2)
@@ -209,7 +207,7 @@ def test_more_cameras_than_can_be_told_apart_are_refused(
         Trainer(config(), PairStore.open(data, config()), tmp_path / "run")
 
 
-def test_a_uv_map_of_any_size_will_do(tmp_path: Path) -> None:
+def test_a_uv_map_may_have_any_size(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set", liveries=4, cameras=2, size=SIZE)
     np.savez(data / "uv_maps/0.npz", uv=uv_map(0, 2, 50).astype(np.float32))
     bank = PairStore.open(data, config()).bank
@@ -217,9 +215,9 @@ def test_a_uv_map_of_any_size_will_do(tmp_path: Path) -> None:
     assert bank.paint.shape[-1] % SIZE == 0
     texture = paint(np.random.default_rng(3), SIZE)
     linear = linear_from_srgb(torch.from_numpy(texture).permute(2, 0, 1)[None] / 255)
-    shown = banks.project(linear, banks.aim(bank.paint[:1], SIZE, SIZE))
+    projected = banks.project(linear, banks.aim(bank.paint[:1], SIZE, SIZE))
     view = torch.from_numpy(shoot(texture, uv_map(0, 2, SIZE))).permute(2, 0, 1) / 255
-    sees = torch.from_numpy(np.isfinite(uv_map(0, 2, SIZE)[..., 0]))
-    inner = -F.max_pool2d(-sees[None].float(), 5, stride=1, padding=2)[0] > 0
-    difference = (shown[0] - linear_from_srgb(view)).abs().mean(dim=0)[inner]
+    seen = torch.from_numpy(np.isfinite(uv_map(0, 2, SIZE)[..., 0]))
+    inner = -F.max_pool2d(-seen[None].float(), 5, stride=1, padding=2)[0] > 0
+    difference = (projected[0] - linear_from_srgb(view)).abs().mean(dim=0)[inner]
     assert difference.median() < 0.02

@@ -1,4 +1,4 @@
-"""What no livery paints: found in the training liveries, and known to preset atlas."""
+"""Constant texels: found in the training liveries, and known to preset atlas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
     return PairStore.open(folder, config(val_split=0.2))
 
 
-def test_texels_are_fixed_where_enough_liveries_agree() -> None:
+def test_texels_are_constant_where_enough_liveries_agree() -> None:
     draw = torch.Generator().manual_seed(0)
     liveries = torch.randint(0, 256, (LEAST, 3, 4, 4), generator=draw).to(torch.uint8)
     liveries[:, :, :2] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None]
@@ -33,10 +33,10 @@ def test_texels_are_fixed_where_enough_liveries_agree() -> None:
     torch.testing.assert_close(colour[:3, :2], expected)
     assert torch.equal(colour[3], (torch.arange(4) < 2).float()[:, None].expand(4, 4))
     assert not colour[:, 2:].any()
-    assert not constant_texels([liveries[1:]]).any(), "fewer say too little"
+    assert not constant_texels([liveries[1:]]).any(), "too few liveries must give no constant texel"
 
 
-def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
+def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) -> None:
     batch = next(store.val_batches(6))
     predictor = AtlasPredictor(store.bank, 0.15)
     predictor.cameras.doubt.fill_(0.5)
@@ -50,31 +50,31 @@ def test_what_no_livery_paints_is_known_seen_or_not(store: PairStore) -> None:
     doubt = evidence[:, 17:18]
     assert not doubt[upper].any()
     assert (doubt[lower] == 0.5).all()
-    # The mean is of what liveries paint: with other glass it is the same.
+    # The mean is over painted texels only, so that other glass would not change it.
     mean = evidence[:, 9:12, 0, 0]
     area = seen & (predictor.cameras.fixed[3:] == 0)
     for colour, texture, of in zip(mean, batch.pair.texture, area, strict=True):
         assert (colour - texture[:, of[0]].mean(dim=1)).abs().max() < 0.25
 
 
-def test_what_is_painted_after_all_is_believed(store: PairStore) -> None:
-    """All training liveries are alike above; the view is of one that is painted there, too."""
+def test_a_painted_constant_texel_is_no_longer_constant(store: PairStore) -> None:
+    """Training liveries agree on the upper half. The view shows a livery painted there too."""
     cameras = Cameras(store.bank)
     camera = torch.arange(3)
     one = cameras.fixed[None, :3] * cameras.fixed[3:]
     other = one.clone()
     other[..., : SIZE // 2, : SIZE // 2] *= -1
     views = (cameras.render(x.expand(3, 1, -1, -1, -1), camera)[:, 0] for x in (one, other))
-    as_ever, painted = (cameras.fixed_in(view, camera) for view in views)
-    assert torch.equal(as_ever, (cameras.fixed[3:] > 0).expand_as(as_ever))
-    lost = as_ever & ~painted
-    assert lost.any()
-    assert not lost[..., SIZE // 2 + 3 :].any(), "what looks as ever is fixed"
+    unchanged, painted = (cameras.fixed_in(view, camera) for view in views)
+    assert torch.equal(unchanged, (cameras.fixed[3:] > 0).expand_as(unchanged))
+    removed = unchanged & ~painted
+    assert removed.any()
+    assert not removed[..., SIZE // 2 + 3 :].any(), "an unchanged texel must stay constant"
     far = F.max_pool2d(cameras.seen.float(), 3, stride=1, padding=1) == 0
-    assert not (lost & far).any(), "of what is not seen nothing else is known"
+    assert not (removed & far).any(), "an unseen texel must stay constant"
 
 
-def test_another_background_at_the_silhouette_is_no_paint(store: PairStore) -> None:
+def test_another_background_at_the_silhouette_does_not_count_as_paint(store: PairStore) -> None:
     cameras = Cameras(store.bank)
     camera = torch.arange(3)
     one = cameras.fixed[None, :3] * cameras.fixed[3:]

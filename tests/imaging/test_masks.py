@@ -44,7 +44,7 @@ def test_saturated_and_dark_cars_are_found_by_colour(colour: tuple[int, int, int
     assert masks.iou(masks.by_colour(picture), mask) > 0.97
 
 
-def test_white_cars_are_found_by_their_backdrop_only() -> None:
+def test_white_cars_are_found_only_by_their_backdrop() -> None:
     picture, mask = scene(WHITE)
     assert not masks.by_colour(picture).any()
     assert masks.iou(masks.by_backdrop(picture), mask) > 0.97
@@ -52,7 +52,7 @@ def test_white_cars_are_found_by_their_backdrop_only() -> None:
 
 @pytest.mark.parametrize("colour", [RED, WHITE, BLACK])
 @pytest.mark.parametrize("size", [32, 64, 200])
-def test_the_backdrop_may_darken_and_specks_do_not_count(
+def test_a_backdrop_that_darkens_and_specks_do_not_matter(
     colour: tuple[int, int, int], size: int
 ) -> None:
     picture, mask = scene(colour, size, specks=True)
@@ -61,7 +61,7 @@ def test_the_backdrop_may_darken_and_specks_do_not_count(
 
 @pytest.mark.parametrize("colour", [RED, WHITE])
 @pytest.mark.parametrize("angle", [-8, 5])
-def test_black_corners_of_a_turned_picture_are_not_car(
+def test_black_corners_of_a_rotated_picture_are_not_the_car(
     colour: tuple[int, int, int], angle: int
 ) -> None:
     picture, mask = scene(colour, 96)
@@ -76,16 +76,16 @@ def test_a_car_in_a_black_studio_is_found() -> None:
     assert masks.iou(masks.by_backdrop(picture), mask) > 0.97
 
 
-def test_what_changes_between_liveries_is_the_paint() -> None:
+def test_pixels_that_differ_between_liveries_are_the_paint() -> None:
     views, mask = zip(*(scene(colour) for colour in (RED, WHITE, BLACK)), strict=True)
     paint = mask[0].copy()
-    paint[30:34, 30:34] = False  # the window shows the same in all
+    paint[30:34, 30:34] = False  # the window looks the same in all views
     rng = np.random.default_rng(0)
     noisy = [np.clip(v + rng.normal(0, 4, v.shape), 0, 255).astype(np.uint8) for v in views]
     assert masks.iou(masks.by_variation(noisy), paint) > 0.99
 
 
-def test_variation_needs_views_of_one_size() -> None:
+def test_by_variation_needs_two_views_of_one_size() -> None:
     small, large = np.zeros((8, 8, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)
     for views in ([], [small], [small, large]):
         with pytest.raises(ValueError, match="at least two views of one size"):
@@ -116,7 +116,7 @@ def test_any_picture_gets_a_mask_of_its_size(rgb: np.ndarray, method: mask_drawi
 
 
 def unmasked(folder: Path, cameras: bool = True, liveries: int = 4) -> Path:
-    """A set whose records have lost their masks, and their cameras too if asked."""
+    """A set whose records have no masks, and no cameras either unless ``cameras`` is true."""
     make_set(folder, liveries=liveries)
     lost = {"mask": None} if cameras else {"mask": None, "camera": None}
     records = [r.model_copy(update=lost) for r in manifest.read(folder).records]
@@ -141,7 +141,7 @@ def test_import_draws_the_masks_that_are_missing(
     assert len({r.mask for r in records}) == (3 if method == "variation" else len(records))
 
 
-def test_a_picture_without_a_car_is_masked_whole_and_noted(tmp_path: Path) -> None:
+def test_a_picture_without_a_car_gets_a_full_mask_and_a_note(tmp_path: Path) -> None:
     source = unmasked(tmp_path / "set", cameras=False)
     Image.new("RGB", (32, 32), GREY).save(source / "views/0_0.png")
     report = import_set(source, tmp_path / "out")
@@ -153,7 +153,7 @@ def draw_file(path: Path, method: mask_drawing.Method) -> tuple[str, np.ndarray]
     return mask_drawing.draw_shot(ViewReader(), ViewFile(path, path), method)
 
 
-def test_a_cut_out_pictures_transparency_is_its_mask(tmp_path: Path) -> None:
+def test_the_alpha_channel_of_a_picture_is_its_mask(tmp_path: Path) -> None:
     picture, mask = scene(RED)
     cut = np.dstack([picture, (mask * 255).astype(np.uint8)])
     Image.fromarray(cut).save(tmp_path / "x.png")
@@ -171,14 +171,16 @@ def test_a_camera_that_moved_is_not_compared(tmp_path: Path) -> None:
     for n in range(4):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / f"{n}.png")
         paths.append(tmp_path / f"{n}.png")
-    shots = [ViewFile(path, path) for path in paths]
-    assert mask_drawing.of_camera(ViewReader(), shots) is None
+    files = [ViewFile(path, path) for path in paths]
+    assert mask_drawing.of_camera(ViewReader(), files) is None
     Image.new("RGB", (40, 32)).save(paths[0])
-    assert mask_drawing.of_camera(ViewReader(), shots) is None
-    assert mask_drawing.of_camera(ViewReader(), shots[1:3]) is None
+    assert mask_drawing.of_camera(ViewReader(), files) is None
+    assert mask_drawing.of_camera(ViewReader(), files[1:3]) is None
 
 
-def test_masks_are_written_out_to_be_looked_at(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_masks_command_writes_masks_overlays_and_a_sheet(
+    tiny_set: Path, tmp_path: Path
+) -> None:
     result = CliRunner().invoke(data, ["masks", str(tiny_set), str(tmp_path / "looks")])
     assert result.exit_code == 0, result.output
     assert "variation: 18 views" in result.output
@@ -188,7 +190,7 @@ def test_masks_are_written_out_to_be_looked_at(tiny_set: Path, tmp_path: Path) -
         assert len(list((tmp_path / "looks" / kind).rglob("*.png"))) == 18
 
 
-def test_the_masks_command_speaks_json_and_takes_a_method(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_masks_command_takes_a_method_and_prints_json(tiny_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "looks"
     result = CliRunner().invoke(
         data, ["masks", str(tiny_set), str(out), "--masks", "colour", "--json"]
@@ -208,7 +210,7 @@ def test_the_masks_command_speaks_json_and_takes_a_method(tiny_set: Path, tmp_pa
     ],
     ids=["truncated", "zero bytes", "bomb"],
 )
-def test_a_broken_view_ends_the_masks_with_its_name_and_leaves_nothing(
+def test_a_broken_view_is_named_and_no_mask_is_written(
     tmp_path: Path, spoil: Callable[[Path], None], says: str
 ) -> None:
     folder = make_set(tmp_path / "set", liveries=2, cameras=2)
@@ -240,6 +242,6 @@ def test_any_kind_of_view_gets_a_mask_of_its_shape(tmp_path: Path, mode: str) ->
     assert pictures.read_grey(tmp_path / "looks/masks/views/0_0.png").shape == shape
 
 
-def test_the_masks_command_replaces_nothing(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_masks_command_refuses_an_existing_folder(tiny_set: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is there already"):
         mask_drawing.write_masks(tiny_set, tmp_path)

@@ -1,4 +1,4 @@
-"""Seams: which edges the unwrap cuts, and what their energy says of textures."""
+"""Seams: the edges that the unwrap cuts, and the energy of textures along them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def panel(x0: float, x1: float, u: tuple[float, float], steps: int = 5) -> Mesh:
 
 
 def two_panels() -> Mesh:
-    """They meet at x = 1: one's right edge is the other's left edge."""
+    """Two panels that meet at x = 1: the right edge of one is the left edge of the other."""
     return merge([panel(0, 1, LEFT), panel(1, 2, RIGHT)])
 
 
-def known(mesh: Mesh | None = None) -> seams.Seams:
-    """The seams of a mesh on an atlas that is all in use."""
+def seams_of(mesh: Mesh | None = None) -> seams.Seams:
+    """The seams of a mesh whose whole atlas is covered."""
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
     return seams.sampled(*seam_edges(mesh or two_panels()), covered)
 
@@ -50,7 +50,7 @@ def smooth(seed: int = 0) -> Tensor:
 
 
 def stepped(texture: Tensor, by: float) -> Tensor:
-    """The right panel and what surrounds it lighter by ``by``."""
+    """The texture with its right half lighter by ``by``."""
     out = texture.clone()
     out[..., SIZE // 2 :] += by
     return out
@@ -79,12 +79,12 @@ def test_a_rolled_up_sheet_has_its_seam_where_the_atlas_ends() -> None:
     assert {*a[..., 0].ravel()} | {*b[..., 0].ravel()} == {0.0, 1.0}
 
 
-def test_what_is_no_cut_is_no_seam() -> None:
+def test_an_uncut_edge_is_not_a_seam() -> None:
     left = panel(0, 1, LEFT)
     mirrored_uv = Mesh(left.position * [-1, 1, 1], left.normal, left.uv, left.faces[:, ::-1])
-    repeated = panel(1, 2, (LEFT[1] + 1, LEFT[1] + 1.25))  # goes on in the next tile
+    repeated = panel(1, 2, (LEFT[1] + 1, LEFT[1] + 1.25))  # continues in the next tile
     behind = Mesh(left.position, -left.normal, left.uv, left.faces[:, ::-1])
-    three = merge([two_panels(), turned(panel(1, 2, (0.4, 0.6)))])
+    three = merge([two_panels(), rotated(panel(1, 2, (0.4, 0.6)))])
     for name, mesh in {
         "one sheet": left,
         "halves that share their texels": merge([left, mirrored_uv]),
@@ -95,8 +95,8 @@ def test_what_is_no_cut_is_no_seam() -> None:
         assert len(seam_edges(mesh)[2]) == 0, name
 
 
-def turned(mesh: Mesh) -> Mesh:
-    """About the edge at x = 1, by a right angle."""
+def rotated(mesh: Mesh) -> Mesh:
+    """The mesh rotated by a right angle about the edge at x = 1."""
     x, y, z = mesh.position.T
     position = np.stack([np.ones_like(x), x - 1 + y, z], 1)
     return Mesh(position, mesh.normal, mesh.uv, mesh.faces)
@@ -109,59 +109,61 @@ def test_panels_cut_apart_by_rounding_still_meet() -> None:
     assert seam_edges(merge([left, moved]))[2].sum() == pytest.approx(2, abs=1e-3)
 
 
-def test_a_texture_that_goes_on_across_the_seam_has_no_energy() -> None:
-    assert float(seams.energy(smooth(), known().sides)) < 1e-10
+def test_a_texture_that_continues_across_the_seam_has_no_energy() -> None:
+    assert float(seams.energy(smooth(), seams_of().sides)) < 1e-10
 
 
 @pytest.mark.parametrize("size", [0.05, 0.2, 0.8])
-def test_the_energy_of_a_seam_is_the_square_of_its_step(size: float) -> None:
-    assert float(seams.energy(stepped(smooth(), size), known().sides)) == pytest.approx(size**2)
+def test_the_energy_of_a_seam_is_the_square_of_its_colour_step(size: float) -> None:
+    assert float(seams.energy(stepped(smooth(), size), seams_of().sides)) == pytest.approx(size**2)
 
 
-def test_energy_is_weighed_by_length_on_the_car() -> None:
+def test_energy_is_weighted_by_length_on_the_car() -> None:
     """A seam of 2 m and one of 6 m; the step is at half of the short one."""
     tall = merge([two_panels(), scaled(two_panels(), 3)])
     step = smooth()
     step[..., SIZE // 2 :, SIZE // 2 :] += 1  # v below 0.5, where the short pair lies
-    assert float(seams.energy(step, known(tall).sides)) == pytest.approx(1 / 8, abs=0.01)
+    assert float(seams.energy(step, seams_of(tall).sides)) == pytest.approx(1 / 8, abs=0.01)
 
 
 def scaled(mesh: Mesh, by: float) -> Mesh:
-    """Far away, ``by`` times as high, in the upper half of the panels' place in the atlas."""
+    """The mesh far away and ``by`` times as high, with its UVs in the upper half of the panels."""
     low = mesh.uv * [1, 0.5] + [0, 0.375]
     mesh_uv: Floats = low if by > 1 else mesh.uv
     return Mesh(mesh.position * [1, 1, by] + [0, 50, 0], mesh.normal, mesh_uv, mesh.faces)
 
 
-def test_excess_grows_with_the_seam_and_is_none_for_the_truth() -> None:
-    true, car = smooth(), known()
+def test_excess_is_zero_for_the_true_texture_and_grows_with_the_step() -> None:
+    true, car = smooth(), seams_of()
     values = [float(seams.excess(stepped(true, s), true, car)) for s in (0, 0.1, 0.2, 0.4)]
     assert values[0] == 0
     assert values[2] == pytest.approx(4 * values[1], rel=1e-3)
     assert values[3] == pytest.approx(16 * values[1], rel=1e-3)
 
 
-def test_what_the_truth_has_along_its_seams_is_not_held_against_a_texture() -> None:
-    true, car = stepped(smooth(), 0.5), known()
+def test_steps_of_the_true_texture_do_not_count_as_excess() -> None:
+    true, car = stepped(smooth(), 0.5), seams_of()
     assert float(seams.excess(true, true, car)) == 0
-    assert float(seams.excess(smooth(), true, car)) == 0  # an edge lost is no seam
+    assert float(seams.excess(smooth(), true, car)) == 0  # a missing step is not a seam
     beyond = float(seams.excess(stepped(smooth(), 0.7), true, car))
     scale = float(seams.energy(true, car.random))
     assert beyond == pytest.approx((0.7**2 - 0.5**2) / scale, rel=1e-3)
 
 
-def test_one_means_as_far_apart_as_any_two_places() -> None:
-    """Blotches know of no seam: its two sides differ as any two places do."""
+def test_an_excess_of_one_means_a_difference_as_between_random_places() -> None:
+    """In random blotches the two sides of a seam differ as much as any two places."""
     noise = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    noise = noise.repeat_interleave(8, 2).repeat_interleave(8, 3).roll(3, 3)  # no border at a seam
-    car = known()
+    # The shift by 3 keeps the borders of blotches off the seam.
+    noise = noise.repeat_interleave(8, 2).repeat_interleave(8, 3).roll(3, 3)
+    car = seams_of()
     ratio = seams.energy(noise, car.sides).mean() / seams.energy(noise, car.random).mean()
     assert float(ratio) == pytest.approx(1, abs=0.15)
     flat = torch.zeros(1, 3, SIZE, SIZE)
-    assert float(seams.excess(stepped(flat, 0.01), flat, car)) < 0.03  # plain: floored, not 0 / 0
+    # The floor of the denominator prevents 0 / 0 for a plain texture.
+    assert float(seams.excess(stepped(flat, 0.01), flat, car)) < 0.03
 
 
-def test_random_pairs_lie_on_the_car_as_far_apart_as_the_seams_sides() -> None:
+def test_random_pairs_are_on_the_car_and_have_the_distances_of_the_seam() -> None:
     covered = torch.zeros(SIZE, SIZE, dtype=torch.bool)
     covered[16:48, 8:56] = True
     car = seams.sampled(*seam_edges(two_panels()), covered)
@@ -174,15 +176,15 @@ def test_random_pairs_lie_on_the_car_as_far_apart_as_the_seams_sides() -> None:
     assert torch.equal(again.random.b, pairs.b)
 
 
-def test_points_are_as_dense_as_texels() -> None:
-    car = known()
+def test_points_on_a_seam_are_as_dense_as_texels() -> None:
+    car = seams_of()
     along = car.sides.a[:, 1].sort().values.diff()
     assert float(along.max()) < 0.51 / SIZE
     assert float(car.sides.weight.sum()) == pytest.approx(1, abs=1e-5)
 
 
-def test_excess_can_be_trained_by() -> None:
-    true, car = smooth(), known()
+def test_a_gradient_step_lowers_the_excess() -> None:
+    true, car = smooth(), seams_of()
     texture = stepped(true, 0.4).requires_grad_()
     before = seams.excess(texture, true, car).sum()
     before.backward()  # type: ignore[no-untyped-call]
@@ -195,7 +197,7 @@ def test_excess_can_be_trained_by() -> None:
     assert float(after) < float(before.detach())
 
 
-def test_the_built_in_cars_true_textures_have_no_excess_and_broken_ones_the_more() -> None:
+def test_textures_of_the_built_in_car_have_no_excess_until_they_are_broken() -> None:
     a, b, length = seam_edges(built_in().meshes[PAINT])
     assert length.sum() == pytest.approx(9.41, abs=0.05)  # both shoulders
     car = seams.sampled(a, b, length, torch.ones(SIZE, SIZE, dtype=torch.bool))
@@ -212,22 +214,22 @@ def test_the_built_in_cars_true_textures_have_no_excess_and_broken_ones_the_more
     assert (values[2] > values[1]).all()
 
 
-def test_a_set_says_where_its_seams_are(tmp_path: Path) -> None:
+def test_written_seams_are_read_back(tmp_path: Path) -> None:
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
     assert seams.read(tmp_path, covered) is None
     write(tmp_path, two_panels())
     found = seams.read(tmp_path, covered)
     assert found is not None
-    torch.testing.assert_close(found.sides.a, known().sides.a)
+    torch.testing.assert_close(found.sides.a, seams_of().sides.a)
     content = (tmp_path / SEAMS).read_bytes()
-    write(tmp_path, panel(0, 1, LEFT))  # a build that goes on keeps what is there
+    write(tmp_path, panel(0, 1, LEFT))  # a continued build keeps the file
     assert (tmp_path / SEAMS).read_bytes() == content
     (tmp_path / SEAMS).unlink()
     write(tmp_path, panel(0, 1, LEFT))
-    assert seams.read(tmp_path, covered) is None  # a car without any
+    assert seams.read(tmp_path, covered) is None  # a car without seams
 
 
-def test_a_broken_file_of_seams_is_named(tmp_path: Path) -> None:
+def test_a_broken_seam_file_is_named(tmp_path: Path) -> None:
     covered = torch.ones(SIZE, SIZE, dtype=torch.bool)
     path = tmp_path / SEAMS
     for a in (np.zeros((2, 2, 2)), np.full((1, 2, 2), np.nan)):

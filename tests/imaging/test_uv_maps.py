@@ -1,4 +1,4 @@
-"""A UV map turned inside out, where one texel is seen in several places."""
+"""The inverse of a UV map, also where one texel is seen in several places."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def slow_places(pixels: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     left, groups = list(pixels), []
     while left:
         group = [left.pop(0)]
-        for row, column in group:  # grows while it is walked through
+        for row, column in group:  # the group grows during this loop
             near = [p for p in left if max(abs(p[0] - row), abs(p[1] - column)) <= REACH]
             group.extend(near)
             left = [p for p in left if p not in near]
@@ -35,7 +35,7 @@ def slow_places(pixels: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
 
 
 def slow_flow(texels: np.ndarray, texel: int) -> tuple[float, float] | None:
-    """Where ``texel`` is seen, x then y, by the words of ``one_place``."""
+    """The flow of ``texel``, x then y, as the docstring of ``one_place`` defines it."""
     h, w = texels.shape
     seen = [(r, c) for r in range(h) for c in range(w) if texels[r, c] == texel]
     if not seen:
@@ -57,7 +57,7 @@ def slow_flow(texels: np.ndarray, texel: int) -> tuple[float, float] | None:
         elements=st.integers(-3, SIZE * SIZE - 1).map(lambda n: max(n, -1)),
     )
 )
-def test_flows_are_those_of_the_readable_reference(texels: np.ndarray) -> None:
+def test_flows_equal_those_of_the_readable_reference(texels: np.ndarray) -> None:
     uv = map_of(texels, SIZE)
     np.testing.assert_array_equal(texels_hit(uv, SIZE), texels)
     flow, seen = invert(uv, SIZE, close=0)
@@ -69,7 +69,7 @@ def test_flows_are_those_of_the_readable_reference(texels: np.ndarray) -> None:
 
 
 def mirrored(left: int, right: int, size: int = 16) -> np.ndarray:
-    """A map that sees the whole atlas twice: ``left`` pixels wide, and mirrored, ``right`` wide."""
+    """A map that sees the whole atlas twice: ``left`` pixels wide, and ``right`` wide, mirrored."""
     height, gap = 32, np.full((32, 8, 2), np.nan)
     v = np.broadcast_to(1 - (np.arange(height)[:, None] + 0.5) / height, (height, left + right))
     u = np.concatenate([(np.arange(left) + 0.5) / left, 1 - (np.arange(right) + 0.5) / right])
@@ -80,15 +80,15 @@ def mirrored(left: int, right: int, size: int = 16) -> np.ndarray:
 @pytest.mark.parametrize(
     ("left", "right", "side"), [(32, 32, "left"), (48, 32, "left"), (32, 48, "right")]
 )
-def test_a_texel_that_two_places_share_is_sought_in_one_of_them(
+def test_the_flow_of_a_texel_seen_twice_leads_to_one_of_the_places(
     left: int, right: int, side: str
 ) -> None:
-    """Their mean would be the gap between them."""
+    """The mean of the two places would lie in the gap between them."""
     uv = mirrored(left, right)
     flow, seen = invert(uv, 16)
     assert seen.all()
     column = ((flow[0] + 1) / 2 * uv.shape[1]).astype(int)
     row = ((flow[1] + 1) / 2 * uv.shape[0]).astype(int)
     assert (column < left).all() if side == "left" else (column >= left + 8).all()
-    away = np.abs(uv[row, column] - map_of(np.arange(256).reshape(16, 16), 16))
-    assert away.max() < 1 / 16, "the flow leads to another texel"
+    distance = np.abs(uv[row, column] - map_of(np.arange(256).reshape(16, 16), 16))
+    assert distance.max() < 1 / 16, "the flow leads to another texel"

@@ -1,4 +1,4 @@
-"""Near-duplicates are found through noise and size; two liveries are told apart."""
+"""Near-duplicates are found despite noise and size. Two liveries are not confused."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -22,7 +22,7 @@ def test_noise_and_size_do_not_hide_a_duplicate(seed: int, camera: int, sigma: f
     assert [(m.a, m.b) for m in duplicates.matches([one], [large])] == [(0, 0)]
 
 
-def test_two_paints_under_one_camera_are_no_duplicates() -> None:
+def test_two_liveries_from_one_camera_are_not_duplicates() -> None:
     """Equal backdrop, equal shape, and even an equal hash: only the colour differs."""
     mask = np.zeros((64, 64), bool)
     mask[20:40, 10:50] = True

@@ -1,4 +1,4 @@
-"""The page of the data report: one file, whatever the names in it."""
+"""The page of the data report: a single file, and safe with any names."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ from uvtex.inspection.report import inspect_set
 
 
 class Page(HTMLParser):
-    """Notes what a page refers to, and whether its tags pair."""
+    """Collects the pictures, links and text of a page, and checks that its tags pair."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_needs_nothing_beside_it(tiny_set: Path) -> None:
+def test_the_page_is_a_single_file(tiny_set: Path) -> None:
     page = Page(render(inspect_set(tiny_set, fraction=0.34)))
     assert page.open == []
     assert all(address.startswith("#") for address in page.addresses)
@@ -54,7 +54,7 @@ def test_the_page_needs_nothing_beside_it(tiny_set: Path) -> None:
 
 
 def test_names_cannot_break_the_page(messy: Path) -> None:
-    """Of a livery, a file, a camera and the set's own folder."""
+    """The names of a livery, a file, a camera and the folder of the set."""
     livery, camera = "<script>alert('x')</script>&\"", "</section><b onclick='x'>\u8eca & \u00fc"
     view = "views/\u00fc <img src=x onerror=alert(1)>\"'&.png"
     nested = messy / view
@@ -77,7 +77,7 @@ def test_names_cannot_break_the_page(messy: Path) -> None:
         assert name in page.text
 
 
-def test_an_unreadable_picture_leaves_a_box(messy: Path) -> None:
+def test_an_unreadable_picture_is_shown_as_a_box(messy: Path) -> None:
     for path in (messy / "views").iterdir():
         path.write_bytes(b"")
     page = Page(render(inspect_set(messy)))
@@ -99,7 +99,7 @@ def test_the_command_prints_the_figures_and_writes_the_page(tiny_set: Path, tmp_
     assert html.read_text().startswith("<!doctype html>")
 
 
-def test_a_page_that_has_no_folder_is_refused_before_the_work(
+def test_a_page_in_a_missing_folder_is_refused_before_the_scan(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("uvtex.inspection.report.inspect_set", None)

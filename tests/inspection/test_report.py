@@ -25,7 +25,7 @@ from uvtex.inspection.scan import COVERAGE_SIZE
 # The figures
 
 
-def test_a_sound_set_has_nothing_to_say_against_it(tiny_set: Path) -> None:
+def test_a_sound_set_has_no_problems(tiny_set: Path) -> None:
     report = inspect_set(tiny_set, fraction=0.34)
     assert (report.views, report.masks, report.uv_maps, report.unnamed) == (18, 18, 18, 0)
     assert report.sizes == {"32x32": 18}
@@ -36,7 +36,7 @@ def test_a_sound_set_has_nothing_to_say_against_it(tiny_set: Path) -> None:
     assert (report.leakage.train, report.leakage.val) == (12, 6)
 
 
-def test_coverage_is_that_of_the_inverted_maps(tiny_set: Path) -> None:
+def test_coverage_equals_that_of_the_inverted_uv_maps(tiny_set: Path) -> None:
     report = inspect_set(tiny_set)
     seen = [uv_maps.invert(uv_map(n, 3, 32).astype(np.float32), COVERAGE_SIZE)[1] for n in range(3)]
     assert [c.coverage for c in report.cameras] == [float(s.mean()) for s in seen]
@@ -45,7 +45,7 @@ def test_coverage_is_that_of_the_inverted_maps(tiny_set: Path) -> None:
     assert report.seen_by.max() == 3
 
 
-def test_without_uv_maps_coverage_is_not_known(messy: Path) -> None:
+def test_without_uv_maps_coverage_is_unknown(messy: Path) -> None:
     change(messy, lambda records: [r.pop("uv_map") for r in records] and None)
     report = inspect_set(messy)
     assert report.unseen is None
@@ -55,7 +55,7 @@ def test_without_uv_maps_coverage_is_not_known(messy: Path) -> None:
 
 @given(st.integers(0, 99), st.floats(0.1, 0.9))
 @settings(deadline=None, max_examples=8)
-def test_a_split_by_livery_never_leaks_one_by_sample_does(
+def test_a_split_by_livery_never_leaks_and_a_split_by_sample_does(
     tiny_set: Path, seed: int, fraction: float
 ) -> None:
     by_livery = inspect_set(tiny_set, "livery", fraction, seed).leakage
@@ -79,27 +79,27 @@ def test_one_livery_cannot_be_split_and_the_report_says_so(tmp_path: Path) -> No
 
 
 def test_a_texture_under_two_names_leaks(messy: Path) -> None:
-    """The split by livery does not see it: to it these are two liveries."""
-    held = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "val")
-    other = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "train")
-    source, target = (messy / f"textures/{name[6:]}.png" for name in (held, other))
+    """A split by livery does not prevent this: the names are of two liveries."""
+    in_val = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "val")
+    in_train = next(v.name for v in inspect_set(messy, fraction=0.2).liveries if v.side == "train")
+    source, target = (messy / f"textures/{name[6:]}.png" for name in (in_val, in_train))
     noisy = pictures.read_rgb(source) + np.random.default_rng(0).normal(0, 2, (32, 32, 3))
     Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(target)
     leak = inspect_set(messy, fraction=0.2).leakage
     assert [(m.val, m.train) for m in leak.texture_matches] == [
-        (f"textures/{held[6:]}.png", f"textures/{other[6:]}.png")
+        (f"textures/{in_val[6:]}.png", f"textures/{in_train[6:]}.png")
     ]
     assert leak.share == 1
 
 
 def test_one_texture_file_for_two_liveries_leaks(messy: Path) -> None:
     sides = {v.name: v.side for v in inspect_set(messy, fraction=0.2).liveries}
-    held, other = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
+    in_val, in_train = (next(n for n in sides if sides[n] == side) for side in ("val", "train"))
 
     def share(records: list[dict[str, Any]]) -> None:
         for record in records:
-            if record["livery"] == other:
-                record["texture"] = f"textures/{held[6:]}.png"
+            if record["livery"] == in_train:
+                record["texture"] = f"textures/{in_val[6:]}.png"
 
     change(messy, share)
     leak = inspect_set(messy, fraction=0.2).leakage
@@ -188,7 +188,7 @@ def uv(values: np.ndarray) -> Callable[[Path], None]:
         (uv(np.full((8, 8, 2), 1.5)), "odd", "uv_maps/0.npz", "outside the atlas"),
     ],
 )
-def test_a_file_is_reported_for_what_it_is(
+def test_each_damaged_file_is_reported_with_its_problem(
     messy: Path, damage: Callable[[Path], None], kind: str, file: str, says: str
 ) -> None:
     damage(messy)
@@ -199,15 +199,15 @@ def test_a_file_is_reported_for_what_it_is(
     assert ("cannot be used" in render(report)) == (kind == "broken")
 
 
-def test_two_textures_of_one_livery_and_a_climbing_path_are_reported(messy: Path) -> None:
+def test_two_textures_of_one_livery_and_a_path_out_of_the_folder_are_reported(messy: Path) -> None:
     def damage(records: list[dict[str, Any]]) -> None:
         records[0]["texture"] = "textures/1.png"
         records[5]["view"] = "../../x.png"
 
     change(messy, damage)
-    said = "\n".join(f"{p.file} {p.what}" for p in inspect_set(messy).problems)
-    assert "livery 'livery0' has 2 textures" in said
-    assert "record 5 view '../../x.png' leaves the data set's folder" in said
+    text = "\n".join(f"{p.file} {p.what}" for p in inspect_set(messy).problems)
+    assert "livery 'livery0' has 2 textures" in text
+    assert "record 5 view '../../x.png' leaves the data set's folder" in text
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_two_textures_of_one_livery_and_a_climbing_path_are_reported(messy: Path
         ("", "view  is missing"),
     ],
 )
-def test_what_is_no_path_is_reported_in_short(messy: Path, path: str, says: str) -> None:
+def test_an_invalid_path_is_reported_briefly(messy: Path, path: str, says: str) -> None:
     (messy / "loop.png").symlink_to("loop.png")
     change(messy, lambda records: records[4].update(view=path))
     report = inspect_set(messy)
@@ -230,7 +230,7 @@ def test_what_is_no_path_is_reported_in_short(messy: Path, path: str, says: str)
     assert len(problem.what) < 200
 
 
-def test_what_is_no_record_is_called_so(messy: Path) -> None:
+def test_a_record_that_is_not_an_object_is_reported(messy: Path) -> None:
     change(messy, lambda records: records.append(["x"] * 99))  # type: ignore[arg-type]
     (problem,) = inspect_set(messy).problems
     assert problem.what.startswith("must be an object with named fields, got ['x', 'x'")
@@ -238,13 +238,13 @@ def test_what_is_no_record_is_called_so(messy: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"records": []}'])
-def test_a_manifest_that_holds_nothing_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_manifest_without_records_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DataError, match=re.escape(str(tmp_path))):
         inspect_set(tmp_path)
 
 
-def test_an_empty_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="uvtex data import"):
         inspect_set(tmp_path)
 
@@ -252,7 +252,7 @@ def test_an_empty_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
 # The command
 
 
-def test_the_json_is_plain_and_whole(tiny_set: Path) -> None:
+def test_the_json_output_holds_the_whole_report(tiny_set: Path) -> None:
     result = CliRunner().invoke(data, ["report", str(tiny_set), "--json"])
     values = json.loads(result.output)
     assert (values["views"], len(values["liveries"]), len(values["cameras"])) == (18, 6, 3)
@@ -270,8 +270,8 @@ def test_the_json_is_plain_and_whole(tiny_set: Path) -> None:
 
 def test_help_has_an_example() -> None:
     for command in ("import", "masks", "report"):
-        said = CliRunner().invoke(data, [command, "--help"]).output
-        assert f"uvtex data {command} " in said
+        text = CliRunner().invoke(data, [command, "--help"]).output
+        assert f"uvtex data {command} " in text
 
 
 def test_views_of_unknown_cameras_are_counted(messy: Path) -> None:

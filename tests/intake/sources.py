@@ -1,4 +1,4 @@
-"""Sources as people have them: a table of pictures, and an earlier script's folder."""
+"""Sources of imports: a table of pictures, and a folder of an earlier script."""
 
 import json
 import struct

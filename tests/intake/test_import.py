@@ -1,4 +1,4 @@
-"""Importing pairs: what comes out of each kind of source, and what the command says."""
+"""Imports of pairs from each kind of source, and the output of the command."""
 
 import errno
 import json
@@ -53,7 +53,7 @@ def test_an_imported_set_can_be_trained_on(table: Path, tmp_path: Path) -> None:
     assert len(store.train) == len(store.val) == 2
 
 
-def test_our_own_set_comes_through_unchanged(tiny_set: Path, tmp_path: Path) -> None:
+def test_a_set_of_this_project_is_imported_unchanged(tiny_set: Path, tmp_path: Path) -> None:
     before = snapshot(tiny_set)
     report = import_set(tiny_set, tmp_path / "out")
     assert report.masks == {"given": 18}
@@ -64,14 +64,14 @@ def test_our_own_set_comes_through_unchanged(tiny_set: Path, tmp_path: Path) -> 
     assert stores[1].bank is not None
 
 
-def test_the_seams_of_a_built_set_come_along(tiny_set: Path, tmp_path: Path) -> None:
+def test_the_seams_of_a_built_set_are_imported(tiny_set: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_set, tmp_path / "set")
     (tmp_path / "set" / seams.SEAMS).write_bytes(b"seams")
     import_set(tmp_path / "set", tmp_path / "out")
     assert (tmp_path / "out" / seams.SEAMS).read_bytes() == b"seams"
 
 
-def test_files_are_copied_whole_and_the_source_stays(table: Path, tmp_path: Path) -> None:
+def test_files_are_copied_and_the_source_is_unchanged(table: Path, tmp_path: Path) -> None:
     before = snapshot(table.parent)
     report = import_set(table, tmp_path / "out")
     assert snapshot(table.parent) == before
@@ -99,7 +99,7 @@ def test_links_share_the_file_and_fall_back_to_copies(
     assert (report.copied, report.linked) == (6, 0)
 
 
-def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+def test_files_with_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     lines = ["view,livery,texture"]
     for livery, folder in enumerate(("a", "b", "A b", "a_b")):
         picture(tmp_path / f"{folder}/front.png", livery)
@@ -117,7 +117,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=6, unique=True))
-def test_any_name_of_a_livery_stays_in_the_folder(names: list[str]) -> None:
+def test_files_of_a_livery_with_any_name_stay_in_the_folder(names: list[str]) -> None:
     report = importer.ImportReport("csv", "", "")
     folder = Path("set")
     builder = importer._Builder(folder, False, "auto", report, lambda done, total: None)
@@ -131,7 +131,7 @@ def test_any_name_of_a_livery_stays_in_the_folder(names: list[str]) -> None:
         assert len(place.encode()) < 1000
 
 
-def test_a_view_used_twice_is_taken_once(table: Path, tmp_path: Path) -> None:
+def test_a_view_used_twice_is_imported_once(table: Path, tmp_path: Path) -> None:
     table.write_text(table.read_text() + "\n0_0.png,car 1,tex/1.png")
     report = import_set(table, tmp_path / "out")
     assert report.views == 4
@@ -142,7 +142,7 @@ def test_a_view_used_twice_is_taken_once(table: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["semicolon", "bom", "spaces and case", "backslashes"])
-def test_a_csv_as_spreadsheets_write_it(table: Path, tmp_path: Path, form: str) -> None:
+def test_a_csv_file_of_any_spreadsheet_is_read(table: Path, tmp_path: Path, form: str) -> None:
     text = table.read_text()
     changed = {
         "semicolon": text.replace(",", ";"),
@@ -154,7 +154,7 @@ def test_a_csv_as_spreadsheets_write_it(table: Path, tmp_path: Path, form: str) 
     assert import_set(table, tmp_path / "out").views == 4
 
 
-def test_a_csv_with_masks_and_cameras(table: Path, tmp_path: Path) -> None:
+def test_masks_and_cameras_of_a_csv_file_are_read(table: Path, tmp_path: Path) -> None:
     Image.new("L", (SIZE, SIZE), 255).save(table.parent / "m.png")
     lines = table.read_text().splitlines()
     rows = [f"{line},{'m.png' if n == 0 else ''},front" for n, line in enumerate(lines[1:])]
@@ -177,7 +177,9 @@ def test_an_earlier_scripts_folder_is_found_by_file_names(old: Path, tmp_path: P
     assert {Path(r.view).name for r in records} == {p.name for p in (old / "views").iterdir()}
 
 
-def test_the_least_transformed_texture_stands_in_and_is_named(old: Path, tmp_path: Path) -> None:
+def test_the_least_transformed_texture_replaces_a_missing_one_and_is_named(
+    old: Path, tmp_path: Path
+) -> None:
     report = import_set(old, tmp_path / "out")
     (stand_in,) = report.stand_ins
     assert (stand_in.livery, stand_in.missing) == ("blue", "blue.png")
@@ -200,7 +202,7 @@ def test_the_least_transformed_texture_stands_in_and_is_named(old: Path, tmp_pat
         (["filter"], [["noise", "filter"], ["warp_by_other_script"]]),
     ],
 )
-def test_geometry_is_the_worst(best: list[str], others: list[list[str]]) -> None:
+def test_geometric_transforms_count_as_the_worst(best: list[str], others: list[list[str]]) -> None:
     assert all(distance(best) < distance(other) for other in others)
 
 
@@ -213,11 +215,11 @@ def test_geometry_is_the_worst(best: list[str], others: list[list[str]]) -> None
         {"noise": {"sigma": 3}, "affine": True, "filter": False, "perspective": None},
     ],
 )
-def test_transforms_are_read_however_they_are_written(written: Any) -> None:
+def test_transforms_are_read_in_every_notation(written: Any) -> None:
     assert transform_names(written) == ("noise", "affine")
 
 
-def test_an_ambiguous_name_is_reported_unless_folders_decide(old: Path, tmp_path: Path) -> None:
+def test_an_ambiguous_name_is_reported_unless_its_folder_decides(old: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         picture(old / folder / "red_view_0.png", 90 + ord(folder))
     (old / "views/red_view_0.png").unlink()
@@ -238,7 +240,7 @@ def test_equal_copies_are_not_ambiguous(old: Path, tmp_path: Path) -> None:
     assert import_set(old, tmp_path / "out").views == 6
 
 
-def test_two_liveries_of_one_name_are_refused_both(old: Path, tmp_path: Path) -> None:
+def test_two_liveries_with_the_same_name_are_both_refused(old: Path, tmp_path: Path) -> None:
     texture(old / "b/red.png", 77)
     (old / "a").mkdir()
     (old / "uv/red.png").rename(old / "a/red.png")
@@ -254,21 +256,19 @@ def test_two_liveries_of_one_name_are_refused_both(old: Path, tmp_path: Path) ->
     assert "two liveries are named 'red'" in reasons(report)
 
 
-def test_records_that_cannot_be_used_are_listed_with_their_reason(
-    old: Path, tmp_path: Path
-) -> None:
+def test_unusable_records_are_listed_with_their_reason(old: Path, tmp_path: Path) -> None:
     (old / "views/red_view_1.png").unlink()
     (old / "views/red_view_2.png").write_bytes(b"")
     rewrite(old, lambda records: records.append({"view_aug": "x.png"}))
     rewrite(old, lambda records: records.append("nonsense"))  # type: ignore[arg-type]
     report = import_set(old, tmp_path / "out")
     assert report.views == 4
-    said = reasons(report)
-    assert "record 1: view_aug red_view_1.png is not beside the metadata" in said
-    assert "record 2: view" in said
-    assert "the file is empty" in said
-    assert "record 6: source_uv" in said
-    assert "record 7: " in said
+    text = reasons(report)
+    assert "record 1: view_aug red_view_1.png is not beside the metadata" in text
+    assert "record 2: view" in text
+    assert "the file is empty" in text
+    assert "record 6: source_uv" in text
+    assert "record 7: " in text
 
 
 def test_a_livery_without_any_texture_is_not_used(old: Path, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_livery_without_any_texture_is_not_used(old: Path, tmp_path: Path) -> 
     assert not report.stand_ins
 
 
-def test_the_command_says_what_it_did(old: Path, tmp_path: Path) -> None:
+def test_the_command_prints_what_it_did(old: Path, tmp_path: Path) -> None:
     (old / "views/red_view_1.png").unlink()
     result = CliRunner().invoke(data, ["import", str(old), str(tmp_path / "out")])
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""Pictures that are imported: depths, modes, orientations, and what is broken about them."""
+"""Imported pictures: bit depths, modes, orientations and damage."""
 
 import struct
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def table(tmp_path: Path) -> Path:
     kind=st.sampled_from([(0, 1), (2, 3), (4, 2), (6, 4)]),
     data=st.data(),
 )
-def test_sixteen_bits_are_scaled_not_clipped(
+def test_sixteen_bit_pngs_are_scaled_and_not_clipped(
     tmp_path_factory: pytest.TempPathFactory, level: int, kind: tuple[int, int], data: Any
 ) -> None:
     colour_type, channels = kind
@@ -55,7 +55,7 @@ def test_depths_that_cannot_be_scaled_are_refused(tmp_path: Path, mode: str, val
         pictures.read_rgb(tmp_path / "x.tif")
 
 
-def test_an_exif_rotation_that_is_no_number_is_none(tmp_path: Path) -> None:
+def test_an_exif_rotation_that_is_not_a_number_is_ignored(tmp_path: Path) -> None:
     one_tag = struct.pack("<HHHI4sI", 1, 0x0112, 2, 4, b"abc\0", 0)  # text, not a number
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + one_tag
     Image.new("RGB", (20, 10)).save(tmp_path / "x.jpg", exif=exif)
@@ -91,17 +91,17 @@ def test_a_broken_picture_is_left_out_and_named(
     assert which in reasons(report)
 
 
-def test_a_broken_file_is_called_what_each_record_uses_it_for(table: Path, tmp_path: Path) -> None:
+def test_a_broken_file_is_named_with_its_role_in_each_record(table: Path, tmp_path: Path) -> None:
     (table.parent / "0_0.png").write_bytes(b"")
     table.write_text(table.read_text() + "\n1_1.png,car 2,0_0.png\n0_1.png,car 3,0_1.png")
     (table.parent / "tex/1.png").unlink()
-    said = reasons(import_set(table, tmp_path / "out"))
-    assert f"line 2: view {table.parent}/0_0.png: not a readable" in said
-    assert f"line 6: texture {table.parent}/0_0.png: not a readable" in said
+    text = reasons(import_set(table, tmp_path / "out"))
+    assert f"line 2: view {table.parent}/0_0.png: not a readable" in text
+    assert f"line 6: texture {table.parent}/0_0.png: not a readable" in text
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
-def test_every_kind_of_picture_is_taken(table: Path, tmp_path: Path, mode: str) -> None:
+def test_every_kind_of_picture_is_imported(table: Path, tmp_path: Path, mode: str) -> None:
     path = table.parent / ("0_0.tif" if mode == "CMYK" else "0_0.png")
     source = Image.open(table.parent / "0_0.png")
     grey = np.asarray(source.convert("L"), np.uint16) * 257
@@ -123,7 +123,7 @@ def test_the_mask_of_a_rotated_picture_is_upright(table: Path, tmp_path: Path) -
     assert pictures.read_rgb(tmp_path / "out" / one.view).shape == (60, 40, 3)
 
 
-def test_a_broken_mask_or_uv_map_is_replaced_or_left_off(tmp_path: Path) -> None:
+def test_a_broken_mask_is_replaced_and_a_broken_uv_map_left_out(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", liveries=2, cameras=2)
     (folder / "masks/0.png").write_bytes(b"")
     Image.new("L", (SIZE, SIZE)).save(folder / "masks/1.png")

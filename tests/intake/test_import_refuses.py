@@ -1,4 +1,4 @@
-"""What importing refuses, and that it leaves a whole folder or none."""
+"""Imports that are refused or fail: they leave a whole folder or none."""
 
 import errno
 import json
@@ -24,7 +24,7 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "views/../../secret.png"])
-def test_a_manifest_that_climbs_out_is_not_followed(tmp_path: Path, path: str) -> None:
+def test_a_path_out_of_the_folder_is_not_followed(tmp_path: Path, path: str) -> None:
     folder = make_set(tmp_path / "set", liveries=2, cameras=1)
     picture(tmp_path / "secret.png")
     values = json.loads((folder / "manifest.json").read_text())
@@ -41,7 +41,7 @@ def empty(folder: Path) -> Path:
     return folder / "nothing"
 
 
-def written(name: str, text: str) -> Callable[[Path], Path]:
+def file_with(name: str, text: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         (folder / name).write_text(text, encoding="latin-1")
         return folder / name
@@ -51,7 +51,7 @@ def written(name: str, text: str) -> Callable[[Path], Path]:
 
 def two_formats(folder: Path) -> Path:
     for name in ("a.csv", "b.csv"):
-        written(name, "")(folder)
+        file_with(name, "")(folder)
     return folder
 
 
@@ -60,25 +60,25 @@ def two_formats(folder: Path) -> Path:
     [
         (lambda d: d / "none", "no such file or folder"),
         (empty, "the folder is empty; what can be imported is"),
-        (lambda d: written("x.txt", "")(d).parent, "nothing to import there"),
-        (written("x.txt", ""), "cannot be imported"),
+        (lambda d: file_with("x.txt", "")(d).parent, "nothing to import there"),
+        (file_with("x.txt", ""), "cannot be imported"),
         (two_formats, "holds a.csv, b.csv; name the one"),
-        (written("x.csv", ""), "no column view, livery, texture"),
-        (written("x.csv", "view,livery\n1,2"), "no column texture"),
-        (written("x.csv", "view,livery,texture"), "it has no records"),
-        (written("x.csv", "view,livery,texture\na.png,b,c.png"), "line 2: view a.png is missing"),
-        (written("x.csv", 'view,livery,texture\n"a.png,b'), "cannot be read as CSV"),
-        (written("x.csv", "view,livery,texture\n\xe9,b,c"), "as UTF-8"),
-        (written("metadata.json", "{"), "as JSON"),
-        (written("metadata.json", "[" * 100000), "as JSON"),
-        (written("metadata.json", "[" + "9" * 5000 + "]"), "as JSON"),
-        (written("metadata.json", "{}"), "must be a list of records"),
-        (written("manifest.json", "{}"), "records: must be a list"),
-        (written("manifest.json", '{"records": [{}]}'), "record 0: view: Field required"),
-        (written("manifest.json", '{"version": 9, "records": []}'), "version 9"),
+        (file_with("x.csv", ""), "no column view, livery, texture"),
+        (file_with("x.csv", "view,livery\n1,2"), "no column texture"),
+        (file_with("x.csv", "view,livery,texture"), "it has no records"),
+        (file_with("x.csv", "view,livery,texture\na.png,b,c.png"), "line 2: view a.png is missing"),
+        (file_with("x.csv", 'view,livery,texture\n"a.png,b'), "cannot be read as CSV"),
+        (file_with("x.csv", "view,livery,texture\n\xe9,b,c"), "as UTF-8"),
+        (file_with("metadata.json", "{"), "as JSON"),
+        (file_with("metadata.json", "[" * 100000), "as JSON"),
+        (file_with("metadata.json", "[" + "9" * 5000 + "]"), "as JSON"),
+        (file_with("metadata.json", "{}"), "must be a list of records"),
+        (file_with("manifest.json", "{}"), "records: must be a list"),
+        (file_with("manifest.json", '{"records": [{}]}'), "record 0: view: Field required"),
+        (file_with("manifest.json", '{"version": 9, "records": []}'), "version 9"),
     ],
 )
-def test_a_source_that_gives_nothing_is_refused(
+def test_an_unusable_source_is_refused(
     tmp_path: Path, make: Callable[[Path], Path], says: str
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -91,7 +91,7 @@ def test_a_source_that_gives_nothing_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "dangling link"])
-def test_what_is_there_already_is_refused(table: Path, tmp_path: Path, kind: str) -> None:
+def test_an_existing_target_is_refused(table: Path, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "out"
     if kind == "file":
         out.write_text("mine")
@@ -146,8 +146,8 @@ def test_a_target_below_a_file_is_refused(table: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
-def test_a_file_system_that_refuses_to_grow(table: Path, tmp_path: Path) -> None:
-    """The kernel itself refuses a write, half way through a file."""
+def test_a_write_refused_by_the_file_system_leaves_nothing(table: Path, tmp_path: Path) -> None:
+    """The kernel refuses a write in the middle of a file."""
     code = (
         "import resource, sys\n"
         "from uvtex.cli.data import data\n"
@@ -168,7 +168,7 @@ def test_a_file_system_that_refuses_to_grow(table: Path, tmp_path: Path) -> None
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_that_appears_during_the_import_is_not_replaced(tmp_path: Path) -> None:
     def fill() -> None:
         with whole_folder(tmp_path / "out") as folder:
             (folder / "ours").touch()

@@ -14,7 +14,7 @@ from uvtex.metrics.torchvision_import import import_torchvision
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
-    """A file of AlexNet's shape with weights the test draws: for the loading path, not a metric."""
+    """A file of AlexNet with random weights. It serves to test the loading, not the metric."""
     import_torchvision()
     from torchvision.models import alexnet
 
@@ -36,7 +36,7 @@ def test_lpips_uses_the_backbone_it_is_given(backbone: Path) -> None:
         package = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     network = alexnet(weights=None)
     network.load_state_dict(torch.load(backbone, weights_only=True))
-    for number in range(1, 6):  # the package slices AlexNet's features in order
+    for number in range(1, 6):  # the package splits AlexNet's features in order
         for name, layer in getattr(package.net, f"slice{number}").named_children():
             layer.load_state_dict(network.features[int(name)].state_dict())
     with torch.no_grad():
@@ -45,7 +45,7 @@ def test_lpips_uses_the_backbone_it_is_given(backbone: Path) -> None:
     assert "sha256" in ours.version
 
 
-def test_lpips_inside_a_mask_is_the_packages_map_there(backbone: Path) -> None:
+def test_lpips_inside_a_mask_is_the_mean_of_the_packages_map_over_the_mask(backbone: Path) -> None:
     ours = perceptual.load_lpips(str(backbone), torch.device("cpu"))
     assert ours is not None
     x, y = pictures(size=64)
@@ -73,7 +73,7 @@ def test_lpips_finds_the_backbone_in_torchs_hub_cache(backbone: Path, tmp_path: 
     assert perceptual.find_backbone(None) == target
 
 
-def test_lpips_is_absent_and_says_where_its_file_goes(tmp_path: Path) -> None:
+def test_without_a_backbone_the_error_says_where_its_file_goes(tmp_path: Path) -> None:
     assert perceptual.load_lpips(None, torch.device("cpu")) is None
     with pytest.raises(BackboneMissing, match=r"alexnet-owt-7be5be79\.pth") as caught:
         perceptual.require_lpips(None)
@@ -81,7 +81,7 @@ def test_lpips_is_absent_and_says_where_its_file_goes(tmp_path: Path) -> None:
     assert "`lpips_backbone: FILE`" in str(caught.value)
 
 
-def test_a_bad_backbone_is_refused_not_imitated(tmp_path: Path) -> None:
+def test_a_bad_backbone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "alexnet.pth"
     with pytest.raises(BackboneMissing, match="no such file"):
         perceptual.load_lpips(str(path), torch.device("cpu"))
@@ -93,7 +93,7 @@ def test_a_bad_backbone_is_refused_not_imitated(tmp_path: Path) -> None:
         perceptual.load_lpips(str(path), torch.device("cpu"))
 
 
-def test_torchvision_can_be_imported_and_used_for_models_whatever_torch_it_meets() -> None:
+def test_torchvision_models_work_with_any_torch() -> None:
     code = (
         "from uvtex.metrics.torchvision_import import import_torchvision; import_torchvision();"
         "import torchvision, torch;"

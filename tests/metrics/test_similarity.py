@@ -16,7 +16,7 @@ def pictures(seed: int = 0, size: int = 48) -> tuple[Tensor, Tensor]:
 
 
 def ssim_reference(x: np.ndarray, y: np.ndarray) -> float:
-    """Equation 13 of Wang et al. 2004 on one channel, data range 2, five border pixels off."""
+    """Equation 13 of Wang et al. 2004 on one channel, data range 2, without five border pixels."""
 
     def blur(z: np.ndarray) -> np.ndarray:
         return gaussian_filter(z, 1.5, truncate=5 / 1.5, mode="reflect")
@@ -32,7 +32,7 @@ def mean_ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return similarity.cropped(similarity.ssim_map(x, y))
 
 
-def test_ssim_is_the_papers() -> None:
+def test_ssim_equals_the_formula_of_the_paper() -> None:
     x, y = pictures()
     expected = [
         np.mean(
@@ -46,13 +46,13 @@ def test_ssim_is_the_papers() -> None:
     assert mean_ssim(x, y).tolist() == pytest.approx(expected, abs=1e-4)
 
 
-def test_every_metric_calls_equal_pictures_equal() -> None:
+def test_every_metric_gives_one_for_equal_pictures() -> None:
     x, _ = pictures()
     assert mean_ssim(x, x).tolist() == pytest.approx([1, 1])
     assert similarity.haarpsi(x, x).tolist() == pytest.approx([1, 1], abs=1e-4)
 
 
-def test_more_noise_is_worse() -> None:
+def test_more_noise_lowers_every_metric() -> None:
     x, y = pictures()
     worse = (y + 0.5 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1))).clamp(
         -1, 1
@@ -61,7 +61,7 @@ def test_more_noise_is_worse() -> None:
     assert (similarity.haarpsi(x, worse) < similarity.haarpsi(x, y)).all()
 
 
-def test_ssim_within_looks_at_the_mask_alone() -> None:
+def test_ssim_within_a_mask_ignores_all_other_texels() -> None:
     x, y = pictures()
     mixed, mask = x.clone(), torch.zeros(2, 1, 48, 48)
     mixed[..., 24:] = y[..., 24:]
@@ -71,7 +71,7 @@ def test_ssim_within_looks_at_the_mask_alone() -> None:
     assert similarity.within(similarity.ssim_map(x, y), torch.zeros(2, 1, 48, 48)).isnan().all()
 
 
-def test_ssim_alone_is_ssim_where_the_mask_has_no_end() -> None:
+def test_ssim_alone_equals_ssim_away_from_the_border_of_the_mask() -> None:
     x, y = pictures()
     mask = torch.ones(2, 1, 48, 48)
     mask[..., 30:] = 0
@@ -81,7 +81,7 @@ def test_ssim_alone_is_ssim_where_the_mask_has_no_end() -> None:
     assert (found[..., 26:30] - plain[..., 26:30]).abs().max() > 0.01
 
 
-def test_ssim_alone_is_equation_13_over_the_texels_of_the_mask() -> None:
+def test_ssim_alone_equals_equation_13_over_the_texels_of_the_mask() -> None:
     """One texel's window, which leaves the picture, summed by hand."""
     x, y = pictures()
     mask = (torch.rand(2, 1, 48, 48, generator=torch.Generator().manual_seed(3)) < 0.5).float()
@@ -103,7 +103,7 @@ def test_ssim_alone_is_equation_13_over_the_texels_of_the_mask() -> None:
 
 @given(share=st.floats(0.05, 0.95), seed=st.integers(0, 99))
 @settings(max_examples=20, deadline=None)
-def test_ssim_alone_hears_of_nothing_outside_the_mask(share: float, seed: int) -> None:
+def test_ssim_alone_ignores_texels_outside_the_mask(share: float, seed: int) -> None:
     x, y = pictures(seed)
     draw = torch.Generator().manual_seed(seed)
     mask = (torch.rand(2, 1, 48, 48, generator=draw) < share).float()
@@ -117,7 +117,7 @@ def test_ssim_alone_hears_of_nothing_outside_the_mask(share: float, seed: int) -
     )
 
 
-def test_ssim_alone_of_one_texel_or_none() -> None:
+def test_ssim_alone_of_one_texel_is_one_and_of_none_is_nan() -> None:
     x, _ = pictures()
     mask = torch.zeros(2, 1, 48, 48)
     assert similarity.within(similarity.ssim_alone_map(x, x, mask), mask).isnan().all()
@@ -125,7 +125,7 @@ def test_ssim_alone_of_one_texel_or_none() -> None:
     assert similarity.ssim_alone_map(x, x, mask)[:, 7, 9].tolist() == pytest.approx([1, 1])
 
 
-def test_a_mean_within_a_mask_is_weighed_by_it() -> None:
+def test_a_mean_within_a_mask_is_weighted_by_the_mask() -> None:
     values = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
     assert similarity.within(values, torch.tensor([[[[1.0, 0.0], [0.0, 0.5]]]])).item() == 2
     both = values.expand(2, -1, -1)

@@ -1,4 +1,4 @@
-"""Preset atlas at the size of a test."""
+"""Preset atlas at a size for tests."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,7 +14,7 @@ SIZE = 32
 def config(**values: object) -> TrainConfig:
     small = {
         "preset": "atlas",
-        "augment": {"background": 0},  # it is what these sets' cameras are told apart by
+        "augment": {"background": 0},  # the cameras of these sets differ only in their background
         "image_size": SIZE,
         "width": 0.15,
         "device": "cpu",
@@ -25,7 +25,7 @@ def config(**values: object) -> TrainConfig:
 
 
 def estimate_of(cameras: Cameras, camera: Tensor, pose: Tensor | None = None) -> CameraEstimate:
-    """What a predictor would say that is sure of its ``camera`` [B]."""
+    """The estimate of a predictor that is certain of ``camera`` [B]."""
     scores = F.one_hot(camera, len(cameras.flow)).float() * 9
     flow = cameras.flow[camera]
     return CameraEstimate(scores, camera, pose, flow if pose is None else transform(flow, pose))

@@ -1,4 +1,4 @@
-"""The step's fast paths against readable ones: values, gradients, and what is left behind."""
+"""The fast paths of a training step against readable ones: values, gradients and buffers."""
 
 import json
 import subprocess
@@ -74,14 +74,14 @@ def test_batched_passes_equal_six_separate_ones(
     for pairwise in both:
         for network in pairwise:
             network.train(training)
-    # A bias before BatchNorm has no gradient: what is found there is rounding, the larger the more
-    # alike a channel's values are, and with one small picture they nearly are.
+    # A bias before BatchNorm has no gradient, only rounding errors. They grow as the values of a
+    # channel become more alike, and in one small picture the values are very much alike.
     torch.testing.assert_close(
         stepped(forward, both[0], pair), stepped(one_by_one, both[1], pair), atol=1e-6, rtol=1e-6
     )
 
 
-def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
+def test_naive_batching_of_the_passes_gives_other_values() -> None:
     """The comparison above can fail: this is what naive batching does."""
 
     class Naive(Predictor):
@@ -96,13 +96,13 @@ def test_statistics_over_all_passes_at_once_would_not_be_equal() -> None:
 
     pair = random_pair(0, 2, 32)
     predictor, renderer = networks(0, 0.1)
-    right = forward(predictor, renderer, pair)
+    expected = forward(predictor, renderer, pair)
     naive = forward(Naive(predictor), renderer, pair)
-    assert not torch.allclose(right.texture_a, naive.texture_a, atol=1e-3)
+    assert not torch.allclose(expected.texture_a, naive.texture_a, atol=1e-3)
 
 
-def test_a_restored_optimiser_goes_on_as_if_never_stopped() -> None:
-    """A fused Adam whose state lies in memory unlike its parameter computes nonsense, silently."""
+def test_a_restored_optimiser_equals_an_uninterrupted_one() -> None:
+    """A fused Adam whose state has another memory layout than its parameter is silently wrong."""
 
     def step(conv: nn.Module, adam: torch.optim.Optimizer, seed: int) -> None:
         x = torch.randn(2, 5, 8, 8, generator=torch.Generator().manual_seed(seed))
@@ -130,7 +130,7 @@ def test_a_restored_optimiser_goes_on_as_if_never_stopped() -> None:
     assert all(map(torch.equal, whole.parameters(), cut.parameters()))
 
 
-# Beyond its own size, a process may take as much as the first epoch needs and no more.
+# After its first epoch the process may allocate 4 MiB more and no more than that.
 STARVED = """
 import json, resource, sys
 from dataclasses import replace
@@ -159,7 +159,7 @@ main(["go"])
 """
 
 
-def test_memory_that_runs_out_is_named_and_the_last_checkpoint_kept(
+def test_an_out_of_memory_error_is_clear_and_keeps_the_last_checkpoint(
     tiny_set: Path, tmp_path: Path
 ) -> None:
     config = {

@@ -16,7 +16,7 @@ from uvtex.config import TrainConfig
 from uvtex.errors import CheckpointError, UvtexError
 from uvtex.models import build
 from uvtex.runs import checkpoint
-from uvtex.runs.header import Header
+from uvtex.runs.header import Header, read_header
 
 FILE = Path("runs/best/checkpoints/best.safetensors")
 LAST = Path("runs/best/checkpoints/best_last.safetensors")
@@ -24,8 +24,7 @@ SMALL = {"image_size": 32, "width": 0.1, "epochs": 1, "val_split": 0.34, "device
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def _photo(in_tmp_path: None) -> None:
     Image.new("RGB", (40, 40)).save("p.png")
 
 
@@ -77,7 +76,7 @@ def test_a_damaged_checkpoint_gets_one_message(
 
 
 @pytest.mark.parametrize(("make", "says"), [CASES[0], CASES[4], CASES[6]])
-def test_a_run_is_not_resumed_from_a_damaged_checkpoint(
+def test_resuming_from_a_damaged_checkpoint_is_refused(
     tiny_set: Path, make: Callable[[Path], None], says: str
 ) -> None:
     make(LAST)
@@ -94,7 +93,7 @@ def test_a_run_is_not_resumed_from_a_damaged_checkpoint(
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses to write a file beyond ``size`` bytes, as it does on a full disk."""
+    """The system refuses to write more than ``size`` bytes into a file, as on a full disk."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -104,7 +103,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_fails_midway_leaves_the_previous_checkpoint_and_no_scrap() -> None:
+def test_a_write_that_fails_midway_leaves_only_the_previous_checkpoint() -> None:
     tensors = {"w": torch.zeros(100_000)}
     made, later = (Header(config=TrainConfig(), epoch=epoch, metrics={}) for epoch in (1, 2))
     path = Path("x.safetensors")
@@ -118,7 +117,7 @@ def test_a_write_that_fails_midway_leaves_the_previous_checkpoint_and_no_scrap()
     assert checkpoint.read(path)[1] == later
 
 
-def test_an_archive_that_fails_midway_leaves_nothing_and_removes_nothing() -> None:
+def test_an_archive_that_fails_midway_changes_nothing() -> None:
     for epoch in (1, 2):
         write(FILE.with_name(f"best_epoch{epoch:03d}.safetensors"), {**header(), "epoch": epoch})
     before = sorted(Path().rglob("*"))
@@ -131,8 +130,8 @@ def test_an_archive_that_fails_midway_leaves_nothing_and_removes_nothing() -> No
 
 def test_the_header_is_read_without_the_tensors(tmp_path: Path) -> None:
     write(FILE, header())
-    assert checkpoint.read_header(FILE) == checkpoint.read(FILE)[1]
-    assert checkpoint.read_header(FILE).epoch == 1
+    assert read_header(FILE) == checkpoint.read(FILE)[1]
+    assert read_header(FILE).epoch == 1
     FILE.write_bytes(b"")
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        checkpoint.read_header(FILE)
+        read_header(FILE)

@@ -1,4 +1,4 @@
-"""The epochs of a run on disk: one reader, and one owner of which epoch is best."""
+"""The epochs of a run on disk, and which of them is the best."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_best_epoch_is_the_earliest_with_the_largest_margin(values: list[float])
 
 
 @given(st.data())
-def test_a_file_cut_short_by_a_crash_has_the_epochs_that_are_whole(
+def test_a_truncated_file_has_its_whole_epochs(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Wherever it is cut, even just before the last line's newline."""
+    """The file may be cut anywhere, even just before its last newline."""
     folder = tmp_path_factory.mktemp("run")
     reports = [report(epoch, -1 / epoch) for epoch in (1, 2, 3)]
     write_epochs(folder, reports)
@@ -52,7 +52,7 @@ def test_a_file_cut_short_by_a_crash_has_the_epochs_that_are_whole(
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '{"epoch": 1}'])
-def test_a_line_that_is_no_report_is_named(tmp_path: Path, line: str) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, line: str) -> None:
     write_epochs(tmp_path, [report(1, 0.0)])
     text = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(text + line + "\n" + text)
@@ -61,7 +61,7 @@ def test_a_line_that_is_no_report_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_trainer_and_study_agree_on_a_file_cut_before_its_last_newline(tmp_path: Path) -> None:
-    """The trainer makes that epoch again, so a study must not count it yet."""
+    """The trainer trains that epoch again, so a study must not count it yet."""
     empty_store(tmp_path)
     study = make_study(tmp_path)
     _, run_dir = add_trial(study, 0)
@@ -76,8 +76,8 @@ def test_trainer_and_study_agree_on_a_file_cut_before_its_last_newline(tmp_path:
     assert sync(study) == 1
 
 
-def test_infinite_margins_survive_the_file(tmp_path: Path) -> None:
-    """A metric that is no number has the margin -inf."""
+def test_infinite_margins_are_read_back(tmp_path: Path) -> None:
+    """A metric that is NaN has the margin -inf."""
     write_epochs(tmp_path, [report(1, -math.inf), report(2, -math.inf)])
     assert best_epoch(read_epochs(tmp_path)) == report(1, -math.inf)
     assert json.loads((tmp_path / FILE).read_text().splitlines()[0])["val"]["margin"] == -math.inf

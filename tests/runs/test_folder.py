@@ -1,4 +1,4 @@
-"""Whose a run's folder is: resumed, replaced or refused, and never trained into by two."""
+"""The folder of a run: resumed, replaced or refused, and used by one process at a time."""
 
 import json
 import os
@@ -13,16 +13,14 @@ from click.testing import CliRunner, Result
 
 from uvtex.cli import main
 from uvtex.errors import UvtexError
-from uvtex.runs import checkpoint
 from uvtex.runs.folder import RunFolder, claimed, clear, refuse_taken
+from uvtex.runs.header import read_header
 
 TRAIN = ["--image-size", "32", "--width", "0.1", "--val-split", "0.34", "--checkpoint-every", "1"]
 FOLDER = Path("runs/best")
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_tmp_path")
 
 
 def train(data: Path, *args: Any) -> Result:
@@ -43,7 +41,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     refused = train(tiny_set, "--epochs", 1, "--seed", 7)
     assert refused.exit_code == 1
     assert "--force" in refused.stderr
-    assert checkpoint.read_header(FOLDER / "checkpoints/best_last.safetensors").epoch == 3
+    assert read_header(FOLDER / "checkpoints/best_last.safetensors").epoch == 3
 
     assert train(tiny_set, "--epochs", 1, "--seed", 7, "--force").exit_code == 0
     assert files(FOLDER) == {
@@ -56,11 +54,11 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
         "checkpoints/imported.safetensors",
     }
     assert len((FOLDER / "epochs.jsonl").read_text().splitlines()) == 1
-    header = checkpoint.read_header(FOLDER / "checkpoints/best.safetensors")
+    header = read_header(FOLDER / "checkpoints/best.safetensors")
     assert header.config.seed == 7
 
 
-def test_force_keeps_the_old_run_where_the_new_one_cannot_begin(tiny_set: Path) -> None:
+def test_force_keeps_the_old_run_if_the_new_one_cannot_start(tiny_set: Path) -> None:
     assert train(tiny_set, "--epochs", 1).exit_code == 0
     before = {name: (FOLDER / name).read_bytes() for name in files(FOLDER)}
     for wrong in (["nowhere"], [tiny_set, "--lr", "-1"], [tiny_set, "--preset", "none"]):
@@ -74,8 +72,8 @@ def test_force_and_resume_together_are_a_usage_error(tiny_set: Path) -> None:
     assert "--resume" in result.stderr
 
 
-def test_a_run_half_removed_is_neither_resumed_nor_taken_for_none(tmp_path: Path) -> None:
-    """Whatever the file at which removing stops, starting without --force is refused."""
+def test_a_half_removed_run_can_be_neither_resumed_nor_overwritten(tmp_path: Path) -> None:
+    """Starting without --force is refused, at whatever file the removal stopped."""
     names = [f"checkpoints/x{s}.safetensors" for s in ("_last", "", "_epoch001")]
     (tmp_path / "checkpoints").mkdir()
     for name in (*names, "epochs.jsonl"):
@@ -89,7 +87,7 @@ def test_a_run_half_removed_is_neither_resumed_nor_taken_for_none(tmp_path: Path
             refuse_taken(RunFolder(tmp_path), "x", resume)
 
 
-def test_a_first_epoch_that_was_killed_may_be_resumed_but_not_overwritten(tmp_path: Path) -> None:
+def test_a_run_killed_in_its_first_epoch_may_be_resumed_but_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/x.safetensors").write_bytes(b"")
     refuse_taken(RunFolder(tmp_path), "x", resume=True)
@@ -98,7 +96,7 @@ def test_a_first_epoch_that_was_killed_may_be_resumed_but_not_overwritten(tmp_pa
     refuse_taken(RunFolder(tmp_path), "y", resume=False)
 
 
-def test_two_processes_never_train_into_one_folder(tiny_set: Path, tmp_path: Path) -> None:
+def test_two_processes_cannot_train_into_one_folder(tiny_set: Path, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom uvtex.runs.folder import claimed\n"
         f"with claimed(pathlib.Path({str(FOLDER)!r})):\n"
@@ -113,12 +111,12 @@ def test_two_processes_never_train_into_one_folder(tiny_set: Path, tmp_path: Pat
         assert "another process is training into it" in result.stderr
         assert files(FOLDER) == set()
         os.kill(other.pid, signal.SIGKILL)
-    with claimed(FOLDER):  # the dead let go
+    with claimed(FOLDER):  # the lock of a dead process is free
         pass
     assert train(tiny_set, "--epochs", 1).exit_code == 0
 
 
-def test_what_killed_writers_left_goes_when_the_run_is_resumed(tiny_set: Path) -> None:
+def test_resuming_removes_the_partial_files_of_killed_writers(tiny_set: Path) -> None:
     assert train(tiny_set, "--epochs", 1).exit_code == 0
     left = [
         FOLDER / ".epochs.jsonl.0a1b2c3d.part",

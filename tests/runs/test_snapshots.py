@@ -1,6 +1,7 @@
-"""Checkpoints listed, pruned by policy and archived; made ones, in the real format."""
+"""Checkpoints listed, pruned and archived. The files are made up, in the real format."""
 
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def save(name: str, epoch: int, margin: float = 0.0, run: Path = RUN) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Epochs 1 to 6 and best and last, and a file of somebody else's name."""
+    """Snapshots of epochs 1 to 6, the best and the last, and a file with a foreign name."""
     monkeypatch.chdir(tmp_path)
     for epoch in range(1, 7):
         save(f"x_epoch{epoch:03d}", epoch, margin=-abs(epoch - 4))
@@ -58,7 +59,7 @@ KEPT = {"x", "x_last", "earlier"}
 EPOCHS = {f"x_epoch{epoch:03d}" for epoch in range(1, 7)}
 
 
-def test_list_shows_epoch_metrics_bytes_and_why_a_file_stays(run: Path) -> None:
+def test_list_shows_epoch_metrics_bytes_and_why_a_file_is_kept(run: Path) -> None:
     (run / "checkpoints/x_epoch009.safetensors").write_bytes(b"cut")
     (only,) = json.loads(call("list", run, "--keep-every", 3, "--json").stdout)
     assert only["run"] == str(run)
@@ -85,7 +86,7 @@ def test_list_shows_epoch_metrics_bytes_and_why_a_file_stays(run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["runs/x", "runs/x/checkpoints", "x"])
-def test_a_run_is_a_folder_its_checkpoints_or_a_name(run: Path, name: str) -> None:
+def test_a_run_can_be_given_by_its_folder_its_checkpoints_or_its_name(run: Path, name: str) -> None:
     assert json.loads(call("list", name, "--json").stdout)[0]["run"] == str(run)
 
 
@@ -98,7 +99,7 @@ def test_prune_keeps_best_last_and_every_kth(run: Path) -> None:
     assert "nothing to remove" in call("prune", "x", "--yes").stdout
 
 
-def test_prune_says_what_would_go_before_it_asks(run: Path) -> None:
+def test_prune_lists_the_files_before_it_asks(run: Path) -> None:
     sizes = sum((run / f"checkpoints/{name}.safetensors").stat().st_size for name in EPOCHS)
     for args, answer, code in ((["--dry-run"], "", 0), ([], "n\n", 1), ([], "", 1)):
         result = call("prune", "x", *args, input=answer)
@@ -110,7 +111,7 @@ def test_prune_says_what_would_go_before_it_asks(run: Path) -> None:
     assert stems() == KEPT
 
 
-def test_where_the_best_or_the_last_is_lost_the_nearest_stays(run: Path) -> None:
+def test_prune_keeps_the_nearest_snapshot_if_the_best_or_the_last_is_lost(run: Path) -> None:
     (run / "checkpoints/x.safetensors").write_bytes(b"cut")
     (run / "checkpoints/x_last.safetensors").unlink()
     call("prune", "x", "--yes")
@@ -122,18 +123,18 @@ folders = st.lists(st.tuples(kinds, st.integers(1, 40), st.floats(-1, 1)), max_s
 
 
 @given(folders, st.integers(0, 12))
-def test_only_periodic_ones_ever_go_and_something_is_always_left(
+def test_only_periodic_snapshots_are_removed_and_one_snapshot_always_remains(
     made: list[tuple[Any, int, float]], every: int
 ) -> None:
     found = [
         Snapshot(Path(f"{i}"), 1, kind, None if kind == "broken" else epoch, {"margin": margin})
         for i, (kind, epoch, margin) in enumerate(made)
     ]
-    going = removable(found, every)
-    assert all(s.kind == "periodic" for s in going)
-    assert all(not every or s.epoch is None or s.epoch % every for s in going)
-    assert len(going) + len(kept_because(found, every)) == len(found)
-    assert len(going) < len(found) or not found
+    to_remove = removable(found, every)
+    assert all(s.kind == "periodic" for s in to_remove)
+    assert all(not every or s.epoch is None or s.epoch % every for s in to_remove)
+    assert len(to_remove) + len(kept_because(found, every)) == len(found)
+    assert len(to_remove) < len(found) or not found
 
 
 def test_an_archive_holds_the_run_byte_for_byte(run: Path, tmp_path: Path) -> None:
@@ -141,8 +142,9 @@ def test_an_archive_holds_the_run_byte_for_byte(run: Path, tmp_path: Path) -> No
     result = call("archive", "x")
     assert result.exit_code == 0, result.output
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == files
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xzf", "runs/x.tar.gz", "-C", tmp_path / "out"], check=True)
     with tarfile.open("runs/x.tar.gz") as tar:
-        tar.extractall(tmp_path / "out", filter="data")
         assert {(m.uid, m.uname) for m in tar} == {(0, "")}
     assert {p: (tmp_path / "out" / p.relative_to("runs")).read_bytes() for p in files} == files
     assert [p.name for p in Path("runs").iterdir() if p.name.startswith(".")] == []
@@ -157,7 +159,7 @@ def test_an_archive_is_never_overwritten(run: Path) -> None:
     assert stems() == KEPT | EPOCHS
 
 
-def test_archive_removes_only_on_request_and_what_prune_would(run: Path) -> None:
+def test_archive_removes_only_on_request_and_the_same_files_as_prune(run: Path) -> None:
     dry = call("archive", "x", "--remove", "--dry-run")
     assert "9 checkpoints" in dry.stdout
     assert "6 checkpoints" in dry.stdout
@@ -186,16 +188,16 @@ def test_a_file_that_is_replaced_while_it_is_archived_is_not_removed(
     assert stems() == KEPT | {"x_epoch002"}
 
 
-def test_what_is_not_in_the_archive_is_not_removed(run: Path) -> None:
-    going = [s for s in removable(snapshots(run)) if s.epoch == 3]
+def test_a_file_that_is_not_in_the_archive_is_not_removed(run: Path) -> None:
+    to_remove = [s for s in removable(snapshots(run)) if s.epoch == 3]
     outside = Snapshot(Path("mine.safetensors"), 1, "periodic", 9)
     outside.path.write_bytes(b"?")
-    assert archive(run, Path("a.tar.gz"), [*going, outside]).removed == tuple(going)
+    assert archive(run, Path("a.tar.gz"), [*to_remove, outside]).removed == tuple(to_remove)
     assert outside.path.exists()
 
 
 @pytest.mark.parametrize("command", ["list", "prune", "archive"])
-def test_a_folder_that_is_no_run_is_named(
+def test_a_folder_that_is_not_a_run_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

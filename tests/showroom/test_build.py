@@ -1,4 +1,4 @@
-"""Building a set: what is written, what is kept, what is refused."""
+"""Builds of a set: written files, kept files, and refused settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = ShowroomSettings(size=16, texture_size=32, cameras=2, liveries=3, sample
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete small set; tests read it and leave it as it is."""
+    """A complete small set. No test may change it."""
     return build(SMALL, tmp_path_factory.mktemp("showroom") / "set").parent
 
 
@@ -48,7 +48,7 @@ def test_a_set_holds_every_view_with_its_mask_and_map(built: Path) -> None:
             assert arrays["uv"].shape == (32, 32, 2)
 
 
-def test_a_set_says_where_the_unwrap_cuts_the_car(built: Path) -> None:
+def test_a_set_holds_the_seams_of_the_car(built: Path) -> None:
     with np.load(built / seams.SEAMS, allow_pickle=False) as arrays:
         assert arrays["a"].shape == arrays["b"].shape == (len(arrays["length"]), 2, 2)
         assert float(arrays["length"].sum()) == pytest.approx(9.41, abs=0.05)
@@ -59,7 +59,7 @@ def test_the_same_settings_give_the_same_files(built: Path, tmp_path: Path) -> N
     assert files(again) == files(built)
 
 
-def test_an_interrupted_build_goes_on_and_ends_the_same(
+def test_an_interrupted_build_continues_and_gives_the_same_files(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, traced = tmp_path / "set", []
@@ -96,7 +96,7 @@ def test_other_settings_are_refused_by_name(built: Path) -> None:
     assert files(built) == before
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match="something else"):
         build(SMALL, tmp_path)
@@ -105,14 +105,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
-    """A file in the way stands for a read-only place: root may write anywhere."""
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    """A file in the way replaces a read-only folder, because root may write anywhere."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UvtexError, match="cannot be made"):
         build(SMALL, tmp_path / "file" / "set")
 
 
-def test_a_full_disk_leaves_no_manifest_and_the_build_goes_on(
+def test_a_full_disk_leaves_no_manifest_and_the_build_can_continue(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os

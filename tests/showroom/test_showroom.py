@@ -27,7 +27,7 @@ def plate() -> plates.Plate:
     return plates.trace(cameras(12, 0)[11], SIZE, 100, 4, 0)
 
 
-def dressed(plate: plates.Plate, texture: np.ndarray) -> np.ndarray:
+def composed_view(plate: plates.Plate, texture: np.ndarray) -> np.ndarray:
     """The composed view [h, w, 3] in sRGB of a uint8 ``texture`` [s, s, 3]."""
     batch = torch.from_numpy(texture).permute(2, 0, 1)[None].float() / 255
     light = map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected))
@@ -44,15 +44,15 @@ def test_a_composed_view_equals_a_path_traced_one(plate: plates.Plate) -> None:
     camera = cameras(12, 0)[11]
     traced = plates.render(camera, SIZE, 225, 7, linear)
     direct = srgb_from_linear(torch.from_numpy(traced)).numpy()
-    view, mask = dressed(plate, texture), plate.mask > 0
+    view, mask = composed_view(plate, texture), plate.mask > 0
     inside = psnr(view[mask], direct[mask])
     assert inside >= 30, f"PSNR inside the mask is {inside:.1f} dB"
     everywhere = psnr(view, direct)
     assert everywhere >= 28, f"PSNR of the whole picture is {everywhere:.1f} dB"
 
 
-def test_radiance_is_linear_in_the_paint(plate: plates.Plate) -> None:
-    """So that black and grey paint tell all other colours, but for light between the panels."""
+def test_light_is_linear_in_the_paint(plate: plates.Plate) -> None:
+    """Black and grey paint thus determine all colours, except for light between panels."""
     half = plates.render(cameras(12, 0)[11], SIZE, 100, 0, 0.25)
     mask = plate.mask == 255
     expected = (plate.reflected + 0.25 * plate.falling)[mask]
@@ -76,7 +76,7 @@ def test_mask_and_uv_map_agree_and_no_light_falls_off_the_mask(plate: plates.Pla
     assert 0.2 < (plate.mask > 0).mean() < 0.8
 
 
-def test_uv_map_reads_a_known_pattern_back(plate: plates.Plate) -> None:
+def test_sampling_a_coordinate_texture_gives_the_uv_map_back(plate: plates.Plate) -> None:
     """A texture whose colour is its own coordinate comes back as the UV map."""
     side = 256
     centre = (np.arange(side) + 0.5) / side
@@ -104,21 +104,21 @@ def test_sampling_averages_painted_sub_pixels_only() -> None:
     assert sample(texture, uv, (1, 1)).item() == pytest.approx(0.5)
 
 
-def test_sampling_refuses_a_map_that_is_no_multiple() -> None:
+def test_sampling_refuses_a_map_whose_size_is_not_a_multiple() -> None:
     with pytest.raises(ValueError, match="multiple"):
         sample(torch.zeros(1, 3, 4, 4), torch.zeros(5, 6, 2), (2, 2))
 
 
 @given(st.floats(0, 1))
 @settings(max_examples=50, deadline=None)
-def test_srgb_round_trip(value: float) -> None:
+def test_srgb_conversion_is_undone_by_its_inverse(value: float) -> None:
     encoded = torch.tensor([value], dtype=torch.float64)
     back = srgb_from_linear(linear_from_srgb(encoded))
     assert back.item() == pytest.approx(value, abs=1e-6)
 
 
 def test_no_texel_of_the_atlas_belongs_to_two_places() -> None:
-    """Neighbours share the texels on their common edge; there they name the same place."""
+    """Neighbouring faces share the texels on their common edge, with the same position."""
     mesh, size = car().paint, 512
     texel, face, weights = rasterise(mesh.uv[mesh.faces], size)
     place = np.einsum("nk,nkc->nc", weights, mesh.position[mesh.faces[face]])
@@ -161,7 +161,7 @@ def test_no_two_liveries_are_alike() -> None:
         assert np.abs(liveries[a] - liveries[b]).mean() > 8, f"liveries {a} and {b}"
 
 
-def test_a_livery_is_the_same_at_every_call_and_alike_at_every_size() -> None:
+def test_a_livery_is_the_same_at_every_call_and_similar_at_every_size() -> None:
     np.testing.assert_array_equal(paint(3, 32), paint(3, 32))
     small, large = paint(3, 64) / 255.0, paint(3, 128) / 255.0
     halved = large.reshape(64, 2, 64, 2, 3).mean((1, 3))
@@ -169,23 +169,23 @@ def test_a_livery_is_the_same_at_every_call_and_alike_at_every_size() -> None:
 
 
 def test_gutters_repeat_the_nearest_paint() -> None:
-    """So that sampling at a panel's border finds no foreign colour."""
+    """Sampling at the border of a panel then finds no foreign colour."""
     livery, covered = paint(2, 64).reshape(-1, 3), coverage(64).ravel()
     painted = {tuple(colour // 16) for colour in livery[covered]}
     bled = {tuple(colour // 16) for colour in livery[~covered]}
     assert len(bled - painted) <= 0.25 * len(bled)
 
 
-def test_cameras_stand_all_around_and_see_the_whole_car() -> None:
-    stands = cameras(12, 4)
-    assert stands == cameras(12, 4)
-    assert stands != cameras(12, 5)
-    azimuths = np.sort([np.arctan2(c.origin[1], c.origin[0]) for c in stands])
+def test_cameras_are_all_around_the_car_and_depend_on_the_seed() -> None:
+    viewpoints = cameras(12, 4)
+    assert viewpoints == cameras(12, 4)
+    assert viewpoints != cameras(12, 5)
+    azimuths = np.sort([np.arctan2(c.origin[1], c.origin[0]) for c in viewpoints])
     assert np.diff(azimuths).max() < np.radians(60)
-    assert len({camera.name for camera in stands}) == 12
+    assert len({camera.name for camera in viewpoints}) == 12
 
 
-def test_a_missing_path_tracer_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_path_tracer_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mitsuba", None)
     with pytest.raises(UvtexError, match=r"pip install 'uvtex-sweep\[showroom\]'"):
         plates.tracer()

@@ -1,4 +1,4 @@
-"""Stand-ins for what is slow: a runner with made-up curves, a launcher without processes.
+"""Fast replacements: a runner with made-up curves, and a launcher without processes.
 
 ``python -m tests.sweep.fakes STUDY_FILE`` drives a study with real workers and the made-up
 runner, for tests that kill drivers.
@@ -65,7 +65,7 @@ def study(folder: Path, **changes: Any) -> StudyConfig:
 def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     """Curves that saturate at the direct weight's start, so that the schedule decides.
 
-    ``faults.json`` beside the trials may ask for trouble: ``{"die": {"0007/probe": 2}}`` kills the
+    ``faults.json`` beside the trials can inject faults: ``{"die": {"0007/probe": 2}}`` kills the
     process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch; ``warn`` is
     a warning after the last epoch.
     """
@@ -100,7 +100,7 @@ def _faults(run_dir: Path) -> dict[str, Any]:
 
 
 def _once(run_dir: Path, faults: dict[str, Any]) -> bool:
-    """Dies a first time, and each time if the faults say ``always``."""
+    """Whether to die: the first time, and each time if the faults say ``always``."""
     marker = run_dir / "died"
     if marker.exists() and not faults.get("always"):
         return False
@@ -108,13 +108,13 @@ def _once(run_dir: Path, faults: dict[str, Any]) -> bool:
     return True
 
 
-def break_things(study: StudyConfig, **faults: Any) -> None:
+def inject_faults(study: StudyConfig, **faults: Any) -> None:
     study.paths.folder.mkdir(parents=True, exist_ok=True)
     (study.paths.folder / "faults.json").write_text(json.dumps(faults))
 
 
 class InlineLauncher(Launcher):
-    """Runs jobs in this process, an epoch a ``wait``, slots in turn."""
+    """Runs jobs in this process: one epoch of each slot for each ``wait``."""
 
     def __init__(self, slots: int = 1) -> None:
         self._slots = [f"inline-{i}" for i in range(slots)]
@@ -159,17 +159,17 @@ class InlineLauncher(Launcher):
 
 
 class NoMirror(MlflowMirror):
-    """MLflow left out; the gate says yes to everything."""
+    """A mirror without MLflow, whose gate accepts every run."""
 
     def __init__(self, study: StudyConfig) -> None:
         super().__init__(study, print)
-        self.told: list[str] = []
+        self.ended: list[str] = []
 
     def _call(self, action: object) -> None:
         pass
 
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
-        self.told.append(f"{record.label}: {record.state}")
+        self.ended.append(f"{record.label}: {record.state}")
 
     def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
         return Gate(registered=True, version="1", champion=True, reason="it is the first")

@@ -1,4 +1,4 @@
-"""Studies on disk whose curves come from a formula: what a driver leaves, without training."""
+"""Studies on disk, as a driver leaves them. Their curves come from a formula."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BEGAN = 1_700_000_000.0
 
 @functools.cache
 def _template() -> Path:
-    """An empty MLflow store; making one takes seconds, copying it nothing."""
+    """An empty MLflow store. Creating one takes seconds, and a copy is fast."""
     from sweep.tracking import client
 
     folder = Path(tempfile.mkdtemp(prefix="mlflow-template-"))
@@ -74,9 +74,9 @@ def add_trial(
     weight: float | None = None,
     extra: dict[str, float] | None = None,
 ) -> tuple[TrialRecord, Path]:
-    """A trial directory whose SSIM(UV) goes to ``reach``; ``made`` epochs of its stage's.
+    """Writes a trial directory whose SSIM(UV) approaches ``reach``; ``made`` limits its epochs.
 
-    ``extra`` are further metrics, the same at every epoch.
+    ``extra`` holds further metrics, equal at every epoch.
     """
     run_dir = study.paths.run_dir(number, stage)
     (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -122,8 +122,10 @@ def add_checkpoint(
     fingerprint: str = "f" * 16,
     table: dict[str, str] | None = None,
 ) -> Path:
-    """Untrained networks as the run's best checkpoint, and as its last; ``table`` is of the
-    definitions by which its metrics were measured, today's by default."""
+    """Writes untrained networks as the best and the last checkpoint of a run.
+
+    ``table`` holds the definitions of the metrics, by default those of today.
+    """
     from uvtex.config import TrainConfig
     from uvtex.metric_catalogue import versions
     from uvtex.models import build

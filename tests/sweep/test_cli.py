@@ -55,7 +55,7 @@ def tiny_study(here: Path, data: Path, **changes: Any) -> Path:
 
 
 def call(*arguments: str) -> Result:
-    # standalone_mode is what turns our errors into exit codes, so it stays on.
+    # standalone_mode turns errors into exit codes, so it stays on.
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
@@ -82,7 +82,7 @@ def test_dry_run_prints_and_saves_the_resolved_settings_and_stops_there(
     assert json.loads(call("run", str(path), "--dry-run", "--json").output)["trials"] == 2
 
 
-def test_dry_run_beside_a_driver_checks_the_settings_and_says_that_it_saves_none(
+def test_dry_run_beside_a_driver_checks_the_settings_and_does_not_save_them(
     here: Path, tiny_set: Path
 ) -> None:
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
@@ -102,7 +102,7 @@ def test_dry_run_beside_a_driver_checks_the_settings_and_says_that_it_saves_none
     assert study.paths.settings.read_bytes() == before
 
 
-def test_dry_run_goes_by_the_lock_and_not_by_a_dead_drivers_note(
+def test_dry_run_trusts_the_lock_and_not_the_note_of_a_dead_driver(
     here: Path, tiny_set: Path
 ) -> None:
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
@@ -124,13 +124,13 @@ def test_wrong_settings_are_all_listed_and_the_exit_code_is_2(here: Path, tiny_s
     assert not (here / "mlruns").exists()
 
 
-def test_missing_study_file_is_one_line(here: Path) -> None:
+def test_missing_study_file_is_a_one_line_error(here: Path) -> None:
     result = call("run", "nowhere.yaml")
     assert result.exit_code == 2
     assert result.output.startswith("error: nowhere.yaml: no such file")
 
 
-def test_missing_data_is_said_before_anything_runs(here: Path) -> None:
+def test_missing_data_is_reported_before_anything_runs(here: Path) -> None:
     path = tiny_study(here, here / "nothing")
     result = call("run", str(path))
     assert result.exit_code == 2
@@ -138,7 +138,7 @@ def test_missing_data_is_said_before_anything_runs(here: Path) -> None:
     assert not (here / "mlruns/optuna.db").exists()
 
 
-def test_lpips_threshold_without_a_backbone_stops_at_once(here: Path, tiny_set: Path) -> None:
+def test_lpips_threshold_without_a_backbone_is_refused_at_once(here: Path, tiny_set: Path) -> None:
     path = tiny_study(here, tiny_set, thresholds=[{"metric": "lpips_view", "at_most": 0.5}])
     result = call("run", str(path))
     assert result.exit_code == 1
@@ -146,7 +146,7 @@ def test_lpips_threshold_without_a_backbone_stops_at_once(here: Path, tiny_set: 
     assert not (here / "mlruns/optuna.db").exists()
 
 
-def test_ctrl_c_outside_of_a_run_says_how_to_go_on_too(
+def test_ctrl_c_before_the_first_run_says_how_to_resume(
     here: Path, tiny_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -158,14 +158,14 @@ def test_ctrl_c_outside_of_a_run_says_how_to_go_on_too(
     assert "To resume: sweep run " in result.output
 
 
-def test_unknown_study_is_named_with_those_there_are(here: Path, tiny_set: Path) -> None:
+def test_the_error_for_an_unknown_study_lists_the_existing_ones(here: Path, tiny_set: Path) -> None:
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
     result = call("status", "tinny")
     assert result.exit_code == 1
     assert "studies in mlruns: tiny" in result.output
 
 
-def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) -> None:
+def test_study_runs_from_probe_to_champion_and_can_be_run_again(here: Path, tiny_set: Path) -> None:
     path = tiny_study(here, tiny_set, trials=1)
     result = call("run", str(path))
     assert result.exit_code == 0, result.output
@@ -201,7 +201,7 @@ def test_study_from_probe_to_champion_and_once_more(here: Path, tiny_set: Path) 
     assert "grids: 1 -> 2" in changed.output
 
 
-def test_nothing_passed_is_said_with_the_reason(here: Path, tiny_set: Path) -> None:
+def test_a_study_in_which_nothing_passed_says_why(here: Path, tiny_set: Path) -> None:
     path = tiny_study(
         here, tiny_set, trials=1, thresholds=[{"metric": "ssim_uv", "at_least": 0.999}]
     )
@@ -210,7 +210,7 @@ def test_nothing_passed_is_said_with_the_reason(here: Path, tiny_set: Path) -> N
     assert "No run passed ssim_uv >= 0.999. The nearest is 0000/probe (baseline)" in result.output
 
 
-def test_study_goes_on_without_mlflow_and_says_so_once(
+def test_study_continues_without_mlflow_and_says_so_once(
     here: Path, tiny_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sweep.tracking.tracker import Tracker
@@ -229,7 +229,9 @@ def test_study_goes_on_without_mlflow_and_says_so_once(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_goes_on(here: Path, tiny_set: Path) -> None:
+def test_a_study_stopped_by_ctrl_c_says_how_to_resume_and_resumes(
+    here: Path, tiny_set: Path
+) -> None:
     path = tiny_study(here, tiny_set, stages={"probe": 15, "full": 1}, trials=1, grids=0)
     command = [sys.executable, "-m", "sweep.cli", "run", path.name]
     first = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A run killed with SIGKILL and resumed equals one that was let be."""
+"""A run that is killed with SIGKILL and resumed equals an uninterrupted one."""
 
 import random
 import signal
@@ -35,9 +35,9 @@ os.replace = replace
 from uvtex.cli import main
 main()
 """
-"""`uvtex`, killed seconds after it wrote the file of a given number; of 0, before it is renamed.
+"""`uvtex` that kills itself some seconds after it writes its n-th file; at 0 s before the rename.
 
-From inside, so that on a busy machine too the run is not over before somebody looks."""
+It kills itself, so that the kill is in time on a busy machine too."""
 
 
 def train(data: Path, file: Path, folder: Path) -> Path:
@@ -47,8 +47,8 @@ def train(data: Path, file: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_killed_run_goes_on_bit_for_bit(tiny_set: Path, tmp_path: Path) -> None:
-    """Two kills: one anywhere in an epoch, one in the middle of a write; augmentation on."""
+def test_a_killed_run_resumes_bit_for_bit(tiny_set: Path, tmp_path: Path) -> None:
+    """Two kills: one anywhere in an epoch, one in the middle of a write. Augmentation is on."""
     file = kill.settings(tmp_path, epochs=EPOCHS)
     whole = train(tiny_set, file, tmp_path / "whole")
     run = tmp_path / kill.RUN
@@ -61,7 +61,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tiny_set: Path, tmp_path: Path) -> Non
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         done.append(kill.epochs(run))
-    assert kill.leftovers(run) == 1  # of the second
+    assert kill.leftovers(run) == 1  # of the second kill
     assert 0 < done[1] < done[2] < EPOCHS
     kill.finish(kill.start(tiny_set, file, tmp_path, env=OFFLINE))
     assert kill.differences(run, whole) == []
@@ -105,7 +105,7 @@ def turn_a_bit(run: Path) -> None:
         (turn_a_bit, "tensors of killed_last.safetensors"),
     ],
 )
-def test_the_comparison_sees_what_differs(
+def test_the_comparison_names_each_difference(
     tiny_set: Path, tmp_path: Path, spoil: Callable[[Path], None], says: str
 ) -> None:
     file = kill.settings(tmp_path, epochs=1)

@@ -11,7 +11,7 @@ from uvtex.training.losses import dissimilarity, masked_l1, terms, total
 
 
 def by_hand(pair: Pair, out: Outputs) -> dict[str, Tensor]:
-    """The design's table, pixel by pixel."""
+    """The loss terms by definition, pixel by pixel."""
 
     def mean_l1(x: Tensor, y: Tensor) -> Tensor:
         parts = [abs(p - q) for p, q in zip(x.flatten(), y.flatten(), strict=True)]
@@ -43,7 +43,7 @@ def by_hand(pair: Pair, out: Outputs) -> dict[str, Tensor]:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(1, 2), st.integers(2, 3), st.integers(0, 10**6))
-def test_values_and_gradients_equal_a_loop_written_out(batch: int, size: int, seed: int) -> None:
+def test_values_and_gradients_equal_those_of_a_plain_loop(batch: int, size: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def image(channels: int = 3) -> Tensor:
@@ -70,7 +70,7 @@ def test_gradients_agree_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda z: masked_l1(z, y, mask), x.requires_grad_())
 
 
-def test_an_empty_mask_costs_nothing() -> None:
+def test_the_loss_over_an_empty_mask_is_zero() -> None:
     x = torch.ones(1, 3, 4, 4)
     assert masked_l1(x, -x, torch.zeros(1, 1, 4, 4)).item() == 0
 
@@ -84,10 +84,10 @@ def test_the_cycle_term_ignores_what_lies_outside_the_mask() -> None:
     assert masked_l1(x, y, mask).item() == pytest.approx(0.5)
 
 
-def test_dissimilarity_is_that_of_ssim_in_value_and_gradient() -> None:
+def test_dissimilarity_equals_one_minus_ssim_in_value_and_gradient() -> None:
     generator = torch.Generator().manual_seed(0)
     texture_a, texture_b, true = (torch.rand(2, 3, 40, 40, generator=generator) for _ in range(3))
-    # Equal near the border, where the two treat what lies beyond differently.
+    # Equal near the border, where the two differ in their treatment of outside pixels.
     inside = torch.zeros(1, 1, 40, 40)
     inside[..., 12:-12, 12:-12] = 1
     leaves = [torch.lerp(true, x, inside).requires_grad_() for x in (texture_a, texture_b)]

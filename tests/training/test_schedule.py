@@ -18,7 +18,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
 
 
 @given(schedules(), st.integers(2, 60))
-def test_weights_start_and_end_where_the_schedule_says(schedule: Schedule, epochs: int) -> None:
+def test_weights_start_and_end_at_the_values_of_the_schedule(
+    schedule: Schedule, epochs: int
+) -> None:
     first, last = weights(schedule, 1, epochs), weights(schedule, epochs, epochs)
     for term in TERMS:
         ramp = getattr(schedule, term)
@@ -51,7 +53,7 @@ def test_weights_refuse_an_epoch_outside_the_run(epoch: int) -> None:
 
 
 @given(st.integers(1, 30), st.none() | st.integers(1, 60))
-def test_learning_rate_is_what_torch_computes(epochs: int, tmax: int | None) -> None:
+def test_learning_rate_equals_that_of_torch(epochs: int, tmax: int | None) -> None:
     schedule = Schedule(lr_scheduler="cosine", lr_scheduler_tmax=tmax)
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)

@@ -19,6 +19,7 @@ from uvtex.evaluation.paired import Difference, difference
 from uvtex.metric_catalogue import higher_is_better, needs_lpips
 from uvtex.metrics.lpips import load_lpips
 from uvtex.runs import checkpoint
+from uvtex.runs.header import read_header
 
 BASELINE = "(a texture of its mean colour)"
 WITH_FIXED = f"{BASELINE[:-1]}, and the constant texels)"
@@ -74,7 +75,7 @@ def evaluate_checkpoints(
     """
     stores: dict[DataKey, PairStore] = {}
     # All headers first, so that a broken checkpoint is found before any is measured.
-    configs = {name: checkpoint.read_header(path).config for name, path in files.items()}
+    configs = {name: read_header(path).config for name, path in files.items()}
     evaluated = []
     known: dict[DataKey, torch.Tensor] = {}
     for name, path in files.items():

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from uvtex.config import TrainConfig
@@ -18,7 +14,7 @@ from uvtex.errors import CheckpointError
 from uvtex.files import write_atomic
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.models import Predictor, Renderer, build
-from uvtex.runs.header import Header, parse_header
+from uvtex.runs.header import Header, opened, parse_header
 
 
 @dataclass(frozen=True)
@@ -53,31 +49,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], Header]:
         CheckpointError: the file is missing, truncated, no checkpoint of uvtex, or newer than this
             version.
     """
-    with _opened(path) as file:
+    with opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     return tensors, parse_header(path, metadata)
-
-
-def read_header(path: Path) -> Header:
-    """The header alone, without reading the tensors; raises as :func:`read` does."""
-    with _opened(path) as file:
-        metadata = file.metadata()
-    return parse_header(path, metadata)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: not a whole safetensors file ({error}); it may be a partial "
-            "copy: use another checkpoint"
-        ) from None
 
 
 def load(path: Path) -> Checkpoint:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
 
 from uvtex.config import TrainConfig
 from uvtex.errors import CheckpointError, ConfigError
@@ -104,4 +107,35 @@ def parse_header(path: Path, metadata: dict[str, str] | None) -> Header:
         raise CheckpointError(
             f"{path}: its header cannot be used: {error}; train anew, or use the version of uvtex "
             "that wrote it"
+        ) from None
+
+
+def read_header(path: Path) -> Header:
+    """The header of a checkpoint, without reading its tensors.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, no checkpoint of uvtex, or newer than this
+            version.
+    """
+    with opened(path, "numpy") as file:
+        metadata = file.metadata()
+    return parse_header(path, metadata)
+
+
+@contextmanager
+def opened(path: Path, framework: str) -> Iterator[Any]:
+    """The safetensors file at ``path``. ``framework`` is ``pt`` or ``numpy``.
+
+    Raises:
+        CheckpointError: the file is missing or truncated.
+    """
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file ({error}); it may be a partial "
+            "copy: use another checkpoint"
         ) from None

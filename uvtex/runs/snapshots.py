@@ -12,9 +12,8 @@ from typing import Literal
 
 from uvtex.errors import CheckpointError, UvtexError
 from uvtex.files import replacing
-from uvtex.runs import checkpoint
 from uvtex.runs.folder import CheckpointKind, RunFolder
-from uvtex.runs.header import OriginalRecord
+from uvtex.runs.header import OriginalRecord, read_header
 
 RUNS = Path("runs")
 
@@ -61,7 +60,7 @@ def snapshots(run: Path) -> list[Snapshot]:
 def _read_snapshot(run: RunFolder, path: Path) -> Snapshot:
     size = path.stat().st_size
     try:
-        header = checkpoint.read_header(path)
+        header = read_header(path)
     except CheckpointError as error:
         return Snapshot(path, size, "broken", problem=str(error))
     kind = run.kind(path, header.config.checkpoint_name)

@@ -230,9 +230,13 @@ class Trainer:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise DivergenceError(
-                    f"{self.run.path}: {when}: loss term {name!r} is {value}; lower --lr or the "
-                    f"weights. The last good checkpoint is {self._last}"
+                    f"{self.run.path}: {when}: loss term {name!r} is {value}; lower the learning "
+                    f"rate or the weights; {self._last_good()}"
                 )
+
+    def _last_good(self) -> str:
+        kept = self._last.is_file()
+        return f"the last good checkpoint is {self._last}" if kept else "no checkpoint was made yet"
 
     def _check_parameters(self, epoch: int) -> None:
         """The metrics do not show this: the argmax of NaN scores is a valid camera index."""
@@ -246,7 +250,7 @@ class Trainer:
             if not fine:
                 raise DivergenceError(
                     f"{self.run.path}: epoch {epoch}: parameter {name!r} is NaN or infinite; lower "
-                    f"--lr or the weights. The last good checkpoint is {self._last}"
+                    f"the learning rate or the weights; {self._last_good()}"
                 )
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Views and UV maps of one's own car: that the pictures are right, and what its UVs are called."""
+"""Views and UV maps of an own car, and the audit of its UVs."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def noisy_texture(side: int) -> np.ndarray:
     return np.kron(coarse, np.ones((side // 8, side // 8, 1), dtype=np.float32))
 
 
-def gap(car: OwnCar, texture: np.ndarray, camera: int) -> float:
+def psnr_to_path_tracer(car: OwnCar, texture: np.ndarray, camera: int) -> float:
     """PSNR inside the mask of a composed view against a direct path trace."""
-    stand = cameras(6, 0, car.subject)[camera]
-    plate = plates.trace(stand, SIZE, 100, 4, 0, car.subject)
+    viewpoint = cameras(6, 0, car.subject)[camera]
+    plate = plates.trace(viewpoint, SIZE, 100, 4, 0, car.subject)
     batch = torch.from_numpy(texture).permute(2, 0, 1)[None]
     view = compose(batch, *map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected)))
     linear = linear_from_srgb(torch.from_numpy(texture)).numpy()
-    traced = plates.render(stand, SIZE, 225, 7, linear, car.subject)
+    traced = plates.render(viewpoint, SIZE, 225, 7, linear, car.subject)
     direct = srgb_from_linear(torch.from_numpy(traced)).numpy()
     mask = plate.mask > 0
     assert mask.mean() > 0.05
@@ -49,7 +49,7 @@ def gap(car: OwnCar, texture: np.ndarray, camera: int) -> float:
 def test_a_composed_view_of_a_small_car_equals_a_path_traced_one(
     car_file: Path, camera: int
 ) -> None:
-    found = gap(load(car_file), noisy_texture(64), camera)
+    found = psnr_to_path_tracer(load(car_file), noisy_texture(64), camera)
     assert found >= 30, f"PSNR inside the mask is {found:.1f} dB"
 
 
@@ -61,13 +61,13 @@ def test_a_composed_view_of_a_real_car_equals_a_path_traced_one(name: str) -> No
     car = load(SHARED / name / f"{name}.obj")
     livery = sorted((SHARED / name / "liveries").iterdir())[0]
     texture = read_rgb(livery, 128).astype(np.float32) / 255
-    found = gap(car, texture, 2)
+    found = psnr_to_path_tracer(car, texture, 2)
     assert found >= 30, f"PSNR inside the mask is {found:.1f} dB"
 
 
 @pytest.mark.parametrize("beyond", [0.0, 3.0], ids=["inside", "repeating"])
 def test_the_uv_map_round_trips_a_checker(tmp_path: Path, beyond: float) -> None:
-    """Painted, composed, and read back through the map, a checker is the checker again."""
+    """A checker that is painted, composed and read through the map is the same checker."""
     faces = [
         (quad, None if box is None else (box[0] + beyond, box[1], box[2] + beyond, box[3]))
         for quad, box in small_car()
@@ -78,8 +78,8 @@ def test_the_uv_map_round_trips_a_checker(tmp_path: Path, beyond: float) -> None
     cells, side = 12, 96
     checker = np.indices((cells, cells)).sum(0) % 2
     texture = np.kron(0.2 + 0.3 * checker, np.ones((side // cells,) * 2)).astype(np.float32)
-    stand = cameras(6, 0, car.subject)[0]
-    plate = plates.trace(stand, 48, 16, 1, 0, car.subject)
+    viewpoint = cameras(6, 0, car.subject)[0]
+    plate = plates.trace(viewpoint, 48, 16, 1, 0, car.subject)
     batch = torch.from_numpy(texture).expand(1, 3, side, side)
     view = compose(batch, *map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected)))
     linear = linear_from_srgb(view)[0, 0].numpy()
@@ -93,7 +93,7 @@ def test_the_uv_map_round_trips_a_checker(tmp_path: Path, beyond: float) -> None
     np.testing.assert_allclose(read[inner], 0.2 + 0.3 * checker[row, column], atol=0.01)
 
 
-def test_good_uvs_are_kept_and_called_good(car_file: Path) -> None:
+def test_good_uvs_are_kept_and_reported_as_good(car_file: Path) -> None:
     car = load(car_file)
     assert car.uvs.shared_percent == 0
     assert car.uvs.outside_percent == 0
@@ -101,7 +101,7 @@ def test_good_uvs_are_kept_and_called_good(car_file: Path) -> None:
     assert "the UVs are good" in car.remarks[-1]
 
 
-def test_mirrored_parts_are_marked_with_their_percentage(tmp_path: Path) -> None:
+def test_the_share_of_mirrored_texels_is_reported(tmp_path: Path) -> None:
     (tmp_path / "car.obj").write_text(obj(mirrored_flank()))
     car = load(tmp_path / "car.obj")
     assert car.uvs.shared_percent == pytest.approx(100 / 11, abs=0.2)
@@ -111,7 +111,7 @@ def test_mirrored_parts_are_marked_with_their_percentage(tmp_path: Path) -> None
     assert picture[:32].max() == 0
 
 
-def test_the_faces_of_a_thin_sheet_are_one_place() -> None:
+def test_both_faces_of_a_thin_sheet_may_share_texels() -> None:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=float)
     position = np.concatenate([corners, corners + np.array([0, 0, 0.004])])
     uv = np.tile([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9]], (2, 1))
@@ -121,7 +121,7 @@ def test_the_faces_of_a_thin_sheet_are_one_place() -> None:
     assert audit(Mesh(position, position, uv, faces)).shared_percent == 100
 
 
-def test_faces_without_uv_area_are_told(tmp_path: Path) -> None:
+def test_faces_without_uv_area_are_reported(tmp_path: Path) -> None:
     faces = small_car()
     faces[0] = (faces[0][0], (0.6, 0.6, 0.6, 0.6))
     (tmp_path / "car.obj").write_text(obj(faces))
@@ -131,7 +131,7 @@ def test_faces_without_uv_area_are_told(tmp_path: Path) -> None:
     assert car.uvs.shared.any()
 
 
-def test_uvs_outside_the_unit_square_are_told_with_their_range(tmp_path: Path) -> None:
+def test_uvs_outside_the_unit_square_are_reported_with_their_range(tmp_path: Path) -> None:
     faces = small_car()
     u0, v0, u1, v1 = faces[0][1] or (0, 0, 0, 0)
     faces[0] = (faces[0][0], (u0, v0 - 1, u1, v1 - 1))
@@ -139,7 +139,7 @@ def test_uvs_outside_the_unit_square_are_told_with_their_range(tmp_path: Path) -
     car = load(tmp_path / "car.obj")
     assert car.uvs.outside_percent == pytest.approx(100 / 12)
     assert any("outside the unit square (u 0.01 to 0.99, v -0.97" in line for line in car.remarks)
-    assert car.uvs.shared_percent == 0, "wrapped round, the flank lies where it lay"
+    assert car.uvs.shared_percent == 0, "wrapped UVs must leave the flank in its place"
 
 
 def test_uvs_are_unwrapped_only_when_asked(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_uvs_are_unwrapped_only_when_asked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(car.parts[0].mesh.uv, again.parts[0].mesh.uv)
 
 
-def test_a_glb_is_read_with_its_transforms_and_its_v_turned(tmp_path: Path) -> None:
+def test_a_glb_is_read_with_its_transforms_and_its_v_flipped(tmp_path: Path) -> None:
     position = np.array([[-1, 0, 0.4], [1, 0, 0.4], [1, 0.5, -0.4]])
     uv = np.array([[0.1, 0.2], [0.9, 0.2], [0.9, 0.7]])
     (tmp_path / "car.glb").write_bytes(glb(position, uv))

@@ -1,4 +1,4 @@
-"""`uvtex showroom build` with cars, liveries and cameras of one's own."""
+"""`uvtex showroom build` with own cars, liveries and cameras."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_a_set_is_built_from_the_command_line(
         assert (marks.mode, marks.size) == ("L", (16, 16))
     saved = (out / "showroom.yaml").read_text()
     assert report["sha256"] in saved
-    assert str(tmp_path) not in saved, "a set says what it was made of, not where that lay"
+    assert str(tmp_path) not in saved, "settings must hold the name of a file, not its path"
 
 
-def test_a_build_goes_on_and_refuses_another_car_or_other_liveries(
+def test_a_build_continues_and_refuses_another_car_or_other_liveries(
     car_file: Path, livery_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wanted() -> ShowroomSettings:
@@ -90,14 +90,16 @@ def test_a_build_goes_on_and_refuses_another_car_or_other_liveries(
         build(wanted(), out)
 
 
-def test_a_hash_in_the_settings_is_kept_to(car_file: Path, livery_folder: Path) -> None:
+def test_a_car_whose_hash_differs_from_the_settings_is_refused(
+    car_file: Path, livery_folder: Path
+) -> None:
     car = CarSettings(file=str(car_file), sha256="0" * 64)
     wanted = ShowroomSettings(car=car, livery_dir=str(livery_folder))
     with pytest.raises(DataError, match="the settings ask for 000"):
         build(wanted, car_file.with_name("set"))
 
 
-def test_settings_of_the_built_in_car_are_written_as_before(tmp_path: Path) -> None:
+def test_settings_of_the_built_in_car_have_the_keys_of_earlier_versions(tmp_path: Path) -> None:
     build(ShowroomSettings(size=16, texture_size=16, cameras=1, liveries=1, samples=1), tmp_path)
     keys = [line.split(":")[0] for line in (tmp_path / "showroom.yaml").read_text().splitlines()]
     assert " ".join(keys) == "size texture_size cameras liveries samples supersample seed"
@@ -109,7 +111,7 @@ def test_own_liveries_fit_the_built_in_car_too(livery_folder: Path, tmp_path: Pa
     assert not (tmp_path / "set" / "car.json").exists()
 
 
-def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_path: Path) -> None:
+def test_large_and_transparent_liveries_are_resized(car_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "liveries"
     folder.mkdir()
     Image.new("RGBA", (4096, 4096), (255, 0, 0, 255)).save(folder / "large.png", compress_level=1)
@@ -136,11 +138,11 @@ def test_large_and_transparent_liveries_are_brought_to_size(car_file: Path, tmp_
         (("--car", "CAR", "--liveries", "DIR", "--up", "z", "--nose", "z"), "when z is up"),
     ],
 )
-def test_flags_that_cannot_go_together_are_said_and_nothing_is_written(
+def test_conflicting_flags_are_refused_and_nothing_is_written(
     flags: tuple[str, ...], message: str, car_file: Path, livery_folder: Path, tmp_path: Path
 ) -> None:
-    stand_ins = {"CAR": car_file, "DIR": livery_folder}
-    done = call(tmp_path / "set", *(stand_ins.get(flag, flag) for flag in flags))
+    paths = {"CAR": car_file, "DIR": livery_folder}
+    done = call(tmp_path / "set", *(paths.get(flag, flag) for flag in flags))
     assert done.exit_code in (1, 2)
     assert f"error: {message}" in done.output or message in done.output
     assert not (tmp_path / "set").exists()
@@ -183,12 +185,12 @@ def test_broken_liveries_are_all_named_before_anything_is_built(
 def test_a_camera_file_places_the_cameras(
     car_file: Path, livery_folder: Path, tmp_path: Path
 ) -> None:
-    stands = [
+    poses = [
         {"name": "above", "eye": [0, 0, 6], "target": [0, 0, 0], "fov": 50},
         {"eye": [7, 0, 1], "target": [0, 0, 0.5], "fov": 30},
         {"eye": [7, 0, 1], "target": [20, 0, 0.5], "fov": 30},
     ]
-    (tmp_path / "poses.json").write_text(json.dumps(stands))
+    (tmp_path / "poses.json").write_text(json.dumps(poses))
     out, quick = tmp_path / "set", ("--size", 16, "--samples", 4)
     flags = ("--car", car_file, "--liveries", livery_folder, *quick)
     done = call(out, *flags, "--camera-file", tmp_path / "poses.json")
@@ -197,7 +199,9 @@ def test_a_camera_file_places_the_cameras(
     assert "1 cameras see no paint at all" in done.output
     assert sorted(path.name for path in (out / "views").iterdir()) == ["above", "cam01", "cam02"]
     mask = np.asarray(Image.open(out / "masks" / "above.png")) > 127
-    assert mask.any(1).sum() > 1.5 * mask.any(0).sum(), "from above, forward is up in the picture"
+    assert mask.any(1).sum() > 1.5 * mask.any(0).sum(), (
+        "from above, the front must point up in the picture"
+    )
     refused = call(out, *flags, "--cameras", 3)
     assert "poses" in refused.output
     assert refused.exit_code == 1
@@ -227,7 +231,7 @@ def test_a_camera_file_places_the_cameras(
         ),
     ],
 )
-def test_a_camera_file_that_cannot_be_is_one_clear_message(
+def test_an_invalid_camera_file_is_a_clear_error(
     content: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "poses.json"
@@ -238,13 +242,13 @@ def test_a_camera_file_that_cannot_be_is_one_clear_message(
 
 
 def test_poses_in_settings_are_checked_too(tmp_path: Path) -> None:
-    twice = (Pose(eye=(1, 2, 3), target=(1, 2, 3), fov=30),)
+    invalid = (Pose(eye=(1, 2, 3), target=(1, 2, 3), fov=30),)
     with pytest.raises(ConfigError, match="the same place"):
-        build(ShowroomSettings(poses=twice), tmp_path / "set")
+        build(ShowroomSettings(poses=invalid), tmp_path / "set")
 
 
 @pytest.mark.parametrize("name", ["trimesh", "xatlas"])
-def test_a_missing_library_is_one_clear_line(
+def test_a_missing_library_is_a_clear_error(
     name: str, car_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
@@ -252,11 +256,9 @@ def test_a_missing_library_is_one_clear_line(
         load(car_file, unwrap=True)
 
 
-def test_an_unwrapped_car_is_written_so_that_it_can_be_painted(
-    tmp_path: Path, livery_folder: Path
-) -> None:
-    bare: Faces = [(quad, None) for quad, _ in small_car()]
-    (tmp_path / "car.obj").write_text(obj(bare))
+def test_an_unwrapped_car_is_written_as_an_obj_file(tmp_path: Path, livery_folder: Path) -> None:
+    without_uvs: Faces = [(quad, None) for quad, _ in small_car()]
+    (tmp_path / "car.obj").write_text(obj(without_uvs))
     out = tmp_path / "set"
     done = call(out, "--car", tmp_path / "car.obj", "--liveries", livery_folder, "--unwrap", *QUICK)
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""How a car's file is read: axes, scale, which material is the paint, what is refused."""
+"""Reading of a car's file: axes, scale, the paint material, and refused files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_car_stands_on_the_floor_with_its_nose_forward(
 
 @given(st.floats(-5, 5))
 @settings(max_examples=50, deadline=None)
-def test_any_scale_ends_as_a_car_of_plausible_length(power: float) -> None:
+def test_a_car_of_any_scale_gets_a_plausible_length(power: float) -> None:
     points = np.array([point for quad, _ in small_car() for point in quad]) * 10**power
     placed = normalise_pose(points, "auto", "auto", ".obj")
     assert 2 <= placed.size[0] <= 8
@@ -52,15 +52,17 @@ def test_any_scale_ends_as_a_car_of_plausible_length(power: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "said", "length"),
+    ("factor", "remark", "length"),
     [(100, "centimetres", 4.4), (1000, "millimetres", 4.4), (1e-3, "fits no unit", 4.5)],
 )
-def test_a_changed_scale_is_told(factor: float, said: str, length: float, tmp_path: Path) -> None:
+def test_a_changed_scale_is_reported(
+    factor: float, remark: str, length: float, tmp_path: Path
+) -> None:
     text = obj(small_car(), turn=lambda p: (p[0] * factor, p[1] * factor, p[2] * factor))
     (tmp_path / "car.obj").write_text(text)
     car = load(tmp_path / "car.obj")
     assert car.placement.size[0] == pytest.approx(length)
-    assert any(said in line for line in car.remarks)
+    assert any(remark in line for line in car.remarks)
 
 
 def two_materials(first: str, second: str) -> str:
@@ -79,15 +81,17 @@ def two_materials(first: str, second: str) -> str:
         (("carpaint.001", "carbon"), "carpaint.001", "by its name"),
     ],
 )
-def test_the_paint_is_found(names: tuple[str, str], chosen: str, why: str, tmp_path: Path) -> None:
+def test_the_paint_material_is_found(
+    names: tuple[str, str], chosen: str, why: str, tmp_path: Path
+) -> None:
     (tmp_path / "car.obj").write_text(two_materials(*names))
     car = load(tmp_path / "car.obj")
     assert car.facts["paint_material"] == chosen
     assert why in car.remarks[0]
 
 
-def test_tiled_trim_is_not_taken_for_the_paint(tmp_path: Path) -> None:
-    """Though it fills all of the atlas, over and over: no texel of it is one place's own."""
+def test_tiled_trim_is_not_chosen_as_the_paint(tmp_path: Path) -> None:
+    """The trim fills the whole atlas, but many places of the car share each of its texels."""
     whole = [(quad, (0.0, 0.0, 1.0, 1.0)) for quad, _ in small_car()]
     raised = obj(small_car(), "one", lambda p: (p[0], p[1], p[2] + 2))
     lines = [raised, "usemtl two"]
@@ -101,14 +105,14 @@ def test_tiled_trim_is_not_taken_for_the_paint(tmp_path: Path) -> None:
     assert load(tmp_path / "car.obj").facts["paint_material"] == "one"
 
 
-def test_a_material_without_a_name_is_called_as_its_mesh(tmp_path: Path) -> None:
+def test_a_material_without_a_name_gets_the_name_of_its_mesh(tmp_path: Path) -> None:
     corners = np.array([[-1, 0, 0.4], [1, 0, 0.4], [1, 0.5, -0.4]])
     (tmp_path / "car.glb").write_bytes(glb(corners, corners[:, :2], material=""))
     (part,) = mesh_file.read(tmp_path / "car.glb")
     assert part.material == "shell"
 
 
-def test_the_paint_can_be_given_and_the_error_lists_the_names(tmp_path: Path) -> None:
+def test_the_paint_material_can_be_given_and_the_error_lists_the_names(tmp_path: Path) -> None:
     (tmp_path / "car.obj").write_text(two_materials("paint", "Trim"))
     assert load(tmp_path / "car.obj", paint_material="trim").facts["paint_material"] == "Trim"
     with pytest.raises(DataError, match=r"no material is called 'lack'; there are: Trim, paint"):
@@ -133,7 +137,7 @@ def test_the_paint_can_be_given_and_the_error_lists_the_names(tmp_path: Path) ->
         ("flat.obj", obj(small_car(), turn=lambda p: (0.0, 0.0, 0.0)), "--up and --nose"),
     ],
 )
-def test_a_mesh_that_cannot_be_used_is_one_clear_message(
+def test_an_unusable_mesh_is_a_clear_error(
     name: str, content: str | bytes | None, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -145,8 +149,8 @@ def test_a_mesh_that_cannot_be_used_is_one_clear_message(
 
 
 @pytest.mark.slow
-def test_a_million_faces_work(tmp_path: Path) -> None:
-    """Measured: 7 s to read, 3 s to look at the UVs, 3 s more a camera."""
+def test_a_car_with_a_million_faces_is_read(tmp_path: Path) -> None:
+    """Measured: 7 s to read, 3 s to audit the UVs, 3 s for each camera."""
     side = 708
     along, across = np.linspace(-2.2, 2.2, side), np.linspace(-0.9, 0.9, side)
     x, y = (grid.ravel() for grid in np.meshgrid(along, across, indexing="ij"))
@@ -167,7 +171,7 @@ def test_a_million_faces_work(tmp_path: Path) -> None:
 
 @needs_shared
 @pytest.mark.parametrize(("name", "shared"), [("murasama", 9.9), ("lynx", 10.2)])
-def test_real_cars_are_read_as_their_readme_says(name: str, shared: float) -> None:
+def test_real_cars_have_the_facts_of_their_readme(name: str, shared: float) -> None:
     car = load(SHARED / name / f"{name}.obj")
     assert (car.facts["paint_material"], car.placement.up, car.placement.nose) == (
         "paint",
@@ -178,7 +182,7 @@ def test_real_cars_are_read_as_their_readme_says(name: str, shared: float) -> No
     assert car.uvs.shared_percent == pytest.approx(shared, abs=0.3)
 
 
-def test_a_broken_picture_in_a_material_is_told_and_its_part_is_grey(tmp_path: Path) -> None:
+def test_a_broken_picture_in_a_material_is_reported_and_its_part_is_grey(tmp_path: Path) -> None:
     trimesh = pytest.importorskip("trimesh")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     scene = trimesh.Scene()
@@ -197,6 +201,6 @@ def test_a_broken_picture_in_a_material_is_told_and_its_part_is_grey(tmp_path: P
     assert trim.material == "trim"
     assert trim.colour == mesh_file.UNREADABLE
     assert trim.colour_fault is not None
-    told = [line for line in car.remarks if "'trim'" in line]
-    assert len(told) == 1
-    assert trim.colour_fault in told[0]
+    remarks = [line for line in car.remarks if "'trim'" in line]
+    assert len(remarks) == 1
+    assert trim.colour_fault in remarks[0]

@@ -1,4 +1,4 @@
-"""A folder of liveries as people have them: which are taken, what is said, which are not."""
+"""A folder of liveries: the accepted, the reported and the refused pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_kind_of_picture_is_taken_upright_in_eight_bits(folder: Path, tmp_path: Path) -> None:
+def test_every_kind_of_picture_becomes_upright_with_eight_bits(
+    folder: Path, tmp_path: Path
+) -> None:
     picture = Image.new("RGB", (32, 32), (250, 120, 10))
     picture.paste((10, 20, 200), (0, 0, 32, 16))  # blue above orange
     exif = Image.Exif()
@@ -42,7 +44,7 @@ def test_every_kind_of_picture_is_taken_upright_in_eight_bits(folder: Path, tmp_
     png16(folder / "deep.png", deep, 2)
     result = build(tmp_path / "set", folder)
     assert result.exit_code == 0, result.output
-    for said in (
+    for remark in (
         "lying.png: EXIF rotation",
         "palette.png: palette",
         "print.tif: CMYK",
@@ -50,16 +52,14 @@ def test_every_kind_of_picture_is_taken_upright_in_eight_bits(folder: Path, tmp_
         "alpha.png: alpha",
         "deep.png: 16 bits a channel",
     ):
-        assert said in result.stderr
+        assert remark in result.stderr
     for name in ("lying", "palette", "print", "alpha", "deep"):
         pixels = np.asarray(Image.open(tmp_path / f"set/textures/{name}.png")).astype(int)
         assert np.abs(pixels[4, 16] - (10, 20, 200)).max() <= 3, name
         assert np.abs(pixels[28, 16] - (250, 120, 10)).max() <= 3, name
 
 
-def test_what_no_livery_can_be_is_named_all_at_once_and_nothing_is_built(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_all_unusable_liveries_are_named_and_nothing_is_built(folder: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     Image.fromarray(noise).save(folder / "good.png")
     Image.new("RGB", (1, 1)).save(folder / "dot.png")

@@ -35,7 +35,7 @@ def painted(tmp_path: Path, text: str) -> Mesh:
     return mesh_file.read(tmp_path / "car.obj")[0].mesh
 
 
-def test_the_built_in_car_read_as_a_foreign_one_has_the_same_places_and_panels() -> None:
+def test_the_built_in_car_read_from_its_mesh_has_the_same_texel_map() -> None:
     known, found = texels(SIDE), own_texels(car().paint, SIDE)
     np.testing.assert_array_equal(found.covered, known.covered)
     inside = known.covered
@@ -68,16 +68,16 @@ def test_liveries_do_not_depend_on_the_cars_size_or_winding(
     assert (found.panel == known.panel).mean() > 0.999
 
 
-def test_boxes_have_their_faces_on_the_panels_they_look_towards(tmp_path: Path) -> None:
+def test_each_face_of_a_box_is_on_the_panel_of_its_direction(tmp_path: Path) -> None:
     surface = own_texels(painted(tmp_path, obj(small_car())), SIDE)
-    # The body's six faces lie in the atlas's lower row, from left to right.
+    # The body's six faces are in the lower row of the atlas, from left to right.
     row = surface.panel[SIDE * 3 // 4, (np.arange(6) * 2 + 1) * SIDE // 12]
     towards = ["right", "left", "front", "rear", "top"]
     assert row[:5].tolist() == [panel(name) for name in towards]
     assert row[5] == NOWHERE, "the underside"
 
 
-def test_mirrored_parts_are_painted_for_the_left(tmp_path: Path) -> None:
+def test_mirrored_parts_are_painted_as_the_left_side(tmp_path: Path) -> None:
     for faces in (mirrored_flank(), mirrored_flank()[1::-1] + mirrored_flank()[2:]):
         surface = own_texels(painted(tmp_path, obj(faces)), SIDE)
         assert surface.position[SIDE * 3 // 4, SIDE // 12, 1] > 0.5
@@ -86,12 +86,12 @@ def test_mirrored_parts_are_painted_for_the_left(tmp_path: Path) -> None:
 
 def test_a_texture_that_repeats_is_painted_in_the_unit_square(tmp_path: Path) -> None:
     mesh = painted(tmp_path, obj(small_car()))
-    away = replace(mesh, uv=mesh.uv + np.array([3.0, -2.0]))
-    known, found = own_texels(mesh, 64), own_texels(away, 64)
+    shifted = replace(mesh, uv=mesh.uv + np.array([3.0, -2.0]))
+    known, found = own_texels(mesh, 64), own_texels(shifted, 64)
     np.testing.assert_allclose(found.position, known.position, atol=1e-5)
 
 
-def test_uvs_too_small_for_any_texel_are_one_clear_message(tmp_path: Path) -> None:
+def test_uvs_too_small_for_any_texel_are_a_clear_error(tmp_path: Path) -> None:
     mesh = painted(tmp_path, obj(small_car()))
     with pytest.raises(DataError, match=r"no texel of a 32 x 32 grid.*--unwrap"):
         own_texels(replace(mesh, uv=0.505 + 1e-4 * mesh.uv), 32)

@@ -1,4 +1,4 @@
-"""`uvtex showroom build --template`: the template lies over the procedural liveries."""
+"""`uvtex showroom build --template`: the template covers procedural liveries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def layer(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def alike(tmp_path: Path) -> Path:
-    """Liveries that have their left half in common, but for what saving them did to it."""
+    """Liveries whose left half is equal, except for small differences as from compression."""
     folder = tmp_path / "fleet"
     folder.mkdir()
     for n, colour in enumerate([(200, 30, 30), (20, 40, 190), (250, 250, 10)]):
@@ -51,7 +51,7 @@ def textures(folder: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["layer", "alike"])
-def test_procedural_liveries_lie_under_the_template(
+def test_the_template_covers_procedural_liveries(
     kind: str, request: pytest.FixtureRequest, car_file: Path, tmp_path: Path
 ) -> None:
     source = request.getfixturevalue(kind)
@@ -77,16 +77,16 @@ def test_half_opaque_texels_let_paint_through() -> None:
     assert half.over(np.zeros((1, 1, 3), np.uint8)).tolist() == [[[100, 100, 100]]]
 
 
-def test_colours_under_what_is_transparent_do_not_bleed(tmp_path: Path) -> None:
-    picture = Image.new("RGBA", (64, 64), (255, 0, 255, 0))  # as editors leave it
+def test_colours_of_transparent_texels_do_not_bleed(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (64, 64), (255, 0, 255, 0))  # as editors save it
     picture.paste((*GLASS, 255), (0, 0, 29, 64))
     picture.save(tmp_path / "t.png")
     small = template.read(tmp_path / "t.png", 16)
-    shown = small.share[..., 0] > 0.05
-    assert np.abs(small.colour[shown] - GLASS).max() <= 3
+    visible = small.share[..., 0] > 0.05
+    assert np.abs(small.colour[visible] - GLASS).max() <= 3
 
 
-def test_another_template_is_another_set(layer: Path, car_file: Path, tmp_path: Path) -> None:
+def test_a_set_refuses_another_template(layer: Path, car_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     assert call(out, "--car", car_file, "--liveries", 2, "--template", layer).exit_code == 0
     moved = layer.rename(layer.with_name("moved.png"))
@@ -113,7 +113,7 @@ def test_another_template_is_another_set(layer: Path, car_file: Path, tmp_path: 
         (lambda p: _folder(p, "red", "#fe0000"), "its 2 liveries are identical"),
     ],
 )
-def test_templates_that_are_none(
+def test_an_unusable_template_is_refused(
     make: object, message: str, car_file: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "template.png"
@@ -132,7 +132,7 @@ def _folder(path: Path, *colours: str) -> None:
         Image.new("RGB", (32, 32), colour).save(path / f"{n}.png")
 
 
-def test_own_liveries_are_taken_as_they_are(
+def test_a_template_for_own_liveries_is_refused(
     layer: Path, car_file: Path, livery_folder: Path, tmp_path: Path
 ) -> None:
     done = call(
@@ -142,13 +142,13 @@ def test_own_liveries_are_taken_as_they_are(
     assert "is for procedural liveries" in done.output
 
 
-def test_an_unset_variable_is_no_template(car_file: Path, tmp_path: Path) -> None:
+def test_an_empty_template_name_is_refused(car_file: Path, tmp_path: Path) -> None:
     done = call(tmp_path / "set", "--car", car_file, "--liveries", 2, "--template", "")
     assert done.exit_code == 2
     assert "template: String should have at least 1 character" in done.output
 
 
-def test_what_is_odd_about_a_template_is_told(alike: Path, car_file: Path, tmp_path: Path) -> None:
+def test_oddities_of_a_template_are_reported(alike: Path, car_file: Path, tmp_path: Path) -> None:
     Image.open(alike / "0.png").resize((64, 32)).save(alike / "0.png")
     done = call(tmp_path / "set", "--car", car_file, "--liveries", 2, "--template", alike)
     assert done.exit_code == 0, done.output

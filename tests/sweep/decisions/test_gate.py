@@ -43,14 +43,12 @@ def test_the_first_version_is_champion(challenger: VersionFigures) -> None:
 
 
 @given(figures, figures)
-def test_figures_compare_in_both_directions_or_in_none(
-    one: VersionFigures, other: VersionFigures
-) -> None:
+def test_comparability_is_symmetric(one: VersionFigures, other: VersionFigures) -> None:
     assert incomparable(one, other, THRESHOLDS) == incomparable(other, one, THRESHOLDS)
 
 
 @given(figures, figures, st.none() | st.text(min_size=1))
-def test_a_version_that_does_not_compare_never_takes_the_title(
+def test_a_version_that_is_not_comparable_never_becomes_champion(
     challenger: VersionFigures, champion: VersionFigures, problem: str | None
 ) -> None:
     reason = incomparable(challenger, champion, THRESHOLDS)
@@ -62,7 +60,7 @@ def test_a_version_that_does_not_compare_never_takes_the_title(
 
 
 @given(comparable, comparable)
-def test_the_title_changes_exactly_where_the_margin_is_greater(
+def test_the_champion_changes_exactly_when_the_margin_is_greater(
     challenger: VersionFigures, champion: VersionFigures
 ) -> None:
     answer = decide_champion(challenger, champion, THRESHOLDS)
@@ -104,7 +102,9 @@ ONE = VersionFigures("version 1 (a/0)", {"ssim_uv": 0.5, "haarpsi_view": 0.5}, T
         ({"definitions": {}}, "ssim_uv"),
     ],
 )
-def test_what_keeps_two_versions_apart_is_named(change: dict[str, object], word: str) -> None:
+def test_the_reason_why_versions_are_not_comparable_is_named(
+    change: dict[str, object], word: str
+) -> None:
     other = replace(ONE, **change)  # type: ignore[arg-type]
     assert word in str(incomparable(ONE, other, THRESHOLDS))
 

@@ -1,4 +1,4 @@
-"""What people see while a study runs."""
+"""The display of a running study."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_plain_lines_hold_both_metrics_margin_and_forecast() -> None:
+def test_plain_lines_show_both_metrics_the_margin_and_the_forecast() -> None:
     out = io.StringIO()
     plain = progress_display("study", THRESHOLDS, out)
     assert isinstance(plain, PlainDisplay)

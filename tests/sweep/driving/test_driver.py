@@ -12,7 +12,7 @@ from sweep.driving.driver import Driver
 from sweep.report import summary
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord, records
-from tests.sweep.fakes import InlineLauncher, NoMirror, break_things, study
+from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
@@ -47,7 +47,7 @@ def test_passing_probe_is_run_in_full_before_the_next_probe_starts(tmp_path: Pat
     assert full.gate.champion
 
 
-def test_full_run_has_its_own_epochs_and_t_max_in_proportion(tmp_path: Path) -> None:
+def test_full_run_has_its_own_epochs_and_scales_t_max(tmp_path: Path) -> None:
     config = study(tmp_path)
     _, launcher = drive(config)
     jobs = {
@@ -94,7 +94,7 @@ def test_hopeless_probe_is_pruned_and_a_spared_one_is_not(tmp_path: Path) -> Non
     assert len(read_epochs(config.paths.run_dir(2, "probe"))) == 3
 
 
-def test_trials_counts_probes_and_running_again_goes_on_only_if_some_are_left(
+def test_the_trials_limit_counts_probes_and_a_second_command_runs_only_the_rest(
     tmp_path: Path,
 ) -> None:
     drive(study(tmp_path, trials=3))
@@ -104,7 +104,7 @@ def test_trials_counts_probes_and_running_again_goes_on_only_if_some_are_left(
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 4
 
 
-def test_study_gone_on_with_draws_what_it_would_have_drawn_anyway(tmp_path: Path) -> None:
+def test_a_resumed_study_draws_the_same_parameters_as_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = study(tmp_path / "a", trials=8)
     drive(whole)
     for trials in (5, 6, 8):
@@ -114,9 +114,9 @@ def test_study_gone_on_with_draws_what_it_would_have_drawn_anyway(tmp_path: Path
     assert params[0] == params[1]
 
 
-def test_nan_fails_the_run_and_says_so(tmp_path: Path) -> None:
+def test_nan_fails_the_run_and_is_its_reason(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, nan={"0001/probe": 2})
+    inject_faults(config, nan={"0001/probe": 2})
     drive(config)
     record = by_name(config, "good")
     assert record.state == "failed"
@@ -125,7 +125,7 @@ def test_nan_fails_the_run_and_says_so(tmp_path: Path) -> None:
 
 def test_failed_run_does_not_stop_the_study(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {"0000/probe": 1}})
+    inject_faults(config, **{"raise": {"0000/probe": 1}})
     assert drive(config)[0] == "done"
     assert by_name(config, "baseline").reason == "ValueError: asked to"
     assert by_name(config, "good").state == "promoted"
@@ -138,20 +138,20 @@ def test_a_workers_warning_reaches_the_display_with_its_run(tmp_path: Path) -> N
 
     notes: list[str] = []
     config = study(tmp_path, trials=1, pruning={"enabled": False})
-    break_things(config, warn="no grids")
+    inject_faults(config, warn="no grids")
     Driver(config, InlineLauncher(), NoMirror(config), Notes()).run()
     assert "0000/probe (baseline): no grids" in notes
 
 
 def test_three_failures_without_an_epoch_stop_the_study(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {f"{i:04d}/probe": 1 for i in range(3)}})
+    inject_faults(config, **{"raise": {f"{i:04d}/probe": 1 for i in range(3)}})
     with pytest.raises(UvtexError, match="3 runs in a row failed"):
         drive(config)
 
 
 class Clock:
-    """Advances by so many seconds a look."""
+    """Advances by ``step`` seconds at each call."""
 
     def __init__(self, step: float) -> None:
         self.now, self.step = 0.0, step
@@ -161,7 +161,7 @@ class Clock:
         return self.now
 
 
-def test_budget_keeps_runs_from_starting_that_would_not_end_in_time(tmp_path: Path) -> None:
+def test_a_run_that_would_exceed_the_budget_is_not_started(tmp_path: Path) -> None:
     config = study(tmp_path, hours=0.01)  # 36 s
     assert drive(config, clock=Clock(5.0))[0] == "out of time"
     assert 0 < len(records(config.paths.folder)) < 5
@@ -169,30 +169,31 @@ def test_budget_keeps_runs_from_starting_that_would_not_end_in_time(tmp_path: Pa
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 5
 
 
-def test_interrupted_between_ask_and_record_the_trial_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_trial_interrupted_before_its_record_is_resumed(tmp_path: Path) -> None:
     from sweep.driving.optuna_study import OptunaStudy
 
     config = study(tmp_path)
     trials = OptunaStudy(config)
     trials.enqueue()
-    asked = trials.ask()
+    trial = trials.ask()
     trials.close()
     drive(config)
-    assert states(config)[f"{asked.number}/probe"] != "running"
+    assert states(config)[f"{trial.number}/probe"] != "running"
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 5
 
 
-def test_trial_interrupted_between_two_suggestions_keeps_those_and_gets_the_rest(
+def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
     tmp_path: Path,
 ) -> None:
     import optuna
 
+    from sweep.driving.optuna_storage import open_storage
     from sweep.driving.optuna_study import OptunaStudy
     from sweep.study.distributions import distributions
 
     config = study(tmp_path, search={"queue": [], "startup_trials": 4})
     OptunaStudy(config).close()  # creates the storage
-    storage = optuna.storages.RDBStorage(config.paths.optuna)
+    storage = open_storage(config.paths.optuna)
     trial = optuna.load_study(study_name=config.name, storage=storage).ask()
     drawn = {"cycle_start": trial.suggest_float("cycle_start", 0.0, 1.0)}
     drawn["cycle_end"] = trial.suggest_float("cycle_end", 0.0, 1.0)
@@ -231,7 +232,7 @@ def test_summary_names_the_champion_and_the_baseline(tmp_path: Path) -> None:
     assert "passed" in summary.verdict(result)
 
 
-def test_summary_says_honestly_that_nothing_passed_and_why(tmp_path: Path) -> None:
+def test_summary_says_that_nothing_passed_and_why(tmp_path: Path) -> None:
     config = study(
         tmp_path, thresholds=[{"metric": "ssim_uv", "at_least": 0.99}], pruning={"enabled": False}
     )

@@ -20,7 +20,7 @@ from sweep.driving.driver import Driver
 from sweep.study.config import StudyConfig
 from sweep.study.folder import records
 from sweep.study.lease import StudyTaken, driver, holder, lease
-from tests.sweep.fakes import InlineLauncher, NoMirror, break_things, study, study_file
+from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study, study_file
 from uvtex.runs.epochs import read_epochs
 
 ROOT = Path(__file__).parents[3]
@@ -55,11 +55,13 @@ def epochs_done(config: StudyConfig, trial: int = 0) -> int:
 def slow(tmp_path: Path) -> StudyConfig:
     """A study whose epochs take a while."""
     config = study(tmp_path, trials=2)
-    break_things(config, sleep=0.3)
+    inject_faults(config, sleep=0.3)
     return config
 
 
-def test_second_driver_is_refused_and_told_who_is_first(slow: StudyConfig, tmp_path: Path) -> None:
+def test_second_driver_is_refused_and_the_error_names_the_first(
+    slow: StudyConfig, tmp_path: Path
+) -> None:
     with lease(slow.paths):
         with pytest.raises(StudyTaken, match=rf"process {os.getpid()} on .* since 20"):
             lease(slow.paths).__enter__()
@@ -71,7 +73,9 @@ def test_second_driver_is_refused_and_told_who_is_first(slow: StudyConfig, tmp_p
 
 
 @pytest.mark.parametrize("host", [None, "another-container"])
-def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path, host: str | None) -> None:
+def test_the_note_of_a_dead_driver_does_not_count_as_a_driver(
+    tmp_path: Path, host: str | None
+) -> None:
     """A driver that is killed leaves its note; a container that starts again has another name."""
     paths = study(tmp_path).paths
     assert driver(paths) is None
@@ -85,7 +89,7 @@ def test_note_of_a_dead_driver_is_not_taken_for_a_driver(tmp_path: Path, host: s
 
 
 @posix
-def test_a_killed_driver_is_not_at_work(slow: StudyConfig, tmp_path: Path) -> None:
+def test_a_killed_driver_does_not_count_as_running(slow: StudyConfig, tmp_path: Path) -> None:
     first = start_driver(tmp_path, trials=2)
     wait_for(lambda: epochs_done(slow) >= 1, "an epoch")
     assert f"process {first.pid} on " in str(driver(slow.paths))
@@ -95,7 +99,7 @@ def test_a_killed_driver_is_not_at_work(slow: StudyConfig, tmp_path: Path) -> No
     assert driver(slow.paths) is None
 
 
-def test_whoever_asks_for_the_driver_is_never_taken_for_one(tmp_path: Path) -> None:
+def test_a_process_that_looks_for_the_driver_does_not_count_as_one(tmp_path: Path) -> None:
     paths = study(tmp_path).paths
     with lease(paths):
         pass
@@ -132,7 +136,7 @@ def test_killed_drivers_workers_end_and_the_next_driver_takes_over(
     assert not alive
     done = epochs_done(slow)
     assert records(slow.paths.folder)[0].state == "running"
-    break_things(slow)
+    inject_faults(slow)
     launcher = InlineLauncher()
     assert Driver(slow, launcher, NoMirror(slow), ProgressDisplay()).run() == "done"
     assert Path(launcher.jobs[0].run_dir) == slow.paths.run_dir(0, "probe")
@@ -144,7 +148,7 @@ def test_killed_drivers_workers_end_and_the_next_driver_takes_over(
 
 
 @posix
-def test_ctrl_c_stops_after_the_epoch_and_the_same_command_goes_on(
+def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
     slow: StudyConfig, tmp_path: Path
 ) -> None:
     first = start_driver(tmp_path, trials=2)
@@ -155,7 +159,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_goes_on(
     assert output.splitlines()[-1] == "interrupted"
     assert "Stopping after the current epoch" in output
     assert holder(slow.paths) is None
-    break_things(slow)
+    inject_faults(slow)
     second = start_driver(tmp_path, trials=2)
     output, _ = second.communicate(timeout=60)
     assert "0000/probe (baseline): continues after epoch " in output
@@ -165,7 +169,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_goes_on(
 @posix
 def test_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, sleep=30)
+    inject_faults(config, sleep=30)
     driver = start_driver(tmp_path)
     wait_for(lambda: bool(records(config.paths.folder)), "a run")
     wait_for(lambda: bool(psutil.Process(driver.pid).children()), "a worker")

@@ -17,7 +17,7 @@ from sweep.launchers.local import LocalLauncher, local_slots
 from sweep.launchers.worker import train
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record
-from tests.sweep.fakes import RUNNER, InlineLauncher, NoMirror, break_things, study
+from tests.sweep.fakes import RUNNER, InlineLauncher, NoMirror, inject_faults, study
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
 from uvtex.thresholds import Threshold
@@ -52,7 +52,7 @@ def job(config: StudyConfig, name: str = "0000", resume: bool = True) -> Job:
 
 
 def events(launcher: Launcher, until: Callable[[Event], bool], go_on: bool = True) -> list[Event]:
-    """Answers every epoch until an event is the one; returns all of them."""
+    """Answers every epoch until ``until`` is true for an event; returns all events."""
     seen: list[Event] = []
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -69,7 +69,7 @@ def is_end(event: Event) -> bool:
     return isinstance(event, Ended | Failed | Died)
 
 
-# -- what every launcher keeps
+# -- invariants of every launcher
 
 
 def test_job_reports_its_epochs_in_order_and_ends(launcher: Launcher, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_job_reports_its_epochs_in_order_and_ends(launcher: Launcher, tmp_path: 
     assert isinstance(seen[-1], Ended)
 
 
-def test_worker_waits_for_the_answer_with_its_epoch_on_disk(
+def test_worker_writes_its_epoch_to_disk_before_it_waits_for_the_answer(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     one = job(study(tmp_path))
@@ -100,7 +100,7 @@ def test_warning_after_the_last_epoch_comes_before_the_end(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     config = study(tmp_path)
-    break_things(config, warn="no grids")
+    inject_faults(config, warn="no grids")
     slot = launcher.slots[0]
     launcher.start(slot, job(config))
     assert events(launcher, is_end)[-2:] == [Note(slot, "no grids"), Ended(slot)]
@@ -108,7 +108,7 @@ def test_warning_after_the_last_epoch_comes_before_the_end(
 
 def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {"0000/probe": 2}})
+    inject_faults(config, **{"raise": {"0000/probe": 2}})
     launcher.start(launcher.slots[0], job(config))
     failed = events(launcher, is_end)[-1]
     assert isinstance(failed, Failed)
@@ -120,7 +120,7 @@ def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) 
 # -- local workers
 
 
-def test_grids_that_cannot_be_drawn_are_a_warning_and_the_run_stands(
+def test_grids_that_cannot_be_written_give_a_warning_and_the_run_succeeds(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -139,7 +139,7 @@ def test_grids_that_cannot_be_drawn_are_a_warning_and_the_run_stands(
 
 def test_traceback_of_a_failure_is_in_the_trials_worker_log(tmp_path: Path) -> None:
     config = study(tmp_path)
-    break_things(config, **{"raise": {"0000/probe": 1}})
+    inject_faults(config, **{"raise": {"0000/probe": 1}})
     launcher = local(config)
     try:
         launcher.start("cpu-0", job(config))
@@ -151,16 +151,16 @@ def test_traceback_of_a_failure_is_in_the_trials_worker_log(tmp_path: Path) -> N
     assert "ValueError: asked to" in log
 
 
-def test_cores_are_shared_out_among_workers() -> None:
+def test_cores_are_divided_among_workers() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     shares = [int(place.environment["OMP_NUM_THREADS"]) for place in local_slots("cpu", 2)]
     assert shares == [max(1, (cores or 1) // 2)] * 2
 
 
 @posix
-def test_worker_killed_in_an_epoch_is_replaced_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_worker_killed_in_an_epoch_is_replaced_and_the_run_continues(tmp_path: Path) -> None:
     config = study(tmp_path, trials=2)
-    break_things(config, die={"0001/probe": 3})
+    inject_faults(config, die={"0001/probe": 3})
     launcher = local(config)
     assert Driver(config, launcher, NoMirror(config), ProgressDisplay()).run() == "done"
     record = read_record(config.paths.run_dir(1, "probe"))
@@ -170,9 +170,9 @@ def test_worker_killed_in_an_epoch_is_replaced_and_the_run_goes_on(tmp_path: Pat
 
 
 @posix
-def test_run_that_kills_its_worker_twice_has_failed(tmp_path: Path) -> None:
+def test_run_that_kills_its_worker_twice_fails(tmp_path: Path) -> None:
     config = study(tmp_path, trials=2)
-    break_things(config, die={"0000/probe": 2}, always=True)
+    inject_faults(config, die={"0000/probe": 2}, always=True)
     assert Driver(config, local(config), NoMirror(config), ProgressDisplay()).run() == "done"
     record = read_record(config.paths.run_dir(0, "probe"))
     assert record.state == "failed"

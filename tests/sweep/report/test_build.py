@@ -1,4 +1,4 @@
-"""The report of a study: one file, at any time of the study's life, that fetches nothing."""
+"""The report of a study: one self-contained file, at any time of the study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def html(study: StudyConfig) -> str:
     return re.sub(r"<script>/\*\*.*?</script>", "", text, count=1, flags=re.DOTALL)
 
 
-def test_it_tells_a_whole_study(tmp_path: Path) -> None:
+def test_the_report_has_every_section_of_a_whole_study(tmp_path: Path) -> None:
     study = make_whole_study(tmp_path, trials=12)
     text = html(study)
     for heading in ("Optimisation history", "Learning curves", "Parameter importance", "Schedules"):
@@ -40,7 +40,7 @@ def test_it_tells_a_whole_study(tmp_path: Path) -> None:
     assert text.count("<tr") == 2 + 2 + 13  # two headers, champion and baseline, every run
 
 
-def test_it_is_self_contained(tmp_path: Path) -> None:
+def test_the_report_is_self_contained(tmp_path: Path) -> None:
     text = html(make_whole_study(tmp_path))
     addresses = re.findall(r"""(?:src|href)=["']([^"']*)""", text)
     assert addresses
@@ -49,7 +49,7 @@ def test_it_is_self_contained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trials", [0, 1])
-def test_it_says_what_is_missing(tmp_path: Path, trials: int) -> None:
+def test_the_report_says_what_is_missing(tmp_path: Path, trials: int) -> None:
     study = make_study(tmp_path)
     if trials:
         add_trial(study, 0, state="running", made=1)
@@ -68,7 +68,7 @@ def test_a_run_that_died_before_its_first_epoch_has_a_row(tmp_path: Path) -> Non
 HOSTILE = "<script>alert('x')</script>&\" \u8eca</td><b onclick='x'>%{y}"
 
 
-def test_what_people_wrote_is_text_not_markup(tmp_path: Path) -> None:
+def test_names_and_reasons_are_escaped(tmp_path: Path) -> None:
     """A schedule's name, a reason, and the file of a sample."""
     study = make_study(tmp_path)
     record, run_dir = add_trial(study, 0, state="failed", grids=1)
@@ -96,7 +96,7 @@ def test_a_chart_shows_a_name_as_text(tmp_path: Path) -> None:
     assert "script" not in curve.hovertemplate
 
 
-def test_a_metrics_column_has_the_catalogues_definition(tmp_path: Path) -> None:
+def test_a_metric_column_has_the_definition_of_the_catalogue(tmp_path: Path) -> None:
     text = unescape(html(make_whole_study(tmp_path)))
     assert f'title="Higher is better. {DEFINITIONS["haarpsi"]}.">HaarPSI(View)</th>' in text
 
@@ -116,7 +116,7 @@ def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path)
     assert region.y1 > 0.6
 
 
-def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
+def test_importances_need_enough_complete_probes(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     for number in range(LEAST):
         add_trial(study, number, reach=0.4 + 0.02 * number)
@@ -131,7 +131,7 @@ def test_importances_need_enough_whole_probes(tmp_path: Path) -> None:
     }
 
 
-def test_a_schedules_panel_says_at_which_rate_it_started(tmp_path: Path) -> None:
+def test_the_panel_of_a_schedule_shows_its_first_learning_rate(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     add_trial(study, 0)
     runs = read_study_data(study).runs
@@ -149,7 +149,7 @@ def test_the_baseline_is_always_among_the_schedules(tmp_path: Path) -> None:
     assert names[-1] == "baseline"
 
 
-def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Path) -> None:
+def test_no_sample_is_among_both_the_best_and_the_worst(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     add_trial(study, 0, reach=0.6, grids=8)
     add_trial(study, 1, reach=0.5, grids=8)
@@ -163,6 +163,6 @@ def test_best_and_worst_samples_are_told_apart_and_none_shown_twice(tmp_path: Pa
     assert figures == sorted(figures, reverse=True)
 
 
-def test_a_store_without_the_study_is_said_so(tmp_path: Path) -> None:
+def test_a_store_without_the_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UvtexError, match=r"study\.yaml"):
         saved(tmp_path, "made")

@@ -27,7 +27,7 @@ def study(tmp_path: Path) -> StudyConfig:
     return study
 
 
-def test_a_trial_is_its_full_run_where_there_is_one(study: StudyConfig) -> None:
+def test_a_trial_name_means_its_full_run_if_there_is_one(study: StudyConfig) -> None:
     rows = compare(["made/0", "made/7", "made/7/probe"], study.tracking_uri, study.store).rows
     assert [row.label for row in rows] == [
         "0000 probe baseline",
@@ -36,7 +36,7 @@ def test_a_trial_is_its_full_run_where_there_is_one(study: StudyConfig) -> None:
     ]
 
 
-def test_differences_are_to_the_first(study: StudyConfig) -> None:
+def test_differences_are_relative_to_the_first_run(study: StudyConfig) -> None:
     result = compare(["made/0", "made/7"], study.tracking_uri, study.store)
     first, second = result.rows
     assert set(result.differences[0].values()) == {0.0}
@@ -44,24 +44,24 @@ def test_differences_are_to_the_first(study: StudyConfig) -> None:
     assert result.differences[1]["ssim_uv"] == expected > 0
 
 
-def test_a_trial_directory_will_do(study: StudyConfig) -> None:
+def test_a_run_can_be_given_by_its_trial_directory(study: StudyConfig) -> None:
     folder = study.paths.run_dir(0, "probe")
     (row,) = compare([str(folder)], "http://nobody.invalid", study.store).rows
     assert (row.settings["w_cycle"], row.settings["w_cycle_end"]) == (0.4, 0.1)
     assert row.settings["schedule"] == "baseline"
 
 
-def test_an_mlflow_run_id_leads_to_its_trial_directory(study: StudyConfig) -> None:
+def test_a_run_can_be_given_by_its_mlflow_run_id(study: StudyConfig) -> None:
     empty_store(study.store)
     folder = study.paths.run_dir(7, "full")
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
     run_id = sync_run(tracker, read_record(folder), folder)
-    shown, happened = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
-    assert shown.run == run_id
-    assert replace(shown, run=happened.run) == happened
+    from_mlflow, from_disk = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
+    assert from_mlflow.run == run_id
+    assert replace(from_mlflow, run=from_disk.run) == from_disk
 
 
-def test_a_run_id_whose_directory_is_gone_is_said_so(study: StudyConfig) -> None:
+def test_a_run_id_whose_directory_is_missing_is_refused(study: StudyConfig) -> None:
     empty_store(study.store)
     folder = study.paths.run_dir(7, "full")
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
@@ -74,7 +74,7 @@ def test_a_run_id_whose_directory_is_gone_is_said_so(study: StudyConfig) -> None
         compare([parent], study.tracking_uri, study.store)
 
 
-def test_it_prints_a_table_and_is_json(study: StudyConfig) -> None:
+def test_a_comparison_is_printed_as_a_table_and_as_json(study: StudyConfig) -> None:
     result = compare(["made/0", "made/7"], study.tracking_uri, study.store)
     text = str(result)
     for word in ("0007 full uv-heavy", "w_direct_end", "ssim_uv", "haarpsi_view", "+0."):
@@ -98,7 +98,7 @@ def test_a_run_without_an_epoch_is_a_row_of_dashes(study: StudyConfig) -> None:
         ("0" * 32, "0" * 32),
     ],
 )
-def test_a_name_that_leads_nowhere_is_said_so(study: StudyConfig, run: str, message: str) -> None:
+def test_an_unknown_run_name_is_refused(study: StudyConfig, run: str, message: str) -> None:
     empty_store(study.store)
     with pytest.raises(UvtexError, match=message):
         compare([run], study.tracking_uri, study.store)

@@ -1,4 +1,4 @@
-"""The summary: a typed value, and a file with the keys that it always had."""
+"""The summary: a typed value, and a file whose keys do not change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OLD = {
 """A file as earlier versions wrote it."""
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_summary_reads_back_equal(tmp_path: Path) -> None:
     study = make_whole_study(tmp_path)
     made = summarise(study).model_copy(update={"mean_colour": {"ssim_uv": 0.27}})
     write_summary(study, made)
@@ -50,7 +50,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert summarise(study).mean_colour == {"ssim_uv": 0.27}
 
 
-def test_an_old_file_is_read_and_its_keys_stay(tmp_path: Path) -> None:
+def test_an_older_file_is_read_and_its_keys_stay(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     study.paths.summary.write_text(json.dumps(OLD))
     found = read_summary(study)
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_named_and_does_not_stop_a_summary(tmp_path: Path, tex
     assert summarise(study).mean_colour is None
 
 
-def test_the_tables_columns_are_the_thresholds_metrics_first(tmp_path: Path) -> None:
+def test_the_table_begins_with_the_metrics_of_the_thresholds(tmp_path: Path) -> None:
     study = make_whole_study(tmp_path)
     header, rows = table(summarise(study))
     assert header[2:4] == ["ssim_uv", "haarpsi_view"]

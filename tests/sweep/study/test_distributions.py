@@ -11,12 +11,12 @@ from uvtex.config import TERMS
 from uvtex.training.schedule import weights
 
 
-def test_ten_parameters_in_the_order_that_earlier_studies_drew_them() -> None:
+def test_the_ten_parameters_keep_the_order_of_earlier_studies() -> None:
     ends = [f"{term}_{end}" for term in TERMS for end in ("start", "end")]
     assert list(distributions(Search())) == [*ends, "lr_scheduler", "tmax"]
 
 
-def test_a_searched_learning_rate_is_drawn_by_ratio_before_tmax() -> None:
+def test_a_searched_learning_rate_is_drawn_in_log_scale_before_tmax() -> None:
     found = distributions(Search(lr=Range(low=1e-4, high=1e-2, log=True)))
     assert found["lr"] == FloatDistribution(1e-4, 1e-2, log=True)
     assert list(found)[-2:] == ["lr", "tmax"]

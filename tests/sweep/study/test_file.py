@@ -1,4 +1,4 @@
-"""Study files: what is refused, what is resolved, and what may change later."""
+"""Study files: refused settings, resolved settings, and later changes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def problems(tmp_path: Path, **changes: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["quickstart", "poc05"])
-def test_shipped_study_is_valid_and_dumps_to_itself(name: str) -> None:
+def test_shipped_study_is_valid_and_reads_back_equal(name: str) -> None:
     config = load(CONFIGS / f"{name}.yaml")
     assert parse(yaml.safe_load(dump_yaml(config)), "again") == config
     assert config.search.queue[0] == "baseline"
 
 
-def test_schedules_of_the_record_come_first() -> None:
+def test_schedules_of_the_original_come_first() -> None:
     known = load_yaml(CONFIGS / "schedules.yaml")
     assert list(known)[:6] == [
         "baseline",
@@ -55,12 +55,12 @@ def test_schedules_of_the_record_come_first() -> None:
         ({"low": 2.0, "high": 1.0}, "low must be < high"),
     ],
 )
-def test_a_range_that_cannot_be_drawn_from_is_refused(bounds: dict[str, Any], says: str) -> None:
+def test_an_invalid_range_is_refused(bounds: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         Range.model_validate(bounds)
 
 
-def test_original_question_has_its_thresholds_and_stages() -> None:
+def test_the_study_of_the_original_has_its_thresholds_and_stages() -> None:
     config = load(CONFIGS / "poc05.yaml")
     assert [str(t) for t in config.thresholds] == ["ssim_uv >= 0.245", "lpips_view <= 0.52"]
     assert (config.stages.probe, config.stages.full, config.hours) == (20, 40, 5)
@@ -137,7 +137,7 @@ def test_the_renderers_weight_may_be_searched_where_it_can_learn(
     assert load(file).search.w_render == Range(low=0.1, high=1)
 
 
-def test_flags_win_over_the_file_and_are_checked_like_it(tmp_path: Path) -> None:
+def test_flags_override_the_file_and_are_checked_like_it(tmp_path: Path) -> None:
     path = study_file(tmp_path)
     assert load(path, {"trials": 9, "hours": None}).trials == 9
     with pytest.raises(ConfigError, match=r"study\.yaml: trials: "):
@@ -156,7 +156,7 @@ def test_limits_may_change_and_the_queue_may_grow(tmp_path: Path) -> None:
     assert changes(before, after) == []
 
 
-def test_settings_of_a_study_with_trials_may_not_change_and_the_key_is_named(
+def test_a_changed_setting_of_a_study_with_trials_is_refused_by_name(
     tmp_path: Path,
 ) -> None:
     before = study(tmp_path)

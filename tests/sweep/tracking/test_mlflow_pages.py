@@ -1,4 +1,4 @@
-"""MLflow's own pages, in Chromium: runs below their study, two compared, the champion.
+"""MLflow's own pages in Chromium: the runs of a study, a comparison, and the champion.
 
 The tests marked ``browser`` are canaries: they click pages that are MLflow's, so a new release of
 MLflow can break them while this project is right. Leave them out with ``-m "not browser"``.
@@ -42,21 +42,21 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PATIENCE = 60
-RESTLESS = (
+NOT_READY = (
     NoSuchElementException,
     StaleElementReferenceException,
     ElementClickInterceptedException,
     ElementNotInteractableException,
 )
-"""What a page that is still being drawn answers to a click."""
+"""The errors of a click on a page that is still being drawn."""
 
 
 class Pages:
-    """A browser on a server, with as many words as the test needs."""
+    """A browser on a server, with the actions that the tests need."""
 
-    def __init__(self, browser: webdriver.Chrome, address: str, shots: Path) -> None:
-        self.browser, self.address, self._shots = browser, address, shots
-        self._wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=RESTLESS)
+    def __init__(self, browser: webdriver.Chrome, address: str, screenshots: Path) -> None:
+        self.browser, self.address, self._screenshots = browser, address, screenshots
+        self._wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=NOT_READY)
 
     def go(self, path: str) -> None:
         self.browser.get(f"{self.address}/#{path}")
@@ -69,7 +69,7 @@ class Pages:
         self._wait.until(lambda page: page.find_element(By.XPATH, xpath).click() is None)
 
     def shows(self, text: str) -> bool:
-        """Is ``text`` on the page now?"""
+        """Whether ``text`` is on the page now."""
         return bool(self.browser.find_elements(By.XPATH, _with(text)))
 
     def tick(self, run: str) -> None:
@@ -78,8 +78,8 @@ class Pages:
         index = row.get_attribute("row-index")
         self.click(f"//*[@role='row'][@row-index='{index}']//input[@type='checkbox']")
 
-    def shoot(self, name: str) -> None:
-        self.browser.save_screenshot(str(self._shots / f"{name}.png"))
+    def screenshot(self, name: str) -> None:
+        self.browser.save_screenshot(str(self._screenshots / f"{name}.png"))
 
 
 def _has(text: str) -> str:
@@ -110,57 +110,57 @@ def browsed(study: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Ite
     profile = tmp_path_factory.mktemp("profile")
     for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1500,1000"):
         options.add_argument(flag)
-    shots = tmp_path_factory.mktemp("shots")
+    screenshots = tmp_path_factory.mktemp("screenshots")
     with running_server(study.tracking_uri) as address:
         browser = webdriver.Chrome(options=options, service=Service(DRIVER))
         try:
-            yield Pages(browser, address, shots)
+            yield Pages(browser, address, screenshots)
         finally:
             browser.quit()
 
 
 @pytest.fixture
 def pages(browsed: Pages, request: pytest.FixtureRequest) -> Iterator[Pages]:
-    """A screenshot of where each test ended, or got stuck, is left in pytest's folder."""
+    """Saves a screenshot of each test's last page in pytest's folder."""
     yield browsed
-    browsed.shoot(request.node.name)
+    browsed.screenshot(request.node.name)
 
 
 @pytest.mark.browser
-def test_the_studys_runs_are_nested_below_it_and_two_compare(
+def test_runs_are_nested_below_their_study_and_two_can_be_compared(
     pages: Pages, study: StudyConfig
 ) -> None:
     pages.go("/experiments")
     pages.click(f"//a[{_has(study.name)}]")
-    pages.click("//button[normalize-space(.)='Got it']")  # what is new, shown once a profile
+    pages.click("//button[normalize-space(.)='Got it']")  # news, shown once for each profile
     pages.click("//a[normalize-space(.)='Training runs']")
     pages.see(study.name)
     assert not pages.shows("0000 probe baseline")  # below its parent, which is closed at first
     pages.click("//*[@role='gridcell'][contains(@col-id, 'Run Name')]//button")
     for name in ("0000 probe baseline", "0001 probe uv-heavy", "0003 probe search"):
         pages.see(name)
-    pages.shoot("runs")
+    pages.screenshot("runs")
     for name in ("0000 probe baseline", "0001 probe uv-heavy"):
         pages.tick(name)
     pages.click("//button[normalize-space(.)='Compare']")
     pages.see("Comparing 2 Runs from 1 Experiment")
     pages.see("w_direct_end")
-    pages.shoot("compared")
+    pages.screenshot("compared")
 
 
 @pytest.mark.browser
 def test_the_champion_is_in_the_registry(pages: Pages) -> None:
     pages.go("/models")
-    pages.click("//button[normalize-space(.)='Try it now']")  # what is new, shown once a profile
+    pages.click("//button[normalize-space(.)='Try it now']")  # news, shown once for each profile
     pages.click(f"//a[{_has('uvtex')}]")
     pages.see("champion")
-    pages.shoot("model")
+    pages.screenshot("model")
     pages.click(f"//a[{_has('Version 1')}]")
     pages.see("0003 full search")
-    pages.shoot("version")
+    pages.screenshot("version")
 
 
-def test_a_port_in_use_is_said_so(study: StudyConfig) -> None:
+def test_a_port_in_use_is_refused(study: StudyConfig) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

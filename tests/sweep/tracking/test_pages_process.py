@@ -16,7 +16,7 @@ from tests.sweep.tracking.mlflow_server import await_answer
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_goes_with_the_command(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_server_ends_with_the_command(tmp_path: Path, number: signal.Signals) -> None:
     uri = empty_store(tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,0 +1,68 @@
+"""The exported model takes pictures of any size and equals the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sweep.tracking import export
+from sweep.tracking.client import RegistryError
+from uvtex.config import resolve
+from uvtex.data.store import PairStore
+from uvtex.models import build
+
+
+def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> None:
+    """Padding and resizing agree with the photo path, except for the resampling filter."""
+    from PIL import Image
+
+    from uvtex.inference.photos import prepare
+
+    y, x = np.mgrid[:60, :90]
+    photo = np.stack([x * 2, y * 4, (x + y)], axis=-1).astype(np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    expected = prepare(tmp_path / "photo.png", 32, None, whole=True).view
+    program = export.PictureToTexture(torch.nn.Identity(), 32)
+    mine = program(torch.from_numpy(photo)[None])[0].numpy()
+    difference = np.abs(mine.astype(int) - expected.astype(int))
+    assert difference.mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("preset", "maps", "affine"),
+    [("poc05", True, 0), ("atlas", True, 0), ("atlas", True, 0.1), ("atlas", False, 0)],
+)
+def test_every_exported_preset_takes_any_size_and_equals_the_network(
+    preset: str, maps: bool, affine: float, tiny_set: Path, tmp_path: Path
+) -> None:
+    import mlflow.pytorch
+
+    config = resolve(
+        {"preset": preset, "width": 0.1, "image_size": 32, "device": "cpu"},
+        {"augment": {"affine": affine}},
+    )
+    torch.manual_seed(0)
+    predictor = build(config, PairStore.open(tiny_set, config).bank if maps else None)[0].eval()
+    with torch.no_grad():  # the zero weights of fresh networks would hide errors
+        for parameter in predictor.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    export.save(predictor, 32, tmp_path / "model")
+    program = mlflow.pytorch.load_model(str(tmp_path / "model"))
+    for shape in ((1, 31, 20, 3), (3, 40, 80, 3)):
+        pictures = torch.randint(0, 256, shape).to(torch.uint8)
+        with torch.no_grad():
+            expected = export.PictureToTexture(predictor, 32)(pictures)
+        assert len(expected.unique()) > 20
+        torch.testing.assert_close(program(pictures), expected, atol=1, rtol=0)
+
+
+def test_a_network_with_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:
+    class Fixed(torch.nn.Module):
+        def forward(self, view: torch.Tensor) -> torch.Tensor:
+            return view * torch.ones(len(view), 1, 1, 1)
+
+    with pytest.raises(RegistryError, match="refuses pictures"):
+        export.save(Fixed(), 32, tmp_path / "model")
