@@ -196,6 +196,10 @@ def _in_srgb(file: ImageFile.ImageFile) -> Image.Image:
 
 
 def _upright(file: ImageFile.ImageFile) -> Image.Image:
+    if file.format == "TIFF" and _orientation(file) > 4:
+        # Pillow 13.0 maps an uncompressed TIFF into memory at its upright size, which scrambles one
+        # that lies on its side. It maps files with a name.
+        file.filename = ""
     file.load()
     # Without a rotation, exif_transpose copies all pixels.
     return ImageOps.exif_transpose(file) if _orientation(file) != 1 else file
