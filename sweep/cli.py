@@ -214,12 +214,12 @@ def _status(study: StudyConfig) -> dict[str, Any]:
     driven_by = driver(study.paths)
     runs = []
     for record in shown_records(study.paths):
-        run_dir = study.paths.run_dir(record.trial, record.stage)
+        run_dir = study.paths.run_dir(*record.key)
         epochs = read_epochs(run_dir)
         best = best_epoch(epochs)
         runs.append(
             {
-                "trial": f"{record.trial:04d}/{record.stage}",
+                "trial": f"{record.trial:04d}/{record.name}",
                 "schedule": record.schedule,
                 "state": record.state,
                 "epochs": f"{len(epochs)}/{record.epochs}",

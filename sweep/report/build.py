@@ -133,7 +133,7 @@ def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
     record = run.record
     return TrialRow(
         number=str(record.trial),
-        stage=record.stage,
+        stage=record.name,
         schedule=record.schedule,
         state=record.state,
         epochs=f"{len(run.epochs)} of {record.epochs}",

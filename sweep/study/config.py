@@ -176,6 +176,9 @@ class StudyConfig(Settings):
     """What is searched."""
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
+    replicates: int = Field(default=1, ge=1, le=8)
+    """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, and none
+    has the probe's."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: PathHere = DEFAULT_STORE
@@ -205,12 +208,17 @@ class StudyConfig(Settings):
         return self.stages.probe if stage == "probe" else self.stages.full
 
     def train_config(
-        self, stage: Stage, schedule: Schedule, constants: Mapping[str, float] | None = None
+        self,
+        stage: Stage,
+        schedule: Schedule,
+        constants: Mapping[str, float] | None = None,
+        seed: int | None = None,
     ) -> TrainConfig:
         """The settings of one run.
 
         Args:
             constants: values of those :data:`CONSTANTS` that are searched.
+            seed: the run's seed; None: that of the train settings.
         """
         decided = {
             **(constants or {}),
@@ -218,4 +226,6 @@ class StudyConfig(Settings):
             "schedule": schedule.model_dump(),
             "thresholds": self.thresholds,
         }
+        if seed is not None:
+            decided["seed"] = seed
         return resolve(self.train, decided)
