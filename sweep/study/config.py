@@ -177,8 +177,8 @@ class StudyConfig(Settings):
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
     replicates: int = Field(default=1, ge=1, le=8)
-    """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, and none
-    has the probe's."""
+    """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, which
+    is not the probe's."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: PathHere = DEFAULT_STORE

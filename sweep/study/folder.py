@@ -159,7 +159,7 @@ class StudyFolder:
         return self.store / "optuna.db"
 
     def run_dir(self, trial: int, name: str) -> Path:
-        """The trial directory of a run, for example ``trials/0007/probe``; see :attr:`TrialRecord.name`."""
+        """The trial directory of a run: ``trials/0007/probe``; see :attr:`TrialRecord.name`."""
         return self.folder / "trials" / f"{trial:04d}" / name
 
 
