@@ -51,7 +51,7 @@ def write_report(study: StudyConfig) -> Path:
         tokens=theme.TOKENS,
         plotly=Markup(get_plotlyjs()),  # the library's own source
     )
-    write_atomic(study.paths.report, text.encode())
+    write_atomic(study.paths.report, text.encode(errors="backslashreplace"))
     return study.paths.report
 
 

@@ -59,7 +59,7 @@ class Tracker:
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
-        self._system_load = SystemLoad(uri)
+        self._system_load = SystemLoad(seam.absolute(uri))
         with seam.mapped_errors("open the store", uri):
             self._client = seam.client(uri)
             self.experiment_id = find_experiment(self._client, uri, study, artifact_root)
