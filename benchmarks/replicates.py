@@ -1,8 +1,8 @@
 """Error rates and power of the admission of schedules and of the champion's comparison.
 
 ``python -m benchmarks.replicates`` simulates calibrations, replicates and decisions with the very
-functions that decide. A metric's figure is its true mean, plus a part of the seed that all schedules
-share (``rho``), plus a part of its own. Two metrics are correlated over seeds.
+functions that decide. A metric's figure is its true mean, plus a part of the seed that all
+schedules share (``rho``), plus a part of its own. Two metrics are correlated over seeds.
 """
 
 from __future__ import annotations

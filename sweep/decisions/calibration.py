@@ -22,13 +22,16 @@ Array = npt.NDArray[np.float64]
 
 
 def calibrate(
-    runs: Sequence[RunFigures], metrics: Sequence[str], failed: Sequence[str] = ()
+    runs: Sequence[RunFigures],
+    metrics: Sequence[str],
+    correlated: Sequence[str] | None = None,
+    failed: Sequence[str] = (),
 ) -> Calibration:
     """The calibration that ``runs`` make.
 
     Args:
-        metrics: the metrics to keep. Those that a run did not measure are left out. Correlations
-            are computed for all pairs.
+        metrics: the metrics to keep. Those that a run did not measure are left out.
+        correlated: those whose correlations are computed, pair by pair; all of them by default.
         failed: the runs without figures, for messages.
 
     Raises:
@@ -38,11 +41,13 @@ def calibrate(
     for stage in ("probe", "full"):
         here = [run for run in runs if run.stage == stage]
         if here:
-            stages[stage] = _stage(here, metrics)
+            stages[stage] = _stage(here, metrics, metrics if correlated is None else correlated)
     return Calibration(runs=tuple(runs), failed=tuple(failed), stages=stages)
 
 
-def _stage(runs: Sequence[RunFigures], metrics: Sequence[str]) -> StageCalibration:
+def _stage(
+    runs: Sequence[RunFigures], metrics: Sequence[str], correlated: Sequence[str]
+) -> StageCalibration:
     measured = [
         name
         for name in metrics
@@ -64,18 +69,19 @@ def _stage(runs: Sequence[RunFigures], metrics: Sequence[str]) -> StageCalibrati
         schedule: {name: _mean(columns[name][schedule].values()) for name in measured}
         for schedule in schedules
     }
-    residuals = {name: _residuals(column) for name, column in columns.items()}
+    pairs = [name for name in correlated if name in columns]
+    overheads = [run.overhead for run in runs if run.overhead is not None]
     return StageCalibration(
         means=means,
         noise={name: _noise(name, columns[name], runs) for name in measured},
-        over_seeds=_correlations(residuals),
+        over_seeds=_correlations({name: _residuals(columns[name]) for name in pairs}),
         over_schedules=_correlations(
-            {name: np.array([means[s][name] for s in schedules]) for name in measured}
+            {name: np.array([means[s][name] for s in schedules]) for name in pairs}
             if len(schedules) > 2
             else {}
         ),
         seconds=float(np.median([run.seconds for run in runs])),
-        overhead=float(np.median([run.overhead for run in runs])),
+        overhead=float(np.median(overheads)) if overheads else 0.0,
         epochs=max(run.epochs for run in runs),
     )
 

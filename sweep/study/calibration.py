@@ -27,8 +27,8 @@ class RunFigures(Settings):
     """Livery -> metric -> figure; empty where they were not measured."""
     seconds: float
     """Median of the seconds of an epoch."""
-    overhead: float = 0.0
-    """Seconds outside the epochs: loading, the first batch."""
+    overhead: float | None = None
+    """Seconds outside the epochs: loading, the first batch. None: the run was resumed."""
     epochs: int
 
 
@@ -96,7 +96,7 @@ class Calibration(Settings):
     @property
     def cost(self) -> float:
         """Seconds that all runs took, without the failed ones."""
-        return math.fsum(run.seconds * run.epochs + run.overhead for run in self.runs)
+        return math.fsum(run.seconds * run.epochs + (run.overhead or 0) for run in self.runs)
 
     def spreads(self, stage: Stage) -> dict[str, Spread]:
         """Metric -> its standard deviation over seeds at ``stage``."""

@@ -233,13 +233,16 @@ class StudyConfig(Settings):
         """
         if self.resolved_thresholds:
             return self.resolved_thresholds
-        relative = [t for t in self.asked_thresholds if isinstance(t, RelativeThreshold)]
-        if relative:
+        if relative := self.relative_thresholds:
             raise ConfigError(
                 f"study {self.name!r} has no figures yet for its threshold '{relative[0]}'; run "
                 "`sweep calibrate` with the study's file"
             )
         return tuple(t for t in self.asked_thresholds if isinstance(t, Threshold))
+
+    @property
+    def relative_thresholds(self) -> tuple[RelativeThreshold, ...]:
+        return tuple(t for t in self.asked_thresholds if isinstance(t, RelativeThreshold))
 
     @property
     def training_thresholds(self) -> tuple[Threshold, ...]:

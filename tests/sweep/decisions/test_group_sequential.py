@@ -76,9 +76,7 @@ def test_between_two_rows_the_test_is_careful_and_hardly_more(most: int, nu: flo
 
 
 @pytest.mark.parametrize(("distance", "nu"), [(0.0, 12), (1.0, 12), (2.0, 6), (-1.0, math.inf)])
-def test_computed_probability_of_admission_is_the_simulated_one(
-    distance: float, nu: float
-) -> None:
+def test_computed_probability_of_admission_is_the_simulated_one(distance: float, nu: float) -> None:
     rng = np.random.default_rng(5)
     walk = (rng.standard_normal((TESTS, 5)) + distance).cumsum(axis=1)
     spread = 1.0 if math.isinf(nu) else np.sqrt(rng.chisquare(nu, TESTS) / nu)[:, None]
