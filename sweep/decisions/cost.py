@@ -5,8 +5,9 @@ The forecast simulates the rest of the study many times and reads quantiles off.
 - A run takes its epochs times the seconds of an epoch, plus an overhead. Each run draws its seconds
   from the measured epochs, as the mean of :data:`MIXED` consecutive ones. A common factor stands
   for other load on the machine.
-- A probe runs a share of its epochs that is drawn from the shares of the probes that ended. The
-  first :data:`FULL_FIRST` probes are not pruned.
+- The first :data:`FULL_FIRST` probes are not pruned. A later one that does not pass runs a share
+  of its epochs that is drawn from the shares of earlier ones. Before there is one, the share is any
+  from the first look to the end.
 - A probe passes with a probability from Beta(passes + 1/2, probes - passes + 9/2). So before the
   first probe the guess is one in ten, and it weighs as much as five probes.
 - A candidate takes a number of replicates that is drawn from the earlier candidates'. Before there
@@ -25,6 +26,9 @@ import numpy.typing as npt
 
 FULL_FIRST = 20
 """Probes that run to their end before a forecast may prune."""
+
+FIRST_LOOK = 0.35
+"""Share of a probe's epochs before which it is never pruned."""
 
 PRIOR = (0.5, 4.5)
 """Beta distribution of the share of probes that pass, before any probe."""
@@ -60,6 +64,8 @@ class Ahead:
     """Runs at a time."""
     candidates: int = 0
     """Probes that passed and whose replicates have not started."""
+    prunes: bool = True
+    """Whether probes may be pruned."""
     started_epochs: int = 0
     """Epochs left of the runs in progress."""
 
@@ -73,7 +79,7 @@ class Seen:
     overheads: Sequence[float] = ()
     """Seconds of each run outside its epochs."""
     shares: Sequence[float] = ()
-    """Epochs made over epochs planned of each probe that ended, pruned ones included."""
+    """Epochs made over epochs planned of each probe that ended, in the order of time."""
     probes: int = 0
     """Probes that ended."""
     passes: int = 0
@@ -131,7 +137,7 @@ def _simulate(ahead: Ahead, seen: Seen, rng: np.random.Generator) -> tuple[float
     """Seconds of all runs, and of the longest one."""
     a, b = seen.passes + PRIOR[0], seen.probes - seen.passes + PRIOR[1]
     passes = int(rng.binomial(ahead.probes, rng.beta(a, b)))
-    shares = _shares(ahead.probes, seen, rng)
+    shares = _shares(ahead, seen, rng)
     shares[:passes] = 1.0  # a probe that passes runs to its end
     full_runs = sum(_replicates(ahead, seen, rng) for _ in range(passes + ahead.candidates))
     epochs = np.concatenate([shares * ahead.probe_epochs, np.full(full_runs, ahead.full_epochs)])
@@ -156,14 +162,17 @@ def _speeds(count: int, seen: Seen, rng: np.random.Generator) -> Array:
     return speeds
 
 
-def _shares(count: int, seen: Seen, rng: np.random.Generator) -> Array:
-    if len(seen.shares):
-        drawn = rng.choice(np.asarray(seen.shares, dtype=np.float64), count)
-    else:
-        drawn = np.ones(count)
+def _shares(ahead: Ahead, seen: Seen, rng: np.random.Generator) -> Array:
+    """Share of its epochs that each probe would run if it did not pass, in no order."""
+    drawn = np.ones(ahead.probes)
     unpruned = max(0, FULL_FIRST - seen.probes)
-    drawn[:unpruned] = 1.0
-    rng.shuffle(drawn)
+    later = max(0, ahead.probes - unpruned)
+    if ahead.prunes and later:
+        known = np.asarray(seen.shares[FULL_FIRST:], dtype=np.float64)
+        drawn[unpruned:] = (
+            rng.choice(known, later) if len(known) else rng.uniform(FIRST_LOOK, 1.0, later)
+        )
+        rng.shuffle(drawn)
     return drawn
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 LEAST = 0.05
 """A study ends if the remaining probes contain a pass with less than this probability."""
@@ -86,11 +86,11 @@ def fresh_draw(margins: Sequence[float]) -> float | None:
 
 
 def _any_passes(a: float, b: float, n: int) -> float:
-    if n == 0 or a == 0:
-        return 0.0
+    """``1 - prod over i < n of (b + i) / (a + b + i)``, which is the ratio of Beta functions."""
     if b == 0:
-        return 1.0
-    return float(-math.expm1(special.betaln(a, b + n) - special.betaln(a, b)))
+        return float(n > 0)
+    failures = b + np.arange(n)
+    return float(-math.expm1(-np.log1p(a / failures).sum()))
 
 
 def _percent(probability: float) -> str:

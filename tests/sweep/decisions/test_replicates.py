@@ -136,17 +136,17 @@ def test_deviation_of_zero_leaves_the_decision_to_the_mean() -> None:
     assert judge([bad], thresholds, exact, 5, PROBE).verdict == "reject"
 
 
-@pytest.mark.parametrize("correlation", [-0.7, 0.0, 0.9])
+@pytest.mark.parametrize("correlation", [-0.7, 0.9])
 def test_false_admissions_stay_at_5_percent_where_one_threshold_is_just_missed(
     correlation: float,
 ) -> None:
     rng = np.random.default_rng(11)
-    count = 3000
+    count = 800
     result = admissions(Scenario((0.0, 3.0), correlation), count, rng)
     assert result.admitted <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / count)
 
 
 def test_schedule_that_is_two_deviations_better_is_nearly_always_admitted() -> None:
-    result = admissions(Scenario((2.0, 2.0), 0.0), 1000, np.random.default_rng(11))
+    result = admissions(Scenario((2.0, 2.0), 0.0), 400, np.random.default_rng(11))
     assert result.admitted > 0.93
     assert result.mean_replicates < 4
