@@ -176,7 +176,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str,
     """Path, default and description of each key."""
     described = descriptions(model)
     for name, field in model.model_fields.items():
-        path, kind = f"{prefix}{name}", field.annotation
+        path, kind = f"{prefix}{field.alias or name}", field.annotation
         yield path, _default(field), _cell(described.get(name, ""))
         if _nested(kind):
             yield from fields(kind, f"{path}.")

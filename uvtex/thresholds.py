@@ -40,15 +40,18 @@ class Threshold(Settings):
         assert bound is not None  # the validator ensures it
         return bound
 
-    def slack(self, measured: float) -> float:
-        """The signed distance to the bound, divided by the scale.
+    def distance(self, measured: float) -> float:
+        """How far ``measured`` is on the good side of the bound, in the metric's own units.
 
-        A slack >= 0 passes. The slack of NaN is -inf.
+        A distance >= 0 passes. The distance of NaN is -inf.
         """
         if math.isnan(measured):
             return -math.inf
-        raw = measured - self.value if self.at_least is not None else self.value - measured
-        return raw / (self.scale or abs(self.value) or 1.0)
+        return measured - self.value if self.at_least is not None else self.value - measured
+
+    def slack(self, measured: float) -> float:
+        """The distance divided by the scale."""
+        return self.distance(measured) / (self.scale or abs(self.value) or 1.0)
 
     def __str__(self) -> str:
         return f"{self.metric} {'>=' if self.at_least is not None else '<='} {self.value:g}"

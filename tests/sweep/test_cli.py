@@ -23,7 +23,7 @@ from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "status", "compare", "report", "sync", "ui"]
+COMMANDS = ["run", "calibrate", "status", "compare", "report", "sync", "ui"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
 
