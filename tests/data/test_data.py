@@ -89,7 +89,7 @@ def test_a_store_is_reproducible_and_its_pairs_share_a_livery(tiny_set: Path) ->
 
 def test_a_pair_carries_its_own_mask_flow_and_texture(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
-    for batch in store.val_batches(1):
+    for batch in store.batches("val", 1):
         assert batch.flow_a is not None
         assert batch.seen_a is not None
         grid = batch.flow_a.permute(0, 2, 3, 1)
