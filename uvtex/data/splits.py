@@ -80,7 +80,8 @@ def split(
 def _too_few(there: int, by: str, fraction: float, test_fraction: float) -> str:
     """Why a set cannot have three sides, and what it would take."""
     shares = (1 - fraction - test_fraction, fraction, test_fraction)
-    needed = math.ceil(round(1 / min(shares), 6))  # the smallest share is then one whole unit
+    smallest = max(min(shares), 1e-9)
+    needed = math.ceil(round(1 / smallest, 6))  # the smallest share is then one whole unit
     units = {"livery": "liveries", "sample": "samples"}[by]
     parts = ", ".join(f"{share:.3g}" for share in shares)
     return (
