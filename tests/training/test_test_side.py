@@ -19,6 +19,7 @@ from uvtex.config import TrainConfig
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.errors import CheckpointError
+from uvtex.imaging.constant_texels import LEAST
 from uvtex.runs import checkpoint
 from uvtex.runs.folder import RunFolder
 
@@ -49,7 +50,8 @@ def photos(folder: Path) -> Path:
 
 
 def showroom(folder: Path) -> Path:
-    return make_showroom(folder, liveries=8, cameras=3, same=4)
+    """Enough liveries that training finds constant texels."""
+    return make_showroom(folder, liveries=2 * LEAST, cameras=3, same=8)
 
 
 def showroom_with_own_plates(folder: Path) -> Path:
