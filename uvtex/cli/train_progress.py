@@ -130,8 +130,9 @@ def summary(
     run = RunFolder(run_dir)
     lines = [_side(f"best epoch {best.epoch} of {config.epochs}", best.val, config)]
     if test is not None:
-        name = f"test side, {len(test.by_livery)} liveries that chose nothing"
-        lines.append(_side(name, test.metrics, config))
+        count = len(test.by_livery)
+        liveries = f"{count} {'livery' if count == 1 else 'liveries'}"
+        lines.append(_side(f"test side ({liveries}, unseen till now)", test.metrics, config))
     lines += [
         f"checkpoint  {checkpoint}",
         f"epochs      {run.epochs}",
