@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from uvtex import device_names
 from uvtex.names import FileName
 from uvtex.setting_values import InputPathText, is_number
 from uvtex.settings import Settings, merge, validate
@@ -157,7 +158,8 @@ class TrainConfig(Settings):
     seed: int = Field(default=0, ge=0, lt=2**64)
     """Seed of weights, data order and augmentation."""
     device: str = "auto"
-    """``cpu``, ``cuda``, ``cuda:1`` and so on. ``auto``: a GPU if there is one."""
+    """``cpu``, ``cuda``, ``cuda:1`` and so on, ``mps`` or ``xpu``. ``auto``: a CUDA GPU if there is
+    one. GPUs are counted from 0, among those that the environment leaves visible."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Arithmetic of the networks. ``auto``: bf16 on CUDA, float32 on a CPU. Weights, optimisers,
     losses and metrics are always float32."""
@@ -170,6 +172,17 @@ class TrainConfig(Settings):
     lpips_backbone: InputPathText | None = None
     """File with torchvision's AlexNet ImageNet weights, relative to the settings file or to the
     folder that the command runs in. None: torch's hub cache, else a download."""
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _check_device(cls, value: Any) -> Any:
+        # Whether the machine has the device is asked where it is used: a checkpoint's settings
+        # name a device of another machine.
+        number = isinstance(value, int) and not isinstance(value, bool)
+        reason = device_names.problem(str(value)) if number or isinstance(value, str) else None
+        if reason is not None:
+            raise ValueError(reason)
+        return value
 
     @model_validator(mode="after")
     def _check_something_trains(self) -> TrainConfig:

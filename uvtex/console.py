@@ -111,7 +111,8 @@ CHECKPOINT = CheckpointPath()
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 DEVICE = click.option(
     "--device",
-    help="Device to compute on: cpu, cuda, cuda:1, ...; auto by default: CUDA if there is any.",
+    help="Device to compute on: cpu, cuda, cuda:1, ..., mps or xpu; auto by default: CUDA if there "
+    "is any.",
 )
 
 

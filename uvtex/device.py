@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from uvtex.device_names import DeviceName, Place, check, places
 from uvtex.errors import ConfigError, OutOfMemory
 
 
+def gpu_count(kind: str) -> int:
+    """The number of GPUs of a kind that PyTorch sees; 0 where it was built without them."""
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    backend = torch.xpu if kind == "xpu" else torch.cuda
+    return backend.device_count() if backend.is_available() else 0
+
+
 def resolve_device(name: str) -> torch.device:
-    """The device of ``name``. ``auto`` is CUDA if it is available, otherwise the CPU.
+    """The device of a ``device`` setting. ``auto`` is CUDA if it is available, otherwise the CPU.
+
+    A GPU with a number becomes torch's current one. Otherwise pinned memory would take up memory of
+    the first GPU too, which the user may have avoided because it is full.
 
     Raises:
-        ConfigError: the machine has no such device.
+        ConfigError: the name is invalid, or the machine has no such device.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    (place, *_) = device_places(name)
+    device = torch.device(place.device)
     try:
-        device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used: {reason}; try auto or cpu") from None
     return device
+
+
+def device_places(name: str) -> list[Place]:
+    """The devices that a ``device`` setting allows on this machine, one for each worker.
+
+    Raises:
+        ConfigError: the name is invalid, or the machine has no such device.
+    """
+    asked = DeviceName.parse(name)
+    count = 0 if asked.gpu_kind is None else gpu_count(asked.gpu_kind)
+    check(asked, count, os.environ, torch.__version__)
+    return places(asked, count, os.environ)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

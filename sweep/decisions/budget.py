@@ -14,7 +14,10 @@ QUANTILE = 0.75
 
 @dataclass(frozen=True)
 class Budget:
-    """A time limit from ``started`` on; None: no limit. All times are seconds of one clock."""
+    """A time limit from ``started`` on; None: no limit. All times are seconds of one clock.
+
+    No one may be able to set that clock: see docs/decisions/0011.
+    """
 
     seconds: float | None
     started: float

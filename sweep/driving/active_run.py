@@ -21,24 +21,21 @@ class ActiveRun:
     run_dir: Path
     config: TrainConfig
     reports: dict[int, EpochReport]
-    began: float
-    """When this driver started or resumed the run, Unix seconds."""
+    began: float = 0.0
+    """When this driver started or resumed the run, by the driver's clock."""
     stopped: State | Literal["interrupted"] | None = None
     """Why the driver told the worker to stop; None if it did not."""
     seconds: list[float] = field(default_factory=list)
     """Durations of the epochs that this driver saw."""
 
     @classmethod
-    def load(cls, study: StudyConfig, record: TrialRecord, now: float) -> ActiveRun:
-        """The run of ``record`` with its epochs on disk. ``now`` is in Unix seconds."""
-        run_dir = study.paths.run_dir(record.trial, record.stage)
+    def load(cls, study: StudyConfig, record: TrialRecord) -> ActiveRun:
+        """The run of ``record`` with its epochs on disk."""
+        run_dir = study.paths.run_dir(*record.key)
         schedule = space.schedule(record.params, record.epochs)
-        config = study.train_config(record.stage, schedule, space.constants(record.params))
-        return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)}, now)
-
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.record.trial, self.record.stage
+        constants = space.constants(record.params)
+        config = study.train_config(record.stage, schedule, constants, record.seed)
+        return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)})
 
     @property
     def metrics(self) -> list[dict[str, float]]:
@@ -66,6 +63,10 @@ class ActiveRun:
         missed = [r for r in read_epochs(self.run_dir) if r.epoch not in self.reports]
         self.reports.update({report.epoch: report for report in missed})
         return missed
+
+    def end_time(self, now: float) -> float:
+        """``now`` in Unix seconds, but not before the start: the clock may have been set back."""
+        return now if self.record.started is None else max(now, self.record.started)
 
     def update(self, **changes: object) -> None:
         """Changes the record and writes it."""

@@ -12,16 +12,17 @@ from typing import Literal
 
 from sweep.decisions import promotion, pruning
 from sweep.decisions.budget import Budget, Measured, fits, predict
+from sweep.driving import due_runs
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
+from sweep.driving.due_runs import Records
 from sweep.driving.interrupts import Interrupts
 from sweep.driving.optuna_study import OptunaStudy
-from sweep.driving.recovery import Records, recover
+from sweep.driving.recovery import recover
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
-from sweep.study import space
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
-from sweep.study.folder import UNFINISHED, WORKER_LOG, Stage, State, TrialRecord
+from sweep.study.folder import WORKER_LOG, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -47,15 +48,16 @@ class Driver:
         launcher: Launcher,
         mirror: MlflowMirror,
         view: ProgressDisplay,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """``clock`` measures budget and durations. ``wall``, Unix seconds, is only recorded."""
         self._study, self._launcher, self._display = study, launcher, view
-        self._mirror, self._clock = mirror, clock
+        self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
-        hours = study.hours
-        self._budget = Budget(None if hours is None else hours * 3600, clock())
+        self._budget = Budget(None if study.hours is None else study.hours * 3600, clock())
         self._epoch_seconds: list[float] = []
         self._overheads: list[float] = []
         self._interrupts = Interrupts()
@@ -70,7 +72,7 @@ class Driver:
         """
         try:
             self._mirror.study_started()
-            taken = recover(self._study, self._optuna_study, self._clock())
+            taken = recover(self._study, self._optuna_study, self._wall())
             self._records, self._epoch_seconds = taken
             with self._interrupts.counted():
                 self._loop()
@@ -114,24 +116,25 @@ class Driver:
 
     def _next(self) -> ActiveRun | None:
         """The next run that fits the budget: an interrupted run, else a full run, else a probe."""
-        active = {run.key for run in self._active.values()}
-        found = [self._records[key] for key in sorted(self._records)]
-        for record in found:
-            if record.state in UNFINISHED and (record.trial, record.stage) not in active:
-                run = ActiveRun.load(self._study, record, self._clock())
-                if self._fits(record.epochs - len(run.reports)):
-                    return run
-        for record in found:
-            waits = record.state == "promoted" and (record.trial, "full") not in self._records
-            if waits and self._fits(self._study.stages.full):
-                return self._new(record.trial, "full", record.schedule, record.params)
+        active = {run.record.key for run in self._active.values()}
+        for record in due_runs.due(self._study, self._records, active):
+            run = ActiveRun.load(self._study, record)
+            if self._fits(record.epochs - len(run.reports)):
+                return run
         if self._probes() < self._study.trials and self._fits(self._study.stages.probe):
             asked = self._optuna_study.ask()
-            return self._new(asked.number, "probe", asked.schedule, asked.params)
+            probe = TrialRecord(
+                trial=asked.number,
+                stage="probe",
+                schedule=asked.schedule,
+                params=asked.params,
+                epochs=self._study.stages.probe,
+            )
+            return ActiveRun.load(self._study, probe)
         return None
 
     def _probes(self) -> int:
-        return sum(stage == "probe" for _, stage in self._records)
+        return sum(record.stage == "probe" for record in self._records.values())
 
     def _fits(self, epochs: int) -> bool:
         predicted = predict(Measured(self._epoch_seconds, self._overheads), epochs)
@@ -139,19 +142,10 @@ class Driver:
         self._out_of_time |= not fit
         return fit
 
-    def _new(self, trial: int, stage: Stage, schedule: str, params: space.Params) -> ActiveRun:
-        record = TrialRecord(
-            trial=trial,
-            stage=stage,
-            schedule=schedule,
-            params=params,
-            epochs=self._study.epochs(stage),
-            started=self._clock(),
-        )
-        return ActiveRun.load(self._study, record, self._clock())
-
     def _start(self, slot: str, run: ActiveRun) -> None:
-        self._write(run, state="running")
+        run.began = self._clock()
+        started = run.record.started
+        self._write(run, state="running", started=self._wall() if started is None else started)
         self._active[slot] = run
         # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
         job = Job(
@@ -265,12 +259,12 @@ class Driver:
         if self._interrupts.count:
             self._interrupted(run)
         else:
-            self._start(slot, ActiveRun.load(self._study, run.record, self._clock()))
+            self._start(slot, ActiveRun.load(self._study, run.record))
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
-        now, best = self._clock(), run.best
-        self._write(run, state=state, reason=reason, ended=now)
-        self._overheads.append(max(0.0, now - run.began - sum(run.seconds)))
+        best = run.best
+        self._write(run, state=state, reason=reason, ended=run.end_time(self._wall()))
+        self._overheads.append(max(0.0, self._clock() - run.began - sum(run.seconds)))
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)
         self._mirror.run_ended(run.record, run.run_dir)
@@ -292,10 +286,10 @@ class Driver:
         """Registers full runs that passed while the registry was out of reach."""
         for record in list(self._records.values()):
             if record.stage == "full" and record.state == "complete" and record.gate is None:
-                run = ActiveRun.load(self._study, record, self._clock())
+                run = ActiveRun.load(self._study, record)
                 if run.best and promotion.decide(run.best.val, self._study.thresholds).passed:
                     self._gate(run)
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)
-        self._records[run.record.trial, run.record.stage] = run.record
+        self._records[run.record.key] = run.record

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sweep.driving import display
+from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_data
@@ -35,11 +36,17 @@ def saved(store: Path, name: str) -> StudyConfig:
 
 
 def check(study: StudyConfig) -> None:
-    """Checks that the settings fit the trials that the study has already.
+    """Checks that the settings fit this machine, and the trials that the study has already.
 
     Raises:
-        ConfigError: the trials were made with other settings. The message lists the differences.
+        ConfigError: the machine has no such device, or the trials were made with other settings.
+            The message lists the differences.
     """
+    if (device := str(study.train["device"])) != "auto":  # every machine has a device for that
+        try:
+            local_slots(device, study.workers)
+        except ConfigError as error:
+            raise ConfigError(f"train.{error}") from None
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
         before = parse(load_yaml(path), str(path))
@@ -108,7 +115,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         BackboneMissing: a threshold is on LPIPS, and AlexNet's weights are not available.
     """
     from sweep.driving.driver import Driver
-    from sweep.launchers.local import LocalLauncher, local_slots
+    from sweep.launchers.local import LocalLauncher
     from sweep.tracking.mirror import MlflowMirror
 
     with lease(study.paths):

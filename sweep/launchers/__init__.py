@@ -1,1 +1,1 @@
-"""Where trials run: both ends of the pipe between a study's driver and its workers."""
+"""Where trials run: both ends of the channel between a study's driver and its workers."""

@@ -22,6 +22,9 @@ class Job:
     """Whether to continue from the last checkpoint in ``run_dir``."""
     grids: int
     """Number of sample grids to draw after the last epoch. A stopped run draws none."""
+    device: str | None = None
+    """The device as the worker's PyTorch names it; the launcher sets it. The settings keep what the
+    user asked for. None: train on the device of the settings."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker process ended during a run. The slot is idle; its next job gets a new worker."""
+    """The worker process ended during a run, did not start, or sent what is no event.
+
+    The slot is idle; its next job gets a new worker. The message is a predicate of ``worker``.
+    """
 
     slot: str
     message: str
@@ -82,6 +88,10 @@ class Launcher(ABC):
     - After each ``EpochEnded`` the worker waits for ``answer``. So the driver alone decides what
       happens next, and no race between processes does. When ``wait`` returns the event, the epoch's
       report and checkpoint are on disk.
+    - Neither the working folder nor the environment puts a module or code into a worker. Whatever
+      it or its libraries print is never taken for an event.
+    - A worker that does not start, sends what is no event, or ends in any way is ``Died``. No
+      worker can make ``wait`` hang or raise.
     - A worker ends itself within a second after its driver has ended. So a trial directory never
       has two writers.
     - Ctrl-C in the driver's terminal does not reach the workers.

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import subprocess
-import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
+from sweep.launchers.base import Died, Ended, Event, Failed, Job, Launcher
+from sweep.launchers.process import EXIT_SECONDS, START_SECONDS, WorkerProcess
 
-RUNNER = "sweep.launchers.worker:train"
+RUNNER = "sweep.launchers.training:train"
 """The function that a worker calls for a job. Tests name a cheaper one."""
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "UVTEX_THREADS",
+)
+"""The variables by which libraries learn how many threads to start. The last is ours."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot's name, and the environment variables that give its worker a share of the machine."""
+    """A slot's name, its device, and the environment that gives it a share of the machine."""
 
     name: str
+    device: str
+    """The device as the worker's PyTorch names it."""
     environment: dict[str, str]
 
 
@@ -31,45 +40,70 @@ def local_slots(device: str, workers: int | None) -> list[Slot]:
     """The slots for a training ``device`` setting.
 
     There are ``workers`` slots. If ``workers`` is None, there is one for each GPU, or one on a CPU.
+
+    Raises:
+        ConfigError: the setting is invalid, or the machine has no such device.
     """
-    gpus = _gpus(device)
-    count = workers or max(1, len(gpus))
-    if gpus:
-        return [
-            Slot(f"gpu{gpus[i % len(gpus)]}-{i}", {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
-            for i in range(count)
-        ]
-    threads = str(max(1, _cores() // count))
-    share = {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "UVTEX_THREADS": threads,
-        # By default, waiting threads spin. On a busy machine that made an epoch of a small network
-        # ten times longer.
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
-    }
-    return [Slot(f"cpu-{i}", share) for i in range(count)]
+    if device in ("cpu", "cpu:0"):
+        return _cpu_slots(workers or 1)
+    from uvtex.device import device_places
+
+    places = device_places(device)
+    count = workers or len(places)
+    if places[0].device == "cpu":
+        return _cpu_slots(count)
+    taken = [(i, i % len(places)) for i in range(count)]
+    return [Slot(f"gpu{gpu}-{i}", places[gpu].device, places[gpu].environment) for i, gpu in taken]
+
+
+def _cpu_slots(count: int) -> list[Slot]:
+    threads = thread_share(_cores(), count, os.environ)
+    share = dict.fromkeys(THREADS, str(threads))
+    # By default, waiting threads spin. On a busy machine that made an epoch of a small network
+    # ten times longer.
+    share["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+    return [Slot(f"cpu-{i}", "cpu", share) for i in range(count)]
+
+
+def thread_share(cores: int, workers: int, environment: Mapping[str, str]) -> int:
+    """The number of threads of each worker: its share of the cores.
+
+    It is no more than the user's OMP_NUM_THREADS, which may know of a limit that the system does
+    not tell, such as a container's.
+    """
+    share = max(1, cores // workers)
+    most = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(share, int(most)) if most.isdecimal() and int(most) else share
 
 
 class LocalLauncher(Launcher):
     """One persistent worker process for each slot.
 
     A worker starts with the slot's first job. After its death, the slot's next job starts another.
-    Jobs and answers go to the worker's standard input, and events come from its standard output, as
-    one JSON object a line. The end of its input tells a worker that the driver has ended.
+    Jobs, answers and events go over a :class:`sweep.launchers.channel.Channel`. Its end tells a
+    worker that the driver has ended.
 
     Args:
         slots: the slots, with different names.
         log_dir: folder for the logs of workers between jobs.
         runner: ``module:function``, see :data:`sweep.launchers.worker.Runner`.
+        start_seconds: how long the start of a worker may take.
     """
 
-    def __init__(self, slots: Sequence[Slot], log_dir: Path, runner: str = RUNNER) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        log_dir: Path,
+        runner: str = RUNNER,
+        start_seconds: float = START_SECONDS,
+    ) -> None:
         self._slots = {slot.name: slot for slot in slots}
         self._log_dir = log_dir
         self._runner = runner
-        self._events: queue.Queue[tuple[subprocess.Popen[str], Event | None]] = queue.Queue()
-        self._workers: dict[str, subprocess.Popen[str]] = {}
+        self._start_seconds = start_seconds
+        self._events: queue.Queue[tuple[WorkerProcess | None, Event]] = queue.Queue()
+        self._workers: dict[str, WorkerProcess] = {}
+        self._listeners: list[threading.Thread] = []
         self._busy: set[str] = set()
 
     @property
@@ -77,13 +111,18 @@ class LocalLauncher(Launcher):
         return list(self._slots)
 
     def start(self, slot: str, job: Job) -> None:
-        if slot not in self._workers:
-            self._workers[slot] = self._spawn(slot)
         self._busy.add(slot)
-        self._send(slot, asdict(job))
+        try:
+            if slot not in self._workers:
+                self._workers[slot] = self._spawn(self._slots[slot])
+        except OSError as error:
+            self._events.put((None, Died(slot, f"could not be started: {error}")))
+            return
+        self._workers[slot].start(replace(job, device=self._slots[slot].device))
 
     def answer(self, slot: str, go_on: bool) -> None:
-        self._send(slot, {"go_on": go_on})
+        if slot in self._workers:
+            self._workers[slot].answer(go_on)
 
     def wait(self, timeout: float) -> list[Event]:
         events = []
@@ -101,98 +140,35 @@ class LocalLauncher(Launcher):
         for worker in workers.values():
             worker.kill()
         for worker in workers.values():
-            _reap(worker)
+            worker.reap()
+        for listener in self._listeners:
+            listener.join(EXIT_SECONDS)
 
-    def _spawn(self, slot: str) -> subprocess.Popen[str]:
-        self._log_dir.mkdir(parents=True, exist_ok=True)
-        with (self._log_dir / f"worker-{slot}.log").open("a", encoding="utf-8") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "sweep.launchers.worker", self._runner],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                env=os.environ | self._slots[slot].environment,
-                # Ctrl-C reaches the terminal's process group; the driver alone handles it.
-                **_own_group(),
-            )
-        threading.Thread(target=self._listen, args=(slot, worker), daemon=True).start()
+    def _spawn(self, slot: Slot) -> WorkerProcess:
+        log = self._log_dir / f"worker-{slot.name}.log"
+        worker = WorkerProcess(slot.name, log, self._runner, slot.environment, self._start_seconds)
+        listener = threading.Thread(target=self._listen, args=(worker,), daemon=True)
+        listener.start()
+        self._listeners = [old for old in self._listeners if old.is_alive()] + [listener]
         return worker
 
-    def _listen(self, slot: str, worker: subprocess.Popen[str]) -> None:
-        assert worker.stdout is not None
-        for line in worker.stdout:
-            self._events.put((worker, _event(slot, json.loads(line))))
-        self._events.put((worker, None))
+    def _listen(self, worker: WorkerProcess) -> None:
+        for event in worker.events():
+            self._events.put((worker, event))
 
-    def _received(self, worker: subprocess.Popen[str], event: Event | None) -> list[Event]:
-        slot = next((s for s, w in self._workers.items() if w is worker), None)
-        if slot is None:
+    def _received(self, worker: WorkerProcess | None, event: Event) -> list[Event]:
+        slot = event.slot
+        if worker is not self._workers.get(slot):
             return []  # the worker was closed; its last events came late
-        if event is None:
-            del self._workers[slot]
-            busy = slot in self._busy
-            self._busy.discard(slot)
-            return [Died(slot, _exit_description(_reap(worker)))] if busy else []
-        if isinstance(event, Ended | Failed):
+        if isinstance(event, Died):
+            self._workers.pop(slot, None)
+        elif worker is not None and slot not in self._busy:
+            worker.kill()  # nobody asked it: what it will say of its next job is worth nothing
+        if slot not in self._busy:
+            return []
+        if isinstance(event, Ended | Failed | Died):
             self._busy.discard(slot)
         return [event]
-
-    def _send(self, slot: str, message: dict[str, Any]) -> None:
-        worker = self._workers.get(slot)
-        if worker is None or worker.stdin is None:
-            return
-        try:
-            worker.stdin.write(json.dumps(message) + "\n")
-            worker.stdin.flush()
-        except (BrokenPipeError, OSError):
-            pass  # the worker died; the end of its output will become `Died`
-
-
-def _event(slot: str, message: dict[str, Any]) -> Event:
-    kind = message["event"]
-    if kind == "epoch":
-        return EpochEnded(slot, message["report"])
-    if kind == "note":
-        return Note(slot, message["message"])
-    if kind == "failed":
-        return Failed(slot, message["message"])
-    return Ended(slot)
-
-
-def _reap(worker: subprocess.Popen[str]) -> int:
-    code = worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        try:
-            if pipe is not None:
-                pipe.close()
-        except OSError:
-            pass  # a message to a dead worker was still in the buffer
-    return code
-
-
-def _exit_description(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exited with code {code}"
-
-
-def _own_group() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
-def _gpus(device: str) -> list[str]:
-    """The GPUs that a ``device`` setting allows, by their names in CUDA_VISIBLE_DEVICES."""
-    if device != "auto" and not device.startswith("cuda"):
-        return []
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    if not torch.cuda.is_available():
-        return []
-    return [names[int(device.removeprefix("cuda:"))]] if ":" in device else names
 
 
 def _cores() -> int:

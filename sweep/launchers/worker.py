@@ -1,6 +1,6 @@
-"""A worker process: trains one run at a time and reports its epochs. Knows no Optuna, no MLflow.
+"""A worker process: runs one job at a time and reports its epochs. Knows no Optuna, no MLflow.
 
-:mod:`sweep.launchers.local` runs it as ``python -m sweep.launchers.worker RUNNER``.
+:mod:`sweep.launchers.start` calls :func:`serve` in a new process.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import json
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any
 
 from sweep.launchers.base import Job
+from sweep.launchers.channel import Channel, NotAMessage
 from sweep.study.folder import WORKER_LOG
 from uvtex.errors import UvtexError
 
-if TYPE_CHECKING:
-    from uvtex.config import TrainConfig
-    from uvtex.data.store import DataKey, PairStore
+PARENT_SECONDS = 0.5
+"""How often to ask whether the driver lives. Its death is seen at once, unless another process has
+inherited its end of the channel."""
 
 Warn = Callable[[str], None]
 """Sends a warning to the driver, for its user."""
@@ -36,47 +38,40 @@ only if the run was not stopped.
 """
 
 
-def train(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
-    """The runner of real studies."""
-    from uvtex.evaluation.grids import write_grids
-    from uvtex.training.trainer import Trainer
+def serve(end: socket.socket, runner_name: str) -> None:
+    """Serves jobs until the driver has ended, and then ends this process.
 
-    config = _settings(job)
-    store = _data(job.data, config)
-    trainer = Trainer(config, store, Path(job.run_dir), resume=job.resume)
-    for report in trainer.epochs():
-        yield report.to_dict()
-    if job.grids:
-        try:
-            write_grids(trainer.best_checkpoint, Path(job.data), trainer.run.grids, job.grids)
-        except Exception as error:  # a run without grids is still a run with figures
-            traceback.print_exc()
-            warn(f"no sample grids: {_message(error)}; see {Path(job.run_dir) / WORKER_LOG}")
-
-
-def main() -> None:
-    """Serves jobs until standard input ends, which means that the driver has ended."""
+    Args:
+        end: the worker's end of the channel.
+        runner_name: ``module:function``, a :data:`Runner`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Events get a copy of standard output; whatever libraries print goes to standard error.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    module, _, name = sys.argv[1].partition(":")
+    driver = Channel(end)
+    messages = _listen(driver)
+    module, _, name = runner_name.partition(":")
     runner: Runner = getattr(importlib.import_module(module), name)
-    messages = _listen()
+    driver.send({"event": "hello"})
     while True:
-        _serve(runner, Job(**messages.get()), messages, events)
+        _serve(runner, Job(**messages.get()), messages, driver)
 
 
-def _serve(runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], events: TextIO) -> None:
+def message_of(error: Exception) -> str:
+    """An error as one text, with its type unless it is written for users."""
+    text = str(error).strip() or "no message"
+    return text if isinstance(error, UvtexError) else f"{type(error).__name__}: {text}"
+
+
+def _serve(
+    runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], driver: Channel
+) -> None:
     def send(event: str, **fields: Any) -> None:
-        events.write(json.dumps({"event": event, **fields}) + "\n")
-        events.flush()
+        driver.send({"event": event, **fields})
 
     try:
         with _logging_to(Path(job.run_dir) / WORKER_LOG):
             _run(runner, job, messages, send)
     except Exception as error:  # the worker survives whatever a run raises
-        send("failed", message=_message(error))
+        send("failed", message=message_of(error))
     else:
         send("ended")
 
@@ -99,17 +94,24 @@ def _run(
             reports.close()
 
 
-def _listen() -> queue.Queue[dict[str, Any]]:
-    """Reads the driver's messages in a thread, to notice the end of input during an epoch."""
+def _listen(driver: Channel) -> queue.Queue[dict[str, Any]]:
+    """Receives the driver's messages in a thread, to notice its end during an epoch."""
     messages: queue.Queue[dict[str, Any]] = queue.Queue()
+    parent = os.getppid()
 
-    def read() -> None:
-        for line in sys.stdin:
-            messages.put(json.loads(line))
-        # Leaving at once breaks no file: files are replaced atomically.
-        os._exit(1)
+    def receive() -> None:
+        try:
+            while os.getppid() == parent:
+                message = driver.receive(PARENT_SECONDS)
+                if message is not None:
+                    messages.put(message)
+        except (EOFError, NotAMessage, OSError, ValueError):
+            pass  # the driver has ended, or something here closed the channel
+        finally:
+            # Leaving at once breaks no file: files are replaced atomically.
+            os._exit(1)
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=receive, daemon=True).start()
     return messages
 
 
@@ -133,38 +135,3 @@ class _logging_to:  # noqa: N801  (reads as a statement)
         for kept, stream in zip(self._kept, (1, 2), strict=True):
             os.dup2(kept, stream)
             os.close(kept)
-
-
-def _message(error: Exception) -> str:
-    text = str(error).strip() or "no message"
-    return text if isinstance(error, UvtexError) else f"{type(error).__name__}: {text}"
-
-
-_stores: dict[tuple[str, DataKey], PairStore] = {}
-"""The data set of the last run, since the runs of a study share it."""
-
-
-def _data(folder: str, config: TrainConfig) -> PairStore:
-    """The data set of a run, opened once for all runs that see it alike."""
-    from uvtex.data.store import DataKey, PairStore
-
-    key = folder, DataKey.of(config)
-    if key not in _stores:
-        _stores.clear()  # never two data sets in a device's memory
-        _stores[key] = PairStore.open(Path(folder), config)
-    return _stores[key]
-
-
-def _settings(job: Job) -> TrainConfig:
-    import torch
-
-    from uvtex.config import TrainConfig
-    from uvtex.settings import validate
-
-    if threads := os.environ.get("UVTEX_THREADS"):
-        torch.set_num_threads(int(threads))
-    return validate(TrainConfig, job.config, where=job.run_dir)
-
-
-if __name__ == "__main__":
-    main()

@@ -168,13 +168,17 @@ class StudyConfig(Settings):
     trials: int = Field(default=30, ge=1)
     """Number of probes in all. Probes of earlier runs of the command count."""
     hours: float | None = Field(default=None, gt=0)
-    """Time budget of one run of the command, in hours. None: no limit."""
+    """Time budget of one run of the command, in hours in which the machine is awake. None: no
+    limit."""
     workers: int | None = Field(default=None, ge=1)
     """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
     search: Search = Search()
     """What is searched."""
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
+    replicates: int = Field(default=1, ge=1, le=8)
+    """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, which
+    is not the probe's."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: PathHere = DEFAULT_STORE
@@ -204,12 +208,17 @@ class StudyConfig(Settings):
         return self.stages.probe if stage == "probe" else self.stages.full
 
     def train_config(
-        self, stage: Stage, schedule: Schedule, constants: Mapping[str, float] | None = None
+        self,
+        stage: Stage,
+        schedule: Schedule,
+        constants: Mapping[str, float] | None = None,
+        seed: int | None = None,
     ) -> TrainConfig:
         """The settings of one run.
 
         Args:
             constants: values of those :data:`CONSTANTS` that are searched.
+            seed: the run's seed; None: that of the train settings.
         """
         decided = {
             **(constants or {}),
@@ -217,4 +226,6 @@ class StudyConfig(Settings):
             "schedule": schedule.model_dump(),
             "thresholds": self.thresholds,
         }
+        if seed is not None:
+            decided["seed"] = seed
         return resolve(self.train, decided)

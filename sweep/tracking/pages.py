@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from typing import NoReturn
@@ -56,21 +57,27 @@ def free_port(port: int) -> int:
 
 
 def server_command(uri: str, port: int) -> list[str]:
-    """The command line of MLflow's server: one worker, no line a request."""
+    """The command line of MLflow's server: one worker, no line a request.
+
+    The server needs the working folder, since the store's path may be relative to it, but imports
+    nothing from it. uvicorn would: ``--app-dir`` names a folder without modules instead.
+    """
     address = ["--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
-    quiet = ["--uvicorn-opts", "--log-level warning"]
-    return [sys.executable, "-m", "mlflow", "server", *address, "--workers", "1", *quiet]
+    options = f"--log-level warning --app-dir {shlex.quote(sys.prefix)}"
+    server = ["-P", "-m", "mlflow", "server", *address, "--workers", "1"]
+    return [sys.executable, *server, "--uvicorn-opts", options]
 
 
 def server_environment() -> dict[str, str]:
-    """This process's environment, and two defaults for the server.
+    """This process's environment, and three defaults for the server.
 
     The job queue starts more processes and serves no page of a study. The warning is for MLflow's
-    own developers.
+    own developers. The processes that the server starts import nothing from the working folder.
     """
     defaults = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
+        "PYTHONSAFEPATH": "1",
     }
     return defaults | os.environ
 

@@ -244,7 +244,7 @@ def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
 
     # MLflow looks up a models:/ address in the process's global store.
     source = client.get_model_version_download_uri(name, version)
-    folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=uri))
+    folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=seam.absolute(uri)))
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
         raise RegistryError(

@@ -19,7 +19,7 @@ from uvtex.runs.folder import RunFolder
 from uvtex.settings import flatten
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 STATUS = {
     "running": "RUNNING",
@@ -43,7 +43,7 @@ LONGEST_VALUE = 5000
 
 def run_name(record: TrialRecord) -> str:
     """The name of the run in MLflow, such as ``0007 probe uv-heavy``."""
-    return f"{record.trial:04d} {record.stage} {record.schedule}"
+    return f"{record.trial:04d} {record.name} {record.schedule}"
 
 
 def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
@@ -130,3 +130,12 @@ def metric_name(key: str) -> str:
 def milliseconds(seconds: float | None) -> int | None:
     """Unix seconds as MLflow's Unix milliseconds."""
     return None if seconds is None else int(seconds * 1000)
+
+
+def end_time(run: Run, ended: float | None) -> int | None:
+    """``ended`` in Unix milliseconds, but not before the start that MLflow has of the run.
+
+    The clock may have been set back in between, and MLflow would show a negative duration.
+    """
+    stamp = milliseconds(ended)
+    return None if stamp is None else max(stamp, run.info.start_time or 0)

@@ -133,7 +133,7 @@ def test_a_second_run_is_refused_and_resume_continues(tiny_set: Path, trained: P
         (["train", "SET", "--image-size", "33"], 2, "multiple of 16"),
         (["train", "SET", "--config", "none.yaml"], 2, "no such file"),
         (["train", "SET", "--preset", "poc06"], 2, "preset"),
-        (["train", "SET", "--device", "cuda:99"], 2, "cannot be used"),
+        (["train", "SET", "--device", "cuda:99"], 2, "device 'cuda:99': PyTorch"),
         (["train", "SET", "--lr-scheduler", "linear"], 2, "linear"),
         (["evaluate", "none.safetensors", "--data", "SET"], 1, "no such checkpoint"),
         (["grid", "none.safetensors", "--data", "SET", "--out", "o"], 1, "no such checkpoint"),

@@ -52,7 +52,8 @@ def infer(
 
     CHECKPOINT is a file, or models:/uvtex@champion for the registered one.
 
-    A photo may have any size, an EXIF rotation, transparency or 16 bits. It is padded to a square
+    A photo may have any size, an EXIF rotation, a colour profile, transparency or 16 bits. Its
+    colours become sRGB; what cannot be converted gives a warning. It is padded to a square
     with the colour of its border and never stretched. If the car is larger, smaller or further from
     the middle than in training, the photo is cropped or padded around the car. The car's position
     comes from --mask, else from the photo's transparency, else from a guess that works on plain
@@ -86,6 +87,8 @@ def _describe(result: Inferred) -> str:
     photo, square = result.photo, result.photo.square
     width, height = photo.upright
     turned = ", turned upright" if photo.facts.orientation != 1 else ""
+    notes = photo.facts.colours  # those in doubt are among the warnings
+    converted = "".join(f", {note}" for note in notes if note not in photo.facts.doubts)
     resampled = f", resampled to {result.texture_size}" if result.resampled else ""
     if photo.cropped:
         left, top = round(square.left), round(square.top)
@@ -96,7 +99,7 @@ def _describe(result: Inferred) -> str:
     padding = f", {photo.padding:.0%} of it padding" if photo.padding >= 0.005 else ""
     return "\n".join(
         (
-            f"{photo.path}: {width}x{height}{turned}; car {photo.mask.share:.0%} by "
+            f"{photo.path}: {width}x{height}{turned}{converted}; car {photo.mask.share:.0%} by "
             f"{photo.mask.source}",
             f"  shown: {shown}{padding}, at {len(photo.view)} px; texture "
             f"{result.network_size} px{resampled}",

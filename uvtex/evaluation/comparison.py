@@ -67,7 +67,7 @@ def evaluate_checkpoints(
     Args:
         files: name -> checkpoint.
         folder: the data set.
-        device: ``auto``, or a device of torch; it replaces the device in the checkpoints' settings.
+        device: as :attr:`TrainConfig.device`; it replaces the device in the checkpoints' settings.
         split: the side to measure, by each checkpoint's own settings; ``all``: every record.
 
     Returns:

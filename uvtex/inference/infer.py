@@ -119,7 +119,7 @@ def infer(
 
     Args:
         name: checkpoint file, or a URI that :func:`locate` knows.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ..., ``mps`` or ``xpu``.
         masks: mask of the only photo, or a folder with ``NAME.png`` or ``STEM.png`` for each; None:
             from the photo's transparency, else guessed.
         texture_size: side of the texture file in texels; None: the network's own.
@@ -137,6 +137,7 @@ def infer(
     'backdrop'
     """
     names = distinct_names(photos)
+    target = resolve_device(device)
     if masks is not None and len(photos) > 1 and not masks.is_dir():
         raise ConfigError(f"{masks}: is one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
@@ -147,7 +148,6 @@ def infer(
     results = [result_files(out, stem) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
-    target = resolve_device(device)
     source = {
         "name": name,
         "file": str(loaded.path),

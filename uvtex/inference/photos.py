@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from uvtex.data import pictures
+from uvtex.data import picture_formats, pictures
 from uvtex.errors import DataError
 from uvtex.imaging import masks
 from uvtex.imaging.framing import Box, Framing, box_of, framed, padded
@@ -26,7 +26,6 @@ SHRINK_TO = 4
 """A photo is first reduced to this many times the view's side, so that its padding stays small."""
 SMALL_CAR = 0.1
 """A car that covers less than this share of the photo gives a warning."""
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -141,12 +140,18 @@ def find_mask(given: Path, photo: Path, name: str) -> Path:
     """
     if not given.is_dir():
         return given
+    try:
+        found, others = picture_formats.search(given)
+    except OSError as error:
+        raise DataError(f"{given}: cannot be read: {error.strerror or error}") from None
     for stem in dict.fromkeys((name, photo.stem)):
-        for ending in PICTURES:
-            if (given / f"{stem}{ending}").is_file():
-                return given / f"{stem}{ending}"
+        fitting = [path for path in found if path.stem == stem]
+        if fitting:
+            return min(fitting, key=lambda path: picture_formats.order(path))
+    named = [path for path in others if path.stem in (name, photo.stem)]
     raise DataError(
         f"{given}: no mask for {photo}; name it {name}.png in that folder, white where the car is"
+        + "".join(f" ({sentence})" for sentence in [picture_formats.skipped(named)] if sentence)
     )
 
 
@@ -196,5 +201,4 @@ def _warnings(photo: Photo, size: int, framing: Framing | None, whole: bool) -> 
         warnings.append(
             f"enlarged: the network takes {size} px, and this is {photo.square.side:.0f} px"
         )
-    odd = (oddity for oddity in photo.facts.oddities if "anim" in oddity)
-    return warnings + [f"the file is unusual: {oddity}" for oddity in odd]
+    return warnings + [f"the file is unusual: {doubt}" for doubt in photo.facts.doubts]

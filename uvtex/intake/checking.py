@@ -20,11 +20,14 @@ LEAST_SIDE = 16
 WITHOUT = "the record is used without it"
 
 
-def usable(candidates: Sequence[Candidate], refused: list[Unusable]) -> list[Candidate]:
+def usable(
+    candidates: Sequence[Candidate], refused: list[Unusable], notes: list[str]
+) -> list[Candidate]:
     """The candidates whose view and texture can be read, without any broken mask, plate or UV map.
 
     Args:
         refused: receives each candidate or file that is left out, with the reason.
+        notes: receives what is unusual about the colours and frames of views and textures.
     """
     check = _Checker()
     good = []
@@ -38,6 +41,7 @@ def usable(candidates: Sequence[Candidate], refused: list[Unusable]) -> list[Can
         refused += [Unusable(candidate.where, f"{why}; {WITHOUT}") for why in faults.values()]
         without: dict[str, Any] = dict.fromkeys(faults)
         good.append(replace(candidate, **without))
+    notes += check.notes()
     return good
 
 
@@ -47,6 +51,13 @@ class _Checker:
     def __init__(self) -> None:
         self._known: dict[Hashable, str | None] = {}
         self._shots = ViewReader()
+        self._odd: dict[str, list[Path]] = {}
+
+    def notes(self) -> Iterator[str]:
+        """What is unusual about pictures, and about how many. A set may have 100,000 of a kind."""
+        for oddity, paths in self._odd.items():
+            more = f" and {len(paths) - 1} more pictures" if len(paths) > 1 else ""
+            yield f"{paths[0].name}{more}: {oddity}"
 
     def view(self, shot: ViewFile) -> str | None:
         """The fault of a view's file, or of the plate that the view is composed from, or None."""
@@ -67,6 +78,9 @@ class _Checker:
         def look() -> None:
             height, width = pictures.read_rgb(path).shape[:2]
             _refuse_small((width, height), path)
+            facts = pictures.describe(path)
+            for oddity in dict.fromkeys((*facts.colours, *facts.doubts)):
+                self._odd.setdefault(oddity, []).append(path)
 
         return self._once(path, look, name)
 

@@ -83,7 +83,7 @@ def import_set(
     found = sources.read(source)
     report = ImportReport(found.kind, str(found.path), str(out), unusable=list(found.unusable))
     report.notes = list(found.notes)
-    usable = checking.usable(found.candidates, report.unusable)
+    usable = checking.usable(found.candidates, report.unusable, report.notes)
     if not usable:
         raise DataError(_nothing(found.path, report))
     present = {candidate.livery for candidate in usable}

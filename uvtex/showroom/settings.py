@@ -23,8 +23,8 @@ class CarSettings(Settings):
     """Your own car: its mesh file, and how to read it."""
 
     file: InputPathText
-    """An OBJ, GLB or glTF file, relative to the settings file or to the folder that the command runs
-    in. The set keeps its name and recognises its content by ``sha256``."""
+    """An OBJ, GLB or glTF file, relative to the settings file or to the folder that the command
+    runs in. The set keeps its name and recognises its content by ``sha256``."""
     sha256: str | None = None
     """SHA-256 of the file, in hexadecimal. The build fills it in, and checks it where it is
     given."""

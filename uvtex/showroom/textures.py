@@ -16,7 +16,7 @@ from uvtex.progress import Echo, Eta, Progress
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.own_texel_map import own_texels
 from uvtex.showroom.cars.subject import PAINT
-from uvtex.showroom.liveries.files import check, find
+from uvtex.showroom.liveries.files import check, find, skipped
 from uvtex.showroom.liveries.procedural import paint, samples
 from uvtex.showroom.liveries.template import Template, read
 from uvtex.showroom.reporting import LIVERIES
@@ -38,9 +38,16 @@ def check_liveries(settings: ShowroomSettings, echo: Echo) -> None:
         DataError: a picture cannot be used.
     """
     if settings.livery_dir is not None:
-        files = find(Path(settings.livery_dir))
+        files = _found(Path(settings.livery_dir), echo)
         echo(f"checking {len(files)} liveries")
         check(files, echo)
+
+
+def _found(folder: Path, echo: Echo) -> dict[str, Path]:
+    files = find(folder)
+    if sentence := skipped(folder):
+        echo(f"{folder}: {sentence}")
+    return files
 
 
 def read_template(settings: ShowroomSettings, echo: Echo) -> Template | None:
@@ -52,7 +59,7 @@ def read_template(settings: ShowroomSettings, echo: Echo) -> Template | None:
     if settings.template is None:
         return None
     path = Path(settings.template)
-    files = find(path) if path.is_dir() else {path.stem: path}
+    files = _found(path, echo) if path.is_dir() else {path.stem: path}
     check(files, echo, usual=() if path.is_dir() else ("alpha",))
     if path.is_dir() and len(files) < LEAST:
         echo(f"{path}: only {len(files)} liveries, so texels may be equal in all of them by chance")

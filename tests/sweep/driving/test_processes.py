@@ -27,11 +27,6 @@ ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
-@pytest.fixture(autouse=True)
-def _workers_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
 def start_driver(folder: Path, **changes: object) -> subprocess.Popen[str]:
     path = study_file(folder, **changes)
     return subprocess.Popen(

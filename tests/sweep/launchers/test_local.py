@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,8 @@ import pytest
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
-from sweep.launchers.local import LocalLauncher, local_slots
-from sweep.launchers.worker import train
+from sweep.launchers.local import THREADS, LocalLauncher, local_slots, thread_share
+from sweep.launchers.training import train
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record
 from tests.sweep.fakes import RUNNER, InlineLauncher, NoMirror, inject_faults, study
@@ -22,13 +21,7 @@ from uvtex.config import TrainConfig
 from uvtex.runs.epochs import read_epochs
 from uvtex.thresholds import Threshold
 
-ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-
-
-@pytest.fixture(autouse=True)
-def _workers_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def local(config: StudyConfig, workers: int = 1) -> LocalLauncher:
@@ -126,7 +119,7 @@ def test_grids_that_cannot_be_written_give_a_warning_and_the_run_succeeds(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("uvtex.evaluation.grids.write_grids", full)
+    monkeypatch.setattr("sweep.launchers.training.write_grids", full)
     config = TrainConfig(epochs=1, image_size=32, width=0.1, val_split=0.34, device="cpu",
                          thresholds=(Threshold(metric="ssim_uv", at_least=0.5),))  # fmt: skip
     warnings: list[str] = []
@@ -151,10 +144,20 @@ def test_traceback_of_a_failure_is_in_the_trials_worker_log(tmp_path: Path) -> N
     assert "ValueError: asked to" in log
 
 
-def test_cores_are_divided_among_workers() -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    shares = [int(place.environment["OMP_NUM_THREADS"]) for place in local_slots("cpu", 2)]
-    assert shares == [max(1, (cores or 1) // 2)] * 2
+def test_cores_are_shared_out_among_workers() -> None:
+    assert thread_share(8, 2, {}) == 4
+    assert thread_share(2, 3, {}) == 1
+    slots = local_slots("cpu", 2)
+    threads = {slot.environment[name] for slot in slots for name in THREADS}
+    assert len(slots) == 2
+    assert len(threads) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"), [("3", 3), ("3,2", 3), ("99", 8), ("0", 8), ("", 8), ("all", 8)]
+)
+def test_a_worker_has_no_more_threads_than_the_user_allows(given: str, threads: int) -> None:
+    assert thread_share(8, 1, {"OMP_NUM_THREADS": given}) == threads
 
 
 @posix
@@ -177,4 +180,4 @@ def test_run_that_kills_its_worker_twice_fails(tmp_path: Path) -> None:
     record = read_record(config.paths.run_dir(0, "probe"))
     assert record.state == "failed"
     assert record.reason is not None
-    assert record.reason.endswith("killed by signal 9")
+    assert record.reason.endswith("killed by SIGKILL, perhaps for lack of memory")

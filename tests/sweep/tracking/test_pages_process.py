@@ -16,14 +16,20 @@ from tests.sweep.tracking.mlflow_server import await_answer
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_ends_with_the_command(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_server_ends_with_the_command_and_imports_nothing_of_the_working_folder(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     uri = empty_store(tmp_path)
+    mark = tmp_path / "sprung"
+    for name in ("mlflow", "uvicorn", "sqlalchemy", "random", "fractions"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = f"from sweep.tracking.pages import serve_ui; serve_ui({uri!r}, {port})"
     with subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -37,5 +43,6 @@ def test_the_server_ends_with_the_command(tmp_path: Path, number: signal.Signals
         process.send_signal(number)
         process.wait(timeout=30)
         assert process.stdout.read() == ""
+    assert not mark.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from uvtex.data.pictures import numbers
 from uvtex.errors import DataError
 from uvtex.showroom.cars import gltf, obj_file
 from uvtex.showroom.cars.geometry import Geometry, Material, complete_normals
@@ -140,7 +141,8 @@ def _colour(material: Material) -> tuple[Colour, bool, str | None]:
         clear = bool(main[3] < 0.95) or material.blended
         if material.picture is not None:
             picture = Image.open(io.BytesIO(material.picture()))
-            mean = np.asarray(picture.convert("RGB").resize((1, 1)), dtype=float).ravel() / 255
+            # glTF 2.0, "Images": a profile or a gamma in the picture must be ignored.
+            mean = np.asarray(numbers(picture).resize((1, 1)), dtype=float).ravel() / 255
             main = np.append(main[:3] * mean, 1.0)
     except Exception as error:  # decoders of broken pictures raise nearly anything
         return UNREADABLE, False, f"{type(error).__name__}: {error}"

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from uvtex.data import picture_formats
 from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
 from uvtex.files import sha256_of
 from uvtex.paths import why_missing
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tga", ".bmp", ".tif", ".tiff")
 LEAST_SIDE = 16
 """Smallest side of a texture, in pixels."""
 SHOWN = 10
@@ -19,22 +19,17 @@ SHOWN = 10
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Livery -> path of its picture, sorted by name. Hidden files and other file types are skipped.
+    """Livery -> path of its picture, sorted by name. Other files are skipped: see :func:`skipped`.
 
     Raises:
         DataError: the folder is missing or has no pictures, or two pictures have the same name.
     """
-    if not folder.is_dir():
-        hint = why_missing(str(folder)) or "; give a folder of liveries, or their count"
-        raise DataError(f"{folder}: no such folder{hint}")
-    try:
-        paths = sorted(path for path in folder.iterdir() if _is_picture(path))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
+    paths, others = _search(folder)
     if not paths:
         raise DataError(
             f"{folder}: holds no liveries; put one picture for each there "
-            f"({', '.join(suffix[1:] for suffix in SUFFIXES)})"
+            f"({', '.join(suffix[1:] for suffix in picture_formats.SUFFIXES)})"
+            + "".join(f"; {sentence}" for sentence in [picture_formats.skipped(others)] if sentence)
         )
     liveries: dict[str, Path] = {}
     lower: dict[str, Path] = {}
@@ -48,6 +43,15 @@ def find(folder: Path) -> dict[str, Path]:
             )
         liveries[path.stem] = path
     return liveries
+
+
+def skipped(folder: Path) -> str:
+    """A sentence that names the files of ``folder`` that :func:`find` left out; empty for none.
+
+    Raises:
+        DataError: the folder is missing or cannot be read.
+    """
+    return picture_formats.skipped(_search(folder)[1])
 
 
 def digest(liveries: dict[str, Path]) -> str:
@@ -104,6 +108,11 @@ def check(
         raise DataError("\n".join(broken[:SHOWN]) + more)
 
 
-def _is_picture(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in SUFFIXES and path.is_file()
+def _search(folder: Path) -> tuple[list[Path], list[Path]]:
+    if not folder.is_dir():
+        hint = why_missing(str(folder)) or "; give a folder of liveries, or their count"
+        raise DataError(f"{folder}: no such folder{hint}")
+    try:
+        return picture_formats.search(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from None

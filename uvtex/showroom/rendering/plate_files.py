@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
+from uvtex.data.pictures import describe, read_grey, read_rgb
 from uvtex.errors import DataError
 from uvtex.files import make_folder, npz, png, write_atomic
 from uvtex.imaging.compose import compose
@@ -67,9 +67,8 @@ def read_plate(out: Path, camera: str) -> Plate:
             falling, reflected = light["falling"], light["reflected"]
         with np.load(out / "uv_maps" / f"{camera}.npz", allow_pickle=False) as arrays:
             uv = arrays["uv"]
-        with Image.open(out / "masks" / f"{camera}.png") as picture:
-            mask = np.asarray(picture)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        mask = read_grey(out / "masks" / f"{camera}.png")
+    except (DataError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{out}: the plate of {camera} cannot be read: {error}; delete "
             f"plates/{camera}.npz and build again"
@@ -86,7 +85,7 @@ def write_views(out: Path, camera: str, plate: Plate, textures: list[Path]) -> N
     uv, falling, reflected = map(torch.from_numpy, (plate.uv, plate.falling, plate.reflected))
     for begin in range(0, len(missing), batch_size):
         paths = missing[begin : begin + batch_size]
-        pictures = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
+        pictures = np.stack([read_rgb(path) for path in paths])
         batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         views = compose(batch, uv, falling, reflected)
         pixels = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
@@ -96,8 +95,7 @@ def write_views(out: Path, camera: str, plate: Plate, textures: list[Path]) -> N
 
 def _batch_size(textures: list[Path]) -> int:
     """BATCH, or fewer for textures above 1024 texels a side: one of 4096 takes 1 GB of memory."""
-    with Image.open(textures[0]) as picture:
-        return max(1, min(BATCH, BATCH * 1024**2 // picture.width**2))
+    return max(1, min(BATCH, BATCH * 1024**2 // describe(textures[0]).width ** 2))
 
 
 def _half(radiance: NDArray[np.float32]) -> NDArray[np.float16]:
