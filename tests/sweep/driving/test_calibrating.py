@@ -129,7 +129,7 @@ def test_calibration_stops_when_nothing_runs_at_all(tmp_path: Path) -> None:
     ("names", "seeds", "says"),
     [
         (["nobody"], 3, "'nobody' not in search.queue; known: baseline, good, bad"),
-        (["good"], 1, "2"),
+        (["good"], 1, "at least 2, got 1"),
     ],
 )
 def test_impossible_plan_is_refused(
