@@ -44,6 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save("earlier", 2)
     (RUN / "config.yaml").write_text("epochs: 6\n")
     (RUN / "epochs.jsonl").write_text("{}\n")
+    (RUN / "test.json").write_text("{}\n")
     return RUN
 
 

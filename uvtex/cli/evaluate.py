@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 WIDE = 160
 """Columns of a terminal from which on the metrics' names fit on one line."""
+SIDE = {"val": "validation", "test": "test", "train": "training"}
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 
@@ -116,6 +117,8 @@ def evaluate(
     if as_json:
         echo(json.dumps(_json(rows, remarks, against, pairs)))
         return
+    if split:
+        echo(f"measured on the {SIDE[split]} side")
     _print_metrics(rows)
     _print_verdicts(rows, against, pairs)
     for remark in remarks:

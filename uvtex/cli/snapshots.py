@@ -107,7 +107,7 @@ def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
 def archive(
     run: Path, out: Path | None, removing: bool, every: int, dry_run: bool, yes: bool
 ) -> None:
-    """Pack the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
+    """Pack the checkpoints of RUN and its config.yaml, epochs.jsonl and test.json into one .tar.gz.
 
     The archive gets its name when it is complete. Only then is anything removed.
 
