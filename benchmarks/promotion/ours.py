@@ -23,8 +23,15 @@ class Ours:
 
     kind: Kind
     risk: float = 0.05
+    earlier: tuple[Task, ...] = ()
+    """Tasks whose curves are the forecast's prior."""
     growth: float = 1.1
     audits: bool = True
+
+    def prior(self) -> list[Finished]:
+        """One run of each configuration of the earlier tasks."""
+        firsts = [(task, np.unique(task.config, return_index=True)[1]) for task in self.earlier]
+        return [Finished(curves(task, list(rows)), np.ones(len(rows))) for task, rows in firsts]
 
     def judge(self, task: Task, seed: int) -> Judge:
         """A judge with an empty ledger."""
@@ -101,7 +108,7 @@ class OursJudge:
         if not self.rows:
             return
         finished = Finished(curves(self.task, self.rows), np.array(self.weights))
-        model = fit([finished], self.rule.kind)
+        model = fit(finished, self.rule.prior(), self.rule.kind)
         self.fitted = len(self.rows)
         if model is None:
             return

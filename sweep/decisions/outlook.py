@@ -16,6 +16,12 @@ Array = npt.NDArray[np.float64]
 LEAST_RUNS = 20
 """With fewer finished runs nothing is forecast: no method tried had skill with ten."""
 
+LEAST_OWN = 5
+"""With a prior, so many of the study's own runs: the spread of the slacks is theirs."""
+
+PRIOR_RUNS = 20.0
+"""A prior counts as at most so many runs."""
+
 ASSURED = 1e-6
 """No chance is nearer than this to 0 or 1."""
 
@@ -59,32 +65,58 @@ class Outlook:
         return out
 
 
-def fit(finished: Sequence[Finished], kind: Kind | None = None) -> Outlook | None:
-    """The forecast learnt from ``finished``, or None from fewer than ``LEAST_RUNS`` runs.
+def fit(
+    finished: Finished, prior: Sequence[Finished] = (), kind: Kind | None = None
+) -> Outlook | None:
+    """The forecast learnt from ``finished``; None from fewer than ``LEAST_RUNS`` runs.
 
     For each look a ridge regression predicts the run's best joint slack (in spreads) from
     :func:`features`; it is the joint event itself, so that no correlation is assumed away. Its
-    Student t gives P(pass); two parameters correct these on runs left out (see
-    :func:`recalibration`). Pass one run a configuration: leaving out one of several seeds of a
-    setting would flatter the forecast.
+    Student t gives P(pass); two parameters correct these on runs left out (:func:`recalibration`).
+    Pass one run a configuration: leaving out one of several seeds of a setting would flatter the
+    forecast.
+
+    ``prior`` has runs of other tasks, each part scaled by its own spread. Together they count as
+    ``PRIOR_RUNS`` runs at most, and ``LEAST_OWN`` runs of the study are then enough. Runs of
+    earlier studies with the same data, metrics and thresholds belong into ``finished``.
     """
     kind = kind or Kind()
-    if sum(len(part.curves) for part in finished) < LEAST_RUNS:
+    if len(finished.curves) < (LEAST_OWN if prior else LEAST_RUNS):
         return None
-    spreads = spread(np.concatenate([_best(part.curves.slacks) for part in finished]))
-    weights = np.concatenate([part.weights for part in finished])
-    best = [joint(scaled(p.curves.slacks, spreads, kind.squash)).max(axis=1) for p in finished]
+    parts = [finished, *_counted(prior)]
+    spreads = [spread(part.curves.slacks) for part in parts]
+    pairs = list(zip(parts, spreads, strict=True))
+    best = [joint(scaled(p.curves.slacks, s, kind.squash)).max(axis=1) for p, s in pairs]
     target = np.clip(np.concatenate(best), -kind.clip, kind.clip)
+    weights = np.concatenate([part.weights for part in parts])
     fits = []
     for look in range(len(LOOKS)):
-        x = [_at(part.curves, look, spreads, kind) for part in finished]
+        x = _same_columns([_at(part.curves, look, scale, kind) for part, scale in pairs])
         fits.append(ridge.fit(np.concatenate(x), target, weights))
-    plain = Outlook(kind, spreads, tuple(fits), 0.0, 1.0)
+    plain = Outlook(kind, spreads[0], tuple(fits), 0.0, 1.0)
     if not kind.recalibrate:
         return plain
-    raw = np.stack([_logit(look.left_out) for look in fits], axis=1)
-    shift, slope = recalibration(raw, target >= 0, weights)
+    own = len(finished.curves)
+    raw = np.stack([_logit(look.left_out[:own]) for look in fits], axis=1)
+    shift, slope = recalibration(raw, target[:own] >= 0, finished.weights)
     return replace(plain, shift=shift, slope=slope)
+
+
+def _counted(prior: Sequence[Finished]) -> list[Finished]:
+    total = sum(float(part.weights.sum()) for part in prior)
+    factor = min(1.0, PRIOR_RUNS / total) if total else 1.0
+    return [replace(part, weights=part.weights * factor) for part in prior]
+
+
+def _same_columns(blocks: list[Array]) -> list[Array]:
+    """Every block with the columns of the first: its own schedule's; others are unknown."""
+    columns = blocks[0].shape[1]
+    return [
+        np.pad(block, ((0, 0), (0, max(0, columns - block.shape[1]))), constant_values=np.nan)[
+            :, :columns
+        ]
+        for block in blocks
+    ]
 
 
 def recalibration(logits: Array, passed: npt.NDArray[np.bool_], weights: Array) -> tuple[float, float]:
@@ -116,12 +148,6 @@ def recalibration(logits: Array, passed: npt.NDArray[np.bool_], weights: Array) 
 def _at(curves: Curves, look: int, spreads: Array, kind: Kind) -> Array:
     seen = epochs_seen(look, curves.epochs) or max(1, curves.epochs - 1)
     return features(curves, seen, spreads, kind.squash, kind.schedule)
-
-
-def _best(slacks: Array) -> Array:
-    """The best of each metric over the epochs, as a run of one epoch; [n, 1, J]."""
-    clean = np.where(np.isnan(slacks), -np.inf, slacks)
-    return clean.max(axis=1, keepdims=True)
 
 
 def _logit(p: Array) -> Array:
