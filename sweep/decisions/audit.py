@@ -21,6 +21,9 @@ RAISE = 3.0
 
 Array = npt.NDArray[np.float64]
 
+EMPTY = (0, 0, 0, 1.0)
+"""A stratum without trials."""
+
 
 def coin(study_seed: int, trial: int) -> float:
     """A number in [0, 1) drawn when a trial is made, independent of all that follows.
@@ -80,7 +83,7 @@ def audit(flagged: Sequence[Flagged], passed: int) -> Audit:
     known = [one for one in flagged if one.passed is not None]
     found = sum(bool(one.passed) for one in known)
     good = sum(one.chance for one in flagged)
-    good += sum((float(bool(one.passed)) - one.chance) / one.share for one in known)
+    good += sum((bool(one.passed) - one.chance) / one.share for one in known)
     low, high = lost_interval(flagged)
     most = len(flagged) - len(known)
     lost = min(max(good - found, 0.0), float(most))
@@ -117,28 +120,29 @@ def lost_interval(flagged: Sequence[Flagged]) -> tuple[int, int]:
 
 def _splits(strata: list[tuple[int, int, int, float]]) -> list[int]:
     """Every total of good flagged trials that the found ones do not refute."""
-    tail = (1 - LEVEL) / 2
-    tables = [_tables(n, audited, q) for n, audited, _, q in strata]
-    seen = sum(k / q for _, _, k, q in strata)
-    kept = set()
-    if len(strata) == 1:
-        value, probability = tables[0]
-        below = probability @ (value <= seen + 1e-9)
-        above = probability @ (value >= seen - 1e-9)
-        return [int(d) for d in np.flatnonzero((below >= tail) & (above >= tail))]
     if len(strata) > 2:
         raise ValueError(f"an audit has at most two shares, got {len(strata)}")
-    (v1, p1), (v2, p2) = tables
+    tail = (1 - LEVEL) / 2
+    (v1, p1), (v2, p2) = [_tables(n, known, q) for n, known, _, q in [*strata, EMPTY][:2]]
+    seen = sum(k / q for _, _, k, q in strata)
     total = v1[:, None] + v2[None, :]
     below = p1 @ (total <= seen + 1e-9) @ p2.T
     above = p1 @ (total >= seen - 1e-9) @ p2.T
-    for a, b in np.argwhere((below >= tail) & (above >= tail)):
-        kept.add(int(a) + int(b))
-    return sorted(kept)
+    possible = np.logical_and.outer(*[_possible(*stratum) for stratum in [*strata, EMPTY][:2]])
+    kept = np.argwhere((below >= tail) & (above >= tail) & possible)
+    return sorted({int(a) + int(b) for a, b in kept})
+
+
+def _possible(n: int, audited: int, found: int, q: float) -> npt.NDArray[np.bool_]:
+    """Numbers of good trials 0..n that are at least those found and leave out those that failed."""
+    good = np.arange(n + 1)
+    return (found <= good) & (good <= n - (audited - found))
 
 
 def _tables(n: int, audited: int, q: float) -> tuple[Array, Array]:
     """Values K / q, and P(K | D) for each D in 0..n; [audited + 1], [n + 1, audited + 1]."""
+    if audited == 0:
+        return np.zeros(1), np.ones((n + 1, 1))
     found = np.arange(audited + 1)
     good = np.arange(n + 1)[:, None]
     probability: Array = np.nan_to_num(stats.hypergeom.pmf(found, n, good, audited))

@@ -8,7 +8,7 @@ ENOUGH = 20
 """Passing configurations from which the forecast may spend the whole allowance. A conformal p-value
 of a passer can reach 5 % with no fewer."""
 
-GUARD = 0.25
+GUARD = 1.0
 """Part of its fair share of the allowance that one trial may cost before that."""
 
 

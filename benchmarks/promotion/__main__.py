@@ -1,0 +1,158 @@
+"""Judges pruners on recorded learning curves, without training.
+
+    python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --risk 0.05 --json
+    python -m benchmarks.promotion simulate --studies 2000
+    python -m benchmarks.promotion table FILE... --out docs/pruning_table.md --figure pruning.svg
+    python -m benchmarks.promotion record STUDY.yaml curves.npz --runs 240
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.promotion import policies
+from benchmarks.promotion.replay import Study, replay
+from benchmarks.promotion.summary import summarise
+from benchmarks.promotion.task import Task, load
+from uvtex.console import CleanErrorGroup
+
+FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+RISK = click.option(
+    "--risk", default=0.05, type=click.FloatRange(0, 1), help="Share of good trials to lose at most."
+)
+REPLAYS = click.option(
+    "--replays", default=500, type=click.IntRange(1), help="Simulated studies a file and policy."
+)
+SEED = click.option("--seed", default=0, help="Of the draws: the same for every policy.")
+JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+
+
+@click.group(cls=CleanErrorGroup)
+def main() -> None:
+    """Judges pruners on recorded learning curves."""
+
+
+@main.command("replay")
+@FILES
+@click.option(
+    "--policy",
+    "names",
+    multiple=True,
+    default=("ours",),
+    type=click.Choice(policies.names()),
+    help="May be repeated.",
+)
+@click.option("--pass-rate", default=0.1, help="Share of the runs that pass the thresholds.")
+@click.option("--earlier", multiple=True, type=click.Path(path_type=Path), help="Prior curves.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@RISK
+@REPLAYS
+@SEED
+@JOBS
+def replay_command(
+    files: Sequence[Path],
+    names: Sequence[str],
+    pass_rate: float,
+    earlier: Sequence[Path],
+    as_json: bool,
+    risk: float,
+    replays: int,
+    seed: int,
+    jobs: int,
+) -> None:
+    """Simulates studies over FILES and prints what each policy loses and saves.
+
+    With one file and one policy, JSON is an object; with several, a list of objects.
+    """
+    prior = tuple(load_task(path, pass_rate) for path in earlier)
+    cells = [
+        Cell(path, pass_rate, name, risk, replays, seed, prior) for path in files for name in names
+    ]
+    results = measured(cells, jobs)
+    if as_json:
+        shown = results[0] if len(results) == 1 else results
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for result in results:
+        click.echo(line(result))
+
+
+class Cell:
+    """One file, pass rate and policy to simulate."""
+
+    def __init__(
+        self,
+        path: Path,
+        pass_rate: float,
+        policy: str,
+        risk: float,
+        replays: int,
+        seed: int,
+        earlier: tuple[Task, ...] = (),
+    ) -> None:
+        self.path, self.pass_rate, self.policy, self.risk = path, pass_rate, policy, risk
+        self.replays, self.seed, self.earlier = replays, seed, earlier
+
+    def measure(self) -> dict[str, Any]:
+        """Simulates the studies and sums them up."""
+        began = time.perf_counter()
+        task = load_task(self.path, self.pass_rate)
+        studies = self._studies(task, self.policy)
+        unpruned = self._studies(task, "none")
+        return {
+            "file": task.name,
+            "policy": self.policy,
+            "pass_rate": self.pass_rate,
+            "risk": self.risk,
+            "replays": self.replays,
+            "seed": self.seed,
+            **summarise(task, studies, unpruned),
+            "seconds": round(time.perf_counter() - began, 2),
+        }
+
+    def _studies(self, task: Task, name: str) -> list[Study]:
+        rule = policies.policy(name, self.risk, self.earlier)
+        return [replay(task, rule, self.seed, number) for number in range(self.replays)]
+
+
+def measured(cells: Sequence[Cell], jobs: int) -> list[dict[str, Any]]:
+    """The results of ``cells``, in their order."""
+    if jobs == 1:
+        return [cell.measure() for cell in cells]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        return pool.map(Cell.measure, cells, chunksize=1)
+
+
+def load_task(path: Path, pass_rate: float) -> Task:
+    """:func:`load`, with its errors as the command line shows them."""
+    try:
+        return load(path, pass_rate)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def line(result: dict[str, Any]) -> str:
+    """The main figures in a line."""
+    cells = [f"{result['file']} {result['pass_rate']:g} {result['policy']}:"]
+    for key in ("false_prune_rate", "epochs_saved", "oracle_saving_reached"):
+        cells.append(f"{key} {interval(result[key])}")
+    cells.append(f"epochs_to_champion/none {interval(result['epochs_to_champion_over_none'])}")
+    return " ".join(cells)
+
+
+def interval(figure: dict[str, float | None]) -> str:
+    """``mean (low to high)``."""
+    if figure["mean"] is None:
+        return "-"
+    return "{mean:.3f} ({low:.3f} to {high:.3f})".format(**figure)
+
+
+if __name__ == "__main__":
+    main()
