@@ -1,9 +1,9 @@
 """Judges pruners on recorded learning curves, without training.
 
-    python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --risk 0.05 --json
-    python -m benchmarks.promotion simulate --studies 2000
-    python -m benchmarks.promotion table FILE... --out docs/pruning_table.md --figure pruning.svg
-    python -m benchmarks.promotion record STUDY.yaml curves.npz --runs 240
+python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --risk 0.05 --json
+python -m benchmarks.promotion simulate --studies 2000
+python -m benchmarks.promotion table FILE... --out docs/pruning_table.md --figure pruning.svg
+python -m benchmarks.promotion record STUDY.yaml curves.npz --runs 240
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,10 @@ from uvtex.console import CleanErrorGroup
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 RISK = click.option(
-    "--risk", default=0.05, type=click.FloatRange(0, 1), help="Share of good trials to lose at most."
+    "--risk",
+    default=0.05,
+    type=click.FloatRange(0, 1),
+    help="Share of good trials to lose at most.",
 )
 REPLAYS = click.option(
     "--replays", default=500, type=click.IntRange(1), help="Simulated studies a file and policy."
@@ -49,9 +53,21 @@ def main() -> None:
     type=click.Choice(policies.names()),
     help="May be repeated.",
 )
-@click.option("--pass-rate", default=0.1, help="Share of the runs that pass the thresholds.")
+@click.option(
+    "--pass-rate",
+    "rates",
+    multiple=True,
+    default=(0.1,),
+    type=float,
+    help="Share of the runs that pass the thresholds. May be repeated.",
+)
 @click.option("--earlier", multiple=True, type=click.Path(path_type=Path), help="Prior curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--append",
+    type=click.Path(path_type=Path),
+    help="Append each result to this file as a line of JSON; skip those that it has.",
+)
 @RISK
 @REPLAYS
 @SEED
@@ -59,9 +75,10 @@ def main() -> None:
 def replay_command(
     files: Sequence[Path],
     names: Sequence[str],
-    pass_rate: float,
+    rates: Sequence[float],
     earlier: Sequence[Path],
     as_json: bool,
+    append: Path | None,
     risk: float,
     replays: int,
     seed: int,
@@ -69,36 +86,53 @@ def replay_command(
 ) -> None:
     """Simulates studies over FILES and prints what each policy loses and saves.
 
-    With one file and one policy, JSON is an object; with several, a list of objects.
+    With one file, policy and pass rate, JSON is an object; with several, a list of objects.
     """
-    prior = tuple(load_task(path, pass_rate) for path in earlier)
     cells = [
-        Cell(path, pass_rate, name, risk, replays, seed, prior) for path in files for name in names
+        Cell(path, rate, name, risk, replays, seed, tuple(earlier))
+        for path in files
+        for rate in rates
+        for name in names
     ]
-    results = measured(cells, jobs)
+    known = _done(append)
+    results = []
+    for result in measured([cell for cell in cells if cell.key not in known], jobs):
+        results.append(result)
+        if append:
+            with append.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+        if not as_json:
+            click.echo(line(result))
     if as_json:
-        shown = results[0] if len(results) == 1 else results
-        click.echo(json.dumps(shown, indent=2))
-        return
-    for result in results:
-        click.echo(line(result))
+        click.echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
 
 
+def _done(path: Path | None) -> set[tuple[Any, ...]]:
+    if path is None or not path.exists():
+        return set()
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {tuple(one[key] for key in KEY) for one in lines}
+
+
+KEY = ("file", "policy", "pass_rate", "risk", "replays", "seed")
+
+
+@dataclass(frozen=True)
 class Cell:
     """One file, pass rate and policy to simulate."""
 
-    def __init__(
-        self,
-        path: Path,
-        pass_rate: float,
-        policy: str,
-        risk: float,
-        replays: int,
-        seed: int,
-        earlier: tuple[Task, ...] = (),
-    ) -> None:
-        self.path, self.pass_rate, self.policy, self.risk = path, pass_rate, policy, risk
-        self.replays, self.seed, self.earlier = replays, seed, earlier
+    path: Path
+    pass_rate: float
+    policy: str
+    risk: float
+    replays: int
+    seed: int
+    earlier: tuple[Path, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells its result from others."""
+        return self.path.stem, self.policy, self.pass_rate, self.risk, self.replays, self.seed
 
     def measure(self) -> dict[str, Any]:
         """Simulates the studies and sums them up."""
@@ -106,28 +140,23 @@ class Cell:
         task = load_task(self.path, self.pass_rate)
         studies = self._studies(task, self.policy)
         unpruned = self._studies(task, "none")
-        return {
-            "file": task.name,
-            "policy": self.policy,
-            "pass_rate": self.pass_rate,
-            "risk": self.risk,
-            "replays": self.replays,
-            "seed": self.seed,
-            **summarise(task, studies, unpruned),
-            "seconds": round(time.perf_counter() - began, 2),
-        }
+        figures = summarise(task, studies, unpruned)
+        seconds = round(time.perf_counter() - began, 2)
+        return {**dict(zip(KEY, self.key, strict=True)), **figures, "seconds": seconds}
 
     def _studies(self, task: Task, name: str) -> list[Study]:
-        rule = policies.policy(name, self.risk, self.earlier)
+        prior = [load_task(path, self.pass_rate) for path in self.earlier]
+        rule = policies.policy(name, self.risk, prior)
         return [replay(task, rule, self.seed, number) for number in range(self.replays)]
 
 
-def measured(cells: Sequence[Cell], jobs: int) -> list[dict[str, Any]]:
-    """The results of ``cells``, in their order."""
+def measured(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
+    """The results of ``cells``, in their order, each as soon as it is there."""
     if jobs == 1:
-        return [cell.measure() for cell in cells]
+        yield from (cell.measure() for cell in cells)
+        return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        return pool.map(Cell.measure, cells, chunksize=1)
+        yield from pool.imap(Cell.measure, cells, chunksize=1)
 
 
 def load_task(path: Path, pass_rate: float) -> Task:

@@ -11,7 +11,7 @@ from benchmarks.promotion.task import Array, Task
 from sweep.decisions.audit import Evidence, Flagged, audit, coin, share
 from sweep.decisions.curves import LOOKS, Curves, epochs_seen
 from sweep.decisions.ledger import Ledger, judge
-from sweep.decisions.outlook import Finished, Kind, Outlook, fit
+from sweep.decisions.outlook import Finished, Kind, fit
 
 LEAST = 5
 """``min_epochs``: no look before so many points."""
@@ -19,13 +19,13 @@ LEAST = 5
 
 @dataclass(frozen=True)
 class Ours:
-    """The rule, with the forecast's kind. It refits when a tenth more runs have ended."""
+    """The rule, with the forecast's kind. It refits when a fifth more runs have ended."""
 
     kind: Kind
     risk: float = 0.05
     earlier: tuple[Task, ...] = ()
     """Tasks whose curves are the forecast's prior."""
-    growth: float = 1.1
+    growth: float = 1.2
     audits: bool = True
 
     def prior(self) -> list[Finished]:
@@ -99,7 +99,7 @@ class OursJudge:
         self.ledger = self.ledger.ended(bool(self.task.passes[row]))
 
     def _learn(self) -> None:
-        """Fits anew when enough trials have ended, and forecasts every curve at every look.
+        """Fits anew when enough trials have ended, and forecasts all curves to come at every look.
 
         A forecast reads a curve up to its look only, so that all at once are those one by one.
         """
@@ -112,12 +112,13 @@ class OursJudge:
         self.fitted = len(self.rows)
         if model is None:
             return
-        every = range(len(self.task.joint))
-        self.table = np.stack([self._chances(model, look, list(every)) for look in range(len(LOOKS))])
-
-    def _chances(self, model: Outlook, look: int, rows: list[int]) -> Array:
-        seen = epochs_seen(look, self.task.points) or self.task.points
-        return model.chance(curves(self.task, rows, seen), look, seen)
+        rows = np.setdiff1d(np.arange(len(self.task.joint)), self.rows)
+        self.table = np.full((len(LOOKS), len(self.task.joint)), np.nan)
+        for look in range(len(LOOKS)):
+            seen = epochs_seen(look, self.task.points, LEAST)
+            if seen is not None:
+                part = curves(self.task, list(rows), seen)
+                self.table[look, rows] = model.chance(part, look, seen)
 
 
 def curves(task: Task, rows: list[int], seen: int | None = None) -> Curves:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.promotion.replay import Study
-from benchmarks.promotion.rules import RULES
+from benchmarks.promotion.rules import FIRST_LOOK
 from benchmarks.promotion.task import Array, Task
 
 RESAMPLES = 2000
+KNOWN = (0, 1, 3, 5, 10, 20)
+"""Passers known, from so many on, for the saving against them."""
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Parts of the points of a study without pruning, at which the best objective is printed."""
 
 
-def summarise(
-    task: Task, studies: Sequence[Study], unpruned: Sequence[Study]
-) -> dict[str, Any]:
+def summarise(task: Task, studies: Sequence[Study], unpruned: Sequence[Study]) -> dict[str, Any]:
     """The keys that ``replay --json`` prints; ``unpruned`` has the same draws without pruning.
 
     A rate of a study without a passer does not exist, and is left out of the mean. Epochs to a
@@ -46,6 +47,7 @@ def summarise(
         "trials_in_a_study": len(studies[0].rows),
         "epochs_saved": _interval(saved, np.full(len(saved), total), draws),
         "oracle_saving_reached": _interval(saved, possible, draws),
+        "oracle_saving_by_passers_known": _by_known(task, studies),
         "epochs_to_champion": _interval(spent, found, draws),
         "epochs_to_champion_over_none": _ratio(spent, found, base[:, 5], base[:, 6], draws),
         "champions_found": float(found.mean()),
@@ -63,10 +65,6 @@ def _facts(task: Task, study: Study) -> tuple[float, ...]:
     passes = task.passes[study.rows]
     ran = np.array([fate.points for fate in study.fates])
     flagged = np.array([fate.flagged is not None for fate in study.fates])
-    stop = RULES["oracle"]().judge(task, 0)
-    from benchmarks.promotion.replay import Trial
-
-    best = sum(task.points - stop.follow(Trial(task, row, 0)).points for row in study.rows)
     chances = [sum(fate.forecasts) for fate in study.fates]
     looks = [len(fate.forecasts) for fate in study.fates]
     return (
@@ -74,12 +72,36 @@ def _facts(task: Task, study: Study) -> tuple[float, ...]:
         (passes & (ran < task.points)).sum(),
         (passes & flagged).sum(),
         (task.points - ran).sum(),
-        best,
+        _possible(task, study).sum(),
         study.spent,
         study.confirmed_after is not None,
         sum(chances),
         float(np.dot(looks, passes)),
     )
+
+
+def _possible(task: Task, study: Study) -> Array:
+    """Points that the oracle saves of each trial."""
+    left = task.points - math.ceil(FIRST_LOOK * task.points)
+    possible: Array = np.where(task.passes[study.rows], 0.0, float(left))
+    return possible
+
+
+def _by_known(task: Task, studies: Sequence[Study]) -> dict[str, dict[str, float]]:
+    """The oracle's saving reached, over trials begun when so many passers were known."""
+    saved, possible = np.zeros(len(KNOWN)), np.zeros(len(KNOWN))
+    for study in studies:
+        ran = np.array([fate.points for fate in study.fates])
+        ended = task.passes[study.rows] & (ran == task.points)
+        known = np.cumsum(ended) - ended
+        place = np.searchsorted(KNOWN, known, side="right") - 1
+        np.add.at(saved, place, task.points - ran)
+        np.add.at(possible, place, _possible(task, study))
+    return {
+        str(least): {"reached": float(s / p), "possible_per_study": float(p / len(studies))}
+        for least, s, p in zip(KNOWN, saved, possible, strict=True)
+        if p
+    }
 
 
 def _draws(studies: int) -> np.ndarray:

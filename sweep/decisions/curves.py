@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,9 @@ import numpy.typing as npt
 LOOKS = (0.35, 0.5, 0.65, 0.8)
 """Parts of a probe after which it is judged. Each further look would add a chance to err."""
 
-LIMIT = 1e3
-"""Slacks are clipped to this many spreads; a point that is not a number counts as the lower one."""
+LIMIT, PLAIN_LIMIT = 1e3, 8.0
+"""Slacks are clipped to this many spreads: before asinh, and without it. A point that is not a number
+counts as the lower one."""
 
 SLIGHT = 1e-9
 
@@ -56,8 +58,9 @@ def epochs_seen(look: int, epochs: int, least: int = 1) -> int | None:
 
 def joint(slacks: Array) -> Array:
     """The smallest slack over the metrics, -inf where one is not a number; [..., J] -> [...]."""
-    lowest: Array = np.where(np.isnan(slacks), -np.inf, slacks).min(axis=-1)
-    return lowest
+    clean = np.where(np.isnan(slacks), -np.inf, slacks)
+    # The least of the metrics one by one: numpy's minimum over a last axis of two is ten times slower.
+    return reduce(np.minimum, (clean[..., j] for j in range(clean.shape[-1])))
 
 
 def spread(slacks: Array) -> Array:
@@ -79,9 +82,11 @@ def spread(slacks: Array) -> Array:
 
 
 def scaled(slacks: Array, spreads: Array, squash: bool) -> Array:
-    """Slacks in spreads, clipped to ``LIMIT``; with ``squash`` their asinh, which keeps the sign."""
-    clean = np.clip(np.where(np.isnan(slacks), -np.inf, slacks) / spreads, -LIMIT, LIMIT)
-    return np.arcsinh(clean) if squash else np.clip(clean, -8.0, 8.0)
+    """Slacks in spreads, clipped; with ``squash`` their asinh, which keeps the sign."""
+    limit = LIMIT if squash else PLAIN_LIMIT
+    clean = np.where(np.isnan(slacks), -np.inf, slacks) / spreads
+    clean = np.minimum(np.maximum(clean, -limit), limit)
+    return np.arcsinh(clean) if squash else clean
 
 
 def features(curves: Curves, seen: int, spreads: Array, squash: bool, schedule: bool) -> Array:
@@ -91,16 +96,17 @@ def features(curves: Curves, seen: int, spreads: Array, squash: bool, schedule: 
     before, the best so far. Of the joint slack: the best so far, and now. With ``schedule`` also
     :func:`schedule_features`.
     """
-    z = scaled(curves.slacks[:, :seen], spreads, squash)  # [n, t, J]
+    z = scaled(curves.slacks[:, :seen], spreads, squash)
     third = max(1, seen // 3)
-    late = z[:, -third:].mean(axis=1)
-    before = z[:, -2 * third : -third].mean(axis=1) if seen >= 2 * third > 0 else late
-    both = z.min(axis=2)
-    columns = [z[:, -1], late, late - before, z.max(axis=1), both[:, -1:]]
-    columns.append(both.max(axis=1, keepdims=True))
+    lowest = joint(z)
+    columns = [lowest[:, -1], lowest.max(axis=1)]
+    for metric in np.moveaxis(z, 2, 0):  # [n, t]
+        late = metric[:, -third:].mean(axis=1)
+        before = metric[:, -2 * third : -third].mean(axis=1) if seen >= 2 * third else late
+        columns += [metric[:, -1], late, late - before, metric.max(axis=1)]
     if schedule:
-        columns.append(schedule_features(curves, seen))
-    return np.concatenate(columns, axis=1)
+        columns += list(schedule_features(curves, seen).T)
+    return np.stack(columns, axis=1)
 
 
 def schedule_features(curves: Curves, seen: int) -> Array:

@@ -13,8 +13,8 @@ from sweep.decisions.curves import LOOKS, Curves, epochs_seen, features, joint, 
 
 Array = npt.NDArray[np.float64]
 
-LEAST_RUNS = 20
-"""With fewer finished runs nothing is forecast: no method tried had skill with ten."""
+LEAST_RUNS = 12
+"""With fewer finished runs and no prior nothing is forecast."""
 
 LEAST_OWN = 5
 """With a prior, so many of the study's own runs: the spread of the slacks is theirs."""
@@ -30,10 +30,10 @@ ASSURED = 1e-6
 class Kind:
     """Which forecast: the candidates of the benchmark. The default is the chosen one."""
 
-    squash: bool = True
+    squash: bool = False
     """asinh of the slacks; else the slacks, clipped at eight spreads."""
     schedule: bool = True
-    clip: float = 3.0
+    clip: float = 8.0
     """The target is clipped to this many (squashed) spreads around the threshold."""
     recalibrate: bool = True
     averaged: bool = True

@@ -36,7 +36,7 @@ class Ridge:
         """P(y >= 0) for features ``x`` [n, F]."""
         z = _standard(x, self.centre, self.width)
         mean = self.intercept + z @ self.coefficients
-        leverage = 1 / self.weight + np.einsum("nf,fg,ng->n", z, self.covariance, z)
+        leverage = 1 / self.weight + ((z @ self.covariance) * z).sum(axis=1)
         return tail(mean / (self.scale * np.sqrt(1 + leverage)), self.freedom)
 
 
@@ -103,5 +103,5 @@ def _moments(x: Array, w: Array) -> tuple[Array, Array]:
 
 
 def _standard(x: Array, centre: Array, width: Array) -> Array:
-    out: Array = np.where(np.isfinite(x), (x - centre) / width, 0.0)
-    return np.clip(out, -5.0, 5.0)
+    out = np.where(np.isfinite(x), (x - centre) / width, 0.0)
+    return np.minimum(np.maximum(out, -5.0), 5.0)

@@ -73,7 +73,9 @@ def test_the_estimate_is_right_on_average_whatever_the_forecast() -> None:
         found = sum(bool(one.passed) for one in trials)
         estimates.append(
             sum(t.chance for t in trials)
-            + sum((float(bool(t.passed)) - t.chance) / t.share for t in trials if t.passed is not None)
+            + sum(
+                (float(bool(t.passed)) - t.chance) / t.share for t in trials if t.passed is not None
+            )
             - found
             - (good.sum() - found)
         )
