@@ -1,9 +1,11 @@
 """Judges pruners on recorded learning curves, without training.
 
-python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --risk 0.05 --json
-python -m benchmarks.promotion simulate --studies 2000
-python -m benchmarks.promotion table FILE... --out docs/pruning_table.md --figure pruning.svg
-python -m benchmarks.promotion record STUDY.yaml curves.npz --runs 240
+    python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --json
+    python -m benchmarks.promotion replay FILE... --policy ours --policy none --append RESULTS
+    python -m benchmarks.promotion table RESULTS --figure docs/images/pruning.svg
+    python -m benchmarks.promotion simulate --studies 2000
+
+README.md beside this file describes the file format, the policies and the figures.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 import click
 
-from benchmarks.promotion import policies
+from benchmarks.promotion import policies, simulation, table
 from benchmarks.promotion.replay import Study, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
@@ -105,6 +107,30 @@ def replay_command(
             click.echo(line(result))
     if as_json:
         click.echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
+
+
+@main.command("table")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--figure", type=click.Path(path_type=Path), help="Write the figure, an SVG, here.")
+def table_command(results: Sequence[Path], figure: Path | None) -> None:
+    """Prints RESULTS, made by `replay --append`, as Markdown tables."""
+    lines = [text for path in results for text in path.read_text(encoding="utf-8").splitlines()]
+    told = [json.loads(text) for text in lines]
+    click.echo(table.by_policy(told) + "\n")
+    for policy in (name for name in policies.KINDS if any(one["policy"] == name for one in told)):
+        click.echo(table.by_file(told, policy) + "\n")
+        click.echo(table.by_passers(told, policy) + "\n")
+    if figure:
+        figure.write_text(table.figure(told), encoding="utf-8")
+
+
+@main.command("simulate")
+@click.option("--studies", default=2000, type=click.IntRange(1), help="Simulated studies a row.")
+@SEED
+def simulate_command(studies: int, seed: int) -> None:
+    """Simulates ledger and audit under forecasts whose errors are known."""
+    for text in simulation.rows(studies, seed):
+        click.echo(text)
 
 
 def _done(path: Path | None) -> set[tuple[Any, ...]]:

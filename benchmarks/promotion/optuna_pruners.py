@@ -53,11 +53,14 @@ class OptunaPolicy:
         """A judge over a new in-memory study."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.RandomSampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            pruner = PRUNERS[self.name](task.points)
         study = optuna.create_study(
             study_name=f"replay {seed}",  # Hyperband draws brackets by it
             direction="maximize",
             sampler=sampler,
-            pruner=PRUNERS[self.name](task.points),
+            pruner=pruner,
         )
         return _OptunaJudge(study)
 

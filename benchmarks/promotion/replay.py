@@ -13,7 +13,7 @@ from benchmarks.promotion.task import Task
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a simulated study. A policy reads only what it has seen: ``task.joint[row, :t]``."""
+    """One run of a simulated study. A policy reads its curve up to the points that it has run."""
 
     task: Task
     row: int

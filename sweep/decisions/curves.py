@@ -13,8 +13,8 @@ LOOKS = (0.35, 0.5, 0.65, 0.8)
 """Parts of a probe after which it is judged. Each further look would add a chance to err."""
 
 LIMIT, PLAIN_LIMIT = 1e3, 8.0
-"""Slacks are clipped to this many spreads: before asinh, and without it. A point that is not a number
-counts as the lower one."""
+"""Slacks are clipped to this many spreads: before asinh, and without it. A point that is not a
+number counts as the lowest."""
 
 SLIGHT = 1e-9
 
@@ -59,7 +59,7 @@ def epochs_seen(look: int, epochs: int, least: int = 1) -> int | None:
 def joint(slacks: Array) -> Array:
     """The smallest slack over the metrics, -inf where one is not a number; [..., J] -> [...]."""
     clean = np.where(np.isnan(slacks), -np.inf, slacks)
-    # The least of the metrics one by one: numpy's minimum over a last axis of two is ten times slower.
+    # One metric after the other: numpy's minimum over a last axis of two is ten times slower.
     return reduce(np.minimum, (clean[..., j] for j in range(clean.shape[-1])))
 
 

@@ -1,4 +1,4 @@
-"""Weighted ridge regression with a Student t predictive, judged on runs that it was not fitted on."""
+"""Weighted ridge regression with a Student t predictive, scaled by runs left out of the fit."""
 
 from __future__ import annotations
 

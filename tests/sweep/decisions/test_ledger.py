@@ -99,9 +99,7 @@ def test_under_a_calibrated_forecast_at_most_the_risk_is_lost(rate: float) -> No
     assert lost <= 0.05 * good + 2 * np.sqrt(0.05 * good)
 
 
-def test_a_forecast_that_believes_in_a_third_of_the_good_trials_loses_at_most_three_times_the_risk() -> (
-    None
-):
+def test_chances_three_times_too_small_lose_at_most_three_times_the_risk() -> None:
     rng = np.random.default_rng(1)
     lost, good = np.sum([lost_and_good(rng, 0.3, np.log(3)) for _ in range(60)], axis=0)
     assert lost <= 0.15 * good + 2 * np.sqrt(0.15 * good)
