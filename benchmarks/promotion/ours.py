@@ -26,6 +26,7 @@ class Ours:
     earlier: tuple[Task, ...] = ()
     """Tasks whose curves are the forecast's prior."""
     growth: float = 1.2
+    guard: float = Ledger.guard
     audits: bool = True
 
     def prior(self) -> list[Finished]:
@@ -35,7 +36,7 @@ class Ours:
 
     def judge(self, task: Task, seed: int) -> Judge:
         """A judge with an empty ledger."""
-        return OursJudge(self, task, seed, Ledger(self.risk))
+        return OursJudge(self, task, seed, Ledger(self.risk, self.guard))
 
 
 @dataclass

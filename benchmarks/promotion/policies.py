@@ -10,17 +10,24 @@ from benchmarks.promotion.pareto import ParetoMedian
 from benchmarks.promotion.replay import Policy
 from benchmarks.promotion.rules import RULES
 from benchmarks.promotion.task import Task
+from sweep.decisions.ledger import Ledger
 from sweep.decisions.outlook import Kind
 
 KINDS = {
     "ours": Kind(),
     "ours-raw": Kind(squash=False, schedule=False),
-    "ours-raw-schedule": Kind(squash=False, schedule=True),
     "ours-asinh": Kind(squash=True, schedule=False),
     "ours-asinh-schedule": Kind(squash=True, schedule=True),
+    "ours-likeliest": Kind(averaged=False),
     "ours-uncorrected": Kind(recalibrate=False),
+    "ours-late": Kind(least_runs=20),
+    "ours-guarded": Kind(),
+    "ours-as-proposed": Kind(averaged=False, least_runs=20),
 }
 """Our rule; ``ours`` is the product's forecast, the others are its rivals."""
+
+STRICT = {"ours-guarded": 0.25, "ours-as-proposed": 0.25}
+"""Guards other than the product's."""
 
 
 def names() -> list[str]:
@@ -38,6 +45,11 @@ def policy(name: str, risk: float, earlier: Sequence[Task] = ()) -> Policy:
         **RULES,
         **{key: lambda key=key: OptunaPolicy(key) for key in PRUNERS},
         "pareto-median": ParetoMedian,
-        **{key: lambda kind=kind: Ours(kind, risk, tuple(earlier)) for key, kind in KINDS.items()},
+        **{key: lambda key=key: _ours(key, risk, earlier) for key in KINDS},
     }
     return makers[name]()
+
+
+def _ours(name: str, risk: float, earlier: Sequence[Task]) -> Policy:
+    guard = STRICT.get(name, Ledger.guard)
+    return Ours(KINDS[name], risk, tuple(earlier), guard=guard)

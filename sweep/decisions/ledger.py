@@ -8,9 +8,6 @@ ENOUGH = 20
 """Passing configurations from which the forecast may spend the whole allowance. A conformal p-value
 of a passer can reach 5 % with no fewer."""
 
-GUARD = 1.0
-"""Part of its fair share of the allowance that one trial may cost before that."""
-
 
 @dataclass(frozen=True)
 class Ledger:
@@ -18,6 +15,8 @@ class Ledger:
 
     risk: float = 0.05
     """Most expected passers that may be lost, over all expected passers."""
+    guard: float = 1.0
+    """Until ``ENOUGH`` passers are known, a trial may cost at most ``guard * risk * base``."""
     lost: float = 0.0
     """Expected passers among the trials stopped: the sum of their chances."""
     stopped: int = 0
@@ -65,7 +64,7 @@ def judge(
     ``risk``, ``lost + p <= risk (passed + 1/2 + lost + p)``. Never flagged is a trial that passes
     already, is ``spared`` (named in the study file or by a person), has no forecast (None), or
     is not clearly worse than a fresh draw, ``p > base / 2``. Until ``ENOUGH`` passers are known a
-    trial may cost at most ``GUARD * risk * base``, since a forecast learnt from few passers cannot
+    trial may cost at most ``guard * risk * base``, since a forecast learnt from few passers cannot
     vouch for itself.
 
     Raises:
@@ -82,7 +81,7 @@ def judge(
     words = f"passes with probability {chance:.2g}"
     if chance > ledger.base / 2:
         return Flag(False, f"{words}, a fresh draw with {ledger.base:.2g}")
-    guard = GUARD * ledger.risk * ledger.base
+    guard = ledger.guard * ledger.risk * ledger.base
     if ledger.passed < ENOUGH and chance > guard:
         known = f"{ledger.passed} of {ENOUGH} passers known"
         return Flag(False, f"{words}; with {known} at most {guard:.2g} may be risked")

@@ -13,9 +13,6 @@ from sweep.decisions.curves import LOOKS, Curves, epochs_seen, features, joint, 
 
 Array = npt.NDArray[np.float64]
 
-LEAST_RUNS = 12
-"""With fewer finished runs and no prior nothing is forecast."""
-
 LEAST_OWN = 5
 """With a prior, so many of the study's own runs: the spread of the slacks is theirs."""
 
@@ -35,6 +32,8 @@ class Kind:
     schedule: bool = True
     clip: float = 8.0
     """The target is clipped to this many (squashed) spreads around the threshold."""
+    least_runs: int = 12
+    """From fewer finished runs, and without a prior, nothing is forecast."""
     recalibrate: bool = True
     averaged: bool = True
     """The recalibration's uncertainty is averaged over; else its most probable value is taken."""
@@ -94,7 +93,7 @@ class Outlook:
 def fit(
     finished: Finished, prior: Sequence[Finished] = (), kind: Kind | None = None
 ) -> Outlook | None:
-    """The forecast learnt from ``finished``; None from fewer than ``LEAST_RUNS`` runs.
+    """The forecast learnt from ``finished``; None from fewer than ``kind.least_runs`` runs.
 
     For each look a ridge regression predicts the run's best joint slack (in spreads) from
     :func:`features`; it is the joint event itself, so that no correlation is assumed away. Its
@@ -107,7 +106,7 @@ def fit(
     earlier studies with the same data, metrics and thresholds belong into ``finished``.
     """
     kind = kind or Kind()
-    if len(finished.curves) < (LEAST_OWN if prior else LEAST_RUNS):
+    if len(finished.curves) < (LEAST_OWN if prior else kind.least_runs):
         return None
     parts = [finished, *_counted(prior)]
     spreads = [spread(part.curves.slacks) for part in parts]

@@ -14,7 +14,6 @@ from sweep.decisions import outlook, ridge
 from sweep.decisions.curves import LOOKS, Curves, epochs_seen, features, joint, scaled, spread
 from sweep.decisions.outlook import (
     LEAST_OWN,
-    LEAST_RUNS,
     Finished,
     Kind,
     Outlook,
@@ -86,7 +85,7 @@ def test_expected_passes_are_not_too_few_and_later_looks_know_more() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind(), SCHEDULED, Kind(squash=True, schedule=True)])
-@pytest.mark.parametrize("n", [LEAST_OWN, LEAST_RUNS - 1])
+@pytest.mark.parametrize("n", [LEAST_OWN, Kind().least_runs - 1])
 def test_with_too_few_runs_and_no_prior_there_is_no_forecast(kind: Kind, n: int) -> None:
     assert fit(Finished(saturating(n, 0), np.ones(n)), kind=kind) is None
 
