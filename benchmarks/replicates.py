@@ -1,24 +1,22 @@
 """Error rates and power of the admission of schedules and of the champion's comparison.
 
-``python -m benchmarks.replicates`` simulates calibrations, replicates and decisions with the very
-functions that decide. A metric's figure is its true mean, plus a part of the seed that all
+``python -m benchmarks.replicates`` draws calibrations and replicates, and asks the very functions
+that decide. A metric's figure is its true mean, plus a part of the seed that all
 schedules share (``rho``), plus a part of its own. Two metrics are correlated over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sweep.decisions.calibration import calibrate
 from sweep.decisions.champion import Contender, compare
 from sweep.decisions.replicates import Replicate, judge
-from sweep.study.calibration import Calibration, RunFigures
+from sweep.study.calibration import MetricNoise, Spread
 from uvtex.metric_catalogue import versions
 from uvtex.thresholds import Threshold
 
@@ -58,8 +56,7 @@ class Seeds:
 
     def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
         self._scenario, self._rng = scenario, rng
-        r = scenario.correlation
-        self._mix = np.array([[1.0, 0.0], [r, math.sqrt(1 - r * r)]])
+        self._mix = _mix(scenario)
         self._shared: dict[int, Array] = {}
 
     def figures(self, means: tuple[float, float], seed: int) -> dict[str, float]:
@@ -72,28 +69,42 @@ class Seeds:
         return {m: mean + float(e) for m, mean, e in zip(METRICS, means, noise, strict=True)}
 
 
-def calibration_of(scenario: Scenario, rng: np.random.Generator) -> Calibration:
-    """A calibration under the scenario's truth, with schedules of differing means."""
-    seeds = Seeds(scenario, rng)
-    runs = [
-        RunFigures(
-            schedule=f"schedule-{i}",
-            seed=seed,
-            stage="full",
-            metrics=seeds.figures((float(i), float(-i)), seed),
-            seconds=1,
-            epochs=1,
-        )
-        for i, seed in itertools.product(range(scenario.schedules), range(scenario.seeds))
-    ]
-    return calibrate(runs, METRICS)
+def calibration_of(scenario: Scenario, rng: np.random.Generator) -> dict[str, MetricNoise]:
+    """The noise that a calibration under the scenario's truth would find.
+
+    The sums of squares of a two-way layout are drawn, and not its figures: that is exact, and a
+    hundred times faster. tests/sweep/decisions/test_calibration.py checks one against the other.
+    """
+    i, j, rho = scenario.schedules, scenario.seeds, scenario.rho
+    mix = _mix(scenario)
+    own = _squares((i - 1) * (j - 1), mix, rng) * (1 - rho)
+    by_seed = _squares(j - 1, mix, rng) * (i * rho + 1 - rho)
+    found = {}
+    for metric, rest, main in zip(METRICS, own, by_seed, strict=True):
+        degrees, apart = i * (j - 1), (i - 1) * (j - 1)
+        seeds = Spread(deviation=math.sqrt((rest + main) / degrees), degrees=degrees)
+        pairs = Spread(deviation=math.sqrt(2 * rest / apart), degrees=apart) if apart else None
+        found[metric] = MetricNoise(seeds=seeds, pairs=pairs)
+    return found
+
+
+def _mix(scenario: Scenario) -> Array:
+    r = scenario.correlation
+    return np.array([[1.0, 0.0], [r, math.sqrt(1 - r * r)]])
+
+
+def _squares(degrees: int, mix: Array, rng: np.random.Generator) -> Array:
+    """Sum of squares of each metric over ``degrees`` independent draws."""
+    squares: Array = ((mix @ rng.standard_normal((2, degrees))) ** 2).sum(axis=1)
+    return squares
 
 
 def admissions(scenario: Scenario, count: int, rng: np.random.Generator) -> Rates:
     """``count`` candidates, each with a calibration of its own, judged after each replicate."""
     admitted, spent = 0, 0
     for _ in range(count):
-        spreads = calibration_of(scenario, rng).spreads("full")
+        noise = calibration_of(scenario, rng)
+        spreads = {metric: found.seeds for metric, found in noise.items()}
         seeds = Seeds(scenario, rng)
         replicates: list[Replicate] = []
         verdict = "continue"
@@ -111,7 +122,7 @@ def replacements(scenario: Scenario, count: int, rng: np.random.Generator) -> Ra
     replaced, spent = 0, 0
     known = versions(None)
     for _ in range(count):
-        noise = calibration_of(scenario, rng).stages["full"].noise
+        noise = calibration_of(scenario, rng)
         seeds = Seeds(scenario, rng)
         ours: dict[int, dict[str, float]] = {}
         theirs: dict[int, dict[str, float]] = {}

@@ -23,9 +23,13 @@ class Threshold(Settings):
     """
 
     metric: str
+    """Name of the metric."""
     at_least: float | None = None
+    """The smallest value that passes."""
     at_most: float | None = None
+    """The largest value that passes."""
     scale: float | None = Field(default=None, gt=0)
+    """What a slack is divided by. None: the absolute value of the bound, or 1."""
 
     @model_validator(mode="after")
     def _one_side(self) -> Threshold:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from scipy import stats
@@ -181,9 +182,14 @@ def tested_mean(
         spread=spread,
         statistic=statistic,
         critical=c,
-        futile=statistic < -float(stats.t.ppf(FUTILITY, spread.degrees)),
+        futile=statistic < -_futile(spread.degrees),
         good_is_high=threshold.at_least is not None,
     )
+
+
+@lru_cache
+def _futile(degrees: int) -> float:
+    return float(stats.t.ppf(FUTILITY, degrees))
 
 
 def conclude(tests: Sequence[MeanTest], k: int, most: int) -> tuple[Verdict, str]:

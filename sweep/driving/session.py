@@ -202,8 +202,9 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         if _needs_calibration(study):
             needed = least_schedules(study)
             runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
-            if _calibrate(study, runs, out) is None:
+            if (found := _calibrate(study, runs, out)) is None:
                 raise KeyboardInterrupt
+            print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
             study = prepare(study)
         device = str(study.train["device"])
         launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)

@@ -62,7 +62,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
     """
     values = dict(load_yaml(path))
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
-    problems = [f"{path}: {key}: the study sets it; remove it" for key in SET_ONCE if key in values]
+    problems = [
+        f"{path}: {key}: the study sets it; remove it" for key in SET_ONCE if values.get(key)
+    ]
     search = values.get("search")
     if search is None or isinstance(search, Mapping):
         try:

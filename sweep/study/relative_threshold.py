@@ -17,6 +17,7 @@ class RelativeThreshold(Settings):
     """
 
     metric: str
+    """Name of the metric."""
     above: str | None = None
     """Name of the schedule, for a metric whose higher values are better."""
     below: str | None = None

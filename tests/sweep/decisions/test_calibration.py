@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.replicates import Scenario, calibration_of
 from sweep.decisions.calibration import calibrate
 from sweep.decisions.calibration_verdict import (
     POWER,
@@ -84,6 +85,23 @@ def test_deviation_of_pairs_is_that_of_differences_by_seed(rho: float) -> None:
     assert noise.pairs.deviation == pytest.approx(0.01 * np.sqrt(2 * (1 - rho)), rel=0.08)
     # the seeds' shared part is estimated from thirty draws only
     assert noise.correlation == pytest.approx(rho, abs=0.25)
+
+
+def test_noise_that_the_benchmark_draws_is_distributed_as_that_of_a_calibration() -> None:
+    rng = np.random.default_rng(0)
+    scenario = Scenario((0.0, 0.0), rho=0.6, schedules=3, seeds=3)
+    drawn_noise = [calibration_of(scenario, rng)["ssim_uv"] for _ in range(300)]
+    measured = [
+        calibrate(drawn(3, 3, 0.6, seed, noise=1.0), METRICS).stages["full"].noise["ssim_uv"]
+        for seed in range(300)
+    ]
+    for noise in (drawn_noise, measured):
+        assert noise[0].seeds.degrees == 6
+        assert np.mean([n.seeds.deviation**2 for n in noise]) == pytest.approx(1, abs=0.15)
+        pairs = [n.pairs.deviation**2 for n in noise if n.pairs]
+        assert np.mean(pairs) == pytest.approx(2 * (1 - 0.6), abs=0.12)
+    spread = [np.std([n.seeds.deviation for n in noise]) for noise in (drawn_noise, measured)]
+    assert spread[0] == pytest.approx(spread[1], rel=0.2)
 
 
 def test_correlation_over_seeds_is_not_that_over_schedules() -> None:

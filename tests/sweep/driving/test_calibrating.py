@@ -59,9 +59,8 @@ def test_second_call_runs_only_what_is_missing(tmp_path: Path) -> None:
     calibrated(config, InlineLauncher(), seeds=2)
     more = InlineLauncher()
     found = calibrated(config, more, ["good"], seeds=3)
-    assert [job.run_dir[-len("good/2/full") :] for job in more.jobs] == [
-        "ood/2/probe",
-        "good/2/full",
+    assert [job.run_dir for job in more.jobs] == [
+        str(config.paths.calibration_dir("good", 2, stage)) for stage in ("probe", "full")
     ]
     assert found is not None
     assert found.schedules == ("good", "baseline")

@@ -114,6 +114,14 @@ def test_study_file_may_not_give_what_the_study_resolves(tmp_path: Path) -> None
         load(path)
 
 
+def test_saved_settings_of_a_study_with_absolute_thresholds_can_be_run_again(
+    tmp_path: Path,
+) -> None:
+    config = study(tmp_path)
+    session.prepare(config)
+    assert load(config.paths.settings) == config
+
+
 def test_unresolved_thresholds_cannot_be_used_and_train_by_their_direction(tmp_path: Path) -> None:
     config = study(tmp_path, thresholds=[ABOVE, BELOW])
     with pytest.raises(ConfigError, match="sweep calibrate"):
