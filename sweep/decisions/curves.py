@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import count, takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +56,19 @@ def epochs_seen(look: int, epochs: int, least: int = 1) -> int | None:
     """
     seen = math.ceil(round(LOOKS[look] * epochs, 6))
     return seen if least <= seen < epochs else None
+
+
+def prefix(reported: Mapping[int, Sequence[float]]) -> Array:
+    """The slacks [t, J] of epochs 1 to t, the last before a gap, in whatever order they came.
+
+    What lies behind a gap waits until the gap is filled.
+
+    >>> prefix({2: [0.5], 1: [0.25], 4: [1.0]}).tolist()
+    [[0.25], [0.5]]
+    """
+    epochs = takewhile(lambda epoch: epoch in reported, count(1))
+    rows = [list(reported[epoch]) for epoch in epochs]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
 
 
 def joint(slacks: Array) -> Array:

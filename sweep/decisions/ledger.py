@@ -15,7 +15,7 @@ class Ledger:
 
     risk: float = 0.05
     """Most expected passers that may be lost, over all expected passers."""
-    guard: float = 1.0
+    guard: float = 0.5
     """Until ``ENOUGH`` passers are known, a trial may cost at most ``guard * risk * base``."""
     lost: float = 0.0
     """Expected passers among the trials stopped: the sum of their chances."""

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.decisions import outlook, ridge
-from sweep.decisions.curves import LOOKS, Curves, epochs_seen, features, joint, scaled, spread
+from sweep.decisions.curves import (
+    LOOKS,
+    Curves,
+    epochs_seen,
+    features,
+    joint,
+    prefix,
+    scaled,
+    spread,
+)
 from sweep.decisions.outlook import (
     LEAST_OWN,
     Finished,
@@ -161,6 +170,15 @@ def test_the_order_of_finished_runs_does_not_matter(order: list[int]) -> None:
     assert chances(learnt(shuffled), fresh, 1) == pytest.approx(
         chances(learnt(curves), fresh, 1), rel=1e-6
     )
+
+
+@given(st.permutations(range(1, 8)))
+def test_epochs_that_arrive_out_of_order_are_read_in_order(order: list[int]) -> None:
+    reported = {epoch: [float(epoch), -float(epoch)] for epoch in order}
+    assert prefix(reported)[:, 0].tolist() == list(range(1, 8))
+    del reported[4]
+    assert prefix(reported).shape == (3, 2)
+    assert prefix({2: [1.0]}).size == 0
 
 
 def test_what_comes_after_the_look_changes_nothing() -> None:
