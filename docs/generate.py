@@ -22,11 +22,13 @@ from pydantic_core import PydanticUndefined
 
 from sweep.cli import main as sweep
 from sweep.study.config import NamedSchedule, Range, StudyConfig
+from sweep.study.relative_threshold import RelativeThreshold
 from uvtex import metric_catalogue as catalogue
 from uvtex.cli import main as uvtex
 from uvtex.config import PRESETS, Ramp, TrainConfig
 from uvtex.console import CONTEXT
 from uvtex.showroom.settings import ShowroomSettings
+from uvtex.thresholds import Threshold
 
 DOCS = Path(__file__).parent
 WIDTH: dict[str, Any] = {"max_content_width": 96, "terminal_width": 96}
@@ -117,6 +119,14 @@ def study_file() -> str:
                     "break.",
                 ]
             ),
+            "## A threshold",
+            "An absolute threshold gives `metric` and one of `at_least` and `at_most`.",
+            table(Threshold),
+            "A relative threshold refers to a schedule of "
+            "[`sweep calibrate`](how-to/calibrate.md). A study without a calibration makes the "
+            "least of one itself: the `baseline` and the schedules that its thresholds refer to, "
+            "three seeds.",
+            table(RelativeThreshold),
             "## A range",
             table(Range),
             "## A named schedule",
@@ -176,7 +186,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str,
     """Path, default and description of each key."""
     described = descriptions(model)
     for name, field in model.model_fields.items():
-        path, kind = f"{prefix}{name}", field.annotation
+        path, kind = f"{prefix}{field.alias or name}", field.annotation
         yield path, _default(field), _cell(described.get(name, ""))
         if _nested(kind):
             yield from fields(kind, f"{path}.")

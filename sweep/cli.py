@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
+from sweep.calibrate import calibrate
 from sweep.study.folder import DEFAULT_STORE, store_option, study_names, tracking_uri
 from uvtex.console import JSON, PATH, CleanErrorGroup, TypedPath, print_table
 from uvtex.output import echo, stdout
@@ -200,6 +201,9 @@ def ui(store: Path, port: int, uri: str | None) -> None:
         for problem in session.show_interrupted(store):
             echo(f"warning: {problem}", err=True)
     serve_ui(uri or tracking_uri(store), port)
+
+
+main.add_command(calibrate)
 
 
 def _stopped(again: str, out: TextIO) -> NoReturn:

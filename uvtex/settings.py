@@ -127,7 +127,7 @@ def _keys(model: type[BaseModel]) -> set[str]:
             continue
         seen.add(item)
         if isinstance(item, type) and issubclass(item, BaseModel):
-            keys.update(item.model_fields)
+            keys.update(field.alias or name for name, field in item.model_fields.items())
             pending.extend(field.annotation for field in item.model_fields.values())
         else:
             pending.extend(getattr(item, "__args__", ()))

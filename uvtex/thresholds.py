@@ -23,9 +23,13 @@ class Threshold(Settings):
     """
 
     metric: str
+    """Name of the metric."""
     at_least: float | None = None
+    """The smallest value that passes."""
     at_most: float | None = None
+    """The largest value that passes."""
     scale: float | None = Field(default=None, gt=0)
+    """What a slack is divided by. None: the absolute value of the bound, or 1."""
 
     @model_validator(mode="after")
     def _one_side(self) -> Threshold:
@@ -40,15 +44,18 @@ class Threshold(Settings):
         assert bound is not None  # the validator ensures it
         return bound
 
-    def slack(self, measured: float) -> float:
-        """The signed distance to the bound, divided by the scale.
+    def distance(self, measured: float) -> float:
+        """How far ``measured`` is on the good side of the bound, in the metric's own units.
 
-        A slack >= 0 passes. The slack of NaN is -inf.
+        A distance >= 0 passes. The distance of NaN is -inf.
         """
         if math.isnan(measured):
             return -math.inf
-        raw = measured - self.value if self.at_least is not None else self.value - measured
-        return raw / (self.scale or abs(self.value) or 1.0)
+        return measured - self.value if self.at_least is not None else self.value - measured
+
+    def slack(self, measured: float) -> float:
+        """The distance divided by the scale."""
+        return self.distance(measured) / (self.scale or abs(self.value) or 1.0)
 
     def __str__(self) -> str:
         return f"{self.metric} {'>=' if self.at_least is not None else '<='} {self.value:g}"

@@ -14,13 +14,17 @@ QUANTILE = 0.75
 
 @dataclass(frozen=True)
 class Budget:
-    """A time limit from ``started`` on; None: no limit. All times are seconds of one clock.
+    """The limits of one call of a command; None: no limit. All times are seconds of one clock.
 
     No one may be able to set that clock: see docs/decisions/0011.
     """
 
     seconds: float | None
+    """Time limit from ``started`` on, whatever runs in it."""
     started: float
+    device_seconds: float | None = None
+    """Limit on the sum over devices of the time in which each runs something. Two devices that run
+    for an hour use two device-hours; a device that waits uses none."""
 
     def left(self, now: float) -> float | None:
         """Seconds left at ``now``, at least 0; None: no limit."""
@@ -48,15 +52,33 @@ def predict(measured: Measured, epochs: int) -> float | None:
     return per_epoch * epochs + max(measured.overheads[-RECENT:], default=0.0)
 
 
-def fits(budget: Budget, now: float, predicted: float | None, running: int) -> bool:
+def fits(
+    budget: Budget,
+    now: float,
+    predicted: float | None,
+    running: int,
+    used: float = 0.0,
+    committed: float = 0.0,
+) -> bool:
     """Whether one more run may start at ``now``, while ``running`` others go on.
 
     Without a limit, every run may start. Without a prediction, one run may start at a time, so that
-    it can be measured, as long as time is left. A started run is not stopped when the time is up.
+    it can be measured, as long as something of each limit is left. A started run is not stopped
+    when a limit is reached.
+
+    Args:
+        used: device-seconds of the runs of this call so far, those in progress included.
+        committed: device-seconds that the runs in progress are predicted to use from now on.
     """
     left = budget.left(now)
-    if left is None:
+    device_left = (
+        None
+        if budget.device_seconds is None
+        else max(0.0, budget.device_seconds - used - committed)
+    )
+    limits = [limit for limit in (left, device_left) if limit is not None]
+    if not limits:
         return True
     if predicted is None:
-        return running == 0 and left > 0
-    return predicted <= left
+        return running == 0 and min(limits) > 0
+    return predicted <= min(limits)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from sweep.driving import display
+from sweep.decisions.relative_thresholds import resolve
+from sweep.driving import calibrating, calibration_runs, display
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
-from sweep.study.config import StudyConfig
+from sweep.study.calibration import Calibration, read_calibration
+from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.data_identity import check_data
 from sweep.study.file import changes, parse
 from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
@@ -20,6 +23,10 @@ from uvtex.settings import dump_yaml, load_yaml
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
+
+
+LEAST_CALIBRATION_SEEDS = 3
+"""Seeds of the calibration that a study makes itself if it needs one and has none."""
 
 
 def saved(store: Path, name: str) -> StudyConfig:
@@ -60,15 +67,84 @@ def check(study: StudyConfig) -> None:
             check_data(study, trials=True)
 
 
-def prepare(study: StudyConfig) -> None:
+def prepare(study: StudyConfig) -> StudyConfig:
     """Checks the settings and saves them. The caller holds the study's lease.
 
+    Returns:
+        The settings as saved. Relative thresholds are resolved if there is a calibration.
+
     Raises:
-        ConfigError: see :func:`check`.
+        ConfigError: see :func:`check`. Or the calibration lacks what a threshold refers to.
     """
     check(study)
+    study = with_thresholds(study)
     study.paths.folder.mkdir(parents=True, exist_ok=True)
     write_atomic(study.paths.settings, dump_yaml(study).encode())
+    return study
+
+
+def with_thresholds(study: StudyConfig) -> StudyConfig:
+    """The study with its relative thresholds resolved, if it can be told what they are.
+
+    A study with trials keeps the figures that they were judged by, even if the calibration has
+    grown since.
+
+    Raises:
+        ConfigError: the calibration lacks what a threshold refers to.
+    """
+    if not study.relative_thresholds:
+        return study
+    path = study.paths.settings
+    if path.is_file() and records(study.paths.folder):
+        resolved = parse(load_yaml(path), str(path)).resolved_thresholds
+    elif (calibration := read_calibration(study.paths)) is not None:
+        resolved = resolve(study.asked_thresholds, calibration)
+    else:
+        resolved = ()
+    return study.model_copy(update={"resolved_thresholds": resolved})
+
+
+def calibrate(
+    study: StudyConfig, schedules: Sequence[str], seeds: int, out: TextIO
+) -> Calibration | None:
+    """Runs the calibration of a study under its lease, or what is missing of it.
+
+    Args:
+        schedules: their names. Those that a relative threshold refers to are added.
+        seeds: number of seeds, from that of the train settings on.
+
+    Returns:
+        The calibration of all runs so far; None if Ctrl-C stopped it.
+
+    Raises:
+        ConfigError: a schedule is unknown, or the settings do not fit.
+        UvtexError: a driver runs the study, or too many runs failed.
+    """
+    with lease(study.paths):
+        check(study)
+        _check_lpips(study)
+        wanted = [*schedules, *(t.schedule for t in study.relative_thresholds)]
+        runs = calibration_runs.planned(study, wanted, seeds)
+        build_data(study, out)
+        check_data(study, _has_runs(study))
+        found = _calibrate(study, runs, out)
+        prepare(study)
+    return found
+
+
+def _calibrate(
+    study: StudyConfig, runs: Sequence[calibration_runs.CalibrationRun], out: TextIO
+) -> Calibration | None:
+    from sweep.launchers.local import LocalLauncher
+
+    missing = [run for run in runs if not run.done]
+    epochs = sum(run.config.epochs for run in missing)
+    print(f"calibration: {len(missing)} of {len(runs)} runs to make, {epochs} epochs", file=out)
+    device = str(study.train["device"])
+    launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
+    return calibrating.Calibrator(
+        study, runs, launcher, lambda line: print(f"  {line}", file=out, flush=True)
+    ).run()
 
 
 def show_interrupted(store: Path) -> list[str]:
@@ -119,10 +195,17 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
     from sweep.tracking.mirror import MlflowMirror
 
     with lease(study.paths):
-        prepare(study)
+        study = prepare(study)
         _check_lpips(study)
         build_data(study, out)
-        check_data(study, bool(records(study.paths.folder)))
+        check_data(study, _has_runs(study))
+        if _needs_calibration(study):
+            needed = least_schedules(study)
+            runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
+            if (found := _calibrate(study, runs, out)) is None:
+                raise KeyboardInterrupt
+            print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
+            study = prepare(study)
         device = str(study.train["device"])
         launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
         view = display.progress_display(study.name, study.thresholds, out)
@@ -134,6 +217,18 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
             view.close()
             mirror.close()
     return outcome, result
+
+
+def _needs_calibration(study: StudyConfig) -> bool:
+    """Whether a decision of the study refers to noise that was not measured yet."""
+    unresolved = study.relative_thresholds and not study.resolved_thresholds
+    tested = study.replicates > 1 and read_calibration(study.paths) is None
+    return bool(unresolved or tested)
+
+
+def least_schedules(study: StudyConfig) -> list[str]:
+    """The schedules of the least calibration: the baseline, and those of relative thresholds."""
+    return list(dict.fromkeys([BASELINE, *(t.schedule for t in study.relative_thresholds)]))
 
 
 def build_data(study: StudyConfig, out: TextIO) -> None:
@@ -158,6 +253,11 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
     settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")
     print(f"showroom set: {folder}", file=out, flush=True)
     build(settings, folder, say=lambda line: print(f"  {line}", file=out, flush=True))
+
+
+def _has_runs(study: StudyConfig) -> bool:
+    """Whether anything was trained on the study's data set, the calibration included."""
+    return bool(records(study.paths.folder)) or study.paths.calibration.is_file()
 
 
 def _check_lpips(study: StudyConfig) -> None:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from sweep.decisions.promotion import decide
-from sweep.study.config import StudyConfig
+from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
 from sweep.study.lease import shown_records
 from sweep.study.summary_record import RunSummary, Summary, read_summary
@@ -15,7 +15,6 @@ from uvtex.metric_catalogue import SUMMARY
 from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 
-BASELINE = "baseline"
 """The named schedule whose figures stand beside the champion's."""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
+from sweep.study.relative_threshold import RelativeThreshold
 from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
+from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.names import FileName, Label
 from uvtex.setting_values import InputPath, PathHere
@@ -22,7 +24,23 @@ OBJECTIVE = "ssim_uv"
 CONSTANTS = ("lr", "w_flow", "w_render", "w_ssim")
 """Settings outside the schedule that may be searched too."""
 
+BASELINE = "baseline"
+"""The schedule that every study knows."""
+
 Scheduler = Literal["none", "cosine"]
+
+
+def _kind_of_threshold(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "relative" if value.keys() & {"above", "below", "by"} else "absolute"
+    return "relative" if isinstance(value, RelativeThreshold) else "absolute"
+
+
+AskedThreshold = Annotated[
+    Annotated[Threshold, Tag("absolute")] | Annotated[RelativeThreshold, Tag("relative")],
+    Discriminator(_kind_of_threshold),
+]
+"""A threshold as a study file gives it."""
 
 
 class NamedSchedule(Settings):
@@ -155,6 +173,8 @@ class Pruning(Settings):
 class StudyConfig(Settings):
     """All settings of one study, with every default filled in. The study saves them as YAML."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: FileName
     """Name of the study: letters, digits, ``.``, ``_`` and ``-``."""
     data: DataSettings
@@ -163,8 +183,15 @@ class StudyConfig(Settings):
     """Settings of a training run, without those that the study decides."""
     stages: Stages = Stages()
     """Number of epochs of probes and full runs."""
-    thresholds: tuple[Threshold, ...] = Field(default=DEFAULT_THRESHOLDS, min_length=1)
-    """A run passes if its figures meet all of these."""
+    asked_thresholds: tuple[AskedThreshold, ...] = Field(
+        default=DEFAULT_THRESHOLDS, min_length=1, alias="thresholds"
+    )
+    """A run passes if its figures meet all of these. Each is absolute (``metric`` with ``at_least``
+    or ``at_most``), or relative to a schedule of ``sweep calibrate`` (``metric`` with ``above`` or
+    ``below`` and ``by``, in standard deviations over seeds)."""
+    resolved_thresholds: tuple[Threshold, ...] = ()
+    """The thresholds in absolute figures, where some are relative. The study sets it once, from its
+    calibration."""
     trials: int = Field(default=30, ge=1)
     """Number of probes in all. Probes of earlier runs of the command count."""
     hours: float | None = Field(default=None, gt=0)
@@ -201,8 +228,45 @@ class StudyConfig(Settings):
         return self.model_copy(update={"store": store, "tracking_uri": uri})
 
     @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The thresholds in absolute figures.
+
+        Raises:
+            ConfigError: some are relative, and the calibration has not resolved them yet.
+        """
+        if self.resolved_thresholds:
+            return self.resolved_thresholds
+        if relative := self.relative_thresholds:
+            raise ConfigError(
+                f"study {self.name!r} has no figures yet for its threshold '{relative[0]}'; run "
+                "`sweep calibrate` with the study's file"
+            )
+        return tuple(t for t in self.asked_thresholds if isinstance(t, Threshold))
+
+    @property
+    def relative_thresholds(self) -> tuple[RelativeThreshold, ...]:
+        return tuple(t for t in self.asked_thresholds if isinstance(t, RelativeThreshold))
+
+    @property
+    def training_thresholds(self) -> tuple[Threshold, ...]:
+        """The thresholds of a run. Before a calibration, relative ones only say what is better."""
+        if self.resolved_thresholds:
+            return self.resolved_thresholds
+        return tuple(
+            t.provisional() if isinstance(t, RelativeThreshold) else t
+            for t in self.asked_thresholds
+        )
+
+    @property
     def wants_lpips(self) -> bool:
-        return any(needs_lpips(threshold.metric) for threshold in self.thresholds)
+        return any(needs_lpips(threshold.metric) for threshold in self.asked_thresholds)
+
+    @property
+    def named_schedules(self) -> dict[str, NamedSchedule]:
+        """The queued schedules, and ``baseline``, which is the default one unless it is queued."""
+        schedules = self.search.schedules
+        queued = {name: schedules[name] for name in self.search.queue if name in schedules}
+        return queued if BASELINE in queued else {BASELINE: NamedSchedule(), **queued}
 
     def epochs(self, stage: Stage) -> int:
         return self.stages.probe if stage == "probe" else self.stages.full
@@ -224,7 +288,7 @@ class StudyConfig(Settings):
             **(constants or {}),
             "epochs": self.epochs(stage),
             "schedule": schedule.model_dump(),
-            "thresholds": self.thresholds,
+            "thresholds": self.training_thresholds,
         }
         if seed is not None:
             decided["seed"] = seed

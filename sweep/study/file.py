@@ -11,9 +11,9 @@ from pydantic import RootModel
 
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
 from sweep.study.folder import SEARCHED, tracking_uri
+from sweep.study.threshold_checks import threshold_problems
 from uvtex.config import NEW_TEST_SPLIT, TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
-from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.paths import typed
 from uvtex.settings import differences, load_yaml, validate
 from uvtex.yaml_dialect import Number, WholeNumber
@@ -31,6 +31,9 @@ MUTABLE = ("trials", "hours", "workers", "train.device")
 
 Another machine has other devices.
 """
+
+SET_ONCE = ("resolved_thresholds",)
+"""Settings that the study itself saves. A study file does not give them."""
 
 PATHS = (
     "data.path",
@@ -59,7 +62,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
     """
     values = dict(load_yaml(path))
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
-    problems: list[str] = []
+    problems = [
+        f"{path}: {key}: the study sets it; remove it" for key in SET_ONCE if values.get(key)
+    ]
     search = values.get("search")
     if search is None or isinstance(search, Mapping):
         try:
@@ -129,7 +134,12 @@ def changes(old: StudyConfig, new: StudyConfig) -> list[str]:
     be the same one, written from another folder.
     """
     added = set(old.search.schedules) ^ set(new.search.schedules)
-    ignoring = [*MUTABLE, "search.queue", *(f"search.schedules.{name}" for name in added)]
+    ignoring = [
+        *MUTABLE,
+        *SET_ONCE,
+        "search.queue",
+        *(f"search.schedules.{name}" for name in added),
+    ]
     found = differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ignoring)
     return [
         f"{key}: {before!r} -> {after!r}"
@@ -238,16 +248,7 @@ def _cross_problems(study: StudyConfig) -> list[str]:
     for name in study.pruning.spare:
         if name not in search.queue:
             problems.append(f"pruning.spare: {name!r} is not in search.queue")
-    names = [threshold.metric for threshold in study.thresholds]
-    for index, name in enumerate(names):
-        if name not in THRESHOLDS:
-            problems.append(
-                f"thresholds.{index}.metric: {name!r} is not measured; known: "
-                + ", ".join(THRESHOLDS)
-            )
-        if name in names[:index]:
-            problems.append(f"thresholds.{index}.metric: {name!r} has a threshold already")
-    return problems
+    return problems + threshold_problems(study)
 
 
 def _constants_outside(study: StudyConfig) -> list[str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
+from uvtex.names import FileName
 from uvtex.settings import Settings
 
 Stage = Literal["probe", "full"]
@@ -26,6 +28,7 @@ UNFINISHED = ("running", "interrupted")
 """The states of a run that the next driver resumes."""
 
 DEFAULT_STORE = Path("mlruns")
+_FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 RECORD = "trial.json"
 WORKER_LOG = "worker.log"
 """In a trial directory: what its worker printed."""
@@ -147,6 +150,21 @@ class StudyFolder:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def calibration(self) -> Path:
+        return self.folder / "calibration.json"
+
+    def calibration_dir(self, schedule: str, seed: int, stage: Stage) -> Path:
+        """The trial directory of a calibration run, for example ``calibration/baseline/0/probe``.
+
+        A schedule whose name is no file name on every system gets a folder named by a digest.
+        """
+        try:
+            folder = _FILE_NAME.validate_python(schedule)
+        except ValidationError:
+            folder = f"schedule-{hashlib.sha256(schedule.encode()).hexdigest()[:16]}"
+        return self.folder / "calibration" / folder / str(seed) / stage
 
     @property
     def artifacts(self) -> Path:

@@ -15,8 +15,8 @@ from rich.console import Console
 from uvtex.cli.train_progress import Bar, summary
 from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
-from uvtex.evaluation.test_side import FinalFigures
 from uvtex.runs.epochs import EpochReport
+from uvtex.runs.test_figures import FinalFigures
 from uvtex.training.trainer import Trainer
 
 THRESHOLDS = [{"metric": "ssim_uv", "at_least": 0.2}, {"metric": "lpips_view", "at_most": 0.5}]

@@ -20,10 +20,11 @@ from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError, UvtexError
 from uvtex.evaluation.measure import measure_split
-from uvtex.evaluation.test_side import read_test_figures, write_test_figures
+from uvtex.evaluation.test_side import write_test_figures
 from uvtex.files import sha256_of
 from uvtex.runs import checkpoint
 from uvtex.runs.folder import RunFolder
+from uvtex.runs.test_figures import read_test_figures
 from uvtex.training.trainer import Trainer
 
 SETTINGS = {

@@ -65,6 +65,8 @@ def study(folder: Path, **changes: Any) -> StudyConfig:
 def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     """Curves that saturate at the direct weight's start, so that the schedule decides.
 
+    Seed 0 is exact; other seeds move the end by up to 0.01.
+
     ``faults.json`` beside the trials can inject faults: ``{"die": {"0007/probe": 2}}`` kills the
     process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch; ``warn`` is
     a warning after the last epoch.
@@ -81,7 +83,8 @@ def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
             raise ValueError("asked to")
         if faults.get("die", {}).get(key) == epoch and _once(run_dir, faults):
             os.kill(os.getpid(), signal.SIGKILL)
-        value = config.schedule.direct.start * (1 - math.exp(-epoch / 3))
+        end = config.schedule.direct.start + 0.01 * math.sin(7 * config.seed)
+        value = end * (1 - math.exp(-epoch / 3))
         if faults.get("nan", {}).get(key) == epoch:
             value = math.nan
         val = {"ssim_uv": value, "haarpsi_view": value / 2}
@@ -171,7 +174,7 @@ class NoMirror(MlflowMirror):
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self.ended.append(f"{record.label}: {record.state}")
 
-    def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
+    def promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate | None:
         return Gate(registered=True, version="1", champion=True, reason="it is the first")
 
 

@@ -23,7 +23,7 @@ from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "status", "compare", "report", "sync", "ui"]
+COMMANDS = ["run", "calibrate", "status", "compare", "report", "sync", "ui"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
 
@@ -163,6 +163,44 @@ def test_the_error_for_an_unknown_study_lists_the_existing_ones(here: Path, tiny
     result = call("status", "tinny")
     assert result.exit_code == 1
     assert "studies in mlruns: tiny" in result.output
+
+
+def test_calibration_is_printed_saved_and_resolves_relative_thresholds(
+    here: Path, tiny_set: Path
+) -> None:
+    relative = [{"metric": "ssim_uv", "above": "baseline", "by": -3}]
+    path = tiny_study(here, tiny_set, thresholds=relative, stages={"probe": 1, "full": 2})
+    result = call("calibrate", str(path), "--seeds", "2")
+    assert result.exit_code == 0, result.output
+    assert "4/4 baseline, seed 1, full" in result.output
+    assert "s.d. over seeds" in result.output
+    assert "passes ssim_uv >= " in result.output
+    folder = here / "mlruns/studies/tiny"
+    assert [e.epoch for e in read_epochs(folder / "calibration/baseline/1/full")] == [1, 2]
+
+    again = call("calibrate", str(path), "--seeds", "2", "--json")
+    assert "0 of 4 runs to make" in again.stderr
+    values = json.loads(again.stdout)
+    assert values["stages"]["full"]["noise"]["ssim_uv"]["seeds"]["degrees"] == 1
+    (threshold,) = session.saved(Path("mlruns"), "tiny").thresholds
+    assert threshold.at_least == values["thresholds"][0]["at_least"]
+    assert not (here / "mlruns/optuna.db").exists()
+
+    unknown = call("calibrate", str(path), "--schedules", "baseline,nobody")
+    assert unknown.exit_code == 2
+    assert "'nobody' not in search.queue" in unknown.output
+
+
+def test_study_with_relative_thresholds_makes_the_least_calibration_itself(
+    here: Path, tiny_set: Path
+) -> None:
+    relative = [{"metric": "ssim_uv", "above": "baseline", "by": 1000}]
+    stages = {"probe": 1, "full": 1}
+    path = tiny_study(here, tiny_set, thresholds=relative, stages=stages, trials=1, grids=0)
+    result = call("run", str(path))
+    assert result.exit_code == 0, result.output
+    assert "calibration: 6 of 6 runs to make, 6 epochs" in result.output
+    assert records(here / "mlruns/studies/tiny")[0].state == "complete"
 
 
 def test_study_runs_from_probe_to_champion_and_can_be_run_again(here: Path, tiny_set: Path) -> None:

@@ -18,8 +18,8 @@ from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from uvtex.config import TrainConfig
-    from uvtex.evaluation.test_side import FinalFigures
     from uvtex.runs.epochs import EpochReport
+    from uvtex.runs.test_figures import FinalFigures
 
 RECENT = 5
 """Number of last epochs whose mean duration predicts the next ones."""

@@ -1,4 +1,4 @@
-"""The figures of a finished run on the test side, measured once and kept in its folder.
+"""Measures a finished run on the test side, once.
 
 Validation chose the best epoch, so its figures flatter. The test side chose nothing. It is measured
 here, after the last epoch, on the best checkpoint alone.
@@ -9,42 +9,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from uvtex.data.store import PairStore
-from uvtex.errors import ConfigError, DataError, UvtexError
+from uvtex.errors import DataError, UvtexError
 from uvtex.evaluation.measure import measure_split
 from uvtex.files import sha256_of, write_atomic
 from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import read_header
-from uvtex.settings import validate
-from uvtex.text_files import read_text
-
-FORMAT = 1
-
-
-class FinalFigures(BaseModel):
-    """The content of ``test.json``: a run's best checkpoint on the test side."""
-
-    model_config = ConfigDict(frozen=True)
-
-    version: int = FORMAT
-    checkpoint: str
-    """The file's path inside the run's folder."""
-    sha256: str
-    """Digest of that file."""
-    epoch: int
-    """The best epoch."""
-    test_fingerprint: str
-    """Digest of the test side. Runs of equal digests were measured on the same views."""
-    metric_versions: dict[str, str]
-    """The definitions by which the metrics were measured."""
-    samples: int
-    metrics: dict[str, float]
-    """Metric or loss term -> mean over the samples; ``margin`` over the run's thresholds."""
-    by_livery: dict[str, dict[str, float]]
-    """Livery -> metric -> mean over the livery's samples."""
+from uvtex.runs.test_figures import FinalFigures, read_test_figures
 
 
 def write_test_figures(run_dir: Path, data: PairStore) -> FinalFigures | None:
@@ -93,23 +65,4 @@ def write_test_figures(run_dir: Path, data: PairStore) -> FinalFigures | None:
         by_livery=found.by_livery,
     )
     write_atomic(run.test, (json.dumps(figures.model_dump(), indent=1) + "\n").encode())
-    return figures
-
-
-def read_test_figures(run_dir: Path) -> FinalFigures | None:
-    """The run's figures on the test side; None if they were not measured.
-
-    Raises:
-        DataError: the file is not valid, or a newer version wrote it.
-    """
-    path = RunFolder(run_dir).test
-    if not path.is_file():
-        return None
-    try:
-        values = json.loads(read_text(path, DataError))
-        figures = validate(FinalFigures, values, str(path))
-    except (json.JSONDecodeError, ConfigError) as error:
-        raise DataError(f"{path}: holds no test figures: {error}; remove the file") from None
-    if figures.version > FORMAT:
-        raise DataError(f"{path}: written by a newer uvtex; upgrade uvtex")
     return figures

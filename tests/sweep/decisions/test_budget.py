@@ -41,5 +41,22 @@ def test_without_a_limit_everything_fits() -> None:
     assert fits(Budget(None, 0), 1e9, None, running=7)
 
 
+@given(seconds, seconds, seconds, seconds)
+def test_run_fits_the_device_hours_exactly_when_all_runs_together_do(
+    limit: float, used: float, committed: float, run: float
+) -> None:
+    budget = Budget(None, started=0.0, device_seconds=limit)
+    left = max(0.0, limit - used - committed)
+    assert fits(budget, 1e9, run, 1, used, committed) == (run <= left)
+
+
+def test_both_limits_hold() -> None:
+    budget = Budget(100, started=0, device_seconds=50)
+    assert fits(budget, 0, 40, running=1)
+    assert not fits(budget, 0, 60, running=1)
+    assert not fits(budget, 70, 40, running=1)
+    assert not fits(budget, 0, None, running=0, used=50)
+
+
 def test_prediction_includes_the_overhead_of_a_run() -> None:
     assert predict(Measured([2.0], overheads=[5.0, 3.0]), 10) == 25.0

@@ -1,0 +1,180 @@
+"""Runs the calibration of a study: named schedules over several seeds, at both stages.
+
+Every run has a trial directory under the study's ``calibration`` folder. The folder alone says what
+is done, so a second call goes on where the first one stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from sweep.decisions.calibration import calibrate
+from sweep.driving.calibration_runs import (
+    CalibrationRun,
+    as_begun,
+    check_settings,
+    earlier,
+    keep_overheads,
+    run_figures,
+)
+from sweep.driving.interrupts import Interrupts
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
+from sweep.study.calibration import (
+    Calibration,
+    read_calibration,
+    write_calibration,
+)
+from sweep.study.config import OBJECTIVE, StudyConfig
+from sweep.study.folder import WORKER_LOG
+from uvtex.errors import UvtexError
+from uvtex.metric_catalogue import THRESHOLDS
+from uvtex.runs.epochs import read_epochs
+
+MAX_RETRIES = 1
+"""How many times a run is resumed after its worker died."""
+
+MAX_EARLY_FAILURES = 3
+"""The calibration stops after this many failures in a row without a single epoch."""
+
+POLL_SECONDS = 0.5
+"""Longest wait for an event, so that Ctrl-C is noticed."""
+
+Say = Callable[[str], None]
+
+
+class Calibrator:
+    """Runs what is missing of a calibration. The caller holds the study's lease.
+
+    Args:
+        runs: see :func:`sweep.driving.calibration_runs.planned`.
+        say: told of each run that ends, in a line.
+        clock: seconds; see :class:`sweep.decisions.budget.Budget`.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        runs: Sequence[CalibrationRun],
+        launcher: Launcher,
+        say: Say,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._study, self._runs, self._launcher, self._say = study, runs, launcher, say
+        self._clock = clock
+        self._waiting: list[CalibrationRun] = []
+        self._active: dict[str, CalibrationRun] = {}
+        self._interrupts = Interrupts()
+        self._early_failures = 0
+
+    def run(self) -> Calibration | None:
+        """Runs to the end and writes ``calibration.json``; None after Ctrl-C.
+
+        Raises:
+            ConfigError: an earlier run was made with other settings.
+            UvtexError: too many runs failed.
+        """
+        for run in self._runs:
+            check_settings(run)
+        self._waiting = [run for run in self._runs if not run.done]
+        try:
+            with self._interrupts.counted():
+                self._loop()
+        finally:
+            self._launcher.close()
+        if any(not run.done and run.failure is None for run in self._runs):
+            return None
+        return self._conclude()
+
+    def _conclude(self) -> Calibration:
+        mine = {run.run_dir: run for run in self._runs}
+        others = [run for run in earlier(self._study) if run.run_dir not in mine]
+        for run in others:
+            check_settings(run)
+        done = [run for run in [*self._runs, *others] if run.failure is None]
+        failed = [f"{run.label}: {run.failure}" for run in self._runs if run.failure is not None]
+        keep_overheads(done, read_calibration(self._study.paths))
+        judged = [OBJECTIVE, *(threshold.metric for threshold in self._study.asked_thresholds)]
+        metrics = list(dict.fromkeys([*judged, *THRESHOLDS]))
+        figures = [run_figures(run) for run in done]
+        try:
+            found = calibrate(figures, metrics, list(dict.fromkeys(judged)), failed)
+        except ValueError as error:
+            raise UvtexError("\n".join([f"no calibration: {error}", *failed])) from None
+        write_calibration(self._study.paths, found)
+        return found
+
+    def _loop(self) -> None:
+        while True:
+            self._fill()
+            if not self._active or self._interrupts.count > 1:
+                return
+            for event in self._launcher.wait(POLL_SECONDS):
+                self._handle(event)
+
+    def _fill(self) -> None:
+        for slot in self._launcher.slots:
+            if self._interrupts.count or not self._waiting:
+                return
+            if slot not in self._active:
+                self._start(slot, self._waiting.pop(0))
+
+    def _start(self, slot: str, run: CalibrationRun) -> None:
+        run.began = self._clock()
+        self._active[slot] = run
+        # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
+        job = Job(
+            config=as_begun(run).model_dump(mode="json"),
+            data=str(self._study.data.path),
+            run_dir=str(run.run_dir),
+            resume=True,
+            grids=0,
+        )
+        self._launcher.start(slot, job)
+
+    def _handle(self, event: Event) -> None:
+        run = self._active[event.slot]
+        if isinstance(event, EpochEnded):
+            run.seconds.append(float(event.report["seconds"]))
+            last = event.report["epoch"] >= run.config.epochs
+            self._launcher.answer(event.slot, go_on=last or not self._interrupts.count)
+        elif isinstance(event, Note):
+            self._say(f"{run.label}: {event.message}")
+        elif isinstance(event, Ended):
+            del self._active[event.slot]
+            self._ended(run)
+        elif isinstance(event, Failed):
+            del self._active[event.slot]
+            self._failed(run, event.message)
+        elif isinstance(event, Died):
+            del self._active[event.slot]
+            self._died(run, event.message)
+
+    def _ended(self, run: CalibrationRun) -> None:
+        if not run.done:
+            return  # Ctrl-C: the next call resumes it
+        self._early_failures = 0
+        if len(run.seconds) == run.config.epochs:
+            run.overhead = max(0.0, self._clock() - run.began - sum(run.seconds))
+        found = sum(run.done or run.failure is not None for run in self._runs)
+        figure = run_figures(run).metrics[OBJECTIVE]
+        self._say(f"{found}/{len(self._runs)} {run.label}: {OBJECTIVE} {figure:.4f}")
+
+    def _died(self, run: CalibrationRun, message: str) -> None:
+        if run.retries >= MAX_RETRIES:
+            self._failed(run, f"its worker died twice, the second time: {message}")
+            return
+        run.retries += 1
+        run.seconds.clear()
+        self._say(f"{run.label}: worker {message}; the run continues from its last checkpoint")
+        self._waiting.insert(0, run)
+
+    def _failed(self, run: CalibrationRun, message: str) -> None:
+        run.failure = message
+        self._say(f"{run.label} failed: {message}; see {run.run_dir / WORKER_LOG}")
+        self._early_failures = 0 if read_epochs(run.run_dir) else self._early_failures + 1
+        if self._early_failures >= MAX_EARLY_FAILURES:
+            raise UvtexError(
+                f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
+                f"{run.label}: {message}; see {run.run_dir / WORKER_LOG}"
+            )

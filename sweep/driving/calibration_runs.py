@@ -1,0 +1,153 @@
+"""The runs of a calibration: their settings, their folders, and what they measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweep.study import space
+from sweep.study.calibration import Calibration, RunFigures
+from sweep.study.config import StudyConfig
+from sweep.study.folder import Stage
+from uvtex.config import TrainConfig
+from uvtex.errors import ConfigError
+from uvtex.metric_catalogue import THRESHOLDS
+from uvtex.runs.epochs import read_epochs
+from uvtex.runs.folder import RunFolder
+from uvtex.settings import differences
+from uvtex.thresholds import margin
+
+LEAST_SEEDS = 2
+"""Fewer seeds of a schedule have no standard deviation."""
+
+MAY_DIFFER = ("device", "thresholds", "lpips_backbone")
+"""Settings that may differ between the calls of a calibration: they change no weight."""
+
+
+@dataclass
+class CalibrationRun:
+    """One run of the calibration."""
+
+    schedule: str
+    seed: int
+    stage: Stage
+    config: TrainConfig
+    run_dir: Path
+    retries: int = 0
+    failure: str | None = None
+    began: float = 0.0
+    """When this call started it, by the calibrator's clock."""
+    seconds: list[float] = field(default_factory=list)
+    """Of the epochs since then."""
+    overhead: float | None = None
+    """Seconds outside the epochs; None unless one worker ran all of them."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.schedule}, seed {self.seed}, {self.stage}"
+
+    @property
+    def done(self) -> bool:
+        return len(read_epochs(self.run_dir)) >= self.config.epochs
+
+
+def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[CalibrationRun]:
+    """The runs of a calibration, seed by seed, so that a part of them is of use too.
+
+    The seeds count from that of the study's train settings.
+
+    Raises:
+        ConfigError: a schedule is unknown, or there are too few seeds.
+    """
+    known = study.named_schedules
+    unknown = [name for name in schedules if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"schedules: {', '.join(map(repr, unknown))} not in search.queue; known: "
+            + ", ".join(known)
+        )
+    if seeds < LEAST_SEEDS:
+        raise ConfigError(f"seeds must be at least {LEAST_SEEDS}, got {seeds}")
+    runs = []
+    stages: tuple[Stage, ...] = ("probe", "full")
+    for number in range(seeds):
+        for name in dict.fromkeys(schedules):
+            for stage in stages:
+                schedule = space.schedule(space.params(known[name]), study.epochs(stage))
+                config = study.train_config(stage, schedule)
+                seed = config.seed + number
+                config = config.model_copy(update={"seed": seed})
+                run_dir = study.paths.calibration_dir(name, seed, stage)
+                runs.append(CalibrationRun(name, seed, stage, config, run_dir))
+    return runs
+
+
+def earlier(study: StudyConfig) -> list[CalibrationRun]:
+    """The runs of earlier calls that are done, whichever schedules and seeds they had."""
+    folder = study.paths.folder / "calibration"
+    first = int(study.train["seed"])
+    numbers = [int(path.name) for path in folder.glob("*/*") if path.name.isdecimal()]
+    seeds = max(numbers, default=first) - first + 1
+    runs = planned(study, list(study.named_schedules), max(LEAST_SEEDS, seeds))
+    return [run for run in runs if run.done]
+
+
+def run_figures(run: CalibrationRun) -> RunFigures:
+    """What a run that is done measured. This is the one place that says which figures count.
+
+    They are the validation metrics of the epoch with the best margin.
+
+    Raises:
+        DataError: its reports are damaged.
+    """
+    reports = read_epochs(run.run_dir)
+    best = max(reports, key=lambda report: margin(report.val, run.config.thresholds))
+    return RunFigures(
+        schedule=run.schedule,
+        seed=run.seed,
+        stage=run.stage,
+        metrics={name: best.val[name] for name in THRESHOLDS if name in best.val},
+        seconds=statistics.median(report.seconds for report in reports),
+        overhead=run.overhead,
+        epochs=len(reports),
+    )
+
+
+def as_begun(run: CalibrationRun) -> TrainConfig:
+    """The run's settings, with the thresholds that it began with: a trainer refuses others."""
+    before = RunFolder(run.run_dir).read_settings()
+    if before is None:
+        return run.config
+    return run.config.model_copy(update={"thresholds": before.thresholds})
+
+
+def keep_overheads(runs: Sequence[CalibrationRun], before: Calibration | None) -> None:
+    """Gives runs of earlier calls the overheads that were measured then."""
+    known = {
+        (run.schedule, run.seed, run.stage): run.overhead
+        for run in (before.runs if before is not None else ())
+    }
+    for run in runs:
+        if run.overhead is None:
+            run.overhead = known.get((run.schedule, run.seed, run.stage))
+
+
+def check_settings(run: CalibrationRun) -> None:
+    """Refuses a run that an earlier call made with other settings.
+
+    Raises:
+        ConfigError: the message lists the differences.
+    """
+    before = RunFolder(run.run_dir).read_settings()
+    if before is None:
+        return
+    old, new = before.model_dump(mode="json"), run.config.model_dump(mode="json")
+    found = differences(old, new, MAY_DIFFER)
+    if found:
+        listed = "\n  ".join(f"{key}: {one!r} -> {other!r}" for key, (one, other) in found.items())
+        raise ConfigError(
+            f"{run.run_dir}: was made with other settings:\n  {listed}\nrestore them, or remove "
+            f"{run.run_dir.parents[2]}"
+        )

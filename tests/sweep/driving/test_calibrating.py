@@ -1,0 +1,170 @@
+"""The calibration of a study, with made-up curves and without processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.driving.calibrating import Calibrator
+from sweep.driving.calibration_runs import planned
+from sweep.launchers.base import Event
+from sweep.study.calibration import Calibration, read_calibration
+from sweep.study.config import StudyConfig
+from tests.sweep.fakes import InlineLauncher, study
+from uvtex.errors import ConfigError, UvtexError
+from uvtex.files import write_atomic
+from uvtex.runs.epochs import read_epochs
+from uvtex.runs.folder import RunFolder
+from uvtex.settings import dump_yaml
+
+NAMES = ["baseline", "good"]
+
+
+def calibrated(
+    config: StudyConfig,
+    launcher: InlineLauncher,
+    names: list[str] = NAMES,
+    seeds: int = 3,
+    said: list[str] | None = None,
+) -> Calibration | None:
+    runs = planned(config, names, seeds)
+    return Calibrator(config, runs, launcher, (said if said is not None else []).append).run()
+
+
+def test_every_schedule_runs_under_every_seed_at_both_stages(tmp_path: Path) -> None:
+    config, launcher, said = study(tmp_path), InlineLauncher(slots=2), list[str]()
+    found = calibrated(config, launcher, said=said)
+    assert found is not None
+    assert len(launcher.jobs) == len(said) == 2 * 3 * 2
+    full = found.stages["full"]
+    assert list(full.means) == NAMES
+    # 0.9 (1 - exp(-8/3)) and a scatter of at most 0.01
+    assert full.means["good"]["ssim_uv"] == pytest.approx(0.84, abs=0.01)
+    assert found.stages["probe"].means["good"]["ssim_uv"] < full.means["good"]["ssim_uv"]
+    noise = full.noise["ssim_uv"]
+    assert noise.seeds.degrees == 4
+    assert 0.001 < noise.seeds.deviation < 0.01
+    assert noise.pairs is not None
+    assert noise.pairs.deviation == pytest.approx(0, abs=1e-12)  # the seed's part is shared
+    assert config.paths.calibration_dir("good", 2, "full").is_dir()
+    assert read_calibration(config.paths) == found
+
+
+def test_second_call_runs_only_what_is_missing(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    calibrated(config, InlineLauncher(), seeds=2)
+    more = InlineLauncher()
+    found = calibrated(config, more, ["good"], seeds=3)
+    assert [job.run_dir for job in more.jobs] == [
+        str(config.paths.calibration_dir("good", 2, stage)) for stage in ("probe", "full")
+    ]
+    assert found is not None
+    assert found.schedules == ("good", "baseline")
+    assert found.stages["full"].noise["ssim_uv"].seeds.degrees == 3
+    assert calibrated(config, InlineLauncher(), ["good"], seeds=3) == found
+
+
+class Interrupting(InlineLauncher):
+    """Presses Ctrl-C during the first epoch after so many."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._left = epochs
+
+    def wait(self, timeout: float) -> list[Event]:
+        events = super().wait(timeout)
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return events
+
+
+def test_ctrl_c_stops_after_the_epoch_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    stopped = Interrupting(epochs=10)
+    assert calibrated(config, stopped) is None
+    assert not config.paths.calibration.exists()
+    partly = len(read_epochs(Path(stopped.jobs[-1].run_dir)))
+    assert 0 < partly < 8
+    resumed = InlineLauncher()
+    assert calibrated(config, resumed) is not None
+    assert resumed.jobs[0].run_dir == stopped.jobs[-1].run_dir
+    assert resumed.jobs[0].resume
+
+
+def test_failed_run_is_left_out_and_named(tmp_path: Path) -> None:
+    config, said = study(tmp_path), list[str]()
+    folder = config.paths.folder / "calibration"
+    folder.mkdir(parents=True)
+    (folder / "faults.json").write_text('{"raise": {"1/full": 3}}')
+    found = calibrated(config, InlineLauncher(), said=said)
+    assert found is not None
+    assert [line.split(":")[0] for line in found.failed] == [
+        "baseline, seed 1, full",
+        "good, seed 1, full",
+    ]
+    assert found.stages["full"].noise["ssim_uv"].seeds.degrees == 2
+    assert found.stages["probe"].noise["ssim_uv"].seeds.degrees == 4
+    assert any("failed: ValueError" in line for line in said)
+
+
+def test_calibration_stops_when_nothing_runs_at_all(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    folder = config.paths.folder / "calibration"
+    folder.mkdir(parents=True)
+    faults = ", ".join(f'"{seed}/{stage}": 1' for seed in range(3) for stage in ("probe", "full"))
+    (folder / "faults.json").write_text(f'{{"raise": {{{faults}}}}}')
+    launcher = InlineLauncher()
+    with pytest.raises(UvtexError, match="3 runs in a row failed"):
+        calibrated(config, launcher)
+    assert len(launcher.jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "seeds", "says"),
+    [
+        (["nobody"], 3, "'nobody' not in search.queue; known: baseline, good, bad"),
+        (["good"], 1, "at least 2, got 1"),
+    ],
+)
+def test_impossible_plan_is_refused(
+    tmp_path: Path, names: list[str], seeds: int, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        planned(study(tmp_path), names, seeds)
+
+
+def test_study_that_queues_nothing_still_knows_the_baseline(tmp_path: Path) -> None:
+    config = study(tmp_path, search={"queue": []})
+    assert [run.schedule for run in planned(config, ["baseline"], 2)] == ["baseline"] * 4
+
+
+def test_run_of_other_settings_is_refused_and_named(tmp_path: Path) -> None:
+    calibrated(study(tmp_path), InlineLauncher(), seeds=2)
+    run = planned(study(tmp_path), NAMES, 2)[0]
+    write_atomic(RunFolder(run.run_dir).settings, dump_yaml(run.config).encode())
+    changed = study(tmp_path, train={"image_size": 64, "device": "cpu"})
+    with pytest.raises(ConfigError, match="image_size: 32 -> 64"):
+        calibrated(changed, InlineLauncher(), seeds=2)
+
+
+def test_thresholds_may_change_between_two_calls(tmp_path: Path) -> None:
+    calibrated(study(tmp_path), InlineLauncher(), seeds=2)
+    run = planned(study(tmp_path), NAMES, 2)[0]
+    write_atomic(RunFolder(run.run_dir).settings, dump_yaml(run.config).encode())
+    other: list[dict[str, Any]] = [{"metric": "ssim_uv", "above": "baseline", "by": 2}]
+    again = InlineLauncher()
+    assert calibrated(study(tmp_path, thresholds=other), again, seeds=2) is not None
+    assert again.jobs == []
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "con", "direct ⅓", "."])
+def test_every_schedule_name_has_a_folder_inside_the_calibration(tmp_path: Path, name: str) -> None:
+    paths = study(tmp_path).paths
+    folder = paths.calibration_dir(name, 0, "probe")
+    assert folder.parents[2] == paths.folder / "calibration"
+    assert folder.parent.parent.name.startswith("schedule-")
