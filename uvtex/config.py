@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from uvtex import device_names
-from uvtex.names import FileName
-from uvtex.setting_values import InputPathText, is_number
 from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
+from uvtex.typed.names import FileName
+from uvtex.typed.setting_values import InputPathText, is_number
 
 TERMS = ("cycle", "uv", "direct", "cross")
 """The four loss terms of a schedule, in the order of every list."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks.promotion.replay import Fate, Judge, Trial
 from benchmarks.promotion.task import Array, Task
-from sweep.decisions.audit import Evidence, Flagged, audit, coin, share
-from sweep.decisions.curves import LOOKS, Curves, epochs_seen
-from sweep.decisions.ledger import Ledger, judge
-from sweep.decisions.outlook import Finished, Kind, fit
+from sweep.decisions.stopping.audit import Evidence, Flagged, audit, coin, share
+from sweep.decisions.stopping.curves import LOOKS, Curves, epochs_seen
+from sweep.decisions.stopping.ledger import Ledger, judge
+from sweep.decisions.stopping.outlook import Finished, Kind, fit
 
 LEAST = 5
 """``min_epochs``: no look before so many points."""

@@ -10,8 +10,8 @@ from benchmarks.promotion.pareto import ParetoMedian
 from benchmarks.promotion.replay import Policy
 from benchmarks.promotion.rules import RULES
 from benchmarks.promotion.task import Task
-from sweep.decisions.ledger import Ledger
-from sweep.decisions.outlook import Kind
+from sweep.decisions.stopping.ledger import Ledger
+from sweep.decisions.stopping.outlook import Kind
 
 KINDS = {
     "ours": Kind(),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweep.decisions.audit import Evidence, Flagged, audit, coin, share
-from sweep.decisions.ledger import Ledger, judge
+from sweep.decisions.stopping.audit import Evidence, Flagged, audit, coin, share
+from sweep.decisions.stopping.ledger import Ledger, judge
 
 STARTUP = 12
 TRIALS = 200

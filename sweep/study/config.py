@@ -13,10 +13,10 @@ from sweep.study.relative_threshold import RelativeThreshold
 from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
-from uvtex.names import FileName, Label
-from uvtex.setting_values import InputPath, PathHere
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
+from uvtex.typed.names import FileName, Label
+from uvtex.typed.setting_values import InputPath, PathHere
 
 OBJECTIVE = "ssim_uv"
 """The metric that Optuna maximises: the probe's SSIM(UV) at the epoch with the best margin."""

@@ -14,9 +14,9 @@ from sweep.study.folder import SEARCHED, tracking_uri
 from sweep.study.threshold_checks import threshold_problems
 from uvtex.config import NEW_TEST_SPLIT, TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
-from uvtex.paths import typed
 from uvtex.settings import differences, load_yaml, validate
-from uvtex.yaml_dialect import Number, WholeNumber
+from uvtex.typed.paths import typed
+from uvtex.typed.yaml_dialect import Number, WholeNumber
 
 SET_BY_STUDY = {
     "epochs": "stages",

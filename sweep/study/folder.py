@@ -14,8 +14,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
-from uvtex.names import FileName
 from uvtex.settings import Settings
+from uvtex.typed.names import FileName
 
 Stage = Literal["probe", "full"]
 RUN_NAME = re.compile(r"probe|full(-[1-9]\d*)?")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sweep.cli import main as sweep
 from sweep.study.file import changes, load, parse
 from tests.sweep.fakes import study_file
-from uvtex import yaml_dialect
 from uvtex.config import TrainConfig, resolve
 from uvtex.errors import ConfigError
 from uvtex.settings import dump_yaml, load_yaml, validate
+from uvtex.typed import yaml_dialect
 
 SCHEDULE = "cycle: 0.3, uv: 0.45, direct: 0.3"
 

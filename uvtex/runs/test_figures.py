@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from uvtex.errors import ConfigError, DataError
 from uvtex.runs.folder import RunFolder
 from uvtex.settings import validate
-from uvtex.text_files import read_text
+from uvtex.typed.text_files import read_text
 
 FORMAT = 1
 

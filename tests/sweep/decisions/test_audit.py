@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.decisions.audit import (
+from sweep.decisions.stopping.audit import (
     FIRST,
     Evidence,
     Flagged,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.decisions.ledger import ENOUGH, Ledger, judge
+from sweep.decisions.stopping.ledger import ENOUGH, Ledger, judge
 
 chances = st.floats(0, 1)
 

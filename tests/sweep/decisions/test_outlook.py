@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.decisions import outlook, ridge
-from sweep.decisions.curves import (
+from sweep.decisions.stopping import outlook, ridge
+from sweep.decisions.stopping.curves import (
     LOOKS,
     Curves,
     epochs_seen,
@@ -21,7 +21,7 @@ from sweep.decisions.curves import (
     scaled,
     spread,
 )
-from sweep.decisions.outlook import (
+from sweep.decisions.stopping.outlook import (
     LEAST_OWN,
     Finished,
     Kind,

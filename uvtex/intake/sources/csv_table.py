@@ -10,7 +10,7 @@ from uvtex.data.picture_formats import is_picture
 from uvtex.errors import DataError
 from uvtex.intake.sources.candidates import Candidate, Source
 from uvtex.intake.sources.table_cells import Table, named_column, read_table
-from uvtex.paths import shown, table_forms, why_missing
+from uvtex.typed.paths import shown, table_forms, why_missing
 
 REQUIRED = ("view", "livery", "texture")
 COLUMNS = (*REQUIRED, "mask", "uv_map", "camera")

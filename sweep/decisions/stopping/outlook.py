@@ -8,8 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sweep.decisions import ridge
-from sweep.decisions.curves import LOOKS, Curves, epochs_seen, features, joint, scaled, spread
+from sweep.decisions.stopping import ridge
+from sweep.decisions.stopping.curves import (
+    LOOKS,
+    Curves,
+    epochs_seen,
+    features,
+    joint,
+    scaled,
+    spread,
+)
 
 Array = npt.NDArray[np.float64]
 
