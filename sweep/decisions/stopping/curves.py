@@ -68,7 +68,7 @@ def prefix(reported: Mapping[int, Sequence[float]]) -> Array:
     """
     epochs = takewhile(lambda epoch: epoch in reported, count(1))
     rows = [list(reported[epoch]) for epoch in epochs]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+    return np.array(rows, dtype=np.float64) if rows else np.empty((0, 0))
 
 
 def joint(slacks: Array) -> Array:
