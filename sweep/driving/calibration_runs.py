@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweep.study import space
 from sweep.study.calibration import Calibration, RunFigures
-from sweep.study.config import StudyConfig
+from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import Stage
 from uvtex.config import TrainConfig
 from uvtex.errors import ConfigError
@@ -151,3 +151,8 @@ def check_settings(run: CalibrationRun) -> None:
             f"{run.run_dir}: was made with other settings:\n  {listed}\nrestore them, or remove "
             f"{run.run_dir.parents[2]}"
         )
+
+
+def least_schedules(study: StudyConfig) -> list[str]:
+    """The schedules of the least calibration: the baseline, and those of relative thresholds."""
+    return list(dict.fromkeys([BASELINE, *(t.schedule for t in study.relative_thresholds)]))

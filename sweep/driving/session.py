@@ -11,7 +11,7 @@ from sweep.driving import calibrating, calibration_runs, display
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
-from sweep.study.config import BASELINE, StudyConfig
+from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_data
 from sweep.study.file import changes, parse
 from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
@@ -200,7 +200,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         build_data(study, out)
         check_data(study, _has_runs(study))
         if _needs_calibration(study):
-            needed = least_schedules(study)
+            needed = calibration_runs.least_schedules(study)
             runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
             if (found := _calibrate(study, runs, out)) is None:
                 raise KeyboardInterrupt
@@ -224,11 +224,6 @@ def _needs_calibration(study: StudyConfig) -> bool:
     unresolved = study.relative_thresholds and not study.resolved_thresholds
     tested = study.replicates > 1 and read_calibration(study.paths) is None
     return bool(unresolved or tested)
-
-
-def least_schedules(study: StudyConfig) -> list[str]:
-    """The schedules of the least calibration: the baseline, and those of relative thresholds."""
-    return list(dict.fromkeys([BASELINE, *(t.schedule for t in study.relative_thresholds)]))
 
 
 def build_data(study: StudyConfig, out: TextIO) -> None:

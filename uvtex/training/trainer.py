@@ -226,14 +226,14 @@ class Trainer:
     def _check_finite(self, when: str, values: dict[str, float]) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
-                raise DivergenceError(
-                    f"{self.run.path}: {when}: loss term {name!r} is {value}; lower the learning "
-                    f"rate or the weights; {self._last_good()}"
-                )
+                raise self._diverged(f"{when}: loss term {name!r} is {value}")
 
-    def _last_good(self) -> str:
-        kept = self._last.is_file()
-        return f"the last good checkpoint is {self._last}" if kept else "no checkpoint was made yet"
+    def _diverged(self, what: str) -> DivergenceError:
+        kept = f"the last good checkpoint is {self._last}"
+        return DivergenceError(
+            f"{self.run.path}: {what}; lower the learning rate or the weights; "
+            + (kept if self._last.is_file() else "no checkpoint was made yet")
+        )
 
     def _check_parameters(self, epoch: int) -> None:
         """The metrics do not show this: the argmax of NaN scores is a valid camera index."""
@@ -245,10 +245,7 @@ class Trainer:
         finite = torch.stack([parameter.isfinite().all() for parameter in named.values()])
         for name, fine in zip(named, finite.tolist(), strict=True):
             if not fine:
-                raise DivergenceError(
-                    f"{self.run.path}: epoch {epoch}: parameter {name!r} is NaN or infinite; lower "
-                    f"the learning rate or the weights; {self._last_good()}"
-                )
+                raise self._diverged(f"epoch {epoch}: parameter {name!r} is NaN or infinite")
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         steps = self.data.steps(self.config.batch_size)
