@@ -54,10 +54,10 @@ def main(data: Path, file: Path, everything: bool) -> None:
       python -m benchmarks.oracles data/set --checkpoint runs/best/checkpoints/best.safetensors
     """
     loaded = checkpoint.load(file)
-    store = PairStore.open(data, loaded.config, everything=everything)
+    store = PairStore.open(data, loaded.config, unsplit=everything)
     predictor = loaded.predictor.to(store.device)
     found: dict[str, dict[str, list[Tensor]]] = {}
-    for batch in store.val_batches(32):
+    for batch in store.batches("all" if everything else "val", 32):
         true, seen = batch.pair.texture, batch.seen_a
         if seen is None:
             raise click.ClickException(f"{data}: has no UV maps, so the visible texels are unknown")

@@ -185,7 +185,7 @@ def open_(folder: Path, image_size: int) -> None:
     print(f"peak / (plates + textures) {(after - before) / (plates + textures):.2f}")
     print(f"opened in {opened:.0f} s", flush=True)
     start = time.perf_counter()
-    for _ in zip(range(4), store.val_batches(16), strict=False):
+    for _ in zip(range(4), store.batches("val", 16), strict=False):
         pass
     print(
         f"4 batches of 16 in {time.perf_counter() - start:.1f} s; peak then "

@@ -37,7 +37,8 @@ class Reference:
 
     def __init__(self, folder: Path, config: TrainConfig, workers: int = 0) -> None:
         liveries = [record.livery for record in manifest.read(folder).records]
-        train, _ = splits.split(liveries, config.split_by, config.val_split, config.split_seed)
+        shares = (config.val_split, config.split_seed, config.test_split)
+        train = splits.split(liveries, config.split_by, *shares).train
         samples = Plain(folder, config.image_size, train)
         self._loader = DataLoader(samples, config.batch_size, shuffle=True, num_workers=workers)
         self._batches = self._forever()

@@ -12,7 +12,7 @@ import click
 
 from sweep.calibrate import calibrate
 from sweep.study.folder import DEFAULT_STORE, store_option, study_names, tracking_uri
-from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
+from uvtex.console import JSON, PATH, CleanErrorGroup, TypedPath, print_table
 from uvtex.output import echo, stdout
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STORE = click.option(
     "--store",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=TypedPath(file_okay=False),
     default=DEFAULT_STORE,
     help="Folder that holds the studies.",
 )
@@ -218,12 +218,12 @@ def _status(study: StudyConfig) -> dict[str, Any]:
     driven_by = driver(study.paths)
     runs = []
     for record in shown_records(study.paths):
-        run_dir = study.paths.run_dir(record.trial, record.stage)
+        run_dir = study.paths.run_dir(*record.key)
         epochs = read_epochs(run_dir)
         best = best_epoch(epochs)
         runs.append(
             {
-                "trial": f"{record.trial:04d}/{record.stage}",
+                "trial": f"{record.trial:04d}/{record.name}",
                 "schedule": record.schedule,
                 "state": record.state,
                 "epochs": f"{len(epochs)}/{record.epochs}",

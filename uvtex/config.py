@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from uvtex import device_names
-from uvtex.names import FileName
-from uvtex.setting_values import InputPathText, is_number
 from uvtex.settings import Settings, merge, validate
 from uvtex.thresholds import Threshold
+from uvtex.typed.names import FileName
+from uvtex.typed.setting_values import InputPathText, is_number
 
 TERMS = ("cycle", "uv", "direct", "cross")
 """The four loss terms of a schedule, in the order of every list."""
@@ -144,6 +144,11 @@ class TrainConfig(Settings):
     """Augmentation of the training views. Validation views are never augmented."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
     """Share of the liveries (or of the samples) that are held out for validation."""
+    test_split: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the liveries (or of the samples) that are kept for the test side, which no choice
+    of epoch, schedule or model sees. It is taken from training: validation has the same liveries
+    with any value. 0: no test side. Where it is not named, a new study has 0.1, and so has a new
+    run of `uvtex train`; saved settings have 0."""
     split_by: Literal["livery", "sample"] = "livery"
     """``livery``: all views of a livery are on one side of the split. ``sample``: the original's
     split, which leaks liveries."""
@@ -178,6 +183,19 @@ class TrainConfig(Settings):
         if reason is not None:
             raise ValueError(reason)
         return value
+
+    @model_validator(mode="after")
+    def _check_something_trains(self) -> TrainConfig:
+        if self.test_split and self.val_split + self.test_split >= 1:
+            raise ValueError(
+                "val_split + test_split must be below 1, got "
+                f"{self.val_split:g} + {self.test_split:g}: nothing would be left to train on"
+            )
+        return self
+
+
+NEW_TEST_SPLIT = 0.1
+"""The ``test_split`` of a new run or study that does not name one (docs/decisions/0013)."""
 
 
 _ATLAS_AUGMENT = {"livery": 1.0, "background": 1.0}

@@ -13,7 +13,7 @@ import click
 
 from uvtex.errors import UvtexError
 from uvtex.output import echo, own_stdout, rich_console, stdout
-from uvtex.paths import shown, typed, why_missing
+from uvtex.typed.paths import shown, typed, why_missing
 
 if TYPE_CHECKING:
     from rich.table import Column
@@ -67,7 +67,7 @@ class CleanErrorGroup(CleanErrorCommand, click.Group):
 
 
 class TypedPath(click.Path):
-    """A path as a person types it: see :func:`uvtex.paths.typed`."""
+    """A path as a person types it: see :func:`uvtex.typed.paths.typed`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(path_type=Path, **kwargs)

@@ -1,6 +1,6 @@
 """Tools for settings: a base class, YAML files, validation and differences.
 
-Validation lists every problem. :mod:`uvtex.setting_values` has the rules for single values.
+Validation lists every problem. :mod:`uvtex.typed.setting_values` has the rules for single values.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
-from uvtex import yaml_dialect
 from uvtex.errors import ConfigError
-from uvtex.paths import why_missing
-from uvtex.setting_values import as_wanted, message, place
-from uvtex.text_files import read_text
+from uvtex.typed import yaml_dialect
+from uvtex.typed.paths import why_missing
+from uvtex.typed.setting_values import as_wanted, message, place
+from uvtex.typed.text_files import read_text
 
 LARGEST_FILE = 4_000_000
 """Largest settings file that is read, in bytes."""
@@ -85,7 +85,7 @@ def validate(model: type[S], values: Any, where: str, folder: Path | None = None
     Args:
         where: the file of the values, for messages.
         folder: that file's folder, if a person wrote it: paths are then read as
-            :mod:`uvtex.paths` says. None: values that this package saved.
+            :mod:`uvtex.typed.paths` says. None: values that this package saved.
 
     Raises:
         ConfigError: a value is invalid. The message lists every problem with its key's path. It

@@ -31,14 +31,11 @@ class ActiveRun:
     @classmethod
     def load(cls, study: StudyConfig, record: TrialRecord) -> ActiveRun:
         """The run of ``record`` with its epochs on disk."""
-        run_dir = study.paths.run_dir(record.trial, record.stage)
+        run_dir = study.paths.run_dir(*record.key)
         schedule = space.schedule(record.params, record.epochs)
-        config = study.train_config(record.stage, schedule, space.constants(record.params))
+        constants = space.constants(record.params)
+        config = study.train_config(record.stage, schedule, constants, record.seed)
         return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)})
-
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.record.trial, self.record.stage
 
     @property
     def metrics(self) -> list[dict[str, float]]:

@@ -150,7 +150,7 @@ class RichDisplay(ProgressDisplay):
         record, best = row.record, row.best.val if row.best else {}
         made = row.report.epoch if row.report else 0
         cells: list[Any] = [
-            f"{record.trial:04d}/{record.stage}",
+            f"{record.trial:04d}/{record.name}",
             record.schedule,
             record.state,
             f"{made}/{record.epochs}",
@@ -178,7 +178,7 @@ def progress_display(name: str, thresholds: Sequence[Threshold], out: TextIO) ->
 
 
 def _key(record: TrialRecord) -> tuple[int, str]:
-    return record.trial, record.stage
+    return record.key
 
 
 def _figure(value: float | None, form: str = ".4f") -> str:

@@ -10,18 +10,20 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from sweep.decisions import promotion, pruning
+from sweep.decisions import promotion
 from sweep.decisions.budget import Budget, Measured, fits, predict
+from sweep.driving import admission, due_runs
 from sweep.driving.active_run import ActiveRun
+from sweep.driving.after_epoch import after_epoch
 from sweep.driving.display import ProgressDisplay
+from sweep.driving.due_runs import Records
 from sweep.driving.interrupts import Interrupts
 from sweep.driving.optuna_study import OptunaStudy
-from sweep.driving.recovery import Records, recover
+from sweep.driving.recovery import recover
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
-from sweep.study import space
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
-from sweep.study.folder import UNFINISHED, WORKER_LOG, Stage, State, TrialRecord
+from sweep.study.folder import WORKER_LOG, Gate, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
@@ -115,24 +117,25 @@ class Driver:
 
     def _next(self) -> ActiveRun | None:
         """The next run that fits the budget: an interrupted run, else a full run, else a probe."""
-        active = {run.key for run in self._active.values()}
-        found = [self._records[key] for key in sorted(self._records)]
-        for record in found:
-            if record.state in UNFINISHED and (record.trial, record.stage) not in active:
-                run = ActiveRun.load(self._study, record)
-                if self._fits(record.epochs - len(run.reports)):
-                    return run
-        for record in found:
-            waits = record.state == "promoted" and (record.trial, "full") not in self._records
-            if waits and self._fits(self._study.stages.full):
-                return self._new(record.trial, "full", record.schedule, record.params)
+        active = {run.record.key for run in self._active.values()}
+        for record in due_runs.due(self._study, self._records, active):
+            run = ActiveRun.load(self._study, record)
+            if self._fits(record.epochs - len(run.reports)):
+                return run
         if self._probes() < self._study.trials and self._fits(self._study.stages.probe):
             asked = self._optuna_study.ask()
-            return self._new(asked.number, "probe", asked.schedule, asked.params)
+            probe = TrialRecord(
+                trial=asked.number,
+                stage="probe",
+                schedule=asked.schedule,
+                params=asked.params,
+                epochs=self._study.stages.probe,
+            )
+            return ActiveRun.load(self._study, probe)
         return None
 
     def _probes(self) -> int:
-        return sum(stage == "probe" for _, stage in self._records)
+        return sum(record.stage == "probe" for record in self._records.values())
 
     def _fits(self, epochs: int) -> bool:
         predicted = predict(Measured(self._epoch_seconds, self._overheads), epochs)
@@ -140,20 +143,10 @@ class Driver:
         self._out_of_time |= not fit
         return fit
 
-    def _new(self, trial: int, stage: Stage, schedule: str, params: space.Params) -> ActiveRun:
-        record = TrialRecord(
-            trial=trial,
-            stage=stage,
-            schedule=schedule,
-            params=params,
-            epochs=self._study.epochs(stage),
-            started=self._wall(),
-        )
-        return ActiveRun.load(self._study, record)
-
     def _start(self, slot: str, run: ActiveRun) -> None:
         run.began = self._clock()
-        self._write(run, state="running")
+        started = run.record.started
+        self._write(run, state="running", started=self._wall() if started is None else started)
         self._active[slot] = run
         # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
         job = Job(
@@ -162,6 +155,7 @@ class Driver:
             run_dir=str(run.run_dir),
             resume=True,
             grids=self._study.grids,
+            test=run.record.stage == "full" and run.config.test_split > 0,
         )
         self._launcher.start(slot, job)
         self._display.started(run.record, len(run.reports))
@@ -191,7 +185,7 @@ class Driver:
             self._check_data(run)
         new = run.add_epoch(report)
         self._epoch_seconds.append(report.seconds)
-        changes = self._judge(run, report)
+        run.stopped, changes = after_epoch(self._study, run, report, bool(self._interrupts.count))
         # The answer comes first, so that the worker computes while the driver writes.
         self._launcher.answer(slot, go_on=run.stopped is None)
         best = run.best
@@ -214,27 +208,6 @@ class Driver:
                 self._optuna_study.report(run.record.trial, report)
             self._mirror.epoch(run.record, report)
 
-    def _judge(self, run: ActiveRun, report: EpochReport) -> dict[str, object]:
-        """Decides whether the run continues; returns the changes to its record."""
-        bad = promotion.not_numbers(report.val, self._study.thresholds)
-        if bad:
-            run.stopped = "failed"
-            return {"reason": f"{', '.join(bad)} is not a number at epoch {report.epoch}"}
-        if report.epoch >= run.record.epochs:
-            return {}
-        if self._interrupts.count:
-            run.stopped = "interrupted"
-            return {}
-        if run.record.stage == "full":
-            return {}
-        settings = self._study.pruning
-        verdict = pruning.judge(run.metrics, self._study.thresholds, run.record.epochs, settings)
-        exempt = not settings.enabled or run.record.schedule in settings.spare
-        if verdict.stop and not exempt:
-            run.stopped = "pruned"
-            return {"forecast": verdict.forecast, "reason": verdict.reason}
-        return {"forecast": verdict.forecast}
-
     def _ended(self, run: ActiveRun) -> None:
         if run.stopped == "interrupted":
             self._interrupted(run)
@@ -248,8 +221,8 @@ class Driver:
         decision = promotion.decide(run.best.val, self._study.thresholds)
         promoted = decision.passed and run.record.stage == "probe"
         self._finish(run, "promoted" if promoted else "complete", decision.reason)
-        if decision.passed and not promoted:
-            self._gate(run)
+        if run.record.stage == "full":
+            self._admit(run.record.trial)
 
     def _interrupted(self, run: ActiveRun) -> None:
         """Records that the run has no driver any more. The next driver resumes it."""
@@ -284,20 +257,32 @@ class Driver:
                 f"{run.record.label}: {reason}; see {run.run_dir / WORKER_LOG}"
             )
 
-    def _gate(self, run: ActiveRun) -> None:
-        gate = self._mirror.promote(run.record, run.run_dir)
-        if gate is not None:
-            self._write(run, gate=gate.model_dump())
-            self._display.note(f"{run.record.label}: {gate.reason}")
+    def _admit(self, trial: int) -> None:
+        """Judges a trial's full runs, and asks the registry about a trial that is admitted."""
+        full = due_runs.replicates(self._records, trial)
+        if not full or any(record.gate is not None for record in full):
+            return
+        answer = admission.judge(self._study, full)
+        if self._study.replicates > 1:
+            self._display.note(f"{trial:04d}: {answer.reason}")
+        if answer.verdict == "reject":
+            self._decided(full[-1], Gate(registered=False, reason=answer.reason))
+        elif answer.chosen is not None:
+            run_dir = self._study.paths.run_dir(*answer.chosen.key)
+            gate = self._mirror.promote(answer.chosen, run_dir, answer.reason)
+            if gate is not None:
+                self._decided(answer.chosen, gate)
+
+    def _decided(self, record: TrialRecord, gate: Gate) -> None:
+        self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
+        if gate.registered:
+            self._display.note(f"{record.label}: {gate.reason}")
 
     def _retry_gate(self) -> None:
-        """Registers full runs that passed while the registry was out of reach."""
-        for record in list(self._records.values()):
-            if record.stage == "full" and record.state == "complete" and record.gate is None:
-                run = ActiveRun.load(self._study, record)
-                if run.best and promotion.decide(run.best.val, self._study.thresholds).passed:
-                    self._gate(run)
+        """Judges the trials that could not be judged while the registry was out of reach."""
+        for trial in sorted({record.trial for record in self._records.values()}):
+            self._admit(trial)
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)
-        self._records[run.record.trial, run.record.stage] = run.record
+        self._records[run.record.key] = run.record

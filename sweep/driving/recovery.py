@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from sweep.driving.active_run import ActiveRun
+from sweep.driving.due_runs import Records
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.study.config import StudyConfig
-from sweep.study.folder import UNFINISHED, Stage, TrialRecord, records
+from sweep.study.folder import UNFINISHED, TrialRecord, records
 from uvtex.errors import UvtexError
-
-Records = dict[tuple[int, Stage], TrialRecord]
 
 
 def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Records, list[float]]:
@@ -25,7 +24,7 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
     Raises:
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
-    found: Records = {(r.trial, r.stage): r for r in records(study.paths.folder)}
+    found: Records = {r.key: r for r in records(study.paths.folder)}
     unfinished = {asked.number: asked for asked in trials.unfinished()}
     _check_both_sides(study, found, trials.numbers(), set(unfinished))
     trials.enqueue()
@@ -58,7 +57,7 @@ def _tell(trials: OptunaStudy, run: ActiveRun) -> None:
 def _check_both_sides(
     study: StudyConfig, found: Records, asked: set[int], unfinished: set[int]
 ) -> None:
-    probes = {trial for trial, stage in found if stage == "probe"}
+    probes = {record.trial for record in found.values() if record.stage == "probe"}
     folder, storage = study.paths.folder, study.paths.optuna
     if lost := probes - asked:
         raise UvtexError(

@@ -199,7 +199,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         _check_lpips(study)
         build_data(study, out)
         check_data(study, _has_runs(study))
-        if study.relative_thresholds and not study.resolved_thresholds:
+        if _needs_calibration(study):
             needed = least_schedules(study)
             runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
             if (found := _calibrate(study, runs, out)) is None:
@@ -217,6 +217,13 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
             view.close()
             mirror.close()
     return outcome, result
+
+
+def _needs_calibration(study: StudyConfig) -> bool:
+    """Whether a decision of the study refers to noise that was not measured yet."""
+    unresolved = study.relative_thresholds and not study.resolved_thresholds
+    tested = study.replicates > 1 and read_calibration(study.paths) is None
+    return bool(unresolved or tested)
 
 
 def least_schedules(study: StudyConfig) -> list[str]:

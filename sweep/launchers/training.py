@@ -16,6 +16,7 @@ from sweep.study.folder import WORKER_LOG
 from uvtex.config import TrainConfig
 from uvtex.data.store import DataKey, PairStore
 from uvtex.evaluation.grids import write_grids
+from uvtex.evaluation.test_side import write_test_figures
 from uvtex.settings import validate
 from uvtex.training.trainer import Trainer
 
@@ -29,6 +30,8 @@ def train(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     trainer = Trainer(config, store, Path(job.run_dir), resume=job.resume)
     for report in trainer.epochs():
         yield report.to_dict()
+    if job.test:
+        write_test_figures(Path(job.run_dir), store)
     if job.grids:
         try:
             write_grids(trainer.best_checkpoint, Path(job.data), trainer.run.grids, job.grids)

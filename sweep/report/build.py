@@ -51,7 +51,7 @@ def write_report(study: StudyConfig) -> Path:
         tokens=theme.TOKENS,
         plotly=Markup(get_plotlyjs()),  # the library's own source
     )
-    write_atomic(study.paths.report, text.encode())
+    write_atomic(study.paths.report, text.encode(errors="backslashreplace"))
     return study.paths.report
 
 
@@ -133,7 +133,7 @@ def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
     record = run.record
     return TrialRow(
         number=str(record.trial),
-        stage=record.stage,
+        stage=record.name,
         schedule=record.schedule,
         state=record.state,
         epochs=f"{len(run.epochs)} of {record.epochs}",

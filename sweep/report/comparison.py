@@ -21,7 +21,9 @@ from uvtex.runs.folder import RunFolder
 if TYPE_CHECKING:
     from rich.table import Table
 
-NAMED = re.compile(r"(?P<study>[A-Za-z0-9][\w.-]*)/(?P<trial>\d+)(?:/(?P<stage>probe|full))?")
+NAMED = re.compile(
+    r"(?P<study>[A-Za-z0-9][\w.-]*)/(?P<trial>\d+)(?:/(?P<name>probe|full(?:-\d+)?))?"
+)
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 Value = float | str
@@ -90,23 +92,23 @@ def _find(run: str, uri: str, store: Path) -> Path:
     if (Path(run) / RECORD).is_file():
         return Path(run)
     if named := NAMED.fullmatch(run):
-        stages = [named["stage"]] if named["stage"] else ["full", "probe"]
-        return _folder(run, store, named["study"], int(named["trial"]), stages)
+        names = [named["name"]] if named["name"] else ["full", "probe"]
+        return _folder(run, store, named["study"], int(named["trial"]), names)
     if RUN_ID.fullmatch(run):
         found = trial_of_run(run, uri)
-        return _folder(run, store, found.study, found.trial, [found.stage])
+        return _folder(run, store, found.study, found.trial, [found.name])
     raise UvtexError(
         f"{run}: names no run; give STUDY/7, STUDY/7/full, a trial directory, or an MLflow run id"
     )
 
 
-def _folder(run: str, store: Path, study: str, trial: int, stages: Sequence[str]) -> Path:
+def _folder(run: str, store: Path, study: str, trial: int, names: Sequence[str]) -> Path:
     paths = StudyFolder(store, study)
     if not paths.folder.is_dir():
         known = ", ".join(study_names(store)) or "none"
         raise UvtexError(f"{run}: there is no study {study} in {store}; the studies there: {known}")
-    for stage in stages:
-        folder = paths.run_dir(trial, stage)  # type: ignore[arg-type]
+    for name in names:
+        folder = paths.run_dir(trial, name)
         if (folder / RECORD).is_file():
             return folder
     raise UvtexError(f"{run}: study {study} has no such run; `sweep status {study}` lists its runs")
@@ -120,7 +122,7 @@ def _read(run: str, folder: Path) -> ComparedRun:
         settings |= _settings(config)
     best = best_epoch(read_epochs(folder))
     metrics = {} if best is None else {"epoch": float(best.epoch), **best.val}
-    label = f"{record.trial:04d} {record.stage} {record.schedule}"
+    label = f"{record.trial:04d} {record.name} {record.schedule}"
     return ComparedRun(run, label, record.state, settings, metrics)
 
 

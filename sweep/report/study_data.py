@@ -28,7 +28,7 @@ class StudyRun:
     @property
     def name(self) -> str:
         """Trial number and schedule, ``7 uv-heavy``; a full run's name ends in ``full``."""
-        stage = " full" if self.record.stage == "full" else ""
+        stage = f" {self.record.name}" if self.record.stage == "full" else ""
         return f"{self.record.trial} {self.record.schedule}{stage}"
 
     @property
@@ -96,7 +96,7 @@ def read_study_data(study: StudyConfig) -> StudyData:
     """
     runs = []
     for record in shown_records(study.paths):
-        folder = study.paths.run_dir(record.trial, record.stage)
+        folder = study.paths.run_dir(*record.key)
         epochs = read_epochs(folder)
         runs.append(StudyRun(record, folder, epochs, best_epoch(epochs)))
     return StudyData(study, runs)

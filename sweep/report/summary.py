@@ -107,7 +107,7 @@ def _baseline(found: list[TrialRecord]) -> TrialRecord | None:
 def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
     if record is None:
         return None
-    run_dir = study.paths.run_dir(record.trial, record.stage)
+    run_dir = study.paths.run_dir(*record.key)
     epochs = read_epochs(run_dir)
     best = best_epoch(epochs)
     if best is None:
@@ -134,7 +134,7 @@ def _failure(study: StudyConfig, found: list[TrialRecord]) -> str | None:
     if not failed:
         return None
     last = max(failed, key=lambda record: record.ended or 0)
-    log = study.paths.run_dir(last.trial, last.stage) / WORKER_LOG
+    log = study.paths.run_dir(*last.key) / WORKER_LOG
     return f"{last.label}: {last.reason}" + (f"; see {log}" if log.is_file() else "")
 
 
@@ -149,7 +149,7 @@ def _passes(study: StudyConfig, record: TrialRecord) -> bool:
 
 
 def _margin(study: StudyConfig, record: TrialRecord) -> float:
-    best = best_epoch(read_epochs(study.paths.run_dir(record.trial, record.stage)))
+    best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
     return -math.inf if best is None else best.val["margin"]
 
 

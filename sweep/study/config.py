@@ -13,10 +13,10 @@ from sweep.study.relative_threshold import RelativeThreshold
 from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
-from uvtex.names import FileName, Label
-from uvtex.setting_values import InputPath, PathHere
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
+from uvtex.typed.names import FileName, Label
+from uvtex.typed.setting_values import InputPath, PathHere
 
 OBJECTIVE = "ssim_uv"
 """The metric that Optuna maximises: the probe's SSIM(UV) at the epoch with the best margin."""
@@ -203,6 +203,9 @@ class StudyConfig(Settings):
     """What is searched."""
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
+    replicates: int = Field(default=1, ge=1, le=8)
+    """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, which
+    is not the probe's."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
     store: PathHere = DEFAULT_STORE
@@ -269,12 +272,17 @@ class StudyConfig(Settings):
         return self.stages.probe if stage == "probe" else self.stages.full
 
     def train_config(
-        self, stage: Stage, schedule: Schedule, constants: Mapping[str, float] | None = None
+        self,
+        stage: Stage,
+        schedule: Schedule,
+        constants: Mapping[str, float] | None = None,
+        seed: int | None = None,
     ) -> TrainConfig:
         """The settings of one run.
 
         Args:
             constants: values of those :data:`CONSTANTS` that are searched.
+            seed: the run's seed; None: that of the train settings.
         """
         decided = {
             **(constants or {}),
@@ -282,4 +290,6 @@ class StudyConfig(Settings):
             "schedule": schedule.model_dump(),
             "thresholds": self.training_thresholds,
         }
+        if seed is not None:
+            decided["seed"] = seed
         return resolve(self.train, decided)

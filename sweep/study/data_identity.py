@@ -72,7 +72,7 @@ def check_run(study: StudyConfig, record: TrialRecord, checkpoint_name: str) -> 
     Raises:
         ConfigError: the content of the data set has changed.
     """
-    run_dir = study.paths.run_dir(record.trial, record.stage)
+    run_dir = study.paths.run_dir(*record.key)
     last = RunFolder(run_dir).last(checkpoint_name)
     if not last.is_file():
         return

@@ -12,11 +12,11 @@ from pydantic import RootModel
 from sweep.study.config import CONSTANTS, NamedSchedule, Range, Scheduler, Search, StudyConfig
 from sweep.study.folder import SEARCHED, tracking_uri
 from sweep.study.threshold_checks import threshold_problems
-from uvtex.config import TERMS, Ramp, Schedule, resolve
+from uvtex.config import NEW_TEST_SPLIT, TERMS, Ramp, Schedule, resolve
 from uvtex.errors import ConfigError
-from uvtex.paths import typed
 from uvtex.settings import differences, load_yaml, validate
-from uvtex.yaml_dialect import Number, WholeNumber
+from uvtex.typed.paths import typed
+from uvtex.typed.yaml_dialect import Number, WholeNumber
 
 SET_BY_STUDY = {
     "epochs": "stages",
@@ -54,6 +54,9 @@ class _Schedules(RootModel[dict[str, NamedSchedule]]):
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
     """The study in a YAML file. ``overrides`` (flags) replace its values, except where None.
 
+    If the file does not name ``train.test_split``, the study keeps what it was begun with, and a
+    new study gets :data:`uvtex.config.NEW_TEST_SPLIT`.
+
     Raises:
         ConfigError: the file has problems. The message lists them all, each with its key.
     """
@@ -69,7 +72,23 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
         except ConfigError as error:
             problems.extend(str(error).splitlines())
             values["search"] = {**(search or {}), "schedules": {}}
+    study = parse(values, str(path), problems, path.parent)
+    train = values.get("train") or {}
+    if "test_split" in train:
+        return study
+    values["train"] = {**train, "test_split": _begun_with(study)}
     return parse(values, str(path), problems, path.parent)
+
+
+def _begun_with(study: StudyConfig) -> float:
+    """The ``test_split`` of a study that its file does not give.
+
+    Settings that were saved before there was a test side do not name it, and mean 0.
+    """
+    saved = study.paths.settings
+    if not saved.is_file():
+        return NEW_TEST_SPLIT
+    return float((load_yaml(saved).get("train") or {}).get("test_split", 0))
 
 
 def parse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sweep.study.database import sqlite_url
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
-from uvtex.names import FileName
 from uvtex.settings import Settings
+from uvtex.typed.names import FileName
 
 Stage = Literal["probe", "full"]
+RUN_NAME = re.compile(r"probe|full(-[1-9]\d*)?")
+"""The names of runs, see :attr:`TrialRecord.name`."""
+RunKey = tuple[int, str]
+"""A run of a study: its trial, and :attr:`TrialRecord.name`."""
 State = Literal["running", "interrupted", "complete", "pruned", "promoted", "failed"]
 
 UNFINISHED = ("running", "interrupted")
@@ -53,6 +58,10 @@ class TrialRecord(Settings):
     trial: int = Field(ge=0)
     """Optuna's trial number."""
     stage: Stage
+    replicate: int = Field(default=1, ge=1)
+    """The number of this run among the trial's runs of the stage. Each has a seed of its own."""
+    seed: int | None = Field(default=None, ge=0)
+    """The run's seed; None: the seed of the study's train settings."""
     state: State = "running"
     schedule: str
     """The name of a queued schedule, or :data:`SEARCHED`."""
@@ -77,9 +86,18 @@ class TrialRecord(Settings):
     """Unix seconds."""
 
     @property
+    def name(self) -> str:
+        """``probe``, ``full``, ``full-2`` and so on: the run's folder in its trial's folder."""
+        return self.stage if self.replicate == 1 else f"{self.stage}-{self.replicate}"
+
+    @property
+    def key(self) -> RunKey:
+        return self.trial, self.name
+
+    @property
     def label(self) -> str:
         """``0007/probe (baseline)``, for messages."""
-        return f"{self.trial:04d}/{self.stage} ({self.schedule})"
+        return f"{self.trial:04d}/{self.name} ({self.schedule})"
 
 
 def store_option(store: Path) -> list[str]:
@@ -158,9 +176,9 @@ class StudyFolder:
         """Optuna's database. All studies of the store share it."""
         return self.store / "optuna.db"
 
-    def run_dir(self, trial: int, stage: Stage) -> Path:
-        """The trial directory of a stage, for example ``trials/0007/probe``."""
-        return self.folder / "trials" / f"{trial:04d}" / stage
+    def run_dir(self, trial: int, name: str) -> Path:
+        """The trial directory of a run: ``trials/0007/probe``; see :attr:`TrialRecord.name`."""
+        return self.folder / "trials" / f"{trial:04d}" / name
 
 
 def study_names(store: Path) -> list[str]:
@@ -195,4 +213,4 @@ def read_record(run_dir: Path) -> TrialRecord:
 def records(study_dir: Path) -> list[TrialRecord]:
     """The records of a study's runs, by trial number, the probe before the full run."""
     found = [read_record(path.parent) for path in study_dir.glob(f"trials/*/*/{RECORD}")]
-    return sorted(found, key=lambda record: (record.trial, record.stage != "probe"))
+    return sorted(found, key=lambda r: (r.trial, r.stage != "probe", r.replicate))

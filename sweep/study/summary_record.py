@@ -92,7 +92,7 @@ class Summary(BaseModel):
 def write_summary(study: StudyConfig, summary: Summary) -> None:
     """Writes ``summary.json`` into the study's folder."""
     text = json.dumps(summary.to_dict(), indent=1) + "\n"
-    write_atomic(study.paths.summary, text.encode())
+    write_atomic(study.paths.summary, text.encode(errors="backslashreplace"))
 
 
 def read_summary(study: StudyConfig) -> Summary | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sweep.study.database import opening, sqlite_file
+from sweep.study.database import opening, sqlite_file, sqlite_url
 from sweep.study.folder import StudyFolder
 from sweep.tracking.relocation import relocate
 from uvtex.errors import UvtexError
@@ -95,6 +95,8 @@ def client(uri: str) -> MlflowClient:
         file = sqlite_file(uri)
         if file is None:
             return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        # Absolute, because MLflow keeps connections by this text, wherever the process is later.
+        uri = absolute(uri)
         with opening(file):
             made = MlflowClient(tracking_uri=uri, registry_uri=uri)
             made.search_experiments(max_results=1)  # creates the tables now rather than later
@@ -118,6 +120,12 @@ def known_warnings() -> Iterator[None]:
 def is_local(uri: str) -> bool:
     """Whether the store is a SQLite file on this machine, and no server."""
     return sqlite_file(uri) is not None
+
+
+def absolute(uri: str) -> str:
+    """``uri``, with the absolute path of a SQLite file."""
+    file = sqlite_file(uri)
+    return uri if file is None else sqlite_url(file.resolve())
 
 
 def is_missing(uri: str) -> bool:

@@ -58,14 +58,18 @@ class MlflowMirror:
             self._call(self._sync)
         self._call(lambda: self._open().study_ended(summary, report, state))
 
-    def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
-        """The registry's answer to a full run that passed; None if the registry is away."""
+    def promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate | None:
+        """The registry's answer to a run that was admitted; None if the registry is away.
+
+        Args:
+            admitted: why the trial was admitted, in words.
+        """
         answer: list[Gate] = []
         if self.behind:  # the version links to its run, so MLflow must have the run
             self._muted = False
             self._call(self._sync)
             self._muted = False  # the gate is asked even if MLflow refuses something else
-        self._call(lambda: answer.append(self._promote(record, run_dir)))
+        self._call(lambda: answer.append(self._promote(record, run_dir, admitted)))
         return answer[0] if answer else None
 
     def close(self) -> None:
@@ -89,10 +93,10 @@ class MlflowMirror:
         sync(self._study)
         self.behind = self._warned = False
 
-    def _promote(self, record: TrialRecord, run_dir: Path) -> Gate:
+    def _promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate:
         from sweep.tracking.registry import promote
 
-        return promote(self._study, record, run_dir, self._study.tracking_uri)
+        return promote(self._study, record, run_dir, self._study.tracking_uri, admitted)
 
     def _call(self, action: Callable[[], object]) -> None:
         if self._muted:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sweep.decisions.gate import GateDecision, decide_champion, incomparable
 from sweep.decisions.promotion import decide
 from sweep.study.folder import DEFAULT_STORE, Gate, TrialRecord, tracking_uri
+from sweep.study.judged import Judged, judged
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 from sweep.tracking.version_record import (
@@ -44,10 +45,17 @@ ALIAS = "champion"
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
-def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) -> Gate:
+def promote(
+    study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str, admitted: str = ""
+) -> Gate:
     """Registers the run's best checkpoint if it passes all thresholds of ``study``.
 
+    It is judged by the test side where the run has one, else by the validation side.
+
     The new version becomes champion if the gate decides so. A second call changes nothing.
+
+    Args:
+        admitted: why the trial was admitted, in words; by default, that the run passes.
 
     Raises:
         RegistryError, TrackingError: MLflow is away or refuses; no version was registered in part.
@@ -56,14 +64,16 @@ def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) ->
     best = best_epoch(read_epochs(run_dir))
     if best is None:
         return Gate(registered=False, reason=f"{record.label} has no epoch to judge")
-    decision = decide(best.val, study.thresholds)
+    found = judged(run_dir)
+    assert found is not None  # it has an epoch
+    decision = decide(found.metrics, study.thresholds)
     if not decision.passed:
         return Gate(registered=False, reason=f"not registered: {decision.reason}")
     checkpoint = _checkpoint_file(run_dir)
     with seam.mapped_errors(f"register {record.label}", uri, RegistryError):
         client = seam.client(uri)
         version = _registered(client, checkpoint) or _register(
-            client, study, record, run_dir, best, uri
+            client, study, record, run_dir, (best, found), uri
         )
         answer = _challenge(client, study, version, checkpoint, uri)
         if answer.champion:
@@ -72,7 +82,7 @@ def promote(study: StudyConfig, record: TrialRecord, run_dir: Path, uri: str) ->
         registered=True,
         version=version,
         champion=answer.champion,
-        reason=f"{decision.reason}; {answer.reason}",
+        reason=f"{admitted or decision.reason}; {answer.reason}",
     )
 
 
@@ -124,7 +134,7 @@ def _register(
     study: StudyConfig,
     record: TrialRecord,
     run_dir: Path,
-    best: EpochReport,
+    figures: tuple[EpochReport, Judged],
     uri: str,
 ) -> str:
     """Exports and uploads the model. It creates the version last, so that it is complete."""
@@ -132,6 +142,7 @@ def _register(
     from sweep.tracking.tracker import Tracker
     from uvtex.runs.checkpoint import load
 
+    best, found = figures
     checkpoint = _checkpoint_file(run_dir)
     loaded = load(checkpoint)
     tracker = Tracker(uri, study.paths.artifacts, study.name, system_metrics=False)
@@ -141,9 +152,8 @@ def _register(
         study,
         record,
         best,
+        found,
         run_id=run_id,
-        data_fingerprint=loaded.header.data_fingerprint,
-        metric_versions=loaded.header.metric_versions,
         checkpoint_sha256=sha256_of(checkpoint),
     )
     model_id, location = _upload(client, tracker, loaded, checkpoint, run_id, tags, best.epoch)
@@ -153,7 +163,7 @@ def _register(
         source=location,  # MLflow looks up models:/ID in the process's store
         run_id=run_id,
         tags=tags,
-        description=version_description(study, record, best),
+        description=version_description(study, record, found),
         model_id=model_id,
     )
     return str(made.version)
@@ -244,7 +254,7 @@ def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:
 
     # MLflow looks up a models:/ address in the process's global store.
     source = client.get_model_version_download_uri(name, version)
-    folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=uri))
+    folder = Path(download_artifacts(f"{source}/extra_files", tracking_uri=seam.absolute(uri)))
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
         raise RegistryError(

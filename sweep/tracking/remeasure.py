@@ -1,4 +1,4 @@
-"""Measures two checkpoints on one validation set, for versions whose records do not compare."""
+"""Measures two checkpoints on one side of a data set, for versions whose records do not compare."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from sweep.decisions.gate import VersionFigures
 from sweep.study.config import StudyConfig
 from sweep.tracking.client import RegistryError
+from uvtex.data.splits import Split
 from uvtex.data.store import PairStore
-from uvtex.evaluation.measure import measure
-from uvtex.metric_catalogue import versions
-from uvtex.metrics.lpips import load_lpips
+from uvtex.evaluation.measure import measure_split
 from uvtex.runs.checkpoint import load
+
+NAMES = {"test": "test", "val": "validation"}
 
 
 def measure_both(
@@ -20,7 +21,9 @@ def measure_both(
     challenger: tuple[VersionFigures, Path],
     champion: tuple[VersionFigures, Path],
 ) -> tuple[VersionFigures, VersionFigures]:
-    """New figures of challenger and champion, on the challenger's validation pictures.
+    """New figures of challenger and champion, on one side of the challenger's data set.
+
+    It is the test side, or the validation side of a study without one.
 
     The champion may have been trained on these very liveries. That favours the champion, so a
     challenger never wins by it.
@@ -42,17 +45,18 @@ def measure_both(
         )
     config = new.config.model_copy(update={"device": "cpu", "precision": "float32"})
     store = PairStore.open(study.data.path, config)
-    lpips = load_lpips(config.lpips_backbone, store.device)
-    definitions = versions(lpips.version if lpips else None)
-    fingerprint = store.fingerprint()
-    measured = [
-        replace(
-            figures,
-            metrics=measure(loaded.predictor, loaded.renderer, store, config, lpips),
-            definitions=definitions,
-            data_fingerprint=fingerprint,
-            source="both measured on this study's validation pictures",
+    test = store.test_fingerprint()
+    split: Split = "val" if test is None else "test"
+    measured = []
+    for figures, checkpoint in (challenger, champion):
+        found = measure_split(checkpoint, store, split)
+        measured.append(
+            replace(
+                figures,
+                metrics=found.metrics,
+                definitions=found.metric_versions,
+                data_fingerprint=test or store.fingerprint(),
+                source=f"both measured on this study's {NAMES[split]} pictures",
+            )
         )
-        for loaded, (figures, _) in zip((new, old), (challenger, champion), strict=True)
-    ]
     return measured[0], measured[1]

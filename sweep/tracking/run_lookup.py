@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sweep.study.folder import Stage
+from sweep.study.folder import RUN_NAME
 from sweep.tracking import client as seam
 from sweep.tracking import schema
 from sweep.tracking.client import TrackingError
@@ -15,7 +15,8 @@ class TrialName(NamedTuple):
 
     study: str
     trial: int
-    stage: Stage
+    name: str
+    """See :attr:`sweep.study.folder.TrialRecord.name`."""
 
 
 def trial_of_run(run_id: str, uri: str) -> TrialName:
@@ -27,9 +28,9 @@ def trial_of_run(run_id: str, uri: str) -> TrialName:
     with seam.mapped_errors(f"look up run {run_id}", uri):
         tags = seam.client(uri).get_run(run_id).data.tags
     names = (schema.STUDY_TAG, schema.TRIAL_TAG, schema.STAGE_TAG)
-    study, trial, stage = (tags.get(name, "") for name in names)
-    if stage not in ("probe", "full") or not trial.isdecimal():
+    study, trial, name = (tags.get(tag, "") for tag in names)
+    if not RUN_NAME.fullmatch(name) or not trial.isdecimal():
         raise TrackingError(
             f"{run_id}: this MLflow run shows no trial of a study; give the id of a trial's run"
         )
-    return TrialName(study, int(trial), stage)
+    return TrialName(study, int(trial), name)

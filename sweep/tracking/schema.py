@@ -43,7 +43,7 @@ LONGEST_VALUE = 5000
 
 def run_name(record: TrialRecord) -> str:
     """The name of the run in MLflow, such as ``0007 probe uv-heavy``."""
-    return f"{record.trial:04d} {record.stage} {record.schedule}"
+    return f"{record.trial:04d} {record.name} {record.schedule}"
 
 
 def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:

@@ -33,7 +33,7 @@ def sync(study: StudyConfig) -> int:
     refused: list[str] = []
     for record in found:
         try:
-            sync_run(tracker, record, paths.run_dir(record.trial, record.stage))
+            sync_run(tracker, record, paths.run_dir(*record.key))
         except RefusedError as error:
             refused.append(str(error))
     tracker.study_ended(read_summary(study), paths.report, _state(found, study))

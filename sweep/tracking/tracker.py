@@ -59,7 +59,7 @@ class Tracker:
         self._system_metrics = system_metrics
         self._run_ids: dict[tuple[int, str], str] = {}
         self._steps: dict[str, set[int]] = {}
-        self._system_load = SystemLoad(uri)
+        self._system_load = SystemLoad(seam.absolute(uri))
         with seam.mapped_errors("open the store", uri):
             self._client = seam.client(uri)
             self.experiment_id = find_experiment(self._client, uri, study, artifact_root)
@@ -170,7 +170,7 @@ class Tracker:
             run_id = self._find(record)
             if run_id is not None:
                 self._client.delete_run(run_id)
-                self._run_ids.pop((record.trial, record.stage), None)
+                self._run_ids.pop(record.key, None)
                 self._steps.pop(run_id, None)
 
     def agrees(self, record: TrialRecord, reports: Iterable[EpochReport]) -> bool:
@@ -193,7 +193,7 @@ class Tracker:
         )
 
     def _create(self, record: TrialRecord) -> str:
-        tags = self._tags(str(record.trial), record.stage)
+        tags = self._tags(str(record.trial), record.name)
         parent = self._parent() or self._create_parent()
         run = self._client.create_run(
             self.experiment_id,
@@ -202,16 +202,16 @@ class Tracker:
             run_name=schema.run_name(record),
         )
         run_id = str(run.info.run_id)
-        self._run_ids[record.trial, record.stage] = run_id
+        self._run_ids[record.key] = run_id
         return run_id
 
     def _tags(self, trial: str, stage: str) -> dict[str, str]:
         return {schema.STUDY_TAG: self.study, schema.TRIAL_TAG: trial, schema.STAGE_TAG: stage}
 
     def _find(self, record: TrialRecord) -> str | None:
-        key = (record.trial, record.stage)
+        key = record.key
         if key not in self._run_ids:
-            found = self._find_tagged(str(record.trial), record.stage)
+            found = self._find_tagged(str(record.trial), record.name)
             if found is None:
                 return None
             self._run_ids[key] = found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.decisions.gate import VersionFigures
 from sweep.study.folder import TrialRecord
+from sweep.study.judged import Judged
 from uvtex.runs.epochs import EpochReport
 from uvtex.thresholds import Threshold, margin
 
@@ -37,7 +38,7 @@ class VersionRecord:
     metric_versions: Mapping[str, str]
     epoch: int | None
     metrics: Mapping[str, float]
-    """Validation metrics of ``epoch``."""
+    """Metrics of ``epoch`` on the side that the version was judged by."""
     thresholds: tuple[Threshold, ...]
     """Those of the study that the version passed."""
     margin: float | None
@@ -76,10 +77,9 @@ def version_tags(
     study: StudyConfig,
     record: TrialRecord,
     best: EpochReport,
+    found: Judged,
     *,
     run_id: str,
-    data_fingerprint: str,
-    metric_versions: Mapping[str, str],
     checkpoint_sha256: str,
 ) -> dict[str, str]:
     """The tags that :func:`read_version` reads, for the run of ``record`` at its best epoch."""
@@ -89,19 +89,22 @@ def version_tags(
         "stage": record.stage,
         "schedule": record.schedule,
         "epoch": str(best.epoch),
-        "metrics": json.dumps(best.val),
+        "side": found.side,
+        "metrics": json.dumps(dict(found.metrics)),
+        "validation": json.dumps(best.val),
         "thresholds": json.dumps([t.model_dump(exclude_none=True) for t in study.thresholds]),
-        "margin": repr(margin(best.val, study.thresholds)),
+        "margin": repr(margin(found.metrics, study.thresholds)),
         "run_id": run_id,
-        "data_fingerprint": data_fingerprint,
-        "metric_versions": json.dumps(metric_versions, sort_keys=True),
+        "data_fingerprint": found.fingerprint,
+        "metric_versions": json.dumps(dict(found.definitions), sort_keys=True),
     }
     return {f"sweep.{key}": value for key, value in facts.items()} | {
         CHECKPOINT_DIGEST: checkpoint_sha256
     }
 
 
-def version_description(study: StudyConfig, record: TrialRecord, best: EpochReport) -> str:
+def version_description(study: StudyConfig, record: TrialRecord, found: Judged) -> str:
     """The text that MLflow's page shows above a version."""
-    passed = ", ".join(f"{t.metric} {best.val[t.metric]:.4f} ({t})" for t in study.thresholds)
-    return f"Study `{study.name}`, trial {record.label}. Passed with {passed}."
+    passed = ", ".join(f"{t.metric} {found.metrics[t.metric]:.4f} ({t})" for t in study.thresholds)
+    where = f"Study `{study.name}`, trial {record.label}"
+    return f"{where}. Passed on the {found.side} side with {passed}."

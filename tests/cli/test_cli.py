@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tests.cli.invoke import TRAIN, call
+from tests.sets import make_set
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
 
@@ -47,6 +48,60 @@ def test_train_prints_the_paths_as_json(tiny_set: Path) -> None:
     answer = json.loads(result.stdout)
     assert Path(answer["checkpoint"]).is_file()
     assert answer["best"]["epoch"] == 1
+    figures = json.loads(Path("runs/x/test.json").read_text())
+    assert answer["test"] == figures["metrics"]
+    assert len(figures["by_livery"]) == 1  # of six, a tenth
+
+
+def test_train_prints_the_test_side_below_validation(tiny_set: Path) -> None:
+    result = call("train", tiny_set, *TRAIN, "--test-split", "0.34")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("best epoch"))
+    assert lines[place + 2].startswith("test side (2 liveries, unseen till now), margin ")
+    assert lines[place + 3].startswith("  ssim_uv 0.")
+
+
+def test_a_run_may_have_no_test_side(tiny_set: Path) -> None:
+    result = call("train", tiny_set, *TRAIN, "--test-split", "0")
+    assert result.exit_code == 0, result.output
+    assert "test side" not in result.stdout
+    assert not Path("runs/best/test.json").exists()
+
+
+def without_test_side(settings: Path) -> None:
+    """Makes ``settings`` what a version without a test side saved."""
+    text = settings.read_text()
+    settings.write_text(text.replace("test_split: 0.0\n", ""))
+    assert settings.read_text() != text
+
+
+def test_a_run_of_before_goes_on_without_a_test_side(tiny_set: Path) -> None:
+    assert call("train", tiny_set, *TRAIN, "--test-split", "0").exit_code == 0
+    settings = Path("runs/best/config.yaml")
+    without_test_side(settings)
+    resumed = call("train", tiny_set, *TRAIN, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert "test_split: 0.0" in settings.read_text()
+
+
+def test_the_saved_settings_of_a_run_of_before_repeat_it(tiny_set: Path) -> None:
+    assert call("train", tiny_set, *TRAIN, "--test-split", "0").exit_code == 0
+    settings = Path("runs/best/config.yaml")
+    without_test_side(settings)
+    flags = ["--config", settings, "--checkpoint-name", "again"]
+    result = call("train", tiny_set, *flags, "--json")
+    assert result.exit_code == 0, result.output
+    assert "test_split: 0.0" in Path("runs/again/config.yaml").read_text()
+
+
+def test_a_set_too_small_for_a_test_side_says_so(tmp_path: Path) -> None:
+    small = make_set(tmp_path / "small", liveries=2)
+    result = call("train", small, *TRAIN)
+    assert result.exit_code == 1
+    assert "needs 10 liveries" in result.stderr
+    assert "set test_split to 0" in result.stderr
+    assert call("train", small, *TRAIN, "--test-split", "0").exit_code == 0
 
 
 def test_flags_override_the_settings_file(tiny_set: Path) -> None:

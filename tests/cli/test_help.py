@@ -14,7 +14,7 @@ from pydantic import BaseModel
 import uvtex
 from tests.cli.invoke import call
 from uvtex.cli import main
-from uvtex.config import PRESETS, Schedule, TrainConfig
+from uvtex.config import NEW_TEST_SPLIT, PRESETS, Schedule, TrainConfig
 from uvtex.showroom.settings import CarSettings, ShowroomSettings
 
 
@@ -44,7 +44,8 @@ def test_every_option_has_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", "ablations kill masks oracles pair_store structure thresholds train".split()
+    "module",
+    "ablations kill masks oracles pair_store promotion.__main__ structure thresholds train".split(),
 )
 def test_every_benchmark_has_help(module: str) -> None:
     benchmark = importlib.import_module(f"benchmarks.{module}").main
@@ -75,7 +76,7 @@ def help_of(command: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("command", "model", "without_value"),
     [
-        ("train", TrainConfig, {"device"}),
+        ("train", TrainConfig, {"device", "test_split"}),  # a new run has its own test_split
         ("train", Schedule, {"lr_scheduler_tmax"}),
         ("showroom build", ShowroomSettings, {"texture_size", "template"}),
         ("showroom build", CarSettings, {"file", "paint_material", "unwrap"}),
@@ -124,3 +125,7 @@ def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> 
     assert uvtex.__version__ == "uvtex-sweep 9"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = uvtex.nothing  # type: ignore[attr-defined]
+
+
+def test_help_shows_the_test_side_of_a_new_run() -> None:
+    assert f"; {NEW_TEST_SPLIT:g} by default" in help_of("train")["test_split"]

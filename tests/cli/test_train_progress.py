@@ -16,6 +16,7 @@ from uvtex.cli.train_progress import Bar, summary
 from uvtex.config import TrainConfig, resolve
 from uvtex.data.store import PairStore
 from uvtex.runs.epochs import EpochReport
+from uvtex.runs.test_figures import FinalFigures
 from uvtex.training.trainer import Trainer
 
 THRESHOLDS = [{"metric": "ssim_uv", "at_least": 0.2}, {"metric": "lpips_view", "at_most": 0.5}]
@@ -88,11 +89,39 @@ def test_the_summary_has_the_best_epoch_and_the_paths(
 ) -> None:
     best = report(7)
     best.val["margin"] = margin
-    text = summary(best, config, Path("runs/x"), Path("runs/x/checkpoints/x.safetensors"))
+    text = summary(best, None, config, Path("runs/x"), Path("runs/x/checkpoints/x.safetensors"))
     assert "best epoch 7 of 10" in text
     assert says in text
     for name in ("checkpoints/x.safetensors", "epochs.jsonl", "config.yaml"):
         assert str(Path("runs/x") / name) in text
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [
+        ({"margin": -0.5}, "test side (1 livery, unseen till now), margin -0.500: does not pass"),
+        ({}, "a metric that has a threshold is not defined there"),
+    ],
+)
+def test_the_summary_has_the_test_side_beside_validation(
+    config: TrainConfig, metrics: dict[str, float], says: str
+) -> None:
+    best = report(7)
+    measured = {**best.val, "margin": 0.0, **metrics} if metrics else {}
+    test = FinalFigures(
+        checkpoint="checkpoints/x.safetensors",
+        sha256="",
+        epoch=7,
+        test_fingerprint="",
+        metric_versions={},
+        samples=3,
+        metrics=measured,
+        by_livery={"red": measured},
+    )
+    text = summary(best, test, config, Path("runs/x"), Path("x.safetensors"))
+    assert text.index("best epoch 7 of 10") < text.index("test side")
+    assert says in text
+    assert str(Path("runs/x/test.json")) in text
 
 
 def test_a_trainer_reports_its_steps(tiny_set: Path, tmp_path: Path) -> None:

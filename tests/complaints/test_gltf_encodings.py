@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.showroom.made_car import small_car
 from tests.showroom.made_gltf import MadeGltf, Soup, expected, soup_of
 from uvtex.errors import DataError
-from uvtex.showroom.cars import mesh_file
+from uvtex.showroom.cars.mesh_files import mesh_file
 
 UNIT = 4.0
 """The small car lies between -UNIT and UNIT."""

@@ -13,7 +13,7 @@ from tests.showroom.made_car import load, small_car
 from tests.showroom.made_gltf import MadeGltf, corners, expected, simple_car, soup_of
 from uvtex.errors import DataError
 from uvtex.showroom import CarSettings, ShowroomSettings
-from uvtex.showroom.cars import mesh_file
+from uvtex.showroom.cars.mesh_files import mesh_file
 from uvtex.showroom.fingerprint import with_hashes
 
 

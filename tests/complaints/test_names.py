@@ -110,7 +110,7 @@ def test_one_refused_call_does_not_keep_the_gate_from_being_asked(tmp_path: Path
     assert mirror.behind
     assert "refuses" in warnings[0]
     mirror._sync = refuse  # type: ignore[method-assign]  (as if a run were refused for good)
-    gate = mirror.promote(record, run_dir)
+    gate = mirror.promote(record, run_dir, "it passes")
     mirror.close()
     assert gate is not None
     assert gate.registered

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.showroom.made_car import load, obj, small_car
 from tests.showroom.made_gltf import canonical, corners, expected
 from uvtex.errors import DataError
-from uvtex.showroom.cars import mesh_file
-from uvtex.showroom.cars.mesh_file import Part
-from uvtex.showroom.cars.triangulate import triangulate
+from uvtex.showroom.cars.mesh_files import mesh_file
+from uvtex.showroom.cars.mesh_files.mesh_file import Part
+from uvtex.showroom.cars.mesh_files.triangulate import triangulate
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
 

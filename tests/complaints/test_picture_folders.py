@@ -14,6 +14,7 @@ from uvtex.cli import main
 from uvtex.data import picture_formats
 from uvtex.errors import DataError
 from uvtex.inference.photos import find_mask
+from uvtex.intake.importer import import_set
 from uvtex.showroom.liveries import files as liveries
 
 
@@ -97,3 +98,13 @@ def test_a_phone_portrait_is_inferred_without_a_warning_of_its_format(tmp_path: 
     [record] = json.loads(result.stdout)
     assert record["oddities"] == []
     assert "animated" not in result.output
+
+
+def test_an_import_names_the_photos_of_a_phone_that_its_table_leaves_out(tmp_path: Path) -> None:
+    for name in ("a.png", "IMG_2.HEIC", "IMG_3.JPG", "._a.png", "notes.txt"):
+        scene(32, 32).save(tmp_path / name, "PNG")
+    (tmp_path / "t.csv").write_text("view,livery,texture\na.png,red,a.png\n")
+    notes = "\n".join(import_set(tmp_path / "t.csv", tmp_path / "out").notes)
+    assert "2 pictures beside those of the table are in no row that can be used" in notes
+    assert "IMG_2.HEIC" in notes
+    assert "IMG_3.JPG" in notes

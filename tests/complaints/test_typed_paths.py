@@ -22,9 +22,9 @@ from uvtex.cli.train import _resolve_settings
 from uvtex.console import CHECKPOINT, PATH, TypedPath
 from uvtex.data import manifest
 from uvtex.errors import ConfigError, DataError
-from uvtex.paths import typed
 from uvtex.settings import dump_yaml, load_yaml
-from uvtex.yaml_dialect import dump
+from uvtex.typed.paths import typed
+from uvtex.typed.yaml_dialect import dump
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def tensors(batch: Batch) -> list[torch.Tensor]:
 
 def every(store: PairStore, augment: Augment | None = None) -> list[torch.Tensor]:
     """All tensors of an epoch and of validation."""
-    batches = [*store.train_batches(3, 0, 1, augment), *store.val_batches(4)]
+    batches = [*store.train_batches(3, 0, 1, augment), *store.batches("val", 4)]
     return [tensor.cpu() for batch in batches for tensor in tensors(batch)]
 
 

@@ -22,7 +22,7 @@ def test_augmentation_depends_only_on_seed_epoch_and_step(tiny_set: Path, device
     keys = [(0, 1), (0, 2), (1, 1)]
     firsts = [next(iter(store.train_batches(12, s, e, ALL))).pair.a.mean() for s, e in keys]
     assert len({float(first) for first in firsts}) == 3
-    batch = next(iter(store.val_batches(3)))
+    batch = next(iter(store.batches("val", 3)))
     steps = [augmented(batch, ALL, f"augment/0/1/{step}").pair.a for step in (0, 1)]
     assert not torch.equal(*steps)
 
@@ -30,7 +30,7 @@ def test_augmentation_depends_only_on_seed_epoch_and_step(tiny_set: Path, device
 def test_augmentation_that_is_off_changes_nothing(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
     assert same(every(store), every(store, Augment()))
-    batch = next(iter(store.val_batches(2)))
+    batch = next(iter(store.batches("val", 2)))
     assert augmented(batch, Augment(), "key") is batch
 
 
@@ -52,7 +52,7 @@ def test_each_augmentation_changes_only_training_views(tiny_set: Path, name: str
     assert plain.flow_a is not None
     assert changed.flow_a is not None
     assert torch.equal(plain.flow_a, changed.flow_a) != moved
-    val = [torch.stack([b.pair.a.mean() for b in store.val_batches(3)]) for _ in range(2)]
+    val = [torch.stack([b.pair.a.mean() for b in store.batches("val", 3)]) for _ in range(2)]
     assert torch.equal(*val)
 
 
@@ -76,7 +76,7 @@ def test_views_with_another_background_are_given_beside_the_views(tiny_set: Path
 def test_augmentation_moves_the_flow_with_the_view(tiny_set: Path, how: Augment) -> None:
     """The changed view, sampled by the changed flow, still gives the texture."""
     store = PairStore.open(tiny_set, CONFIG)
-    (batch,) = store.val_batches(99)
+    (batch,) = store.batches("val", 99)
     # A smooth ramp replaces the picture, so that resampling twice has a small error.
     ramp = F.interpolate(batch.pair.a[:, :, ::16, ::16], 32, mode="bicubic").clamp(-0.9, 0.9)
     batch = replace(batch, pair=replace(batch.pair, a=ramp))
@@ -95,7 +95,7 @@ def test_augmentation_moves_the_flow_with_the_view(tiny_set: Path, how: Augment)
 
 def test_augmentation_moves_the_mask_with_the_view(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
-    (batch,) = store.val_batches(99)
+    (batch,) = store.batches("val", 99)
     pair = batch.pair
     shown = pair.mask_a.expand_as(pair.a) * 2 - 1  # the mask itself as the picture
     batch = replace(batch, pair=replace(pair, a=shown))

@@ -13,43 +13,12 @@ from PIL import Image
 from tests.sets import make_set, paint, shoot, uv_map
 from uvtex.config import TrainConfig
 from uvtex.data import manifest, pictures
-from uvtex.data.splits import split
 from uvtex.data.store import PairStore
 from uvtex.errors import DataError
 from uvtex.files import write_atomic
 from uvtex.imaging import uv_maps
 
 CONFIG = TrainConfig(image_size=32, val_split=0.34, device="cpu")
-
-
-@given(
-    st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=40).filter(
-        lambda names: len(set(names)) > 1
-    ),
-    st.floats(0.01, 0.99),
-    st.integers(0, 99),
-)
-def test_no_livery_is_in_both_training_and_validation(
-    names: list[str], fraction: float, seed: int
-) -> None:
-    train, val = split(names, "livery", fraction, seed)
-    assert train
-    assert val
-    assert sorted(train + val) == list(range(len(names)))
-    assert not {names[i] for i in train} & {names[i] for i in val}
-    assert (train, val) == split(names, "livery", fraction, seed)
-
-
-def test_a_split_by_sample_shares_liveries() -> None:
-    names = ["a"] * 10 + ["b"] * 10
-    train, val = split(names, "sample", 0.1, 0)
-    assert len(val) == 2
-    assert {names[i] for i in train} >= {names[i] for i in val}
-
-
-def test_one_livery_cannot_be_split() -> None:
-    with pytest.raises(DataError, match="at least two"):
-        split(["a", "a"], "livery", 0.5, 0)
 
 
 @settings(deadline=None)
@@ -89,7 +58,7 @@ def test_a_store_is_reproducible_and_its_pairs_share_a_livery(tiny_set: Path) ->
 
 def test_a_pair_carries_its_own_mask_flow_and_texture(tiny_set: Path) -> None:
     store = PairStore.open(tiny_set, CONFIG)
-    for batch in store.val_batches(1):
+    for batch in store.batches("val", 1):
         assert batch.flow_a is not None
         assert batch.seen_a is not None
         grid = batch.flow_a.permute(0, 2, 3, 1)

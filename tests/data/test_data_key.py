@@ -26,4 +26,4 @@ def test_opening_a_data_set_reads_only_the_settings_of_its_key(tiny_set: Path) -
     recorder = Recorder(config)
     PairStore.open(tiny_set, cast(TrainConfig, recorder))
     assert recorder.read == set(DataKey._fields)
-    assert DataKey.of(config) == DataKey("cpu", 32, 0.34, "livery", 0)
+    assert DataKey.of(config) == DataKey("cpu", 32, 0.34, "livery", 0, 0.0)

@@ -144,7 +144,7 @@ def test_training_views_are_recoloured_and_validation_views_are_not(store: PairS
     assert torch.equal(*textures)
     assert not torch.equal(textures[0], plain)
     assert torch.equal(first(store, Augment()).pair.texture, plain)
-    whole = next(store.val_batches(4)).pair.texture
+    whole = next(store.batches("val", 4)).pair.texture
     bytes_ = (whole + 1) * 127.5
     torch.testing.assert_close(bytes_, bytes_.round(), atol=1e-3, rtol=0)
 

@@ -134,7 +134,7 @@ def test_the_true_texture_gets_the_best_value_of_each_metric(
 ) -> None:
     config = resolve(SETTINGS | {"val_split": 0.17})  # one livery of six
     store = PairStore.open(with_seams(tmp_path / "seamed", tiny_set), config)
-    (batch,) = store.val_batches(8)
+    (batch,) = store.batches("val", 8)
     truth = _Perfect(batch.pair.texture[:1])
     values = measure(truth, _Same(), store, config, None)
     for name in ("ssim_uv", "ssim_uv_covered", "ssim_uv_visible"):
@@ -159,7 +159,7 @@ def test_covered_metrics_use_only_texels_that_a_camera_sees(tiny_set: Path) -> N
     atlas = texel_masks(store)
     assert atlas.covered is not None
     assert 0.3 < float(atlas.covered.float().mean()) < 0.99
-    (batch,) = store.val_batches(8)
+    (batch,) = store.batches("val", 8)
     true = batch.pair.texture
     wrong_outside = torch.where(atlas.covered, true, -true)
     columns = texture_columns(batch, wrong_outside, atlas)

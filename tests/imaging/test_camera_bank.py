@@ -99,7 +99,7 @@ def test_a_texel_without_donors_gets_the_mean_colour(store: PairStore) -> None:
     assert store.bank is not None
     alone = replace(store.bank, share=torch.zeros_like(store.bank.share))
     predictor = AtlasPredictor(alone, 0.15)
-    view = next(store.val_batches(2)).pair.a
+    view = next(store.batches("val", 2)).pair.a
     with torch.no_grad():
         texture, estimate = predictor.predict(view)
     unseen = ~alone.seen[estimate.camera]
@@ -182,7 +182,7 @@ def test_photos_with_equal_uv_maps_belong_to_one_camera(
     assert copies.bank is not None
     for field in fields(store.bank):
         assert torch.equal(getattr(copies.bank, field.name), getattr(store.bank, field.name))
-    mine, theirs = (next(s.val_batches(6)).camera_a for s in (copies, store))
+    mine, theirs = (next(s.batches("val", 6)).camera_a for s in (copies, store))
     assert mine is not None
     assert theirs is not None
     assert torch.equal(mine, theirs)

@@ -37,7 +37,7 @@ def test_texels_are_constant_where_enough_liveries_agree() -> None:
 
 
 def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) -> None:
-    batch = next(store.val_batches(6))
+    batch = next(store.batches("val", 6))
     predictor = AtlasPredictor(store.bank, 0.15)
     predictor.cameras.doubt.fill_(0.5)
     upper, lower = (..., slice(SIZE // 2), slice(None)), (..., slice(SIZE // 2, None), slice(None))

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.inspection.conftest import change
 from tests.sets import make_set, uv_map
 from uvtex.cli.data import data
-from uvtex.config import TrainConfig
+from uvtex.config import NEW_TEST_SPLIT, TrainConfig
 from uvtex.data import manifest, pictures
 from uvtex.errors import DataError
 from uvtex.imaging import uv_maps
@@ -256,15 +256,16 @@ def test_the_json_output_holds_the_whole_report(tiny_set: Path) -> None:
     result = CliRunner().invoke(data, ["report", str(tiny_set), "--json"])
     values = json.loads(result.output)
     assert (values["views"], len(values["liveries"]), len(values["cameras"])) == (18, 6, 3)
-    assert {v["side"] for v in values["liveries"]} == {"train", "val"}
+    assert {v["side"] for v in values["liveries"]} == {"train", "val", "test"}
     assert values["leakage"]["share"] == 0
     assert values["coverage_size"] == COVERAGE_SIZE
     defaults = TrainConfig()
     leak = values["leakage"]
-    assert (leak["by"], leak["fraction"], leak["seed"]) == (
+    assert (leak["by"], leak["fraction"], leak["seed"], leak["test_fraction"]) == (
         defaults.split_by,
         defaults.val_split,
         defaults.split_seed,
+        NEW_TEST_SPLIT,
     )
 
 

@@ -64,7 +64,7 @@ def test_a_warped_picture_samples_each_point_at_its_transformed_place() -> None:
 def test_the_rendered_true_texture_equals_the_view(store: PairStore) -> None:
     assert store.bank is not None
     cameras = Cameras(store.bank)
-    batch = next(store.val_batches(6))
+    batch = next(store.batches("val", 6))
     assert batch.camera_a is not None
     shown = PlateRenderer(cameras)(batch.pair.texture, estimate_of(cameras, batch.camera_a))
     error = ((shown - batch.pair.a) * batch.pair.mask_a).square().sum()
@@ -75,7 +75,7 @@ def test_the_rendered_true_texture_equals_the_view(store: PairStore) -> None:
 def test_the_renderer_applies_the_pose_of_a_moved_view(store: PairStore) -> None:
     assert store.bank is not None
     cameras = Cameras(store.bank)
-    batch = next(store.val_batches(4))
+    batch = next(store.batches("val", 4))
     assert batch.camera_a is not None
     # Point p of the picture is at pose @ p in the view, so the view samples by the inverse.
     pose = torch.tensor([[0.9, 0.1, 0.05], [-0.1, 0.9, -0.05]]).expand(4, -1, -1)
@@ -92,7 +92,7 @@ def test_the_renderer_applies_the_pose_of_a_moved_view(store: PairStore) -> None
 def test_sharpening_explains_the_view_better_than_sampling(store: PairStore) -> None:
     assert store.bank is not None
     cameras = Cameras(store.bank)
-    batch = next(store.val_batches(6))
+    batch = next(store.batches("val", 6))
     camera = batch.camera_a
     assert camera is not None
     truth = cameras.albedo(batch.pair.a, camera)
@@ -135,7 +135,7 @@ def test_the_camera_is_found_from_the_car_on_any_background(tmp_path: Path) -> N
     flat = mean_colour(data, wanted)
     assert val["l1_uv_visible"] < 0.35 * flat["l1_uv_visible"]
     assert isinstance(trainer.predictor, AtlasPredictor)
-    batch = next(store.val_batches(9))
+    batch = next(store.batches("val", 9))
     assert batch.camera_a is not None
     right = []
     for ground in (-1.0, 0.2, 1.0):  # no camera of the set has this background
@@ -151,7 +151,7 @@ def test_the_pose_of_a_view_is_learnt(store: PairStore) -> None:
     predictor, _ = build(config(augment={"affine": 0.1}), store.bank)
     assert isinstance(predictor, AtlasPredictor)
     optimizer = torch.optim.Adam(predictor.pose.parameters(), lr=3e-3)
-    batch = next(store.val_batches(12))
+    batch = next(store.batches("val", 12))
     assert batch.camera_a is not None
     assert batch.seen_a is not None
     flow = predictor.cameras.flow[batch.camera_a]
@@ -173,7 +173,7 @@ def test_the_pose_of_a_view_is_learnt(store: PairStore) -> None:
 def test_without_augmentation_no_pose_is_estimated(store: PairStore) -> None:
     predictor, _ = build(config(), store.bank)
     assert isinstance(predictor, AtlasPredictor)
-    assert predictor.estimate_camera(next(store.val_batches(1)).pair.a).pose is None
+    assert predictor.estimate_camera(next(store.batches("val", 1)).pair.a).pose is None
 
 
 def test_one_pass_over_both_views_equals_two_passes(store: PairStore) -> None:
@@ -182,7 +182,7 @@ def test_one_pass_over_both_views_equals_two_passes(store: PairStore) -> None:
     with torch.no_grad():
         for parameter in predictor.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    pair = next(store.val_batches(5)).pair
+    pair = next(store.batches("val", 5)).pair
     out = forward(predictor, renderer, pair)
     for view, texture, shown, true in (
         (pair.a, out.texture_a, out.view_a, out.true_a),
@@ -199,14 +199,14 @@ def test_views_of_the_true_texture_have_gradients_only_if_a_pose_is_estimated(
     store: PairStore, moves: bool
 ) -> None:
     predictor, renderer = build(config(augment={"affine": 0.1 * moves}), store.bank)
-    out = forward(predictor, renderer, next(store.val_batches(3)).pair)
+    out = forward(predictor, renderer, next(store.batches("val", 3)).pair)
     assert out.view_a.requires_grad
     assert out.true_a.requires_grad == moves  # the pose alone learns from it
 
 
 def test_texture_noise_changes_only_the_views_of_predicted_textures(store: PairStore) -> None:
     predictor, renderer = build(config(), store.bank)
-    pair = next(store.val_batches(3)).pair
+    pair = next(store.batches("val", 3)).pair
     noise = torch.randn(6, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     plain, shaken = (forward(predictor, renderer, pair, n) for n in (None, noise))
     assert torch.equal(plain.texture_a, shaken.texture_a)

@@ -148,7 +148,7 @@ epochs = trainer.epochs()
 next(epochs)
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**22, size + 2**22))
-trainer.data = replace(store, train=store.train * 500)
+trainer.data = replace(store, sides=store.sides._replace(train=store.train * 500))
 from uvtex.console import CleanErrorGroup
 import click
 @click.group(cls=CleanErrorGroup)

@@ -47,6 +47,7 @@ def test_force_replaces_the_run_of_that_name_and_nothing_else(tiny_set: Path) ->
     assert files(FOLDER) == {
         "config.yaml",
         "epochs.jsonl",
+        "test.json",
         "notes.txt",
         "checkpoints/best.safetensors",
         "checkpoints/best_last.safetensors",

@@ -44,6 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save("earlier", 2)
     (RUN / "config.yaml").write_text("epochs: 6\n")
     (RUN / "epochs.jsonl").write_text("{}\n")
+    (RUN / "test.json").write_text("{}\n")
     return RUN
 
 
@@ -169,7 +170,7 @@ def test_archive_removes_only_on_request_and_the_same_files_as_prune(run: Path) 
     assert call("archive", "x", "--remove", "--yes", "--out", "kept/a.tar.gz").exit_code == 0
     assert stems() == KEPT
     with tarfile.open("kept/a.tar.gz") as tar:
-        assert len(tar.getnames()) == 11
+        assert len(tar.getnames()) == 12
 
 
 def test_a_file_that_is_replaced_while_it_is_archived_is_not_removed(

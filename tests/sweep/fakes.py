@@ -174,7 +174,7 @@ class NoMirror(MlflowMirror):
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self.ended.append(f"{record.label}: {record.state}")
 
-    def promote(self, record: TrialRecord, run_dir: Path) -> Gate | None:
+    def promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate | None:
         return Gate(registered=True, version="1", champion=True, reason="it is the first")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from uvtex.config import TrainConfig
+from uvtex.config import NEW_TEST_SPLIT, TrainConfig
 from uvtex.console import JSON, PATH, CleanErrorGroup, FiniteRange, print_table
 from uvtex.errors import DataError
 from uvtex.output import echo
@@ -166,6 +166,12 @@ def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
     help="Share of the liveries (or samples) kept for validation.",
 )
 @click.option(
+    "--test-split",
+    type=FiniteRange(0, 1, max_open=True),
+    default=NEW_TEST_SPLIT,
+    help="Share of the liveries (or samples) kept for the test.",
+)
+@click.option(
     "--split-seed",
     type=click.IntRange(min=0),
     default=DEFAULTS.split_seed,
@@ -173,11 +179,18 @@ def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
 )
 @JSON
 def report_(
-    folder: Path, html: Path | None, split_by: str, val_split: float, split_seed: int, as_json: bool
+    folder: Path,
+    html: Path | None,
+    split_by: str,
+    val_split: float,
+    test_split: float,
+    split_seed: int,
+    as_json: bool,
 ) -> None:
     """Report the contents, faults and leaks of the data set DATA.
 
-    A leak is a livery, or a near-duplicate of a picture, on both sides of the split.
+    A leak is a livery, or a near-duplicate of a picture, on two sides of the split into training,
+    validation and test.
 
     \b
     Example:
@@ -190,7 +203,7 @@ def report_(
     if html is not None and not html.absolute().parent.is_dir():
         raise DataError(f"{html}: its folder does not exist; make it, or give another --html")
     with timed_progress() as progress:
-        report = inspect_set(folder, split_by, val_split, split_seed, progress)
+        report = inspect_set(folder, split_by, val_split, split_seed, progress, test_split)
     if html is not None:
         from uvtex.files import write_atomic
         from uvtex.inspection.page import render
@@ -240,20 +253,35 @@ def _facts(report: SetReport) -> Iterator[tuple[str, str]]:
     yield "seen by no camera", unseen
     if report.car is not None:
         yield "atlas in use", _in_use(report.car)
-    yield "split", f"by {leak.by}, {leak.fraction:g} for validation, seed {leak.seed}"
+    shares = f"{leak.fraction:g} for validation"
+    if leak.test_fraction:
+        shares += f", {leak.test_fraction:g} for the test"
+    yield "split", f"by {leak.by}, {shares}, seed {leak.seed}"
     if leak.error:
         yield "", leak.error
         return
     yield "train", f"{leak.train} views of {leak.train_liveries} liveries"
     yield "validation", f"{leak.val} views of {leak.val_liveries} liveries"
+    if leak.test:
+        yield "test", f"{leak.test} views of {leak.test_liveries} liveries"
     yield (
         "leakage",
         f"{leak.leaked_views} of {leak.val} validation views ({leak.share:.0%}): "
         f"{len(leak.shared_liveries)} liveries on both sides, "
         f"{leak.matches} near-duplicates across",
     )
+    if leak.test:
+        yield (
+            "of the test",
+            f"{leak.leaked_test_views} of {leak.test} test views ({leak.test_share:.0%}): "
+            f"{len(leak.shared_test_liveries)} liveries on another side too, "
+            f"{leak.matches_of_test} near-duplicates there",
+        )
     for match in [*leak.texture_matches, *leak.view_matches][:5]:
         yield "near-duplicate", f"{match.val} ~ {match.train} ({match.colours:.1f} of 255 apart)"
+    for found in leak.test_matches[:5]:
+        files = f"{found.test} (test) ~ {found.other} ({found.side})"
+        yield "near-duplicate", f"{files} ({found.colours:.1f} of 255 apart)"
 
 
 def _in_use(car: CarFacts) -> str:

@@ -25,11 +25,13 @@ from uvtex.metric_catalogue import EVALUATION, higher_is_better
 from uvtex.output import echo
 
 if TYPE_CHECKING:
+    from uvtex.data.splits import Split
     from uvtex.evaluation.comparison import Evaluated
     from uvtex.evaluation.paired import Difference
 
 WIDE = 160
 """Columns of a terminal from which on the metrics' names fit on one line."""
+SIDE = {"val": "validation", "test": "test", "train": "training"}
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 
 
@@ -44,18 +46,24 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
     "of every metric.",
 )
 @click.option(
+    "--split",
+    type=click.Choice(["val", "test", "train"]),
+    help="The side to measure, by each CHECKPOINT's own settings: validation (which chose its "
+    "epoch), test (which chose nothing), or train.  [default: val]",
+)
+@click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Measure on every view, not on the validation views only. For a data set that no "
-    "CHECKPOINT was trained on.",
+    help="Measure on every view, not on one side only. For a data set that no CHECKPOINT was "
+    "trained on.",
 )
 @click.option(
     "--csv",
     "csv_file",
     type=TypedPath(dir_okay=False),
-    help="Also write a CSV file with a row a view: checkpoint, livery, view, camera, size in "
-    "pixels, and every metric.",
+    help="Also write a CSV file with a row a view: checkpoint, split, livery, view, camera, size "
+    "in pixels, and every metric.",
 )
 @DEVICE
 @JSON
@@ -63,12 +71,13 @@ def evaluate(
     checkpoints: tuple[str, ...],
     data: Path,
     against: str | None,
+    split: Split | None,
     everything: bool,
     csv_file: Path | None,
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Measure each CHECKPOINT on the validation views of a data set.
+    """Measure each CHECKPOINT on the validation, test or training views of a data set.
 
     The table has a row for each checkpoint and shows the main metrics; --json has all of them. The
     last row is a baseline: a texture filled with the mean colour of the true one. A model below it
@@ -85,15 +94,21 @@ def evaluate(
     Example:
       uvtex evaluate runs/*/checkpoints/best.safetensors --data data/demo
       uvtex evaluate new.safetensors --against old.safetensors --data data/demo --csv samples.csv
+      uvtex evaluate new.safetensors --data data/demo --split test
       uvtex evaluate new.safetensors --data data/real_liveries --all
     """
+    if split and everything:
+        raise click.UsageError("--all measures every view and --split one side: give only one")
     from uvtex.evaluation.comparison import evaluate_checkpoints, notes, to_csv
     from uvtex.files import write_atomic
     from uvtex.inference.infer import locate
 
     names = dict.fromkeys([*checkpoints, *([against] if against else [])])
     rows = evaluate_checkpoints(
-        {name: locate(name) for name in names}, data, device or "auto", everything
+        {name: locate(name) for name in names},
+        data,
+        device or "auto",
+        "all" if everything else split or "val",
     )
     if csv_file is not None:
         write_atomic(csv_file, to_csv(rows, data))
@@ -102,6 +117,8 @@ def evaluate(
     if as_json:
         echo(json.dumps(_json(rows, remarks, against, pairs)))
         return
+    if split:
+        echo(f"measured on the {SIDE[split]} side")
     _print_metrics(rows)
     _print_verdicts(rows, against, pairs)
     for remark in remarks:
@@ -143,7 +160,11 @@ def _json(
     against: str | None,
     pairs: dict[str, dict[str, Difference] | str],
 ) -> dict[str, Any]:
-    out: dict[str, Any] = {"rows": {row.name: row.means for row in rows}, "notes": remarks}
+    out: dict[str, Any] = {
+        "split": rows[0].split,
+        "rows": {row.name: row.means for row in rows},
+        "notes": remarks,
+    }
     if against is not None:
         out["against"] = against
         out["differences"] = {

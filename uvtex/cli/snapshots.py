@@ -107,8 +107,9 @@ def prune(run: Path, every: int, dry_run: bool, yes: bool) -> None:
 def archive(
     run: Path, out: Path | None, removing: bool, every: int, dry_run: bool, yes: bool
 ) -> None:
-    """Pack the checkpoints of RUN, its config.yaml and epochs.jsonl into one .tar.gz.
+    """Pack RUN's checkpoints, settings and figures into one .tar.gz.
 
+    Those are checkpoints/, config.yaml, epochs.jsonl and test.json.
     The archive gets its name when it is complete. Only then is anything removed.
 
     \b

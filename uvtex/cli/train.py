@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 from pydantic import BaseModel
 
-from uvtex.config import PRESETS, TERMS, Schedule, TrainConfig, from_flags, resolve
+from uvtex.config import (
+    NEW_TEST_SPLIT,
+    PRESETS,
+    TERMS,
+    Schedule,
+    TrainConfig,
+    from_flags,
+    resolve,
+)
 from uvtex.console import DEVICE, JSON, PATH, CleanErrorCommand, with_default
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.output import echo
+from uvtex.runs.folder import RunFolder
 from uvtex.settings import dump_yaml, load_yaml
 
 if TYPE_CHECKING:
@@ -69,6 +78,14 @@ def _train_flags(command: Any) -> Any:
         ),
         _flag("--image-size", int, "Side of the views and textures, in pixels"),
         _flag("--val-split", float, "Share of the liveries kept for validation, 0 to 1"),
+        click.option(
+            "--test-split",
+            type=float,
+            help=with_default(
+                "Share of the liveries that no choice sees, measured once at the end (0: none)",
+                NEW_TEST_SPLIT,
+            ),
+        ),
         _flag("--seed", int, "Random seed of initial weights, data order and augmentation"),
         *(
             click.option(f"--w-{term}{suffix}", type=float, help=_weight_help(term, end))
@@ -136,7 +153,7 @@ def train(
     from uvtex.runs.folder import claimed
     from uvtex.training.trainer import Trainer
 
-    config = _resolve_settings(file, given)
+    config = _resolve_settings(file, given, resume)
     if not as_json:
         echo(dump_yaml(config))
     run_dir = RUNS / config.checkpoint_name
@@ -155,13 +172,15 @@ def train(
     _print_result(trainer, as_json)
 
 
-def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfig:
+def _resolve_settings(file: Path | None, given: Mapping[str, Any], resume: bool) -> TrainConfig:
     """Settings of the file and the flags, without LPIPS thresholds if LPIPS is not available.
 
     They stay if they are the only ones or ``lpips_backbone`` is set: the trainer then reports why
     LPIPS is missing.
     """
     config = _with_file(file, from_flags(given))
+    if "test_split" not in config.model_fields_set:
+        config = resolve(config.model_dump(), {"test_split": _test_split(file, config, resume)})
     usable = tuple(t for t in config.thresholds if not needs_lpips(t.metric))
     if usable in ((), config.thresholds) or config.lpips_backbone or _has_lpips_backbone():
         return config
@@ -171,6 +190,20 @@ def _resolve_settings(file: Path | None, given: Mapping[str, Any]) -> TrainConfi
         err=True,
     )
     return config.model_copy(update={"thresholds": usable})
+
+
+def _test_split(file: Path | None, config: TrainConfig, resume: bool) -> float:
+    """The share of the test side where neither the file nor a flag names it.
+
+    A run that goes on keeps what it was begun with, and a run's own ``config.yaml`` means 0.
+    """
+    if resume:
+        begun = RunFolder(RUNS / config.checkpoint_name).read_settings()
+        if begun is not None:
+            return begun.test_split
+    if file is not None and file == (run := RunFolder(file.parent)).settings:
+        return 0.0 if run.epochs.is_file() else NEW_TEST_SPLIT
+    return NEW_TEST_SPLIT
 
 
 def _with_file(file: Path | None, flags: dict[str, Any]) -> TrainConfig:
@@ -221,13 +254,15 @@ def _train_with_progress(trainer: Trainer, quiet: bool) -> None:
 
 def _print_result(trainer: Trainer, as_json: bool) -> None:
     from uvtex.cli.train_progress import summary
+    from uvtex.evaluation.test_side import write_test_figures
     from uvtex.runs.epochs import best_epoch, read_epochs
 
     run_dir, checkpoint = trainer.run.path, trainer.best_checkpoint
     best = best_epoch(read_epochs(run_dir))
     assert best is not None  # a run has at least one epoch
+    test = write_test_figures(run_dir, trainer.data)
     if as_json:
         where = {"run": str(run_dir), "checkpoint": str(checkpoint), "best": best.to_dict()}
-        echo(json.dumps(where))
+        echo(json.dumps(where if test is None else {**where, "test": test.metrics}))
     else:
-        echo(summary(best, trainer.config, run_dir, checkpoint))
+        echo(summary(best, test, trainer.config, run_dir, checkpoint))

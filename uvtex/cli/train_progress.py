@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from uvtex.runs.folder import RunFolder
 if TYPE_CHECKING:
     from uvtex.config import TrainConfig
     from uvtex.runs.epochs import EpochReport
+    from uvtex.runs.test_figures import FinalFigures
 
 RECENT = 5
 """Number of last epochs whose mean duration predicts the next ones."""
@@ -82,7 +83,7 @@ class Bar(Progress):
         return f"epoch {self._epoch}/{self._config.epochs}"
 
     def _show_metrics(self, report: EpochReport) -> None:
-        metrics = threshold_metrics(report, self._config)
+        metrics = threshold_metrics(report.val, self._config)
         best = ", the best so far" if report.best else ""
         self._metrics = f"epoch {report.epoch}: {metrics}  margin {report.val['margin']:+.3f}{best}"
 
@@ -101,10 +102,10 @@ def terminal_bar(config: TrainConfig, steps: int) -> Bar | None:
     return None
 
 
-def threshold_metrics(report: EpochReport, config: TrainConfig) -> str:
-    """The validation metrics that have a threshold, each with its bound."""
+def threshold_metrics(metrics: Mapping[str, float], config: TrainConfig) -> str:
+    """Those of ``metrics`` that have a threshold, each with its bound."""
     return "  ".join(
-        f"{t.metric} {report.val[t.metric]:.4f} ({str(t).removeprefix(t.metric).strip()})"
+        f"{t.metric} {metrics[t.metric]:.4f} ({str(t).removeprefix(t.metric).strip()})"
         for t in config.thresholds
     )
 
@@ -113,21 +114,41 @@ def epoch_line(report: EpochReport, config: TrainConfig) -> str:
     """One epoch in one line: loss, metrics with thresholds, and seconds."""
     return (
         f"epoch {report.epoch}/{config.epochs}  total {report.train['total']:.4f}  "
-        f"{threshold_metrics(report, config)}  {report.seconds:.1f} s"
+        f"{threshold_metrics(report.val, config)}  {report.seconds:.1f} s"
         f"{'  best' if report.best else ''}"
     )
 
 
-def summary(best: EpochReport, config: TrainConfig, run_dir: Path, checkpoint: Path) -> str:
-    """The best epoch, its metrics, and the paths of the run's files."""
-    margin = best.val["margin"]
-    verdict = "passes its thresholds" if margin >= 0 else "does not pass its thresholds"
-    return "\n".join(
-        (
-            f"best epoch {best.epoch} of {config.epochs}, margin {margin:+.3f}: {verdict}",
-            f"  {threshold_metrics(best, config)}",
-            f"checkpoint  {checkpoint}",
-            f"epochs      {RunFolder(run_dir).epochs}",
-            f"settings    {RunFolder(run_dir).settings}",
-        )
+def summary(
+    best: EpochReport,
+    test: FinalFigures | None,
+    config: TrainConfig,
+    run_dir: Path,
+    checkpoint: Path,
+) -> str:
+    """The best epoch, its metrics on validation and test, and the paths of the run's files."""
+    run = RunFolder(run_dir)
+    lines = [_side(f"best epoch {best.epoch} of {config.epochs}", best.val, config)]
+    if test is not None:
+        count = len(test.by_livery)
+        liveries = f"{count} {'livery' if count == 1 else 'liveries'}"
+        lines.append(_side(f"test side ({liveries}, unseen till now)", test.metrics, config))
+    lines += [
+        f"checkpoint  {checkpoint}",
+        f"epochs      {run.epochs}",
+        f"settings    {run.settings}",
+    ]
+    if test is not None:
+        lines.append(f"test side   {run.test}")
+    return "\n".join(lines)
+
+
+def _side(name: str, metrics: Mapping[str, float], config: TrainConfig) -> str:
+    """The metrics of one side that have a threshold, and whether they pass, in two lines."""
+    if "margin" not in metrics:
+        return f"{name}: a metric that has a threshold is not defined there"
+    passes = "passes" if metrics["margin"] >= 0 else "does not pass"
+    return (
+        f"{name}, margin {metrics['margin']:+.3f}: {passes} its thresholds\n"
+        f"  {threshold_metrics(metrics, config)}"
     )

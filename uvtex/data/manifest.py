@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uvtex.errors import DataError
 from uvtex.files import write_atomic
-from uvtex.paths import shown, why_missing
-from uvtex.text_files import decoded, refuse_repeated_keys
+from uvtex.typed.paths import shown, why_missing
+from uvtex.typed.text_files import decoded, refuse_repeated_keys
 
 VERSION = 1
 FILE_FIELDS = ("view", "texture", "mask", "uv_map")

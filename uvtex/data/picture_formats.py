@@ -178,6 +178,15 @@ def learned(path: Path) -> bool:
     return bool(brands & _HEIC_BRANDS) and not brands & _AVIF_BRANDS and enable_heic()
 
 
+def is_picture(path: Path) -> bool:
+    """Whether people see a picture in ``path``, by its name; it may be one that is not read."""
+    return not _is_system(path) and path.suffix.lower() in (*SUFFIXES, *HEIC)
+
+
+def _is_system(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _SYSTEM
+
+
 def search(folder: Path) -> tuple[list[Path], list[Path]]:
     """The pictures in ``folder`` by their endings, and the files that are none; both sorted.
 
@@ -190,7 +199,7 @@ def search(folder: Path) -> tuple[list[Path], list[Path]]:
     pictures: list[Path] = []
     others: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.lower() in _SYSTEM or not path.is_file():
+        if _is_system(path) or not path.is_file():
             continue
         (pictures if path.suffix.lower() in known else others).append(path)
     return pictures, others

@@ -21,6 +21,7 @@ from uvtex.data import manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
 from uvtex.data.recolour import recoloured
+from uvtex.data.splits import Sides, Split
 from uvtex.data.storage import fingerprints
 from uvtex.data.storage.batching import batches
 from uvtex.data.storage.buffers import Indices, MemoryBudget
@@ -34,6 +35,14 @@ from uvtex.imaging import seams
 from uvtex.imaging.camera_bank import CameraBank
 from uvtex.imaging.seams import Seams
 
+PARTNER_KEYS: dict[Split, str] = {
+    "train": "partner/train",
+    "val": "partner/val",
+    "test": "partner/test",
+    "all": "partner/val",  # as ever: figures of `evaluate --all` stay
+}
+"""Keys of the draw of partners where a side is measured."""
+
 
 class DataKey(NamedTuple):
     """The settings that :meth:`PairStore.open` reads. Equal keys give equal stores."""
@@ -43,6 +52,7 @@ class DataKey(NamedTuple):
     val_split: float
     split_by: str
     split_seed: int
+    test_split: float
 
     @classmethod
     def of(cls, config: TrainConfig) -> DataKey:
@@ -55,7 +65,8 @@ class PairStore:
     """A data set on a device, split, at one size.
 
     Samples are records. A sample's partner is another view of the same livery on the same side of
-    the split. Batches are a function of (seed, epoch): the same call gives the same batches.
+    the split. Batches are a function of (seed, epoch): the same call gives the same batches. No
+    training batch depends on the test side.
 
     A set with plates of the requested size is held as its plates and textures, and its views are
     composed on the device. Its memory grows with cameras plus liveries, not with cameras times
@@ -65,12 +76,8 @@ class PairStore:
     loaded: LoadedSet
     all_liveries: Sequence[str]
     """Each record's livery."""
-    train: Sequence[int]
-    """The records that train, ascending."""
-    val: Sequence[int]
-    """The records that validate, ascending."""
-    held_out: Sequence[int]
-    """The records that the split holds out: ``val``, unless every record was asked to validate."""
+    sides: Sides
+    """The records that train, validate and test. If a set could not be split, all validate."""
     seams: Seams | None = None
     """The car's UV seams. None where the set does not list them."""
     given_bank: CameraBank | None = None
@@ -82,7 +89,7 @@ class PairStore:
         folder: Path,
         config: TrainConfig,
         limit: int | None = None,
-        everything: bool = False,
+        unsplit: bool = False,
     ) -> PairStore:
         """Reads, resizes and splits the data set in ``folder``.
 
@@ -90,7 +97,8 @@ class PairStore:
             config: the run's settings. Only those of :class:`DataKey` are read.
             limit: bytes of the device's memory that pictures may take. Pictures beyond the limit
                 are mapped from a file. None: half of the free memory.
-            everything: every record validates and none trains. The set may then have one livery.
+            unsplit: a set that is too small for the split is no error, for those who measure on
+                all of its records.
 
         Raises:
             DataError: the manifest or a file is missing or broken, or the split is impossible.
@@ -100,15 +108,12 @@ class PairStore:
         device = resolve_device(key.device)
         # The records are freed after this line. Those of a large set take a gigabyte.
         files = file_table(manifest.read(folder).records)
-        train, held_out = _split(files.liveries, key, everything)
+        sides = _split(files.liveries, key, unsplit)
         space = MemoryBudget(device, limit)
-        loaded = load_set(folder, files, key.image_size, space, held_out)
+        loaded = load_set(folder, files, key.image_size, space, sides)
         covered = loaded.covered
         edges = None if covered is None else seams.read(folder, covered[0])
-        val = held_out
-        if everything:
-            train, val = [], list(range(len(files.liveries)))
-        return cls(loaded, files.liveries, train, val, held_out, edges)
+        return cls(loaded, files.liveries, sides, edges)
 
     @property
     def device(self) -> torch.device:
@@ -121,8 +126,23 @@ class PairStore:
         return self.loaded.size
 
     @property
+    def train(self) -> Sequence[int]:
+        """The records that train, ascending."""
+        return self.sides.train
+
+    @property
+    def val(self) -> Sequence[int]:
+        """The records that validate, ascending."""
+        return self.sides.val
+
+    @property
+    def test(self) -> Sequence[int]:
+        """The records of the test side, ascending; none unless ``test_split`` asks for them."""
+        return self.sides.test
+
+    @property
     def covered(self) -> Tensor | None:
-        """Texels that some camera sees, bool [1, S, S]. None without UV maps."""
+        """Texels that some camera sees. See :attr:`LoadedSet.covered`."""
         return self.loaded.covered
 
     @cached_property
@@ -132,16 +152,28 @@ class PairStore:
 
     @cached_property
     def partners(self) -> Partners:
-        """The partner of each sample."""
-        return Partners(self.all_liveries, self.val)
+        """The partner of each sample on its own side."""
+        return Partners(self.all_liveries, self.sides)
 
     def fingerprint(self) -> str:
-        """Digest of the held-out side. See :func:`uvtex.data.storage.fingerprints.of_held_out`."""
-        return fingerprints.of_held_out(self.loaded, self.held_out)
+        """Digest of validation. See :func:`uvtex.data.storage.fingerprints.of_held_out`."""
+        return fingerprints.of_held_out(self.loaded, self.val)
 
     def train_fingerprint(self) -> str:
         """Digest of the training side. See :func:`uvtex.data.storage.fingerprints.of_training`."""
         return fingerprints.of_training(self.loaded, self.train, self.partners)
+
+    def test_fingerprint(self) -> str | None:
+        """Digest of the test side; None without one."""
+        return fingerprints.of_held_out(self.loaded, self.test) if self.test else None
+
+    def fingerprints(self) -> dict[str, str | None]:
+        """The digests of all sides, by the names that a checkpoint's header gives them."""
+        return {
+            "data_fingerprint": self.fingerprint(),
+            "train_fingerprint": self.train_fingerprint(),
+            "test_fingerprint": self.test_fingerprint(),
+        }
 
     def train_masks(self, most: int = 64) -> np.ndarray:
         """Up to ``most`` distinct masks of the training side, bool [M, S, S]."""
@@ -165,7 +197,8 @@ class PairStore:
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
         plates, unpainted = self.loaded.plates, self.loaded.unpainted
         cameras = self.loaded.plates_are_cameras  # otherwise no view can be recoloured
-        for step, batch in enumerate(self._pairs(order, batch_size, f"partner/{seed}/{epoch}")):
+        pairs = self._pairs(order, self.partners, batch_size, f"partner/{seed}/{epoch}")
+        for step, batch in enumerate(pairs):
             if augment is None:
                 yield batch
                 continue
@@ -174,9 +207,15 @@ class PairStore:
                 batch = recoloured(batch, plates, unpainted, augment.livery, key)
             yield augmented(batch, augment, f"augment/{seed}/{epoch}/{step}")
 
-    def val_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Every validation sample once, in order, always with the same partners."""
-        return self._pairs(self.val, batch_size, "partner/val")
+    def batches(self, split: Split, batch_size: int) -> Iterator[Batch]:
+        """Every sample of a side once, in order, always with the same partners.
+
+        With ``all``, a sample's partner may be on another side.
+        """
+        partners, side = self.partners, self.sides.of(split)
+        if split == "all":
+            partners = Partners(self.all_liveries, [side])
+        return self._pairs(side, partners, batch_size, PARTNER_KEYS[split])
 
     def steps(self, batch_size: int) -> int:
         """Number of training batches in an epoch."""
@@ -186,15 +225,17 @@ class PairStore:
         """The liveries of ``samples``."""
         return [self.all_liveries[i] for i in samples]
 
-    def _pairs(self, order: Sequence[int], batch_size: int, key: str) -> Iterator[Batch]:
-        drawn = [self.partners.draw(i, key) for i in order]
+    def _pairs(
+        self, order: Sequence[int], partners: Partners, batch_size: int, key: str
+    ) -> Iterator[Batch]:
+        drawn = [partners.draw(i, key) for i in order]
         return batches(self.loaded, torch.tensor([list(order), drawn]), batch_size)
 
 
-def _split(liveries: Sequence[str], key: DataKey, everything: bool) -> tuple[list[int], list[int]]:
+def _split(liveries: Sequence[str], key: DataKey, unsplit: bool) -> Sides:
     try:
-        return splits.split(liveries, key.split_by, key.val_split, key.split_seed)
+        return splits.split(liveries, key.split_by, key.val_split, key.split_seed, key.test_split)
     except DataError:
-        if not everything:
+        if not unsplit:
             raise
-        return [], list(range(len(liveries)))
+        return Sides([], list(range(len(liveries))), [])

@@ -13,13 +13,15 @@ import torch
 
 from uvtex.config import TERMS, TrainConfig
 from uvtex.data import manifest
+from uvtex.data.splits import Split
 from uvtex.data.store import DataKey, PairStore
+from uvtex.errors import CheckpointError
 from uvtex.evaluation.measure import mean_colour_samples, samples
 from uvtex.evaluation.paired import Difference, difference
 from uvtex.metric_catalogue import higher_is_better, needs_lpips
 from uvtex.metrics.lpips import load_lpips
 from uvtex.runs import checkpoint
-from uvtex.runs.header import read_header
+from uvtex.runs.header import Header, read_header
 
 BASELINE = "(a texture of its mean colour)"
 WITH_FIXED = f"{BASELINE[:-1]}, and the constant texels)"
@@ -33,6 +35,8 @@ class Evaluated:
     """The figures of one checkpoint, or of a baseline, on every sample that was measured."""
 
     name: str
+    split: Split
+    """The side that was measured."""
     size: int
     """Side of the pictures, in pixels."""
     records: tuple[int, ...]
@@ -56,7 +60,7 @@ class Evaluated:
 
 
 def evaluate_checkpoints(
-    files: Mapping[str, Path], folder: Path, device: str = "auto", everything: bool = False
+    files: Mapping[str, Path], folder: Path, device: str = "auto", split: Split = "val"
 ) -> list[Evaluated]:
     """Measures each checkpoint at its own size, and the baselines at each size and split.
 
@@ -64,31 +68,42 @@ def evaluate_checkpoints(
         files: name -> checkpoint.
         folder: the data set.
         device: as :attr:`TrainConfig.device`; it replaces the device in the checkpoints' settings.
-        everything: measure on every record. Otherwise each checkpoint is measured on the records
-            that its own settings hold out.
+        split: the side to measure, by each checkpoint's own settings; ``all``: every record.
 
     Returns:
         The checkpoints in the order of ``files``, then the baselines.
 
     Raises:
-        CheckpointError, DataError: a checkpoint or the data set cannot be used.
+        CheckpointError: a checkpoint cannot be used, or has no test side and ``split`` is ``test``.
+        DataError: the data set cannot be used.
     """
     stores: dict[DataKey, PairStore] = {}
     # All headers first, so that a broken checkpoint is found before any is measured.
     configs = {name: read_header(path).config for name, path in files.items()}
+    if split == "test":
+        _refuse_without_test_side(configs)
     evaluated = []
     known: dict[DataKey, torch.Tensor] = {}
     for name, path in files.items():
         config = configs[name].model_copy(update={"device": device})
         key = DataKey.of(config)
         if key not in stores:
-            stores[key] = PairStore.open(folder, config, everything=everything)
+            stores[key] = PairStore.open(folder, config, unsplit=split == "all")
         loaded = checkpoint.load(path)
-        evaluated.append(_one(name, loaded, config, stores[key], everything))
+        evaluated.append(_one(name, loaded, config, stores[key], split))
         texels = loaded.predictor.known_texels
         if texels is not None:
             known.setdefault(key, texels)
-    return [*evaluated, *_baselines(stores, known)]
+    return [*evaluated, *_baselines(stores, known, split)]
+
+
+def _refuse_without_test_side(configs: Mapping[str, TrainConfig]) -> None:
+    without = [name for name, config in configs.items() if not config.test_split]
+    if without:
+        raise CheckpointError(
+            f"{', '.join(without)}: trained without a test side, as every run before there was the "
+            "setting test_split; measure with --split val, or train anew with --test-split"
+        )
 
 
 def _one(
@@ -96,25 +111,38 @@ def _one(
     loaded: checkpoint.Checkpoint,
     config: TrainConfig,
     store: PairStore,
-    everything: bool,
+    split: Split,
 ) -> Evaluated:
     lpips = load_lpips(config.lpips_backbone, store.device)
     predictor, renderer = loaded.predictor.to(store.device), loaded.renderer.to(store.device)
-    columns = samples(predictor, renderer, store, config, lpips)
-    trained_here = loaded.header.data_fingerprint == store.fingerprint()
+    columns = samples(predictor, renderer, store, config, lpips, split)
+    trained_here = _trained_here(loaded.header, store, split)
     broken = not all(bool(columns[term].isfinite().all()) for term in TERMS)
-    note = _note(config, trained_here, everything, len(store.val)) if not broken else BROKEN
-    return _evaluated(name, store, columns, lpips.version if lpips else None, note)
+    views = len(store.sides.of(split))
+    note = _note(config, trained_here, split, views) if not broken else BROKEN
+    return _evaluated(name, store, split, columns, lpips.version if lpips else None, note)
 
 
-def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int) -> str | None:
+def _trained_here(header: Header, store: PairStore, split: Split) -> bool:
+    """Whether the checkpoint's run had the same views on that side; by validation for ``all``."""
+    if split == "train":
+        return header.train_fingerprint == store.train_fingerprint()
+    if split == "test":
+        return header.test_fingerprint == store.test_fingerprint()
+    return header.data_fingerprint == store.fingerprint()
+
+
+def _note(config: TrainConfig, trained_here: bool, split: Split, views: int) -> str | None:
     """The warning that the checkpoint's training makes necessary, if any."""
-    if not trained_here and not everything:
+    if not trained_here and split != "all":
+        does = "train on" if split == "train" else "hold out"
         return (
             "was trained on another data set, or on this one before it changed; measured on the "
-            f"{views} views that its settings hold out here. --all measures every view"
+            f"{views} views that its settings {does} here. --all measures every view"
         )
-    if trained_here and everything:
+    if trained_here and split == "train":
+        return "was trained on these very views, so its figures flatter"
+    if trained_here and split == "all":
         return (
             "was trained on some of these views, so its figures flatter; without --all it is "
             "measured on the views that were held out"
@@ -125,26 +153,28 @@ def _note(config: TrainConfig, trained_here: bool, everything: bool, views: int)
 
 
 def _baselines(
-    stores: Mapping[DataKey, PairStore], known: Mapping[DataKey, torch.Tensor]
+    stores: Mapping[DataKey, PairStore], known: Mapping[DataKey, torch.Tensor], split: Split
 ) -> Iterator[Evaluated]:
     for key, store in stores.items():
         baselines = {BASELINE: None, **({WITH_FIXED: known[key]} if key in known else {})}
         for name, fixed in baselines.items():
             sized = name if len(stores) == 1 else f"{name[:-1]}, {store.size} px)"
-            columns = mean_colour_samples(store, fixed)
-            yield replace(_evaluated(sized, store, columns), baseline=True)
+            columns = mean_colour_samples(store, fixed, split)
+            yield replace(_evaluated(sized, store, split, columns), baseline=True)
 
 
 def _evaluated(
     name: str,
     store: PairStore,
+    split: Split,
     columns: dict[str, torch.Tensor],
     lpips: str | None = None,
     note: str | None = None,
 ) -> Evaluated:
     arrays = {metric: column.float().cpu().numpy() for metric, column in columns.items()}
-    liveries = tuple(store.liveries(store.val))
-    return Evaluated(name, store.size, tuple(store.val), liveries, arrays, lpips, note)
+    records = tuple(store.sides.of(split))
+    liveries = tuple(store.liveries(records))
+    return Evaluated(name, split, store.size, records, liveries, arrays, lpips, note)
 
 
 def why_not_comparable(a: Evaluated, b: Evaluated) -> str | None:
@@ -204,7 +234,7 @@ def differences(ours: Evaluated, theirs: Evaluated) -> dict[str, Difference]:
 def to_csv(evaluated: Sequence[Evaluated], folder: Path) -> bytes:
     """A CSV file with a line for each checkpoint and sample.
 
-    Its columns are: checkpoint, livery, view, camera, size, then every metric. Metrics of
+    Its columns are: checkpoint, split, livery, view, camera, size, then every metric. Metrics of
     reprojections are the means over the view and its partner. A cell is empty where a sample does
     not define the metric.
     """
@@ -212,12 +242,12 @@ def to_csv(evaluated: Sequence[Evaluated], folder: Path) -> bytes:
     metrics = list(dict.fromkeys(metric for one in evaluated for metric in one.columns))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["checkpoint", "livery", "view", "camera", "size", *metrics])
+    writer.writerow(["checkpoint", "split", "livery", "view", "camera", "size", *metrics])
     for one in evaluated:
         for i, place in enumerate(one.records):
             record = records[place]
             figures = [one.columns[m][i] if m in one.columns else np.nan for m in metrics]
             numbers = [f"{value:.6g}" if np.isfinite(value) else "" for value in figures]
-            names = [one.name, record.livery, record.view, record.camera or "", one.size]
-            writer.writerow([*names, *numbers])
+            names = [one.name, one.split, record.livery, record.view, record.camera or ""]
+            writer.writerow([*names, one.size, *numbers])
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -43,7 +43,7 @@ def write_grids(path: Path, folder: Path, out: Path, count: int) -> list[Path]:
     loaded = checkpoint.load(path)
     data = PairStore.open(folder, loaded.config.model_copy(update={"device": "cpu"}))
     make_folder(out)
-    batches = list(data.val_batches(1))
+    batches = list(data.batches("val", 1))
     chosen = sorted({round(i * (len(batches) - 1) / max(1, count - 1)) for i in range(count)})
     files = []
     for number, index in enumerate(chosen):

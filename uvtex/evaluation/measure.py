@@ -1,20 +1,26 @@
-"""Measures a predictor and a renderer on the validation side of a data set."""
+"""Measures a predictor and a renderer on one side of a data set."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from uvtex.config import TERMS, TrainConfig
 from uvtex.data.batch import Batch
+from uvtex.data.splits import Split
 from uvtex.data.store import PairStore
-from uvtex.device import autocast
+from uvtex.device import autocast, named_out_of_memory
+from uvtex.errors import DataError
+from uvtex.metric_catalogue import versions
 from uvtex.metrics import bleed
-from uvtex.metrics.lpips import LPIPS
+from uvtex.metrics.lpips import LPIPS, load_lpips
 from uvtex.metrics.per_sample import (
     TexelMasks,
     bleed_columns,
@@ -25,6 +31,8 @@ from uvtex.metrics.per_sample import (
 )
 from uvtex.models import Predictor, Renderer
 from uvtex.models.forward import Outputs, forward
+from uvtex.runs.checkpoint import load
+from uvtex.thresholds import margin
 
 BATCH = 32
 
@@ -36,17 +44,22 @@ def measure(
     data: PairStore,
     config: TrainConfig,
     lpips: LPIPS | None,
+    split: Split = "val",
 ) -> dict[str, float]:
-    """The mean of every metric and loss term over the validation side; see :func:`samples`.
+    """The mean of every metric and loss term over the samples of a side; see :func:`samples`.
 
     NaN marks a sample that does not define a metric. Such samples do not count in its mean. A
     metric that no sample defines is left out. If a loss term is NaN, the networks are broken, and
     every metric is the plain mean with its NaN. Both networks are left in evaluation mode.
     """
-    columns = samples(predictor, renderer, data, config, lpips)
+    return means(samples(predictor, renderer, data, config, lpips, split))
+
+
+def means(columns: dict[str, Tensor]) -> dict[str, float]:
+    """The means of the ``columns`` of :func:`samples`, as :func:`measure` gives them."""
     broken = torch.stack([columns[term] for term in TERMS]).isnan().any()
-    means = [torch.where(broken, column.mean(), column.nanmean()) for column in columns.values()]
-    values = torch.stack([broken.to(means[0]), *means]).tolist()  # one sync for all figures
+    found = [torch.where(broken, column.mean(), column.nanmean()) for column in columns.values()]
+    values = torch.stack([broken.to(found[0]), *found]).tolist()  # one sync for all figures
     kept = zip(columns, values[1:], strict=True)
     return {name: value for name, value in kept if values[0] or not math.isnan(value)}
 
@@ -58,14 +71,16 @@ def samples(
     data: PairStore,
     config: TrainConfig,
     lpips: LPIPS | None,
+    split: Split = "val",
 ) -> dict[str, Tensor]:
-    """Every metric and loss term of every validation sample.
+    """Every metric and loss term of every sample of a side.
 
     Each batch synchronises with the device once; see :func:`uvtex.metrics.bleed.swap`.
 
     Returns:
-        name -> [N] on the store's device, in the order of ``data.val``. NaN marks a sample that
-        does not define the metric, such as SSIM over the visible texels where none is visible.
+        name -> [N] on the store's device, in the order of ``data.sides.of(split)``. NaN marks a
+        sample that does not define the metric, such as SSIM over the visible texels where none is
+        visible.
     """
     predictor.eval()
     renderer.eval()
@@ -73,7 +88,7 @@ def samples(
     noise = torch.Generator(data.device).manual_seed(0)
     columns: dict[str, list[Tensor]] = defaultdict(list)
     atlas = texel_masks(data)
-    for batch in data.val_batches(BATCH):
+    for batch in data.batches(split, BATCH):
         swapped = bleed.swap(batch.pair.a, batch.pair.mask_a)
         with autocast(data.device, config.precision):
             out = forward(predictor, renderer, batch.pair)
@@ -87,6 +102,69 @@ def samples(
         for name, column in found.items():
             columns[name].append(column)
     return {name: torch.cat(parts) for name, parts in columns.items()}
+
+
+@dataclass(frozen=True)
+class SplitFigures:
+    """The figures of a checkpoint on one side of a data set."""
+
+    split: Split
+    metrics: dict[str, float]
+    """Metric or loss term -> mean over the side's samples, as in ``EpochReport.val``. ``margin``
+    is over the run's thresholds, if all of their metrics are defined."""
+    by_livery: dict[str, dict[str, float]]
+    """Livery -> metric -> mean over the livery's samples that define it. Comparisons of two
+    checkpoints pair by livery, see :mod:`uvtex.evaluation.paired`."""
+    samples: int
+    metric_versions: dict[str, str]
+    """The definitions by which the metrics were measured."""
+
+
+def measure_split(checkpoint: Path, data: PairStore, split: Split) -> SplitFigures:
+    """Measures a checkpoint on one side of ``data``, on the store's device.
+
+    On the validation side these are the figures of the checkpoint's header, up to rounding.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used.
+        DataError: the side has no samples.
+        OutOfMemory: a batch does not fit.
+    """
+    side = data.sides.of(split)
+    if not side:
+        raise DataError(f"{checkpoint}: the data set has no {split} side with these settings")
+    loaded = load(checkpoint)
+    config, device = loaded.config, data.device
+    lpips = load_lpips(config.lpips_backbone, device)
+    predictor, renderer = loaded.predictor.to(device), loaded.renderer.to(device)
+    doing = f"measuring in batches of {BATCH}"
+    with named_out_of_memory(doing, config.image_size, device, "--image-size or --width"):
+        columns = samples(predictor, renderer, data, config, lpips, split)
+        metrics = means(columns)
+    if all(threshold.metric in metrics for threshold in config.thresholds):
+        metrics["margin"] = margin(metrics, config.thresholds)
+    return SplitFigures(
+        split,
+        metrics,
+        _by_livery(columns, data.liveries(side)),
+        len(side),
+        versions(lpips.version if lpips else None),
+    )
+
+
+def _by_livery(columns: dict[str, Tensor], liveries: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The mean of each column [N] over the samples of each livery, without NaN."""
+    names, group = np.unique(np.asarray(liveries), return_inverse=True)
+    found: dict[str, dict[str, float]] = {str(name): {} for name in names}
+    for metric, column in columns.items():
+        values = column.double().cpu().numpy()
+        defined = ~np.isnan(values)
+        counts = np.bincount(group[defined], minlength=len(names))
+        sums = np.bincount(group[defined], values[defined], minlength=len(names))
+        for name, total, count in zip(found, sums.tolist(), counts.tolist(), strict=True):
+            if count:
+                found[name][metric] = total / count
+    return found
 
 
 def texel_masks(data: PairStore) -> TexelMasks:
@@ -108,14 +186,16 @@ def _columns(
     )
 
 
-def mean_colour(folder: Path, config: TrainConfig) -> dict[str, float]:
-    """The means of :func:`mean_colour_samples` over the validation side of a data set."""
-    columns = mean_colour_samples(PairStore.open(folder, config))
+def mean_colour(folder: Path, config: TrainConfig, split: Split = "val") -> dict[str, float]:
+    """The means of :func:`mean_colour_samples` over one side of a data set."""
+    columns = mean_colour_samples(PairStore.open(folder, config), split=split)
     out = {name: float(column.nanmean()) for name, column in columns.items()}
     return {name: value for name, value in out.items() if not math.isnan(value)}
 
 
-def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[str, Tensor]:
+def mean_colour_samples(
+    data: PairStore, fixed: Tensor | None = None, split: Split = "val"
+) -> dict[str, Tensor]:
     """The metrics of the baseline: a texture of the true texture's mean colour.
 
     The baseline has no reprojection, so it has no view metric.
@@ -130,7 +210,7 @@ def mean_colour_samples(data: PairStore, fixed: Tensor | None = None) -> dict[st
     """
     columns: dict[str, list[Tensor]] = defaultdict(list)
     atlas = texel_masks(data)
-    for batch in data.val_batches(BATCH):
+    for batch in data.batches(split, BATCH):
         true = batch.pair.texture
         flat = true.mean(dim=(2, 3), keepdim=True).expand_as(true)
         if fixed is not None:

@@ -20,8 +20,8 @@ from uvtex.imaging.framing import Framing
 from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
 from uvtex.models import Predictor, Renderer
-from uvtex.paths import why_missing
 from uvtex.runs import checkpoint
+from uvtex.typed.paths import why_missing
 
 
 def locate(name: str) -> Path:

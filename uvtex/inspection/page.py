@@ -19,7 +19,7 @@ from uvtex.pages import count, percent
 MOST_LIVERIES, MOST_VIEWS, MOST_CAMERAS, MOST_ROWS, MOST_PAIRS, MOST_NAMES = 120, 4, 60, 200, 12, 40
 """At most this many entries of each list are shown; the page gives the number of the others."""
 
-SIDES = {"train": "trains", "val": "validates", "both": "both sides"}
+SIDES = {"train": "trains", "val": "validates", "test": "tests", "both": "several sides"}
 
 
 def render(report: SetReport) -> str:
@@ -62,6 +62,11 @@ def _faults(report: SetReport) -> list[str]:
         faults.append(
             f"{percent(report.leakage.share)} of the validation views leak: the training side has "
             "their livery or a near-duplicate. Validation figures will be too good."
+        )
+    if report.leakage.leaked_test_views:
+        faults.append(
+            f"{percent(report.leakage.test_share)} of the test views leak: training or validation "
+            "has their livery or a near-duplicate. Test figures will be too good."
         )
     if broken:
         faults.append(f"{count(broken, 'file or record', 'files or records')} cannot be used.")
@@ -106,11 +111,19 @@ def _split_parts(leak: Leakage) -> list[tuple[str, int, str]]:
     """The parts of the bar: class, number of views, legend."""
     train = count(leak.train_liveries, "livery", "liveries")
     val = count(leak.val_liveries, "livery", "liveries")
-    return [
+    parts = [
         ("train", leak.train, f"{leak.train:,} train, {train}"),
         ("val", leak.val - leak.leaked_views, f"{leak.val:,} validate, {val}"),
         ("leak", leak.leaked_views, f"{leak.leaked_views:,} of these leak"),
     ]
+    if leak.test:
+        test = count(leak.test_liveries, "livery", "liveries")
+        leaked = leak.leaked_test_views
+        parts += [
+            ("test", leak.test - leaked, f"{leak.test:,} test, {test}"),
+            ("leak", leaked, f"{leaked:,} of these leak"),
+        ]
+    return parts
 
 
 def _coverage(report: SetReport) -> str:
@@ -138,7 +151,7 @@ def _liveries(report: SetReport) -> list[tuple[Livery, list[str]]]:
     views: dict[str, list[str]] = {}
     for record in report.records:
         views.setdefault(record.livery, []).append(record.view)
-    # The validating side first: it is small, and the validation figures are about its liveries.
+    # The sides that are measured come first: they are small, and figures are about them.
     order = sorted(report.liveries, key=lambda livery: (livery.side == "train", livery.name))
     return [(livery, _spread(views[livery.name])) for livery in order[:MOST_LIVERIES]]
 

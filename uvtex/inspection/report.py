@@ -32,13 +32,13 @@ class Livery:
     views: int
     train: int
     val: int
+    test: int
 
     @property
     def side(self) -> str:
-        """``train``, ``val`` or ``both``; empty if there is no split."""
-        if self.train and self.val:
-            return "both"
-        return "train" if self.train else "val" if self.val else ""
+        """``train``, ``val``, ``test``, or ``both`` for several; empty if there is no split."""
+        sides = [name for name in ("train", "val", "test") if getattr(self, name)]
+        return "both" if len(sides) > 1 else "".join(sides)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class SetReport:
     """int [COVERAGE_SIZE, COVERAGE_SIZE]: number of UV maps that see each texel."""
     records: tuple[manifest.Record, ...] = field(default=(), repr=False)
     sides: tuple[str, ...] = field(default=(), repr=False)
-    """``train`` or ``val`` for each record; empty if there is no split."""
+    """``train``, ``val`` or ``test`` for each record; empty if there is no split."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
@@ -91,6 +91,7 @@ class SetReport:
         for livery, facts in zip(values["liveries"], self.liveries, strict=True):
             livery["side"] = facts.side
         values["leakage"]["share"] = self.leakage.share
+        values["leakage"]["test_share"] = self.leakage.test_share
         values["car"] = None if self.car is None else self.car.model_dump()
         values["coverage_size"] = COVERAGE_SIZE
         return values
@@ -102,13 +103,14 @@ def inspect_set(
     fraction: float = 0.1,
     seed: int = 0,
     progress: Progress = no_progress,
+    test_fraction: float = 0.0,
 ) -> SetReport:
     """Reads every file of a data set.
 
     Args:
         folder: the folder of the data set; it holds a ``manifest.json``.
-        by: ``livery`` or ``sample``, as in :func:`uvtex.data.splits.split`, like ``fraction`` and
-            ``seed``.
+        by: ``livery`` or ``sample``, as in :func:`uvtex.data.splits.split`, like ``fraction``,
+            ``seed`` and ``test_fraction``.
         progress: called after each record with the number of records done and of all records.
 
     Raises:
@@ -121,7 +123,7 @@ def inspect_set(
         progress("pictures", number + 1, len(records))
     problems += _shared_names(records)
     car = _car(folder, problems)
-    leak, sides = leakage(records, scan, by, fraction, seed)
+    leak, sides = leakage(records, scan, by, fraction, seed, test_fraction)
     coverage, seen_by = _coverage(scan.seen)
     return SetReport(
         folder=str(folder),
@@ -191,7 +193,9 @@ def _liveries(records: Sequence[manifest.Record], sides: Sequence[str]) -> Itera
     for name, members in sorted(groups.items()):
         count = Counter(sides[number] for number in members) if sides else Counter[str]()
         texture = records[members[0]].texture
-        yield Livery(name, texture, len(members), count["train"], count["val"])
+        yield Livery(
+            name, texture, len(members), *(count[side] for side in ("train", "val", "test"))
+        )
 
 
 def _cameras(records: Sequence[manifest.Record], coverage: dict[str, float]) -> Iterator[Camera]:

@@ -18,7 +18,7 @@ from uvtex.files import sha256_of
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.metrics import similarity
 from uvtex.metrics.torchvision_import import import_torchvision
-from uvtex.paths import why_missing
+from uvtex.typed.paths import why_missing
 
 
 class LPIPS:

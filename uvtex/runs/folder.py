@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "epochs.jsonl"
 
     @property
+    def test(self) -> Path:
+        """The figures of the best checkpoint on the test side."""
+        return self.path / "test.json"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.path / "checkpoints"
@@ -138,7 +143,7 @@ def refuse_taken(run: RunFolder, name: str, resume: bool) -> None:
 
 
 def clear(run: RunFolder, name: str) -> None:
-    """Removes the checkpoints, grids and reports of the run ``name``. Other files stay.
+    """Removes the checkpoints, grids, reports and test figures of ``name``. Other files stay.
 
     The last checkpoint is removed first and the reports last. So a run that was removed only in
     part can not be resumed, and :func:`refuse_taken` still sees it.
@@ -151,6 +156,7 @@ def clear(run: RunFolder, name: str) -> None:
     for path in run.grid_files():
         if path.name.startswith("sample_"):
             path.unlink()
+    run.test.unlink(missing_ok=True)
     run.epochs.unlink(missing_ok=True)
 
 

@@ -56,6 +56,8 @@ class Header(BaseModel):
     """Digest of the validation side."""
     train_fingerprint: str | None = None
     """Digest of the training side. Without it, ``data_fingerprint`` has an older definition."""
+    test_fingerprint: str | None = None
+    """Digest of the test side; None without one."""
     framing: Framing | None = None
     """The size and place of the car in the training pictures."""
     report: EpochReport | None = None
@@ -65,10 +67,11 @@ class Header(BaseModel):
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
-        """Both digests of the data set, by field name."""
+        """The digests of the data set's sides, by field name."""
         return {
             "data_fingerprint": self.data_fingerprint,
             "train_fingerprint": self.train_fingerprint,
+            "test_fingerprint": self.test_fingerprint,
         }
 
     def to_metadata(self) -> dict[str, str]:

@@ -34,7 +34,7 @@ class ResumeState:
 
 
 def read_state(
-    run: RunFolder, config: TrainConfig, fingerprints: dict[str, str]
+    run: RunFolder, config: TrainConfig, fingerprints: dict[str, str | None]
 ) -> ResumeState | None:
     """The content of the run's last checkpoint, or None if the run has none.
 

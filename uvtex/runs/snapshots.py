@@ -83,7 +83,7 @@ class Archived:
 
 
 def archive(run: Path, out: Path, removing: Sequence[Snapshot] = ()) -> Archived:
-    """Writes the run's ``config.yaml``, ``epochs.jsonl`` and checkpoints to ``out``.
+    """Writes the run's ``config.yaml``, ``epochs.jsonl``, ``test.json`` and checkpoints to ``out``.
 
     ``out`` appears when it is complete and on the disk. Only then ``removing`` are removed, and of
     them only files that are in the archive and have not changed since.
@@ -97,7 +97,8 @@ def archive(run: Path, out: Path, removing: Sequence[Snapshot] = ()) -> Archived
     if not found:
         raise UvtexError(f"{run}: has no checkpoint to archive")
     folder = RunFolder(run)
-    records = [path for path in (folder.settings, folder.epochs) if path.is_file()]
+    kept = (folder.settings, folder.epochs, folder.test)
+    records = [path for path in kept if path.is_file()]
     identities = {path: _file_identity(path) for path in (*records, *(s.path for s in found))}
     out.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from uvtex.errors import ConfigError, DataError
-from uvtex.paths import why_missing
 from uvtex.settings import differences, load_yaml, validate
-from uvtex.showroom.cars.mesh_file import files as mesh_files
+from uvtex.showroom.cars.mesh_files.mesh_file import files as mesh_files
 from uvtex.showroom.liveries.files import digest, find, sha256
 from uvtex.showroom.settings import CarSettings, ShowroomSettings, named_poses, pose_problems
+from uvtex.typed.paths import why_missing
 
 PATH_SETTINGS = ("car.file", "livery_dir", "template")
 """Keys of paths. Two sets whose settings differ only in these keys are the same."""

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from uvtex.errors import ConfigError
-from uvtex.setting_values import InputPathText
 from uvtex.settings import Settings, validate
-from uvtex.text_files import read_json
+from uvtex.typed.setting_values import InputPathText
+from uvtex.typed.text_files import read_json
 
 Metres = Annotated[float, Field(ge=-1000, le=1000)]
 Point = tuple[Metres, Metres, Metres]

@@ -74,10 +74,7 @@ class Trainer:
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self._lpips = lpips.load_lpips(config.lpips_backbone, data.device)
         self._check_thresholds()
-        self._fingerprints = {
-            "data_fingerprint": data.fingerprint(),
-            "train_fingerprint": data.train_fingerprint(),
-        }
+        self._fingerprints = data.fingerprints()
         self._framing = framing_of(data.train_masks())
         state = read_state(self.run, config, self._fingerprints) if resume else None
         torch.manual_seed(config.seed)  # only the networks' first weights are drawn from it

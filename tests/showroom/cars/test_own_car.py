@@ -10,9 +10,9 @@ import torch
 
 from tests.showroom.made_car import SHARED, glb, load, mirrored_flank, needs_shared, obj, small_car
 from uvtex.imaging.compose import compose, linear_from_srgb, srgb_from_linear
-from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.car_json import texels_of
 from uvtex.showroom.cars.mesh import Mesh
+from uvtex.showroom.cars.mesh_files import mesh_file
 from uvtex.showroom.cars.own_car import OwnCar
 from uvtex.showroom.cars.placement import normalise_pose
 from uvtex.showroom.cars.uv_audit import audit

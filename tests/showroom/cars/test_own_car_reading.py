@@ -14,8 +14,8 @@ from PIL import Image
 from tests.showroom.made_car import SHARED, glb, load, needs_shared, obj, small_car
 from tests.showroom.made_gltf import MadeGltf, corners
 from uvtex.errors import DataError
-from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.mesh import Mesh
+from uvtex.showroom.cars.mesh_files import mesh_file
 from uvtex.showroom.cars.placement import normalise_pose
 from uvtex.showroom.rendering import plates
 from uvtex.showroom.rendering.cameras import cameras

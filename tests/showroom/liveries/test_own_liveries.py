@@ -15,9 +15,9 @@ from PIL import Image
 from tests.showroom.made_car import mirrored_flank, obj, small_car
 from uvtex.cli import main
 from uvtex.errors import DataError
-from uvtex.showroom.cars import mesh_file
 from uvtex.showroom.cars.built_in import car, texels
 from uvtex.showroom.cars.mesh import Mesh
+from uvtex.showroom.cars.mesh_files import mesh_file
 from uvtex.showroom.cars.own_texel_map import NOWHERE, own_texels
 from uvtex.showroom.cars.texel_map import PANELS
 from uvtex.showroom.liveries.procedural import paint, samples

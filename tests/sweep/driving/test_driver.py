@@ -11,7 +11,7 @@ from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.report import summary
 from sweep.study.config import StudyConfig
-from sweep.study.folder import TrialRecord, records
+from sweep.study.folder import UNFINISHED, TrialRecord, records
 from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
@@ -178,7 +178,7 @@ def test_a_trial_interrupted_before_its_record_is_resumed(tmp_path: Path) -> Non
     trial = trials.ask()
     trials.close()
     drive(config)
-    assert states(config)[f"{trial.number}/probe"] != "running"
+    assert states(config)[f"{trial.number}/probe"] not in UNFINISHED
     assert sum(r.stage == "probe" for r in records(config.paths.folder)) == 5
 
 
@@ -203,7 +203,7 @@ def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
     (record,) = [r for r in records(config.paths.folder) if (r.trial, r.stage) == (0, "probe")]
     assert {name: record.params[name] for name in drawn} == drawn
     assert list(record.params) == list(distributions(config.search))
-    assert record.state != "running"
+    assert record.state not in UNFINISHED
 
 
 def test_driver_refuses_when_directories_and_optuna_disagree(tmp_path: Path) -> None:

@@ -175,4 +175,4 @@ def test_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     output, _ = driver.communicate(timeout=15)
     assert output.splitlines()[-1] == "interrupted"
     assert not psutil.wait_procs(workers, timeout=5)[1]
-    assert records(config.paths.folder)[0].state == "running"
+    assert records(config.paths.folder)[0].state == "interrupted"

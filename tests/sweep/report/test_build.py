@@ -109,7 +109,7 @@ def test_the_promotion_region_follows_the_side_of_each_threshold(tmp_path: Path)
         Threshold(metric="ssim_uv", at_least=0.6),
         Threshold(metric="haarpsi_view", at_most=0.3),
     )
-    turned = study.model_copy(update={"thresholds": thresholds})
+    turned = study.model_copy(update={"asked_thresholds": thresholds})
     (region,) = [s for s in plane(read_study_data(turned)).layout.shapes if s.type == "rect"]
     assert (region.x1, region.y0) == (0.3, 0.6)
     assert region.x0 < 0.3

@@ -14,6 +14,7 @@ from sweep.driving import session
 from sweep.study.config import Range, StudyConfig
 from sweep.study.file import changes, load, parse
 from tests.sweep.fakes import study, study_file
+from uvtex.config import NEW_TEST_SPLIT
 from uvtex.errors import ConfigError
 from uvtex.settings import dump_yaml, load_yaml
 
@@ -142,6 +143,35 @@ def test_flags_override_the_file_and_are_checked_like_it(tmp_path: Path) -> None
     assert load(path, {"trials": 9, "hours": None}).trials == 9
     with pytest.raises(ConfigError, match=r"study\.yaml: trials: "):
         load(path, {"trials": 0})
+
+
+def test_a_new_study_has_a_test_side(tmp_path: Path) -> None:
+    assert load(study_file(tmp_path)).train["test_split"] == NEW_TEST_SPLIT > 0
+    named = study_file(tmp_path, train={"test_split": 0.2, "device": "cpu"})
+    assert load(named).train["test_split"] == 0.2
+
+
+def test_a_study_of_before_goes_on_without_a_test_side(tmp_path: Path) -> None:
+    new = load(study_file(tmp_path))
+    saved = new.model_dump(mode="json")
+    del saved["train"]["test_split"]
+    new.paths.settings.parent.mkdir(parents=True)
+    new.paths.settings.write_text(yaml.safe_dump(saved))
+    again = load(study_file(tmp_path))
+    assert again.train["test_split"] == 0
+    assert changes(session.saved(tmp_path / "store", "made-up"), again) == []
+
+
+def test_a_study_with_a_test_side_keeps_it(tmp_path: Path) -> None:
+    first = load(study_file(tmp_path, train={"test_split": 0.3}))
+    session.prepare(first)
+    assert load(study_file(tmp_path, train={})).train["test_split"] == 0.3
+
+
+def test_shares_that_leave_nothing_to_train_on_are_named(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, train={"val_split": 0.9})
+    assert problem.startswith("train.")
+    assert "val_split + test_split must be below 1, got 0.9 + 0.1" in problem
 
 
 def test_resolved_study_holds_every_training_setting(tmp_path: Path) -> None:

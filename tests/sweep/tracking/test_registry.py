@@ -91,7 +91,7 @@ ALONE = "ssim_uv_visible_alone"
 
 def with_threshold_on(study: StudyConfig, metric: str) -> StudyConfig:
     thresholds = (Threshold(metric=metric, at_least=0.1),)
-    return study.model_copy(update={"thresholds": thresholds})
+    return study.model_copy(update={"asked_thresholds": thresholds})
 
 
 def run_with_definitions(

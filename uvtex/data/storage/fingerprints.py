@@ -1,6 +1,6 @@
-"""Fingerprints of the two sides of a split.
+"""Fingerprints of the sides of a split.
 
-They decide whether figures can be compared and whether a run may resume. Both cover all inputs of a
+They decide whether figures can be compared and whether a run may resume. They cover all inputs of a
 figure: views, textures, masks, and the texels that each view sees. Composed views are covered by
 their textures and plates.
 """
@@ -21,10 +21,10 @@ CHUNK = 64
 
 
 def of_held_out(loaded: LoadedSet, held_out: Sequence[int]) -> str:
-    """The fingerprint of the held-out records, in 16 hexadecimal digits.
+    """The fingerprint of the records of validation or test, in 16 hexadecimal digits.
 
-    It covers the records ``held_out`` and the texels that any camera sees. The figures of two runs
-    can be compared if their fingerprints are equal.
+    It covers the records ``held_out`` and the texels over which both sides are measured. The
+    figures of two runs can be compared if their fingerprints are equal.
     """
     covered = [] if loaded.covered is None else [loaded.covered.cpu().numpy()]
     return digests.joined(_tables(loaded, held_out), *covered)

@@ -68,6 +68,8 @@ class LoadedSet:
     """Digests of the textures from which the views are composed. None where views are files."""
     unpainted: Unpainted | None
     """The paint that all training liveries share. None where views are files."""
+    cameras: int | None = None
+    """The first so many cameras have views outside the test side. None: all cameras have."""
 
     @property
     def size(self) -> int:
@@ -76,8 +78,11 @@ class LoadedSet:
 
     @property
     def covered(self) -> Tensor | None:
-        """Texels that some camera sees, bool [1, S, S]. None without UV maps."""
-        return None if self.maps is None else self.maps.seen.any(dim=0)
+        """Texels that some camera sees, bool [1, S, S]. None without UV maps.
+
+        Cameras of the test side alone do not count: validation is measured over these texels.
+        """
+        return None if self.maps is None else self.maps.seen[: self.cameras].any(dim=0)
 
     @property
     def mapped(self) -> bool:

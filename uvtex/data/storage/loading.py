@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +14,12 @@ from torch import Tensor
 from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.data.recolour import Unpainted, unpainted
+from uvtex.data.splits import Sides
 from uvtex.data.storage import digests
 from uvtex.data.storage.buffers import ImageStack, Indices, MemoryBudget
-from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps, train_textures
+from uvtex.data.storage.camera_order import order_of, renumbered, shown_outside_test
+from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, train_textures
+from uvtex.data.storage.map_files import read_cameras, read_maps
 from uvtex.data.storage.views import (
     Composed,
     Pictures,
@@ -27,18 +29,10 @@ from uvtex.data.storage.views import (
     read_plates,
 )
 from uvtex.errors import DataError
-from uvtex.imaging import camera_bank as banks
-from uvtex.imaging import uv_maps as flows
 from uvtex.imaging.constant_texels import constant_texels
 
 COMPARED = 2**26
 """Bytes of textures compared at once."""
-MOST_SAMPLES = 4
-"""Largest number of UV samples along a pixel's side, for the networks.
-
-A finer UV map is subsampled.
-"""
-
 H = TypeVar("H", bound=Hashable)
 
 
@@ -76,38 +70,34 @@ def file_table(records: Sequence[Record]) -> FileTable:
 
 
 def load_set(
-    folder: Path, files: FileTable, size: int, space: MemoryBudget, val: Sequence[int]
+    folder: Path, files: FileTable, size: int, space: MemoryBudget, sides: Sides
 ) -> LoadedSet:
     """The data set at ``size``.
 
-    Args:
-        val: the records that do not train.
+    Nothing that training uses depends on the pictures, UV maps and plates that only the test side
+    has.
 
     Raises:
         DataError: a file is missing or broken.
         UvtexError: the pictures fit neither in memory nor on the disk.
     """
-    plates = _plates(folder, files.plates, size, space)
+    files, plates = _plates(folder, files, size, space, sides)
     textures, whole = _textures(folder, files.textures, size, space, plates is not None)
     masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
+    device = space.device
     if plates is None:
-        maps, index = _cameras(folder, files, size, space.device, val)
+        maps, index = read_cameras(folder, files.maps, files.index, size, device, sides)
         views = Pictures(_views(folder, files, size, space))
-        return LoadedSet(space.device, views, textures, masks, maps, None, index, None, None)
-    maps, _ = _read_maps(folder, files.maps, size, space.device)
-    _, texture, _, _, plate = files.index.unbind(dim=1)
+        cameras = shown_outside_test(index, "map", sides)
+        return LoadedSet(device, views, textures, masks, maps, None, index, None, None, cameras)
+    index = files.index
+    cameras = shown_outside_test(index, "map", sides)
+    maps, _ = read_maps(folder, files.maps, size, device, cameras)
+    _, texture, _, _, plate = index.unbind(dim=1)
     composed = cache_if_small(Composed(plates, whole), texture, plate, space)
     paints = digests.of_stack(whole, torch.arange(len(whole)))  # they may be freed after this
-    kept = _kept(train_textures(files.index, _trains(files.index, val)), whole, textures, plates)
-    index = files.index
-    return LoadedSet(space.device, composed, textures, masks, maps, plates, index, paints, kept)
-
-
-def _trains(index: Tensor, val: Sequence[int]) -> Tensor:
-    """The training records as a mask, bool [N]."""
-    trains = torch.ones(len(index), dtype=torch.bool)
-    trains[torch.tensor(val, dtype=torch.int64)] = False
-    return trains
+    kept = _kept(train_textures(index, sides.train), whole, textures, plates)
+    return LoadedSet(device, composed, textures, masks, maps, plates, index, paints, kept, cameras)
 
 
 def _kept(chosen: Tensor, whole: ImageStack, small: ImageStack, plates: Plates) -> Unpainted | None:
@@ -145,19 +135,32 @@ def _stack(
 
 
 def _plates(
-    folder: Path, names: Sequence[tuple[str | None, str | None]], size: int, space: MemoryBudget
-) -> Plates | None:
-    """The set's plates.
+    folder: Path, files: FileTable, size: int, space: MemoryBudget, sides: Sides
+) -> tuple[FileTable, Plates | None]:
+    """The set's plates, and ``files`` with the cameras that only the test side shows at the end.
 
-    None unless every record has a plate and all plates are for this size.
+    There are none unless every record has a plate and all plates are for this size. ``files`` is
+    then unchanged.
     """
-    known = [(plate, uv_map) for plate, uv_map in names if plate is not None and uv_map is not None]
-    if len(known) < len(names):
-        return None
-    plates = read_plates(folder, known, size, space.device)
-    if plates is not None:
-        space.left -= plates.nbytes
-    return plates
+    known = [(plate, uv) for plate, uv in files.plates if plate is not None and uv is not None]
+    if len(known) < len(files.plates):
+        return files, None
+    groups = (sides.train + sides.val, sides.test)
+    maps, pairs = (order_of(files.index, name, groups) for name in ("map", "plate"))
+    plates = read_plates(folder, [known[k] for k in pairs], size, space.device)
+    if plates is None:
+        return files, None
+    space.left -= plates.nbytes
+    index = files.index.clone()
+    for name, order in (("map", maps), ("plate", pairs)):
+        index[:, COLUMNS.index(name)] = renumbered(index[:, COLUMNS.index(name)], order)
+    ordered = replace(
+        files,
+        maps=[files.maps[k] for k in maps],
+        plates=[files.plates[k] for k in pairs],
+        index=index,
+    )
+    return ordered, plates
 
 
 def _views(folder: Path, files: FileTable, size: int, space: MemoryBudget) -> ImageStack:
@@ -210,74 +213,3 @@ def _read_mask(folder: Path, name: str | None, size: int) -> np.ndarray:
             "(255 where paint is seen)"
         )
     return pictures.read_grey(folder / name, size)
-
-
-def _cameras(
-    folder: Path, files: FileTable, size: int, device: torch.device, val: Sequence[int]
-) -> tuple[Maps | None, Tensor]:
-    """The UV maps of photos, one for each camera, and the index with the camera of each record.
-
-    Photos of one camera may each have a UV map file. Files of equal content are one camera. Cameras
-    are in the order of the records. Cameras that only ``val`` shows come last.
-    """
-    column = COLUMNS.index("map")
-    index = files.index.clone()
-    shown = set(index[_trains(index, val), column].tolist())
-    order = sorted(range(len(files.maps)), key=lambda k: k not in shown)
-    maps, camera = _read_maps(folder, [files.maps[k] for k in order], size, device, alike=True)
-    place = torch.empty(len(order), dtype=torch.int64)
-    place[torch.tensor(order)] = camera
-    index[:, column] = place[index[:, column]]
-    return maps, index
-
-
-def _read_maps(
-    folder: Path, names: Sequence[str | None], size: int, device: torch.device, alike: bool = False
-) -> tuple[Maps | None, Tensor]:
-    """The UV maps, and the index of each of ``names`` into them, int64.
-
-    With ``alike``, files of equal content share one map. The maps are None if a name is None.
-    """
-    if any(name is None for name in names):
-        return None, torch.arange(len(names))
-    flow: list[Tensor] = []
-    seen: list[Tensor] = []
-    paint: list[Tensor] = []
-    place: dict[Hashable, int] = {}
-    camera = []
-    for name in names:
-        uv = flows.read_uv_map(folder / str(name))
-        coded = banks.encode(_gridded(uv, size))
-        key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
-        camera.append(place.setdefault(key, len(place)))
-        if camera[-1] < len(flow):
-            continue
-        xy, hit = flows.invert(uv, size)
-        flow.append(torch.from_numpy(xy).float())
-        seen.append(torch.from_numpy(hit)[None])
-        paint.append(torch.from_numpy(coded))
-    grid = max(len(part[0]) for part in paint)
-    finer = [_finer(part, grid) for part in paint]
-    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer)))
-    return maps, torch.tensor(camera)
-
-
-def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
-    """``uv`` [h, w, 2], resampled by nearest neighbour to a whole number of samples a pixel."""
-    side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
-    rows, columns = (
-        ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
-    )
-    gridded: np.ndarray = uv[rows][:, columns]
-    return gridded
-
-
-def _finer(paint: Tensor, side: int) -> Tensor:
-    """``paint`` int16 [2, h, h], resampled by nearest neighbour to ``side``.
-
-    ``side`` is the largest of all cameras.
-    """
-    if len(paint[0]) == side:
-        return paint
-    at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()
-    return paint[:, at][:, :, at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 
 class Partners:
@@ -11,14 +11,14 @@ class Partners:
 
     Args:
         liveries: each record's livery.
-        val: the records that validate.
+        sides: the records of each side, ascending.
     """
 
-    def __init__(self, liveries: Sequence[str], val: Collection[int]) -> None:
-        groups: dict[tuple[bool, str], list[int]] = {}
-        held = set(val)
-        for i, livery in enumerate(liveries):
-            groups.setdefault((i in held, livery), []).append(i)
+    def __init__(self, liveries: Sequence[str], sides: Iterable[Sequence[int]]) -> None:
+        groups: dict[tuple[int, str], list[int]] = {}
+        for number, side in enumerate(sides):
+            for i in side:
+                groups.setdefault((number, liveries[i]), []).append(i)
         self._group = {i: group for group in groups.values() for i in group}
 
     def first(self, sample: int) -> int:

@@ -29,7 +29,7 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
     """The set's camera bank. None without UV maps.
 
     The records ``train`` alone decide the donor texels. A set of photos has only the cameras of
-    ``train`` in its bank.
+    ``train`` in its bank, and no set has those that the test side alone shows.
 
     Raises:
         DataError: there are more than MOST_CAMERAS cameras.
@@ -39,6 +39,8 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
         return None
     if loaded.plates is None:
         maps = maps.first(len(loaded.places(train, "map")))
+    elif loaded.cameras is not None:
+        maps = maps.first(loaded.cameras)
     if len(maps.flow) > MOST_CAMERAS:
         raise DataError(
             f"the training views have {len(maps.flow)} different UV maps, and preset atlas "
@@ -57,7 +59,8 @@ def _lights(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> tuple[Tensor
     plates = loaded.plates
     if plates is not None and loaded.plates_are_cameras:
         falling, reflected = (
-            x.float().permute(0, 3, 1, 2) for x in (plates.falling, plates.reflected)
+            x[: len(maps.flow)].float().permute(0, 3, 1, 2)
+            for x in (plates.falling, plates.reflected)
         )
         return falling, reflected
     return light_fit.fit_lights(_shown(loaded, maps, train), len(maps.flow), loaded.size)

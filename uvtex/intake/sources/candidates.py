@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from uvtex.data.view_files import ViewFile
-from uvtex.paths import shown
+from uvtex.typed.paths import shown
 
 Kind = Literal["manifest", "csv", "metadata"]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from uvtex.data import manifest
+from uvtex.data.picture_formats import is_picture
 from uvtex.errors import DataError
 from uvtex.intake.sources.candidates import Candidate, Source
 from uvtex.intake.sources.table_cells import Table, named_column, read_table
-from uvtex.paths import shown, table_forms, why_missing
+from uvtex.typed.paths import shown, table_forms, why_missing
 
 REQUIRED = ("view", "livery", "texture")
 COLUMNS = (*REQUIRED, "mask", "uv_map", "camera")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga")
 EXAMPLES = 3
 
 
@@ -195,7 +195,7 @@ def _note_unknown_pictures(source: Source) -> None:
         path
         for folder in folders
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURES and path.resolve() not in named
+        if is_picture(path) and path.resolve() not in named
     ]
     if others:
         source.notes.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 from uvtex.errors import DataError
 from uvtex.intake.sources import csv_table, manifest_json, metadata_json
 from uvtex.intake.sources.candidates import Candidate, Kind, Source
-from uvtex.paths import why_missing
+from uvtex.typed.paths import why_missing
 
 FORMATS = (
     "a folder with manifest.json (this project's own), a CSV with the columns view, livery and "

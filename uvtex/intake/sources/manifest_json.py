@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from uvtex.data import manifest
 from uvtex.errors import DataError
 from uvtex.intake.sources.candidates import Candidate, Source, Unusable, problem
-from uvtex.text_files import read_json
+from uvtex.typed.text_files import read_json
 
 
 def read(source: Source) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uvtex.errors import DataError
 from uvtex.intake.sources.candidates import Candidate, Source, StandIn, problem
-from uvtex.text_files import read_json
+from uvtex.typed.text_files import read_json
 
 
 class _Augmented(BaseModel):

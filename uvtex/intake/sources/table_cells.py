@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvtex.errors import DataError
-from uvtex.text_files import decoded, read_bytes
+from uvtex.typed.text_files import decoded, read_bytes
 
 DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.|\\t)"?\s*', re.IGNORECASE)

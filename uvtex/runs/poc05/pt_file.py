@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from uvtex.errors import CheckpointError
-from uvtex.paths import why_missing
+from uvtex.typed.paths import why_missing
 
 NETWORKS = ("uv", "renderer")
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars import mesh_file
-from uvtex.showroom.cars.mesh_file import Part
+from uvtex.showroom.cars.mesh_files import mesh_file
+from uvtex.showroom.cars.mesh_files.mesh_file import Part
 from uvtex.showroom.cars.paint_material import choose_paint
 from uvtex.showroom.cars.placement import Placement, normalise_pose
 from uvtex.showroom.cars.plausible import check_audit, check_paint, check_shape

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars.mesh_file import Part
+from uvtex.showroom.cars.mesh_files.mesh_file import Part
 from uvtex.showroom.cars.uv_audit import audit
 
 NAMES = ("livery", "paint", "skin", "body|bodywork|carrosserie|karosserie", "exterior|ext")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uvtex.showroom.cars.gltf import SUFFIXES
 from uvtex.showroom.cars.mesh import Floats, Mesh
+from uvtex.showroom.cars.mesh_files.gltf import SUFFIXES
 
 LENGTHS = (2.0, 8.0)
 """Range of plausible car lengths, in metres."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from uvtex.errors import DataError
 from uvtex.showroom.cars.mesh import Floats, Mesh
-from uvtex.showroom.cars.mesh_file import Part
+from uvtex.showroom.cars.mesh_files.mesh_file import Part
 from uvtex.showroom.cars.placement import Placement
 from uvtex.showroom.cars.uv_audit import TILES, UvAudit
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from uvtex.errors import UvtexError
 from uvtex.showroom.cars.mesh import Mesh
-from uvtex.showroom.cars.mesh_file import Part
+from uvtex.showroom.cars.mesh_files.mesh_file import Part
 
 RESOLUTION = 1024
 PADDING = 8

@@ -10,7 +10,7 @@ from uvtex.data import picture_formats
 from uvtex.data.pictures import describe, read_rgb
 from uvtex.errors import DataError
 from uvtex.files import sha256_of
-from uvtex.paths import why_missing
+from uvtex.typed.paths import why_missing
 
 LEAST_SIDE = 16
 """Smallest side of a texture, in pixels."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from uvtex.errors import UvtexError
-from uvtex.paths import why_missing
+from uvtex.typed.paths import why_missing
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars.geometry import Geometry, Material, referenced
 from uvtex.showroom.cars.mesh import Ints
-from uvtex.showroom.cars.obj_numbers import ABSENT, Rows, corners, decimals
-from uvtex.showroom.cars.triangulate import triangulate
+from uvtex.showroom.cars.mesh_files.geometry import Geometry, Material, referenced
+from uvtex.showroom.cars.mesh_files.obj_numbers import ABSENT, Rows, corners, decimals
+from uvtex.showroom.cars.mesh_files.triangulate import triangulate
 
 NAMELESS = "material_0"
 """Name of the material of faces without ``usemtl``."""

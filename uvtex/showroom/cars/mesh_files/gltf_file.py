@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars.geometry import referenced
 from uvtex.showroom.cars.mesh import Floats
+from uvtex.showroom.cars.mesh_files.geometry import referenced
 
 JSON, BIN = 0x4E4F534A, 0x004E4942
 COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}

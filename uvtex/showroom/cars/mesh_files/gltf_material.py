@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uvtex.showroom.cars.geometry import Material
-from uvtex.showroom.cars.gltf_file import GltfFile
+from uvtex.showroom.cars.mesh_files.geometry import Material
+from uvtex.showroom.cars.mesh_files.gltf_file import GltfFile
 
 OTHER_TEXTURES = ("emissiveTexture", "normalTexture", "occlusionTexture")
 IMAGE_EXTENSIONS = ("EXT_texture_webp", "EXT_texture_avif", "KHR_texture_basisu", "MSFT_texture_dds")  # fmt: skip  # noqa: E501

@@ -18,10 +18,10 @@ from PIL import Image
 
 from uvtex.data.pictures import numbers
 from uvtex.errors import DataError
-from uvtex.showroom.cars import gltf, obj_file
-from uvtex.showroom.cars.geometry import Geometry, Material, complete_normals
-from uvtex.showroom.cars.gltf_file import GltfFile
 from uvtex.showroom.cars.mesh import Ints, Mesh, merge
+from uvtex.showroom.cars.mesh_files import gltf, obj_file
+from uvtex.showroom.cars.mesh_files.geometry import Geometry, Material, complete_normals
+from uvtex.showroom.cars.mesh_files.gltf_file import GltfFile
 from uvtex.showroom.cars.subject import Colour
 
 SUFFIXES = (".obj", *gltf.SUFFIXES)

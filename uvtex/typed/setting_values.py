@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ValidationInfo
 from pydantic.fields import FieldInfo
 
-from uvtex.paths import beside, typed
-from uvtex.yaml_dialect import Number, WholeNumber
+from uvtex.typed.paths import beside, typed
+from uvtex.typed.yaml_dialect import Number, WholeNumber
 
 _LONGEST_SHOWN = 80
 _DIGITS = "[0-9]+(?:_[0-9]+)*"  # pydantic reads underscores too

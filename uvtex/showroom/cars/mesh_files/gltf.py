@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from uvtex.errors import DataError
-from uvtex.showroom.cars.geometry import Geometry
-from uvtex.showroom.cars.gltf_file import GltfFile
-from uvtex.showroom.cars.gltf_material import material_of, texture_of
 from uvtex.showroom.cars.mesh import Floats, Ints
+from uvtex.showroom.cars.mesh_files.geometry import Geometry
+from uvtex.showroom.cars.mesh_files.gltf_file import GltfFile
+from uvtex.showroom.cars.mesh_files.gltf_material import material_of, texture_of
 
 SUFFIXES = (".glb", ".gltf")
 APPLIED = ("KHR_mesh_quantization", "KHR_texture_transform", "EXT_mesh_gpu_instancing")

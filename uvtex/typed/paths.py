@@ -116,6 +116,8 @@ def why_missing(text: str, folder: Path = Path()) -> str:
     Empty where nothing is known.
     """
     path = folder / text
+    if path.exists():
+        return ""
     if path.is_symlink():
         return f"; it is a link to {os.readlink(path)!r}, which is not there"
     if "://" in text:

@@ -1,0 +1,213 @@
+"""Judges pruners on recorded learning curves, without training.
+
+    python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --json
+    python -m benchmarks.promotion replay FILE... --policy ours --policy none --append RESULTS
+    python -m benchmarks.promotion table RESULTS --figure docs/images/pruning.svg
+    python -m benchmarks.promotion simulate --studies 2000
+
+README.md beside this file describes the file format, the policies and the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.promotion import policies, simulation, table
+from benchmarks.promotion.replay import Study, replay
+from benchmarks.promotion.summary import summarise
+from benchmarks.promotion.task import Task, load
+from uvtex.console import CleanErrorGroup
+
+FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+RISK = click.option(
+    "--risk",
+    default=0.05,
+    type=click.FloatRange(0, 1),
+    help="Share of good trials to lose at most.",
+)
+REPLAYS = click.option(
+    "--replays", default=500, type=click.IntRange(1), help="Simulated studies a file and policy."
+)
+SEED = click.option("--seed", default=0, help="Of the draws: the same for every policy.")
+JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
+
+
+@click.group(cls=CleanErrorGroup)
+def main() -> None:
+    """Judges pruners on recorded learning curves."""
+
+
+@main.command("replay")
+@FILES
+@click.option(
+    "--policy",
+    "names",
+    multiple=True,
+    default=("ours",),
+    type=click.Choice(policies.names()),
+    help="May be repeated.",
+)
+@click.option(
+    "--pass-rate",
+    "rates",
+    multiple=True,
+    default=(0.1,),
+    type=float,
+    help="Share of the runs that pass the thresholds. May be repeated.",
+)
+@click.option("--earlier", multiple=True, type=click.Path(path_type=Path), help="Prior curves.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--append",
+    type=click.Path(path_type=Path),
+    help="Append each result to this file as a line of JSON; skip those that it has.",
+)
+@RISK
+@REPLAYS
+@SEED
+@JOBS
+def replay_command(
+    files: Sequence[Path],
+    names: Sequence[str],
+    rates: Sequence[float],
+    earlier: Sequence[Path],
+    as_json: bool,
+    append: Path | None,
+    risk: float,
+    replays: int,
+    seed: int,
+    jobs: int,
+) -> None:
+    """Simulates studies over FILES and prints what each policy loses and saves.
+
+    With one file, policy and pass rate, JSON is an object; with several, a list of objects.
+    """
+    cells = [
+        Cell(path, rate, name, risk, replays, seed, tuple(earlier))
+        for path in files
+        for rate in rates
+        for name in names
+    ]
+    known = _done(append)
+    results = []
+    for result in measured([cell for cell in cells if cell.key not in known], jobs):
+        results.append(result)
+        if append:
+            with append.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+        if not as_json:
+            click.echo(line(result))
+    if as_json:
+        click.echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
+
+
+@main.command("table")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--figure", type=click.Path(path_type=Path), help="Write the figure, an SVG, here.")
+def table_command(results: Sequence[Path], figure: Path | None) -> None:
+    """Prints RESULTS, made by `replay --append`, as Markdown tables."""
+    lines = [text for path in results for text in path.read_text(encoding="utf-8").splitlines()]
+    told = [json.loads(text) for text in lines]
+    click.echo(table.by_policy(told) + "\n")
+    for policy in (name for name in policies.KINDS if any(one["policy"] == name for one in told)):
+        click.echo(table.by_file(told, policy) + "\n")
+        click.echo(table.by_passers(told, policy) + "\n")
+    if figure:
+        figure.write_text(table.figure(told), encoding="utf-8")
+
+
+@main.command("simulate")
+@click.option("--studies", default=2000, type=click.IntRange(1), help="Simulated studies a row.")
+@SEED
+def simulate_command(studies: int, seed: int) -> None:
+    """Simulates ledger and audit under forecasts whose errors are known."""
+    for text in simulation.rows(studies, seed):
+        click.echo(text)
+
+
+def _done(path: Path | None) -> set[tuple[Any, ...]]:
+    if path is None or not path.exists():
+        return set()
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {tuple(one[key] for key in KEY) for one in lines}
+
+
+KEY = ("file", "policy", "pass_rate", "risk", "replays", "seed")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One file, pass rate and policy to simulate."""
+
+    path: Path
+    pass_rate: float
+    policy: str
+    risk: float
+    replays: int
+    seed: int
+    earlier: tuple[Path, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells its result from others."""
+        return self.path.stem, self.policy, self.pass_rate, self.risk, self.replays, self.seed
+
+    def measure(self) -> dict[str, Any]:
+        """Simulates the studies and sums them up."""
+        began = time.perf_counter()
+        task = load_task(self.path, self.pass_rate)
+        studies = self._studies(task, self.policy)
+        unpruned = self._studies(task, "none")
+        figures = summarise(task, studies, unpruned)
+        seconds = round(time.perf_counter() - began, 2)
+        return {**dict(zip(KEY, self.key, strict=True)), **figures, "seconds": seconds}
+
+    def _studies(self, task: Task, name: str) -> list[Study]:
+        prior = [load_task(path, self.pass_rate) for path in self.earlier]
+        rule = policies.policy(name, self.risk, prior)
+        return [replay(task, rule, self.seed, number) for number in range(self.replays)]
+
+
+def measured(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
+    """The results of ``cells``, in their order, each as soon as it is there."""
+    if jobs == 1:
+        yield from (cell.measure() for cell in cells)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(Cell.measure, cells, chunksize=1)
+
+
+def load_task(path: Path, pass_rate: float) -> Task:
+    """:func:`load`, with its errors as the command line shows them."""
+    try:
+        return load(path, pass_rate)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def line(result: dict[str, Any]) -> str:
+    """The main figures in a line."""
+    cells = [f"{result['file']} {result['pass_rate']:g} {result['policy']}:"]
+    for key in ("false_prune_rate", "epochs_saved", "oracle_saving_reached"):
+        cells.append(f"{key} {interval(result[key])}")
+    cells.append(f"epochs_to_champion/none {interval(result['epochs_to_champion_over_none'])}")
+    return " ".join(cells)
+
+
+def interval(figure: dict[str, float | None]) -> str:
+    """``mean (low to high)``."""
+    if figure["mean"] is None:
+        return "-"
+    return "{mean:.3f} ({low:.3f} to {high:.3f})".format(**figure)
+
+
+if __name__ == "__main__":
+    main()

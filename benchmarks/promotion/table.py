@@ -1,0 +1,171 @@
+"""The benchmark's results as Markdown tables and as one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Result = dict[str, Any]
+
+SHORT = {
+    "algoperf_imagenet_resnet_jax": "AlgoPerf ResNet",
+    "algoperf_librispeech_conformer_jax": "AlgoPerf conformer",
+    "algoperf_wmt_jax": "AlgoPerf WMT",
+    "nasbenchnlp_wikitext2": "NAS-Bench-NLP",
+}
+
+
+def short(name: str) -> str:
+    """A file's name for a table."""
+    return SHORT.get(name, name.replace("taskset_patch", "TaskSet ").replace("_", " "))
+
+
+def by_policy(results: Sequence[Result]) -> str:
+    """A row a policy: means over files at each pass rate, and the worst file."""
+    rates = sorted({one["pass_rate"] for one in results})
+    head = ["policy"]
+    for rate in rates:
+        head += [f"{rate:.0%}: lost", "saved", "epochs to champion"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for policy in dict.fromkeys(one["policy"] for one in results):
+        cells = [f"`{policy}`"]
+        for rate in rates:
+            part = [r for r in results if (r["policy"], r["pass_rate"]) == (policy, rate)]
+            lost = _values(part, "false_prune_rate")
+            cells.append(f"{_percent(_mean(lost))} ({_percent(max(lost, default=None))})")
+            cells.append(_percent(_mean(_values(part, "epochs_saved"))))
+            cells.append(_times(_mean(_values(part, "epochs_to_champion_over_none"))))
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def by_file(results: Sequence[Result], policy: str) -> str:
+    """A row a file and pass rate for one policy."""
+    head = "file | passing | good trials | lost | saved | of the oracle's | epochs to champion | "
+    head += "expected / true | audit covers | width"
+    lines = [f"| {head} |", _row(["---"] * 10)]
+    for one in sorted(results, key=lambda r: (r["file"], r["pass_rate"])):
+        if one["policy"] != policy:
+            continue
+        audit = one.get("audit", {})
+        lost = one["false_prune_rate"]
+        cells = [
+            short(one["file"]),
+            f"{one['pass_rate']:.0%}",
+            f"{one['passers_in_a_study']:.1f} of {one['trials_in_a_study']}",
+            f"{_percent(lost['mean'])} (to {_percent(lost['high'])})",
+            _percent(one["epochs_saved"]["mean"]),
+            _percent(one["oracle_saving_reached"]["mean"]),
+            _times(one["epochs_to_champion_over_none"]["mean"]),
+            _times(one.get("calibration", {}).get("mean")),
+            _percent(audit.get("coverage")),
+            _percent(audit.get("width")),
+        ]
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def by_passers(results: Sequence[Result], policy: str) -> str:
+    """The oracle's saving reached against the passers known, pooled over files."""
+    part = [one for one in results if one["policy"] == policy]
+    rates = sorted({one["pass_rate"] for one in part})
+    steps = sorted({int(k) for one in part for k in one["oracle_saving_by_passers_known"]})
+    labels = [f"{a} to {b - 1}" for a, b in pairwise(steps)]
+    lines = [_row(["passers known", *[f"{rate:.0%}" for rate in rates]])]
+    lines.append(_row(["---"] * (1 + len(rates))))
+    for step, label in zip(steps, [*labels, f"{steps[-1]} and more"], strict=True):
+        cells = [label]
+        for rate in rates:
+            known = [
+                one["oracle_saving_by_passers_known"].get(str(step))
+                for one in part
+                if one["pass_rate"] == rate
+            ]
+            found = [k for k in known if k]
+            possible = sum(k["possible_per_study"] for k in found)
+            saved = sum(k["reached"] * k["possible_per_study"] for k in found)
+            cells.append(_percent(saved / possible) if possible else "-")
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def figure(results: Sequence[Result], highlight: str = "ours") -> str:
+    """An SVG: for each pass rate, good trials lost against epochs saved, a dot a policy."""
+    rates = sorted({one["pass_rate"] for one in results})
+    width, height = 300, 260
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(rates) + 20} '
+        f'{height + 60}" font-family="sans-serif" font-size="10">',
+        "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>",
+    ]
+    for column, rate in enumerate(rates):
+        part = [one for one in results if one["pass_rate"] == rate]
+        parts += _panel(part, 40 + width * column, 30, width - 60, height - 40, highlight)
+        parts.append(_text(40 + width * column, 16, f"{rate:.0%} of the runs pass", bold=True))
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def _panel(
+    results: Sequence[Result], left: int, top: int, width: int, height: int, highlight: str
+) -> Iterable[str]:
+    def x(lost: float) -> float:
+        return left + width * min(lost, 1.0)
+
+    def y(saved: float) -> float:
+        return top + height * (1 - saved)
+
+    size = f'width="{width}" height="{height}"'
+    yield f'<rect x="{left}" y="{top}" {size} fill="none" stroke="#999"/>'
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        yield _text(x(tick) - 8, top + height + 14, f"{tick:.0%}")
+        yield _text(left - 30, y(tick) + 3, f"{tick:.0%}")
+    yield (
+        f'<line x1="{x(0.05)}" x2="{x(0.05)}" y1="{top}" y2="{top + height}" '
+        'stroke="#b00" stroke-dasharray="3 3"/>'
+    )
+    yield _text(left, top + height + 28, "good trials lost (red: 5 %); upwards: epochs saved")
+    taken: list[tuple[float, float]] = []
+    for policy in dict.fromkeys(one["policy"] for one in results):
+        part = [one for one in results if one["policy"] == policy]
+        lost = _mean(_values(part, "false_prune_rate"))
+        saved = _mean(_values(part, "epochs_saved"))
+        if lost is None or saved is None:
+            continue
+        own = policy == highlight
+        look = 'r="4" fill="#06c"' if own else 'r="3" fill="#888"'
+        yield f'<circle cx="{x(lost):.1f}" cy="{y(saved):.1f}" {look}/>'
+        at = (x(lost) + 6, y(saved) + 3)
+        while any(abs(at[0] - a) < 70 and abs(at[1] - b) < 9 for a, b in taken):
+            at = (at[0], at[1] + 9)
+        taken.append(at)
+        yield _text(*at, policy, bold=own)
+
+
+def _text(x: float, y: float, text: str, bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}"{weight}>{escape(text)}</text>'
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _values(results: Sequence[Result], key: str) -> list[float]:
+    return [one[key]["mean"] for one in results if one[key]["mean"] is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,91 @@
+"""The ledger: which forecasts are worth a flag, so that few of all good trials are lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+ENOUGH = 20
+"""Passing configurations from which the forecast may spend the whole allowance. A conformal p-value
+of a passer can reach 5 % with no fewer."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a study knows of its good trials. Values are passed in and returned, never changed."""
+
+    risk: float = 0.05
+    """Most expected passers that may be lost, over all expected passers."""
+    guard: float = 0.5
+    """Until ``ENOUGH`` passers are known, a trial may cost at most ``guard * risk * base``."""
+    lost: float = 0.0
+    """Expected passers among the trials stopped: the sum of their chances."""
+    stopped: int = 0
+    finished: int = 0
+    """Trials run to their end; one a configuration."""
+    passed: int = 0
+    """Those of them that passed."""
+
+    @property
+    def expected(self) -> float:
+        """Expected passers so far, half a one added: seen and lost."""
+        return self.passed + 0.5 + self.lost
+
+    @property
+    def base(self) -> float:
+        """The chance that a fresh draw passes."""
+        return min(1.0, self.expected / (self.finished + self.stopped + 1))
+
+    def ended(self, passed: bool) -> Ledger:
+        """The ledger after a trial of a new configuration ran to its end."""
+        return replace(self, finished=self.finished + 1, passed=self.passed + int(passed))
+
+    def stop(self, chance: float) -> Ledger:
+        """The ledger after a flagged trial was stopped. An audited one is not: it ends."""
+        return replace(self, stopped=self.stopped + 1, lost=self.lost + chance)
+
+    def __str__(self) -> str:
+        return f"{self.lost:.2g} of an expected {self.expected:.3g} good trials lost so far"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Whether to flag a trial, and why, in a clause."""
+
+    raised: bool
+    reason: str
+
+
+def judge(
+    ledger: Ledger, chance: float | None, *, passes: bool = False, spared: bool = False
+) -> Flag:
+    """Whether a trial that passes with probability ``chance`` is flagged.
+
+    Flagged are the surest failures only: the expected share of good trials lost stays within
+    ``risk``, ``lost + p <= risk (passed + 1/2 + lost + p)``. Never flagged is a trial that passes
+    already, is ``spared`` (named in the study file or by a person), has no forecast (None), or
+    is not clearly worse than a fresh draw, ``p > base / 2``. Until ``ENOUGH`` passers are known a
+    trial may cost at most ``guard * risk * base``, since a forecast learnt from few passers cannot
+    vouch for itself.
+
+    Raises:
+        ValueError: ``chance`` is not a probability.
+    """
+    if chance is not None and not 0 <= chance <= 1:
+        raise ValueError(f"chance must be a probability, got {chance}")
+    if passes:
+        return Flag(False, "passes already")
+    if spared:
+        return Flag(False, "spared")
+    if chance is None:
+        return Flag(False, "no forecast yet: too few finished trials")
+    words = f"passes with probability {chance:.2g}"
+    if chance > ledger.base / 2:
+        return Flag(False, f"{words}, a fresh draw with {ledger.base:.2g}")
+    guard = ledger.guard * ledger.risk * ledger.base
+    if ledger.passed < ENOUGH and chance > guard:
+        known = f"{ledger.passed} of {ENOUGH} passers known"
+        return Flag(False, f"{words}; with {known} at most {guard:.2g} may be risked")
+    after = ledger.stop(chance)
+    if after.lost > ledger.risk * after.expected:
+        return Flag(False, f"{words}; the allowance is spent: {ledger}")
+    return Flag(True, f"{words}; {after}")

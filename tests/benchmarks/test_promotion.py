@@ -1,0 +1,206 @@
+"""The benchmark of pruners: what it reads, simulates and counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.promotion.__main__ import main
+from benchmarks.promotion.pareto import pareto_ranks
+from benchmarks.promotion.policies import names, policy
+from benchmarks.promotion.replay import Study, Trial, draw, replay
+from benchmarks.promotion.rules import exponential
+from benchmarks.promotion.summary import summarise
+from benchmarks.promotion.task import Task, load
+from sweep.decisions.pruning import judge as judge_now
+from sweep.study.config import Pruning
+from uvtex.thresholds import Threshold
+
+PUBLIC = Path(__file__).parents[3] / "shared" / "curves"
+"""Public curves that lie beside a checkout on some machines, and are never part of it."""
+
+POINTS, CONFIGS, SEEDS = 20, 40, 2
+
+
+@pytest.fixture
+def curves(tmp_path: Path) -> Path:
+    """Saturating curves of forty configurations, two seeds each."""
+    return write(tmp_path / "made.npz")
+
+
+def write(path: Path) -> Path:
+    """Accuracy rises to 0.5 to 0.9 and loss falls as far; one run diverges."""
+    rng = np.random.default_rng(0)
+    quality = np.repeat(rng.uniform(0.5, 0.9, size=CONFIGS), SEEDS)
+    ends = quality + rng.normal(0, 0.01, size=CONFIGS * SEEDS)
+    shape = 1 - np.exp(-np.arange(1, POINTS + 1) / 5)
+    accuracy = ends[:, None] * shape + rng.normal(0, 0.01, size=(CONFIGS * SEEDS, POINTS))
+    made = np.stack([accuracy, 1 - accuracy + 0.01 * rng.normal(size=accuracy.shape)], axis=2)
+    made[3, 5:] = np.nan
+    np.savez(
+        path,
+        curves=made.astype(np.float32),
+        metrics=["accuracy", "loss"],
+        higher_is_better=[True, False],
+        config=np.repeat(np.arange(CONFIGS), SEEDS),
+        seed=np.tile(np.arange(SEEDS), CONFIGS),
+        lr=np.tile(np.linspace(1, 0.05, POINTS), (CONFIGS * SEEDS, 1)),
+    )
+    return path
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])
+def test_without_thresholds_they_are_such_that_the_rate_passes(curves: Path, rate: float) -> None:
+    assert load(curves, rate).passes.mean() == pytest.approx(rate, abs=0.03)
+
+
+def test_a_run_that_is_no_number_does_not_pass_and_can_be_replayed(curves: Path) -> None:
+    task = load(curves, 0.3)
+    assert (task.joint[3, 5:] == -math.inf).all()
+    assert replay(task, policy("ours", 0.05), 0, 0).fates
+
+
+def test_a_file_without_configurations_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bare.npz", curves=np.zeros((2, 3, 2)))
+    result = CliRunner().invoke(main, ["replay", str(tmp_path / "bare.npz")])
+    assert result.exit_code == 1
+    assert "lacks metrics, higher_is_better, config" in result.output
+
+
+def test_each_configuration_is_drawn_once_and_its_other_seeds_replicate_it(curves: Path) -> None:
+    task = load(curves, 0.1)
+    drawn = draw(task, 0, 0)
+    assert sorted(task.config[row] for row, _ in drawn) == list(range(CONFIGS))
+    for row, replicates in drawn:
+        assert {row, *replicates} == set(np.flatnonzero(task.config == task.config[row]))
+    assert draw(task, 0, 0) == drawn
+    assert draw(task, 0, 1) != drawn
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_policy_looks_ahead(curves: Path, name: str) -> None:
+    """What follows the point where a trial was stopped does not change where it is stopped."""
+    task = load(curves, 0.3)
+    fates = []
+    for changed in (False, True):
+        judge = policy(name, 0.5).judge(task, 0)
+        now, stops = task, []
+        for number, (row, _) in enumerate(draw(task, 0, 0)[:25]):
+            if changed and name != "oracle" and fates[0][number] < task.points:
+                now = spoilt(now, row, fates[0][number])
+            trial = Trial(now, row, number)
+            if hasattr(judge, "task"):
+                judge.task = now
+            stops.append(judge.follow(trial).points)
+        fates.append(stops)
+    assert fates[0] == fates[1]
+
+
+def spoilt(task: Task, row: int, seen: int) -> Task:
+    """``task`` with one curve brilliant from ``seen`` on."""
+    slacks, joint = task.slacks.copy(), task.joint.copy()
+    slacks[row, seen:], joint[row, seen:] = 9.0, 9.0
+    return replace(task, slacks=slacks, joint=joint)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_trial_that_passes_early_is_never_stopped(curves: Path, name: str) -> None:
+    task = load(curves, 0.3)
+    passed = replace(task, joint=np.maximum(task.joint, 0.1), passes=np.ones(len(task.joint), bool))
+    study = replay(passed, policy(name, 0.05), 0, 0)
+    if name == "fixed-epoch":  # knows ranks and no threshold
+        return
+    assert all(fate.points == task.points for fate in study.fates)
+
+
+def test_the_oracle_loses_none_and_saves_the_most_that_one_can_from_the_first_look(
+    curves: Path,
+) -> None:
+    task = load(curves, 0.1)
+    none = [replay(task, policy("none", 0.05), 0, i) for i in range(5)]
+    best = [replay(task, policy("oracle", 0.05), 0, i) for i in range(5)]
+    told = summarise(task, best, none)
+    assert told["false_prune_rate"]["mean"] == 0
+    assert told["oracle_saving_reached"]["mean"] == 1
+    assert told["champions_found"] == summarise(task, none, none)["champions_found"]
+
+
+def test_our_rule_keeps_the_risk_and_saves_on_curves_that_saturate(curves: Path) -> None:
+    task = load(curves, 0.3)
+    none = [replay(task, policy("none", 0.05), 0, i) for i in range(20)]
+    ours = [replay(task, policy("ours", 0.05), 0, i) for i in range(20)]
+    told = summarise(task, ours, none)
+    assert told["false_prune_rate"]["mean"] <= 0.05
+    assert told["epochs_saved"]["mean"] > 0.1
+    assert told["audit"]["coverage"] >= 0.9
+
+
+def test_losing_champions_costs() -> None:
+    """A study without a champion counts with its points: another one must follow."""
+    task = Task("t", np.zeros((1, 4, 2)), np.zeros((1, 4)), np.zeros((1, 4)), np.array([True]),
+                np.array([0]), None, None)  # fmt: skip
+    found = replay(task, policy("none", 0.05), 0, 0)
+    lost = Study(found.rows, found.fates, confirmed_after=None, spent=4)
+    told = summarise(task, [found, lost], [found, found])
+    assert told["epochs_to_champion"]["mean"] == 8
+    assert told["epochs_to_champion_over_none"]["mean"] == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=25))
+@settings(deadline=None)
+def test_pareto_ranks_are_those_of_peeling_fronts(points: list[tuple[int, int]]) -> None:
+    values = np.array(points, dtype=float)
+    ranks = pareto_ranks(values)
+    for i, one in enumerate(values):
+        better = [j for j, v in enumerate(values) if (v >= one).all() and (v > one).any()]
+        assert ranks[i] == max((ranks[j] + 1 for j in better), default=0)
+
+
+def test_the_first_rule_of_ours_is_kept_as_it_was(curves: Path) -> None:
+    """Against the product's, for as long as it has it."""
+    task = load(curves, 0.3)
+    thresholds = (Threshold(metric="a", at_least=1.0), Threshold(metric="b", at_least=1.0))
+    for row in range(0, len(task.joint), 9):
+        slacks = task.slacks[row]
+        if not np.isfinite(slacks).all():
+            continue
+        epochs = [{"a": 1 + s[0], "b": 1 + s[1]} for s in slacks]
+        stops = [
+            t
+            for t in range(5, task.points)
+            if judge_now(epochs[:t], thresholds, task.points, Pruning(warmup_epochs=5)).stop
+        ]
+        assert exponential(Trial(task, row, 0)) == (stops[0] if stops else None)
+
+
+def test_json_has_the_keys_that_scripts_read(curves: Path) -> None:
+    call = ["replay", str(curves), "--policy", "ours", "--replays", "3", "--json"]
+    result = CliRunner().invoke(main, [*call, "--pass-rate", "0.3"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    keys = {"false_prune_rate", "epochs_saved", "epochs_to_champion", "oracle_saving_reached"}
+    assert keys | {"calibration", "audit"} <= set(told)
+    assert set(told["false_prune_rate"]) == {"mean", "low", "high"}
+
+
+def test_appended_results_are_not_computed_again(curves: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "results.jsonl"
+    call = ["replay", str(curves), "--policy", "none", "--replays", "2", "--append", str(kept)]
+    assert "none:" in CliRunner().invoke(main, call).output
+    assert CliRunner().invoke(main, call).output == ""
+    assert len(kept.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public curves are not on this machine")
+@pytest.mark.parametrize("rate", [0.03, 0.1, 0.3])
+def test_public_files_pass_at_the_rates_that_they_state(rate: float) -> None:
+    for path in sorted(PUBLIC.glob("*.npz")):
+        assert load(path, rate).passes.mean() == pytest.approx(rate, abs=0.02)

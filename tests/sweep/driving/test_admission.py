@@ -1,0 +1,95 @@
+"""Full runs as replicates: how many a trial gets, and what admits it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweep.driving import admission
+from sweep.driving.calibrating import Calibrator
+from sweep.driving.calibration_runs import planned
+from sweep.driving.display import ProgressDisplay
+from sweep.driving.driver import Driver
+from sweep.study.config import StudyConfig
+from sweep.study.folder import TrialRecord, records
+from tests.sweep.fakes import InlineLauncher, NoMirror, study
+
+
+def drive(config: StudyConfig) -> dict[str, TrialRecord]:
+    Driver(config, InlineLauncher(), NoMirror(config), ProgressDisplay()).run()
+    return {f"{r.schedule} {r.name}": r for r in records(config.paths.folder)}
+
+
+def calibrated(folder: Path, **changes: object) -> StudyConfig:
+    config = study(folder, replicates=5, trials=3, **changes)
+    runs = planned(config, ["baseline", "good"], 4)
+    assert Calibrator(config, runs, InlineLauncher(), lambda line: None).run() is not None
+    return config
+
+
+def test_a_schedule_far_above_its_threshold_needs_few_replicates(tmp_path: Path) -> None:
+    found = drive(calibrated(tmp_path))
+    full = [r for name, r in found.items() if "good full" in name]
+    assert 1 <= len(full) <= 2
+    seeds = {r.seed for r in full}
+    assert len(seeds) == len(full)
+    gate = next(r.gate for r in full if r.gate is not None)
+    assert gate.registered
+    assert not any(name.startswith(("bad full", "baseline full")) for name in found)
+
+
+def test_a_schedule_that_only_its_probe_flattered_is_rejected_in_words(tmp_path: Path) -> None:
+    config = calibrated(tmp_path)
+    probe = TrialRecord(
+        trial=7, stage="probe", state="promoted", schedule="bad", params={}, epochs=6
+    )
+    full = probe.model_copy(update={"stage": "full", "state": "complete", "seed": 1})
+    write_test_figures(config, full, 0.2)
+    answer = admission.judge(config, [full])
+    assert answer.verdict == "reject"
+    assert "ssim_uv" in answer.reason
+    assert answer.chosen is None
+
+
+def test_the_test_side_judges_where_there_is_one(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    drive(config)
+    full = next(r for r in records(config.paths.folder) if r.stage == "full")
+    assert admission.judge(config, [full]).verdict == "admit"
+    write_test_figures(config, full, 0.2)
+    assert admission.judge(config, [full]).verdict == "reject"
+
+
+def test_without_a_calibration_several_replicates_wait(tmp_path: Path) -> None:
+    config = study(tmp_path, replicates=3, trials=2)
+    found = drive(config)
+    full = [r for name, r in found.items() if "good full" in name]
+    assert all(r.gate is None for r in full)
+    assert "sweep calibrate" in admission.judge(config, full).reason
+
+
+@pytest.mark.parametrize("state", ["failed", "pruned"])
+def test_a_single_full_run_that_did_not_end_well_is_rejected(tmp_path: Path, state: str) -> None:
+    config = study(tmp_path)
+    record = TrialRecord(
+        trial=0, stage="full", state=state, reason="why", schedule="good", params={}, epochs=8
+    )
+    assert admission.judge(config, [record]).verdict == "reject"
+
+
+def write_test_figures(config: StudyConfig, record: TrialRecord, value: float) -> None:
+    run_dir = config.paths.run_dir(*record.key)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "checkpoint": "checkpoints/best.safetensors",
+        "sha256": "0" * 64,
+        "epoch": 8,
+        "test_fingerprint": "t" * 16,
+        "metric_versions": {},
+        "samples": 3,
+        "metrics": {"ssim_uv": value, "haarpsi_view": value / 2, "margin": value - 0.6},
+        "by_livery": {},
+    }
+    (run_dir / "test.json").write_text(json.dumps(figures))

@@ -1,0 +1,65 @@
+"""Which run is due next: interrupted runs, then full runs, each trial's replicates in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweep.driving.due_runs import Records, due, next_replicate
+from sweep.study.config import StudyConfig
+from sweep.study.folder import Gate, Stage, State, TrialRecord
+from tests.sweep.fakes import study
+
+
+def record(trial: int, stage: Stage, state: State, replicate: int = 1) -> TrialRecord:
+    return TrialRecord(
+        trial=trial, stage=stage, state=state, replicate=replicate, schedule="search",
+        params={}, epochs=6,
+    )  # fmt: skip
+
+
+def made(*records: TrialRecord) -> Records:
+    return {one.key: one for one in records}
+
+
+def names(config: StudyConfig, records: Records, active: list[tuple[int, str]]) -> list[str]:
+    return [f"{one.trial}/{one.name}" for one in due(config, records, active)]
+
+
+def test_interrupted_runs_come_before_full_runs(tmp_path: Path) -> None:
+    records = made(record(0, "probe", "promoted"), record(1, "probe", "interrupted"))
+    assert names(study(tmp_path), records, []) == ["1/probe", "0/full"]
+
+
+def test_a_run_that_has_a_slot_is_not_due(tmp_path: Path) -> None:
+    records = made(record(0, "probe", "running"), record(1, "probe", "interrupted"))
+    assert names(study(tmp_path), records, [(0, "probe")]) == ["1/probe"]
+
+
+def test_replicates_run_one_after_the_other_each_with_a_new_seed(tmp_path: Path) -> None:
+    config = study(tmp_path, replicates=3)
+    probe = record(0, "probe", "promoted")
+    records = made(probe)
+    seeds = [probe.seed or int(config.train["seed"])]
+    for number in (1, 2, 3):
+        following = next_replicate(config, records, probe)
+        assert following is not None
+        assert following.replicate == number
+        seeds.append(following.seed or 0)
+        records |= made(following)  # it runs now
+        assert next_replicate(config, records, probe) is None
+        records |= made(following.model_copy(update={"state": "complete"}))
+    assert len(set(seeds)) == 4
+    assert next_replicate(config, records, probe) is None
+
+
+def test_a_trial_that_the_gate_has_decided_on_gets_no_further_replicate(tmp_path: Path) -> None:
+    gate = Gate(registered=False, reason="it fails")
+    full = record(0, "full", "complete").model_copy(update={"gate": gate})
+    records = made(record(0, "probe", "promoted"), full)
+    assert names(study(tmp_path, replicates=5), records, []) == []
+
+
+def test_probes_that_were_not_promoted_get_no_full_run(tmp_path: Path) -> None:
+    states: list[State] = ["complete", "pruned", "failed"]
+    records = made(*(record(i, "probe", state) for i, state in enumerate(states)))
+    assert names(study(tmp_path), records, []) == []

@@ -1,0 +1,106 @@
+"""Reads a set's UV map files, one for each camera."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.data.splits import Sides
+from uvtex.data.storage.camera_order import order_of, renumbered, shown_outside_test
+from uvtex.data.storage.loaded_set import COLUMNS, Maps
+from uvtex.imaging import camera_bank as banks
+from uvtex.imaging import uv_maps as flows
+
+MOST_SAMPLES = 4
+"""Largest number of UV samples along a pixel's side, for the networks.
+
+A finer UV map is subsampled.
+"""
+
+
+def read_cameras(
+    folder: Path,
+    names: Sequence[str | None],
+    index: Tensor,
+    size: int,
+    device: torch.device,
+    sides: Sides,
+) -> tuple[Maps | None, Tensor]:
+    """The UV maps of photos, one for each camera, and the index with the camera of each record.
+
+    ``names`` are the UV map files, and column ``map`` of ``index`` [N, 5] counts them.
+
+    Photos of one camera may each have a UV map file. Files of equal content are one camera. Cameras
+    are in the order of the records, those of training first and those of the test side alone last.
+    """
+    column = COLUMNS.index("map")
+    index = index.clone()
+    order = order_of(index, "map", sides)
+    shown = shown_outside_test(index, "map", sides)
+    ordered = [names[k] for k in order]
+    maps, camera = read_maps(folder, ordered, size, device, shown, alike=True)
+    index[:, column] = camera[renumbered(index[:, column], order)]
+    return maps, index
+
+
+def read_maps(
+    folder: Path,
+    names: Sequence[str | None],
+    size: int,
+    device: torch.device,
+    shown: int,
+    alike: bool = False,
+) -> tuple[Maps | None, Tensor]:
+    """The UV maps, and the index of each of ``names`` into them, int64.
+
+    The maps are None if a name is None.
+
+    Args:
+        shown: the first so many decide how fine all maps are; the test side alone has the others.
+        alike: files of equal content share one map.
+    """
+    if any(name is None for name in names):
+        return None, torch.arange(len(names))
+    flow: list[Tensor] = []
+    seen: list[Tensor] = []
+    paint: list[Tensor] = []
+    place: dict[Hashable, int] = {}
+    camera = []
+    for name in names:
+        uv = flows.read_uv_map(folder / str(name))
+        coded = banks.encode(_gridded(uv, size))
+        key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
+        camera.append(place.setdefault(key, len(place)))
+        if camera[-1] < len(flow):
+            continue
+        xy, hit = flows.invert(uv, size)
+        flow.append(torch.from_numpy(xy).float())
+        seen.append(torch.from_numpy(hit)[None])
+        paint.append(torch.from_numpy(coded))
+    grid = max(len(paint[k][0]) for k in camera[:shown])
+    finer = [_finer(part, grid) for part in paint]
+    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer)))
+    return maps, torch.tensor(camera)
+
+
+def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
+    """``uv`` [h, w, 2], resampled by nearest neighbour to a whole number of samples a pixel."""
+    side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
+    rows, columns = (
+        ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
+    )
+    gridded: np.ndarray = uv[rows][:, columns]
+    return gridded
+
+
+def _finer(paint: Tensor, side: int) -> Tensor:
+    """``paint`` int16 [2, h, h], resampled by nearest neighbour to ``side``."""
+    if len(paint[0]) == side:
+        return paint
+    at = ((torch.arange(side) + 0.5) / side * len(paint[0])).long()
+    return paint[:, at][:, :, at]
