@@ -41,6 +41,8 @@ class Scenario:
     seeds: int = 3
     """Of the calibration."""
     most: int = 5
+    at_margin: bool = False
+    """For a champion: the challenger is worse on the second metric by the calibrated deviation."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,15 @@ def replacements(scenario: Scenario, count: int, rng: np.random.Generator) -> Ra
     for _ in range(count):
         noise = calibration_of(scenario, rng)
         seeds = Seeds(scenario, rng)
+        lead = scenario.distances
+        if scenario.at_margin:
+            lead = (lead[0], -noise[METRICS[1]].seeds.deviation)
         ours: dict[int, dict[str, float]] = {}
         theirs: dict[int, dict[str, float]] = {}
         verdict = "continue"
         while verdict == "continue":
             seed = len(ours) + 1
-            ours[seed] = seeds.figures(scenario.distances, seed)
+            ours[seed] = seeds.figures(lead, seed)
             theirs[seed] = seeds.figures((0.0, 0.0), seed)
             verdict = compare(
                 Contender("the challenger", ours, known, "pictures"),
@@ -175,6 +180,10 @@ def main() -> None:
             what = f"lead {lead}, correlation by seed {rho:.1f}"
             rates = replacements(Scenario(lead, rho=rho), count, rng)
             print(_line(what, rates, count), flush=True)
+    print("the same, worse on the second metric by exactly the calibrated deviation")
+    for rho in (0.0, 0.5, 0.8):
+        rates = replacements(Scenario((2.0, 0.0), rho=rho, at_margin=True), count, rng)
+        print(_line(f"lead 2.0 on the first, correlation by seed {rho:.1f}", rates, count))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import JSON, PATH, print_table
+from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
 from uvtex.output import echo, stdout
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ REPLICATES = 5
 """At most so many replicates of a schedule are run before the decision on it."""
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("config", type=PATH)
 @click.option(
     "--seeds",
