@@ -74,7 +74,7 @@ def by_passers(results: Sequence[Result], policy: str) -> str:
     part = [one for one in results if one["policy"] == policy]
     rates = sorted({one["pass_rate"] for one in part})
     steps = sorted({int(k) for one in part for k in one["oracle_saving_by_passers_known"]})
-    labels = [f"{a} to {b - 1}" for a, b in pairwise(steps)]
+    labels = [f"{a} to {b - 1}" if b > a + 1 else str(a) for a, b in pairwise(steps)]
     lines = [_row(["passers known", *[f"{rate:.0%}" for rate in rates]])]
     lines.append(_row(["---"] * (1 + len(rates))))
     for step, label in zip(steps, [*labels, f"{steps[-1]} and more"], strict=True):
