@@ -35,6 +35,7 @@ from uvtex.runs.header import Header
 
 KINDS = ("starting", "anywhere", "writing")
 SETTINGS: dict[str, Any] = {
+    "test_split": 0.0,
     "image_size": 32,
     "width": 0.1,
     "batch_size": 4,

@@ -22,11 +22,11 @@ class Job:
     """Whether to continue from the last checkpoint in ``run_dir``."""
     grids: int
     """Number of sample grids to draw after the last epoch. A stopped run draws none."""
-    test: bool = False
-    """Whether to measure the test side after the last epoch."""
     device: str | None = None
     """The device as the worker's PyTorch names it; the launcher sets it. The settings keep what the
     user asked for. None: train on the device of the settings."""
+    test: bool = False
+    """Whether to measure the test side after the last epoch."""
 
 
 @dataclass(frozen=True)
