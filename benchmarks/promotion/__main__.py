@@ -25,6 +25,7 @@ from benchmarks.promotion.replay import Study, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
 from uvtex.console import CleanErrorGroup
+from uvtex.output import echo
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 RISK = click.option(
@@ -104,9 +105,9 @@ def replay_command(
             with append.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
         if not as_json:
-            click.echo(line(result))
+            echo(line(result))
     if as_json:
-        click.echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
+        echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
 
 
 @main.command("table")
@@ -116,10 +117,10 @@ def table_command(results: Sequence[Path], figure: Path | None) -> None:
     """Prints RESULTS, made by `replay --append`, as Markdown tables."""
     lines = [text for path in results for text in path.read_text(encoding="utf-8").splitlines()]
     told = [json.loads(text) for text in lines]
-    click.echo(table.by_policy(told) + "\n")
+    echo(table.by_policy(told) + "\n")
     if any(one["policy"] == "ours" for one in told):
-        click.echo(table.by_file(told, "ours") + "\n")
-        click.echo(table.by_passers(told, "ours") + "\n")
+        echo(table.by_file(told, "ours") + "\n")
+        echo(table.by_passers(told, "ours") + "\n")
     if figure:
         figure.write_text(table.figure(told), encoding="utf-8")
 
@@ -130,7 +131,7 @@ def table_command(results: Sequence[Path], figure: Path | None) -> None:
 def simulate_command(studies: int, seed: int) -> None:
     """Simulates ledger and audit under forecasts whose errors are known."""
     for text in simulation.rows(studies, seed):
-        click.echo(text)
+        echo(text)
 
 
 def _done(path: Path | None) -> set[tuple[Any, ...]]:

@@ -99,7 +99,7 @@ def figure(results: Sequence[Result], highlight: str = "ours") -> str:
     width, height = 300, 260
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(rates) + 20} '
-        f'{height + 60}" font-family="sans-serif" font-size="10">',
+        f'{height + 40}" font-family="sans-serif" font-size="10">',
         "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>",
     ]
     for column, rate in enumerate(rates):
@@ -130,12 +130,14 @@ def _panel(
     )
     yield _text(left, top + height + 28, "good trials lost (red: 5 %); upwards: epochs saved")
     taken: list[tuple[float, float]] = []
+    dots = []
     for policy in dict.fromkeys(one["policy"] for one in results):
         part = [one for one in results if one["policy"] == policy]
         lost = _mean(_values(part, "false_prune_rate"))
         saved = _mean(_values(part, "epochs_saved"))
-        if lost is None or saved is None:
-            continue
+        if lost is not None and saved is not None:
+            dots.append((policy, lost, saved))
+    for policy, lost, saved in sorted(dots, key=lambda dot: -dot[2]):
         own = policy == highlight
         look = 'r="4" fill="#06c"' if own else 'r="3" fill="#888"'
         yield f'<circle cx="{x(lost):.1f}" cy="{y(saved):.1f}" {look}/>'

@@ -185,7 +185,7 @@ def test_json_has_the_keys_that_scripts_read(curves: Path) -> None:
     call = ["replay", str(curves), "--policy", "ours", "--replays", "3", "--json"]
     result = CliRunner().invoke(main, [*call, "--pass-rate", "0.3"])
     assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     keys = {"false_prune_rate", "epochs_saved", "epochs_to_champion", "oracle_saving_reached"}
     assert keys | {"calibration", "audit"} <= set(told)
     assert set(told["false_prune_rate"]) == {"mean", "low", "high"}
