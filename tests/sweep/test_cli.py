@@ -197,8 +197,10 @@ def test_study_with_relative_thresholds_makes_the_least_calibration_itself(
     relative = [{"metric": "ssim_uv", "above": "baseline", "by": 1000}]
     stages = {"probe": 1, "full": 1}
     # MLflow keeps connections by URI: a store of its own, by its full path
-    more: dict[str, Any] = {"stages": stages, "trials": 1, "grids": 0, "store": str(here / "mlruns")}
-    path = tiny_study(here, tiny_set, thresholds=relative, **more)
+    store = str(here / "mlruns")
+    path = tiny_study(
+        here, tiny_set, thresholds=relative, stages=stages, trials=1, grids=0, store=store
+    )
     result = call("run", str(path))
     assert result.exit_code == 0, result.output
     assert "calibration: 6 of 6 runs to make, 6 epochs" in result.output
