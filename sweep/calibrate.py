@@ -95,6 +95,8 @@ def _print(study: StudyConfig, found: Calibration, as_json: bool) -> None:
     print_table(*_table(found, [threshold.metric for threshold in thresholds]))
     for problem in found.failed:
         echo(f"left out: {problem}")
+    side = "test" if any(run.liveries for run in found.runs) else "validation"
+    echo(f"Probes are measured on the validation side, full runs on the {side} side.")
     echo(f"All runs together took {found.cost / 3600:.2g} device-hours.")
     echo(verdict.reason)
 

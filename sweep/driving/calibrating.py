@@ -6,6 +6,7 @@ is done, so a second call goes on where the first one stopped.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,6 +23,7 @@ from sweep.driving.interrupts import Interrupts
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.calibration import (
     Calibration,
+    RunFigures,
     read_calibration,
     write_calibration,
 )
@@ -76,7 +78,7 @@ class Calibrator:
         """
         for run in self._runs:
             check_settings(run)
-        self._waiting = [run for run in self._runs if not run.done]
+        self._waiting = [run for run in self._runs if not run.ended]
         try:
             with self._interrupts.counted():
                 self._loop()
@@ -92,13 +94,27 @@ class Calibrator:
         for run in others:
             check_settings(run)
         done = [run for run in [*self._runs, *others] if run.failure is None]
-        failed = [f"{run.label}: {run.failure}" for run in self._runs if run.failure is not None]
         keep_overheads(done, read_calibration(self._study.paths))
-        judged = [OBJECTIVE, *(threshold.metric for threshold in self._study.asked_thresholds)]
+        asked = (threshold.metric for threshold in self._study.asked_thresholds)
+        judged = list(dict.fromkeys([OBJECTIVE, *asked]))
+        tested = all(run.ended for run in done)
+        figures = []
+        for run in done:
+            found = run_figures(run, tested)
+            if absent := [metric for metric in judged if metric not in found.metrics]:
+                run.failure = f"has no figure for {', '.join(absent)}"
+            else:
+                figures.append(found)
+        ran = [*self._runs, *others]
+        failed = [f"{run.label}: {run.failure}" for run in ran if run.failure is not None]
+        return self._saved(figures, judged, failed)
+
+    def _saved(
+        self, figures: Sequence[RunFigures], judged: Sequence[str], failed: Sequence[str]
+    ) -> Calibration:
         metrics = list(dict.fromkeys([*judged, *THRESHOLDS]))
-        figures = [run_figures(run) for run in done]
         try:
-            found = calibrate(figures, metrics, list(dict.fromkeys(judged)), failed)
+            found = calibrate(figures, metrics, judged, failed)
         except ValueError as error:
             raise UvtexError("\n".join([f"no calibration: {error}", *failed])) from None
         write_calibration(self._study.paths, found)
@@ -129,6 +145,7 @@ class Calibrator:
             run_dir=str(run.run_dir),
             resume=True,
             grids=0,
+            test=run.tests,
         )
         self._launcher.start(slot, job)
 
@@ -157,7 +174,7 @@ class Calibrator:
         if len(run.seconds) == run.config.epochs:
             run.overhead = max(0.0, self._clock() - run.began - sum(run.seconds))
         found = sum(run.done or run.failure is not None for run in self._runs)
-        figure = run_figures(run).metrics[OBJECTIVE]
+        figure = run_figures(run, run.ended).metrics.get(OBJECTIVE, math.nan)
         self._say(f"{found}/{len(self._runs)} {run.label}: {OBJECTIVE} {figure:.4f}")
 
     def _died(self, run: CalibrationRun, message: str) -> None:

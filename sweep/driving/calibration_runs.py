@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder
+from uvtex.runs.test_figures import read_test_figures
 from uvtex.settings import differences
 from uvtex.thresholds import margin
 
@@ -51,6 +53,16 @@ class CalibrationRun:
     @property
     def done(self) -> bool:
         return len(read_epochs(self.run_dir)) >= self.config.epochs
+
+    @property
+    def tests(self) -> bool:
+        """Whether the run is measured on the test side at its end."""
+        return self.stage == "full" and self.config.test_split > 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do. A worker may die between last epoch and test side."""
+        return self.done and (not self.tests or read_test_figures(self.run_dir) is not None)
 
 
 def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[CalibrationRun]:
@@ -94,25 +106,42 @@ def earlier(study: StudyConfig) -> list[CalibrationRun]:
     return [run for run in runs if run.done]
 
 
-def run_figures(run: CalibrationRun) -> RunFigures:
+def run_figures(run: CalibrationRun, tested: bool) -> RunFigures:
     """What a run that is done measured. This is the one place that says which figures count.
 
-    They are the validation metrics of the epoch with the best margin.
+    Args:
+        tested: a full run counts by its test side, as a replicate does. Otherwise, and for every
+            probe, the validation metrics of the epoch with the best margin count.
 
     Raises:
-        DataError: its reports are damaged.
+        DataError: a file of the run is damaged.
     """
     reports = read_epochs(run.run_dir)
-    best = max(reports, key=lambda report: margin(report.val, run.config.thresholds))
+    figures = max(reports, key=lambda report: margin(report.val, run.config.thresholds)).val
+    liveries: dict[str, dict[str, float]] = {}
+    test = read_test_figures(run.run_dir) if tested and run.stage == "full" else None
+    if test is not None:
+        figures = test.metrics
+        liveries = {name: _kept(values) for name, values in test.by_livery.items()}
     return RunFigures(
         schedule=run.schedule,
         seed=run.seed,
         stage=run.stage,
-        metrics={name: best.val[name] for name in THRESHOLDS if name in best.val},
+        metrics=_kept(figures),
+        liveries=liveries,
         seconds=statistics.median(report.seconds for report in reports),
         overhead=run.overhead,
         epochs=len(reports),
     )
+
+
+def _kept(figures: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that a threshold may be on, where they are numbers."""
+    return {
+        name: figures[name]
+        for name in THRESHOLDS
+        if name in figures and math.isfinite(figures[name])
+    }
 
 
 def as_begun(run: CalibrationRun) -> TrainConfig:

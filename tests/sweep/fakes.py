@@ -25,7 +25,11 @@ from sweep.study.file import load
 from sweep.study.folder import Gate, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
 from uvtex.config import TrainConfig
-from uvtex.runs.epochs import EpochReport, read_epochs, write_epochs
+from uvtex.files import write_atomic
+from uvtex.metric_catalogue import versions
+from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs, write_epochs
+from uvtex.runs.folder import RunFolder
+from uvtex.runs.test_figures import FinalFigures
 from uvtex.thresholds import margin
 
 RUNNER = "tests.sweep.fakes:fake"
@@ -93,8 +97,29 @@ def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
         reports.append(EpochReport(epoch, {}, 1e-4, {}, val, 0.01, 8, best))
         write_epochs(run_dir, reports)
         yield reports[-1].to_dict()
+    if job.test and reports:
+        _write_test_side(run_dir, best_epoch(reports) or reports[-1])
     if "warn" in faults:
         warn(faults["warn"])
+
+
+def _write_test_side(run_dir: Path, best: EpochReport) -> None:
+    """The test side has the figures of validation; two liveries lie 0.1 above and below them."""
+    liveries = {
+        name: {metric: value + step for metric, value in best.val.items()}
+        for name, step in (("one", 0.1), ("other", -0.1))
+    }
+    figures = FinalFigures(
+        checkpoint="checkpoints/best.safetensors",
+        sha256="",
+        epoch=best.epoch,
+        test_fingerprint="made-up",
+        metric_versions=versions(None),
+        samples=2,
+        metrics=best.val,
+        by_livery=liveries,
+    )
+    write_atomic(RunFolder(run_dir).test, figures.model_dump_json().encode())
 
 
 def _faults(run_dir: Path) -> dict[str, Any]:

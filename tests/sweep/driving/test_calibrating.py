@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -110,6 +111,50 @@ def test_failed_run_is_left_out_and_named(tmp_path: Path) -> None:
     assert found.stages["full"].noise["ssim_uv"].seeds.degrees == 2
     assert found.stages["probe"].noise["ssim_uv"].seeds.degrees == 4
     assert any("failed: ValueError" in line for line in said)
+
+
+def test_epoch_that_is_no_number_is_not_the_one_that_counts(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    folder = config.paths.folder / "calibration"
+    folder.mkdir(parents=True)
+    (folder / "faults.json").write_text('{"nan": {"1/probe": 6}}')
+    found = calibrated(config, InlineLauncher())
+    assert found is not None
+    assert found.stages["probe"].noise["ssim_uv"].seeds.degrees == 4
+
+
+def test_run_without_the_figure_of_a_threshold_is_left_out_and_named(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    calibrated(config, InlineLauncher())
+    test = RunFolder(config.paths.calibration_dir("good", 2, "full")).test
+    values = json.loads(test.read_text())
+    values["metrics"]["ssim_uv"] = float("nan")
+    test.write_text(json.dumps(values))
+    found = calibrated(config, InlineLauncher())
+    assert found is not None
+    assert found.failed == ("good, seed 2, full: has no figure for ssim_uv",)
+    assert found.stages["full"].noise["ssim_uv"].seeds.degrees == 3
+
+
+def test_full_runs_count_by_their_test_side_and_probes_by_validation(tmp_path: Path) -> None:
+    found = calibrated(study(tmp_path), InlineLauncher(), seeds=2)
+    assert found is not None
+    for run in found.runs:
+        assert bool(run.liveries) == (run.stage == "full")
+    noise = found.stages["full"].noise["ssim_uv"]
+    assert noise.liveries == pytest.approx(0.1 * 2**0.5)  # 0.1 above and below the mean
+    assert found.stages["probe"].noise["ssim_uv"].liveries is None
+
+
+def test_run_that_died_before_its_test_side_is_measured_by_the_next_call(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    calibrated(config, InlineLauncher(), seeds=2)
+    lost = config.paths.calibration_dir("good", 1, "full")
+    RunFolder(lost).test.unlink()
+    again = InlineLauncher()
+    calibrated(config, again, seeds=2)
+    assert [job.run_dir for job in again.jobs] == [str(lost)]
+    assert RunFolder(lost).test.is_file()
 
 
 def test_calibration_stops_when_nothing_runs_at_all(tmp_path: Path) -> None:
