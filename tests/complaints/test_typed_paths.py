@@ -275,15 +275,15 @@ def test_the_same_study_from_another_folder_is_no_other_study(
 def test_paths_in_a_settings_file_of_train_count_from_that_file(home: Path) -> None:
     (home / "alexnet.pth").touch()
     (home / "settings.yaml").write_text("lpips_backbone: alexnet.pth\n")
-    config = _resolve_settings(home / "settings.yaml", {})
+    config = _resolve_settings(home / "settings.yaml", {}, resume=False)
     assert config.lpips_backbone == str(home / "alexnet.pth")
 
 
 def test_a_problem_of_the_settings_file_of_train_names_the_file(home: Path) -> None:
     (home / "settings.yaml").write_text("lr: fast\n")
     with pytest.raises(ConfigError, match=r"settings\.yaml: lr: must be a number, got 'fast'"):
-        _resolve_settings(home / "settings.yaml", {})
-    assert _resolve_settings(home / "settings.yaml", {"lr": 1e-3}).lr == 1e-3
+        _resolve_settings(home / "settings.yaml", {}, resume=False)
+    assert _resolve_settings(home / "settings.yaml", {"lr": 1e-3}, resume=False).lr == 1e-3
 
 
 # Every name works wherever a file is read or written
