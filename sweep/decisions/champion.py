@@ -7,6 +7,10 @@ on the differences, each at 5 %, and both must be shown (an intersection-union t
 - non-inferiority: on each other threshold's metric it is not worse by one calibrated standard
   deviation over seeds (Blackwelder, Controlled Clinical Trials 3, 1982, of the margin).
 
+The margin of non-inferiority is the calibrated number, which the reason names. A challenger that is
+worse by one true standard deviation can pass more often than in 5 % of cases, since the calibration
+knows that deviation only roughly (docs/log.md, 2026-11-26).
+
 The standard deviation of a difference is ``sqrt(2 (1 - rho)) s``, with rho the correlation of two
 schedules' figures under one seed. The number of pairs depends on when the challenger was admitted,
 so on its figures. The group-sequential boundary holds whichever number that is.
