@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
+from uvtex.console import JSON, PATH, CleanErrorCommand, TypedPath, print_table
 from uvtex.output import echo, stdout
 
 if TYPE_CHECKING:
     from sweep.study.calibration import Calibration
     from sweep.study.config import StudyConfig
-
-REPLICATES = 5
-"""At most so many replicates of a schedule are run before the decision on it."""
 
 
 @click.command(cls=CleanErrorCommand)
@@ -32,7 +29,7 @@ REPLICATES = 5
 @click.option("--schedules", help="Names with commas between them (default: all in search.queue).")
 @click.option(
     "--store",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=TypedPath(file_okay=False),
     help="Folder that holds the studies (default: the study file's).",
 )
 @JSON
@@ -78,7 +75,7 @@ def _print(study: StudyConfig, found: Calibration, as_json: bool) -> None:
     from sweep.decisions.relative_thresholds import resolve
 
     thresholds = resolve(study.asked_thresholds, found)
-    verdict = judge_calibration(found, thresholds, REPLICATES)
+    verdict = judge_calibration(found, thresholds, study.replicates)
     if as_json:
         values: dict[str, Any] = found.model_dump(mode="json")
         values["thresholds"] = [t.model_dump(exclude_none=True) for t in thresholds]

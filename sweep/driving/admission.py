@@ -27,7 +27,13 @@ class Admission:
 
 
 def figures(study: StudyConfig, record: TrialRecord) -> Mapping[str, float]:
-    """The metrics by which a full run is judged; empty if it has none."""
+    """The metrics by which a full run is judged; empty if it has none, or did not end well.
+
+    A run that failed was not measured on the test side, and its figures on the other side must not
+    stand in for them.
+    """
+    if record.state != "complete":
+        return {}
     found = judged(study.paths.run_dir(*record.key))
     return {} if found is None else found.metrics
 
@@ -38,8 +44,8 @@ def judge(study: StudyConfig, full: Sequence[TrialRecord]) -> Admission:
     A study that allows one full run admits a trial if that run passes the thresholds. A study that
     allows more asks the group-sequential test of :mod:`sweep.decisions.replicates`.
 
-    Raises:
-        UvtexError: the study allows several full runs and has no calibration.
+    It waits for a calibration if there is none. A replicate that failed has no figures, and the
+    test then rejects the trial.
     """
     ended = [record for record in full if record.state not in UNFINISHED]
     if not ended:

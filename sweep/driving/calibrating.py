@@ -20,6 +20,7 @@ from sweep.driving.calibration_runs import (
     run_figures,
 )
 from sweep.driving.interrupts import Interrupts
+from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.calibration import (
     Calibration,
@@ -32,15 +33,6 @@ from sweep.study.folder import WORKER_LOG
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.runs.epochs import read_epochs
-
-MAX_RETRIES = 1
-"""How many times a run is resumed after its worker died."""
-
-MAX_EARLY_FAILURES = 3
-"""The calibration stops after this many failures in a row without a single epoch."""
-
-POLL_SECONDS = 0.5
-"""Longest wait for an event, so that Ctrl-C is noticed."""
 
 Say = Callable[[str], None]
 
@@ -191,7 +183,4 @@ class Calibrator:
         self._say(f"{run.label} failed: {message}; see {run.run_dir / WORKER_LOG}")
         self._early_failures = 0 if read_epochs(run.run_dir) else self._early_failures + 1
         if self._early_failures >= MAX_EARLY_FAILURES:
-            raise UvtexError(
-                f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
-                f"{run.label}: {message}; see {run.run_dir / WORKER_LOG}"
-            )
+            raise given_up(run.label, message, run.run_dir)

@@ -18,26 +18,18 @@ from sweep.driving.after_epoch import after_epoch
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
 from sweep.driving.interrupts import Interrupts
+from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.recovery import recover
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
-from sweep.study.folder import WORKER_LOG, Gate, State, TrialRecord
+from sweep.study.folder import Gate, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
-from uvtex.errors import ConfigError, UvtexError
+from uvtex.errors import ConfigError
 from uvtex.runs.epochs import EpochReport
 
 Outcome = Literal["done", "interrupted", "out of time"]
-
-MAX_RETRIES = 1
-"""How many times a run is resumed after its worker died."""
-
-MAX_EARLY_FAILURES = 3
-"""The study stops after this many failures in a row without a single epoch."""
-
-POLL_SECONDS = 0.5
-"""Longest wait for an event, so that Ctrl-C is noticed."""
 
 
 class Driver:
@@ -252,10 +244,7 @@ class Driver:
         self._display.ended(run.record)
         self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
         if self._early_failures >= MAX_EARLY_FAILURES:
-            raise UvtexError(
-                f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
-                f"{run.record.label}: {reason}; see {run.run_dir / WORKER_LOG}"
-            )
+            raise given_up(run.record.label, reason, run.run_dir)
 
     def _admit(self, trial: int) -> None:
         """Judges a trial's full runs, and asks the registry about a trial that is admitted."""

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import TrialRecord
+from sweep.study.judged import has_passed
 from sweep.study.lease import shown_records
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
@@ -24,6 +25,8 @@ class StudyRun:
     folder: Path
     epochs: list[EpochReport]
     best: EpochReport | None
+    passed: bool
+    """Whether this is a full run that passed, see :func:`sweep.study.judged.has_passed`."""
 
     @property
     def name(self) -> str:
@@ -35,11 +38,6 @@ class StudyRun:
     def margin(self) -> float:
         """The margin of the best epoch; -inf before the first epoch has ended."""
         return -math.inf if self.best is None else self.best.val["margin"]
-
-    @property
-    def passed(self) -> bool:
-        """Whether this is a finished full run that meets every threshold."""
-        return self.record.stage == "full" and self.record.state == "complete" and self.margin >= 0
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epoch numbers and the metric's values. An epoch without the metric is left out."""
@@ -98,7 +96,10 @@ def read_study_data(study: StudyConfig) -> StudyData:
     for record in shown_records(study.paths):
         folder = study.paths.run_dir(*record.key)
         epochs = read_epochs(folder)
-        runs.append(StudyRun(record, folder, epochs, best_epoch(epochs)))
+        best = best_epoch(epochs)
+        margin = -math.inf if best is None else best.val["margin"]
+        passed = has_passed(study, record, margin)
+        runs.append(StudyRun(record, folder, epochs, best, passed))
     return StudyData(study, runs)
 
 

@@ -8,11 +8,12 @@ from collections import Counter
 from sweep.decisions.promotion import decide
 from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
+from sweep.study.judged import has_passed
 from sweep.study.lease import shown_records
 from sweep.study.summary_record import RunSummary, Summary, read_summary
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import SUMMARY
-from uvtex.runs.epochs import best_epoch, read_epochs
+from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 
 """The named schedule whose figures stand beside the champion's."""
@@ -25,7 +26,7 @@ def summarise(study: StudyConfig) -> Summary:
         UvtexError: a trial directory is damaged.
     """
     found = shown_records(study.paths)
-    passed = [r for r in found if r.stage == "full" and r.state == "complete" and _passes(study, r)]
+    passed = [record for record in found if has_passed(study, record, _margin(study, record))]
     sound = [record for record in found if record.state != "failed"]
     nearest = max(sound, key=lambda record: _margin(study, record), default=None)
     return Summary(
@@ -122,10 +123,16 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
         of=record.epochs,
         best_epoch=best.epoch,
         metrics=best.val,
-        reason=decide(best.val, study.thresholds).reason,
+        reason=_reason(study, record, best),
         gate=record.gate,
         checkpoints=RunFolder(run_dir).checkpoints.as_posix(),
     )
+
+
+def _reason(study: StudyConfig, record: TrialRecord, best: EpochReport) -> str:
+    if record.gate is not None and not record.gate.registered:
+        return record.gate.reason
+    return decide(best.val, study.thresholds).reason
 
 
 def _failure(study: StudyConfig, found: list[TrialRecord]) -> str | None:
@@ -142,10 +149,6 @@ def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
     """Whether every run that the study file asks for has ended."""
     probes = sum(record.stage == "probe" for record in found)
     return probes >= study.trials and all(record.state not in UNFINISHED for record in found)
-
-
-def _passes(study: StudyConfig, record: TrialRecord) -> bool:
-    return _margin(study, record) >= 0
 
 
 def _margin(study: StudyConfig, record: TrialRecord) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sweep.study.config import StudyConfig
+from sweep.study.folder import TrialRecord
 from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import read_header
@@ -23,6 +25,22 @@ class Judged:
     """The definitions by which the metrics were measured."""
     fingerprint: str
     """Digest of that side. Figures of equal digests can be compared."""
+
+
+def has_passed(study: StudyConfig, record: TrialRecord, margin: float) -> bool:
+    """Whether a run counts as a full run that passed, for those who read about the study.
+
+    The gate's answer counts where there is one. Without one, a run that meets the thresholds counts
+    if no other replicate can still speak against it.
+
+    Args:
+        margin: that of the best epoch, on the validation side.
+    """
+    if record.stage != "full" or record.state != "complete":
+        return False
+    if record.gate is not None:
+        return record.gate.registered
+    return study.replicates == 1 and margin >= 0
 
 
 def judged(run_dir: Path) -> Judged | None:

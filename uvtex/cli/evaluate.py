@@ -121,6 +121,10 @@ def evaluate(
         echo(f"measured on the {SIDE[split]} side")
     _print_metrics(rows)
     _print_verdicts(rows, against, pairs)
+    _print_remarks(rows, remarks)
+
+
+def _print_remarks(rows: Sequence[Evaluated], remarks: Sequence[str]) -> None:
     for remark in remarks:
         echo(f"note: {remark}", err=True)
     if not any(row.lpips for row in rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,16 @@ def write_test_figures(config: StudyConfig, record: TrialRecord, value: float) -
         "by_livery": {},
     }
     (run_dir / "test.json").write_text(json.dumps(figures))
+
+
+def test_a_replicate_that_failed_lends_no_figures_of_another_side(tmp_path: Path) -> None:
+    config = calibrated(tmp_path)
+    drive(config)
+    full = next(r for r in records(config.paths.folder) if r.stage == "full")
+    write_test_figures(config, full, 0.9)
+    crashed = full.model_copy(update={"replicate": 2, "seed": 9, "state": "failed"})
+    shutil.copytree(config.paths.run_dir(*full.key), config.paths.run_dir(*crashed.key))
+    (config.paths.run_dir(*crashed.key) / "test.json").unlink()  # validation's figures are left
+    answer = admission.judge(config, [full, crashed])
+    assert answer.verdict == "reject"
+    assert "has no figure" in answer.reason

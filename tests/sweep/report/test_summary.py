@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sweep.report.study_data import read_study_data
 from sweep.report.summary import summarise, table, verdict
+from sweep.study.folder import Gate, write_record
 from sweep.study.summary_record import Summary, read_summary, write_summary
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
@@ -86,3 +88,23 @@ def test_a_study_without_an_epoch_has_a_verdict(tmp_path: Path) -> None:
     assert "No run" in verdict(empty)
     add_trial(study, 0, state="running", made=0)
     assert "No run" in verdict(summarise(study))
+
+
+def test_a_run_that_the_gate_turned_down_has_not_passed(tmp_path: Path) -> None:
+    """It meets the thresholds on the validation side, which chose its epoch."""
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0, stage="full", reach=0.66)
+    assert summarise(study).passed
+    gate = Gate(registered=False, reason="ssim_uv 0.55 misses ssim_uv >= 0.6")
+    write_record(run_dir, record.model_copy(update={"gate": gate}))
+    summary = summarise(study)
+    assert not summary.passed
+    assert summary.champion is None
+    assert gate.reason in verdict(summary)
+    assert not any(run.passed for run in read_study_data(study).runs)
+
+
+def test_a_full_run_whose_replicates_are_not_decided_has_not_passed(tmp_path: Path) -> None:
+    study = make_study(tmp_path).model_copy(update={"replicates": 5})
+    add_trial(study, 0, stage="full", reach=0.66)
+    assert not summarise(study).passed
