@@ -1,62 +1,20 @@
-"""Tables and JSON as people's programs write them, and the file names in them."""
+"""Tables as people's spreadsheets and scripts write them."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
-import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
+from tests.complaints.made_tables import BOTH, HEAD, ROWS, lines, table, views
 from tests.intake.sources import picture, texture
-from tests.sets import make_set
 from uvtex.cli.data import data
-from uvtex.data import manifest
 from uvtex.errors import DataError
 from uvtex.intake import sources
 from uvtex.intake.importer import import_set
-from uvtex.intake.sources import Source
-
-HEAD = ["view", "livery", "texture"]
-ROWS = [["pics/red view.png", "red", "pics/red_uv.png"], ["pics/b.png", "blau", "pics/b_uv.png"]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The pictures of :data:`ROWS`. No reader opens them, so one pixel is enough."""
-    (tmp_path / "in/pics").mkdir(parents=True)
-    for row in ROWS:
-        for name in (row[0], row[2]):
-            Image.new("RGB", (1, 1)).save(tmp_path / "in" / name)
-    return tmp_path / "in"
-
-
-def table(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def lines(rows: Sequence[Sequence[str]] = ROWS, head: Sequence[str] = HEAD, sign: str = ",") -> str:
-    return "".join(sign.join(row) + "\n" for row in (head, *rows))
-
-
-def views(source: Source) -> list[tuple[str, str]]:
-    return [(candidate.view.name, candidate.livery) for candidate in source.candidates]
-
-
-BOTH = [("red view.png", "red"), ("b.png", "blau")]
-
-
-# Dialects
 
 
 @pytest.mark.parametrize("first", ["", "sep={}\n", "SEP={}\n", '"sep={}"\n', "sep={} \n\n", "\n\n"])
@@ -255,189 +213,6 @@ def test_one_row_that_cannot_be_used_does_not_take_the_others(folder: Path) -> N
     assert "the row has 4 cells and the table 3 columns: put a cell" in reasons[5]
     assert reasons[6] == "view pics is missing; it is a folder"
     assert all(len(reason) < 300 for reason in reasons)
-
-
-# Paths in tables
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "pics/red view.png",
-        "./pics/../pics/red view.png",
-        "pics\\red view.png",
-        ".\\pics\\red view.png",
-        "'pics/red view.png'",
-        "\u201cpics/red view.png\u201d",
-        "pics/red%20view.png",
-        "pics\\red%20view.png",
-        "{folder}/pics/red view.png",
-        "file://{folder}/pics/red%20view.png",
-        "FILE://localhost{folder}/pics/red%20view.png",
-        "~/pics/red view.png",
-    ],
-)
-def test_a_path_may_be_written_in_these_ways(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, written: str
-) -> None:
-    monkeypatch.setenv("HOME", str(folder))
-    row = [written.format(folder=folder), "red", ROWS[0][2]]
-    assert views(sources.read(table(folder, lines([row, ROWS[1]])))) == BOTH
-
-
-@pytest.mark.parametrize(
-    ("written", "says"),
-    [
-        ("pics/Red View.PNG", "did you mean 'pics/red view.png'?"),
-        ("PICS\\RED VIEW.PNG", "did you mean 'pics/red view.png'?"),
-        ("$HOME/a.png", "environment variables such as $HOME are not replaced"),
-        ("%HOME%/a.png", "environment variables such as %HOME% are not replaced"),
-        ("C:\\Users\\x\\a.png", "it is a path of a Windows machine"),
-        ("\\\\server\\share\\a.png", "it is a path of a Windows machine"),
-        ("https://example.org/a.png", "it is a URL: fetch the file"),
-        ("smb://server/a.png", "it is a URL: fetch the file"),
-        ("file://server/a.png", "the URL names a file of another machine, 'server'"),
-        ("here.png", "the working folder has it, but a relative path counts from"),
-        ("link.png", "it is a link to 'nowhere.png', which is not there"),
-    ],
-)
-def test_a_missing_file_comes_with_what_may_be_wrong(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, says: str
-) -> None:
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work/here.png").touch()
-    (folder / "link.png").symlink_to("nowhere.png")
-    monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("HOME", "/home/x")
-    source = sources.read(table(folder, lines([[written, "x", ROWS[0][2]], ROWS[1]])))
-    (unusable,) = source.unusable
-    assert says in unusable.reason
-
-
-@pytest.mark.parametrize(("disk", "cell"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_accents_match_however_they_are_encoded(folder: Path, disk: str, cell: str) -> None:
-    name = "Grün é.png"
-    (folder / unicodedata.normalize(disk, name)).touch()  # type: ignore[arg-type]
-    row = [unicodedata.normalize(cell, name), "x", ROWS[0][2]]  # type: ignore[arg-type]
-    assert not sources.read(table(folder, lines([row]))).unusable
-
-
-def test_a_link_to_a_picture_is_followed(folder: Path) -> None:
-    (folder / "link.png").symlink_to("pics/b.png")
-    assert views(sources.read(table(folder, lines([["link.png", "x", ROWS[0][2]]])))) == [
-        ("b.png", "x")
-    ]
-
-
-file_names = st.text(
-    st.characters(codec="utf-8", exclude_characters="/\0\r", exclude_categories=["Cs"]),
-    min_size=1,
-    max_size=20,
-).filter(lambda name: name.strip() == name and name.strip(".") and len(name.encode()) < 100)
-
-
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    st.lists(file_names, min_size=1, max_size=3, unique_by=str.casefold),
-    st.sampled_from(csv.list_dialects()),
-    st.sampled_from(",;\t|"),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
-    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
-    st.booleans(),
-)
-def test_every_file_name_survives_every_dialect(
-    tmp_path_factory: pytest.TempPathFactory,
-    names: list[str],
-    dialect: str,
-    sign: str,
-    encoding: str,
-    quoting: int,
-    hint: bool,
-) -> None:
-    folder = tmp_path_factory.mktemp("t")
-    (folder / "uv.png").touch()
-    made = []
-    for name in names:
-        if (folder / f"v{name}.png").exists():
-            continue
-        (folder / f"v{name}.png").touch()
-        made.append(f"v{name}.png")
-    text = io.StringIO()
-    writer = csv.writer(text, dialect, delimiter=sign, quoting=quoting)  # type: ignore[arg-type]
-    writer.writerow(HEAD)
-    writer.writerows([name, "x", "uv.png"] for name in made)
-    head = f"sep={sign}\r\n" if hint else ""
-    path = table(folder, (head + text.getvalue()).encode(encoding), "table.csv")
-    source = sources.read(path)
-    assert not source.unusable
-    assert [c.view for c in source.candidates] == [(folder / name).resolve() for name in made]
-
-
-# JSON
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_a_manifest_may_have_any_unicode_encoding(tmp_path: Path, encoding: str) -> None:
-    folder = make_set(tmp_path / "set", liveries=2, cameras=1)
-    path = folder / "manifest.json"
-    path.write_bytes(path.read_text().encode(encoding))
-    assert len(manifest.read(folder).records) == 2
-    assert len(sources.read(folder).candidates) == 2
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_an_earlier_scripts_metadata_may_have_any_unicode_encoding(
-    folder: Path, encoding: str
-) -> None:
-    records = [{"source_uv": row[2], "view_aug": row[0]} for row in ROWS]
-    path = table(folder, json.dumps(records).encode(encoding), "metadata.json")
-    assert len(sources.read(path).candidates) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ('[{"a": 1,\n "b": 2,\n}]', "line 3 column 1"),
-        ("[1,\n]", "remove the comma before ]"),
-        ("[{'a': 1}]", "JSON has texts in double quotes"),
-        ("// x\n[]", "JSON has no comments"),
-        ("", "the file is empty"),
-        ('[{"view_aug": "a", "view_aug": "b"}]', "an object has the key 'view_aug' twice"),
-    ],
-)
-def test_json_that_cannot_be_read_says_where_and_why(folder: Path, text: str, says: str) -> None:
-    with pytest.raises(DataError, match="cannot be read as JSON: ") as caught:
-        sources.read(table(folder, text, "metadata.json"))
-    assert says in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-def test_both_readers_of_a_manifest_refuse_a_key_that_is_there_twice(tmp_path: Path) -> None:
-    folder = make_set(tmp_path / "set", liveries=2, cameras=1)
-    path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"view":', '"view": "x.png", "view":', 1))
-    for read in (manifest.read, sources.read):
-        with pytest.raises(DataError, match="an object has the key 'view' twice"):
-            read(folder)
-
-
-def test_a_trailing_comma_in_a_manifest_is_placed(tmp_path: Path) -> None:
-    folder = make_set(tmp_path / "set", liveries=2, cameras=1)
-    path = folder / "manifest.json"
-    path.write_text(path.read_text().rstrip()[:-1] + ",}")
-    for read in (manifest.read, sources.read):
-        with pytest.raises(DataError, match=r"line .* column"):
-            read(folder)
-
-
-def test_a_manifests_file_that_differs_in_case_is_named(tmp_path: Path) -> None:
-    folder = make_set(tmp_path / "set", liveries=2, cameras=1)
-    record = manifest.read(folder).records[0]
-    os.rename(folder / record.view, folder / record.view.upper().replace("VIEWS/", "views/"))
-    with pytest.raises(DataError, match="is missing; did you mean"):
-        manifest.read(folder)
 
 
 def test_an_imported_table_keeps_the_notes_beside_the_set(folder: Path, tmp_path: Path) -> None:
