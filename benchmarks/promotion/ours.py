@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.promotion.replay import Fate, Judge, Trial
 from benchmarks.promotion.task import Array, Task
-from sweep.decisions.stopping.audit import Evidence, Flagged, audit, coin, share
+from sweep.decisions.stopping.audit import Evidence, Flagged, audit, coin
 from sweep.decisions.stopping.curves import LOOKS, Curves, epochs_seen
 from sweep.decisions.stopping.ledger import Ledger, judge
 from sweep.decisions.stopping.outlook import Finished, Kind, fit
+from sweep.decisions.stopping.rule import raise_flag
 
 LEAST = 5
 """``min_epochs``: no look before so many points."""
@@ -27,7 +28,6 @@ class Ours:
     """Tasks whose curves are the forecast's prior."""
     growth: float = 1.2
     guard: float = Ledger.guard
-    audits: bool = True
 
     def prior(self) -> list[Finished]:
         """One run of each configuration of the earlier tasks."""
@@ -82,8 +82,9 @@ class OursJudge:
         return self.ledger.passed - sum(bool(one.passed) for _, one in self.flagged)
 
     def _flag(self, trial: Trial, seen: int, chance: float, chances: tuple[float, ...]) -> Fate:
-        q = share(len(self.flagged)) if self.rule.audits else 0.0
-        if coin(self.seed, trial.number) >= q:
+        raised = raise_flag(len(self.flagged), chance, seen, coin(self.seed, trial.number))
+        q = raised.share
+        if not raised.audited:
             self.flagged.append((trial.row, Flagged(chance, q)))
             self.ledger = self.ledger.stop(chance)
             return Fate(seen, seen, False, chance, chances)

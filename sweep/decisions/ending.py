@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from sweep.decisions.stopping.ledger import percent
+
 LEAST = 0.05
 """A study ends if the remaining probes contain a pass with less than this probability."""
 
@@ -62,8 +64,8 @@ def judge_ending(
     end = finished > 0 and probability < LEAST
     given = f"None of {finished} probes passed"
     if fresh is not None:
-        given += f", and the forecast gives a new one {_percent(fresh)}"
-    chance = f"one of the {remaining} remaining passes with {_percent(probability)}"
+        given += f", and the forecast gives a new one {percent(fresh)}"
+    chance = f"one of the {remaining} remaining passes with {percent(probability)}"
     what = "the study ends early" if end else "the study goes on"
     return Ending(end, probability, f"{given}: {chance}, so {what}.")
 
@@ -91,9 +93,3 @@ def _any_passes(a: float, b: float, n: int) -> float:
         return float(n > 0)
     failures = b + np.arange(n)
     return float(-math.expm1(-np.log1p(a / failures).sum()))
-
-
-def _percent(probability: float) -> str:
-    if 0 < probability < 0.001:
-        return "less than 0.1 %"
-    return f"{100 * probability:.2g} %"

@@ -44,7 +44,7 @@ class Ledger:
         return replace(self, stopped=self.stopped + 1, lost=self.lost + chance)
 
     def __str__(self) -> str:
-        return f"{self.lost:.2g} of an expected {self.expected:.3g} good trials lost so far"
+        return f"stopped ones cost {self.lost:.2g} of an expected {self.expected:.3g} passes so far"
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,32 @@ def judge(
     if chance is not None and not 0 <= chance <= 1:
         raise ValueError(f"chance must be a probability, got {chance}")
     if passes:
-        return Flag(False, "passes already")
+        return Flag(False, "it passes already")
     if spared:
-        return Flag(False, "spared")
+        return Flag(False, "it is never stopped: it was asked for by name")
     if chance is None:
-        return Flag(False, "no forecast yet: too few finished trials")
-    words = f"passes with probability {chance:.2g}"
+        return Flag(False, "there is no forecast yet: too few have ended")
+    words = f"it passes with probability {percent(chance)}"
+    fresh = f"a new one with {percent(ledger.base)}"
     if chance > ledger.base / 2:
-        return Flag(False, f"{words}, a fresh draw with {ledger.base:.2g}")
+        return Flag(False, f"{words}, {fresh}")
     guard = ledger.guard * ledger.risk * ledger.base
     if ledger.passed < ENOUGH and chance > guard:
-        known = f"{ledger.passed} of {ENOUGH} passers known"
-        return Flag(False, f"{words}; with {known} at most {guard:.2g} may be risked")
+        known = f"while {ledger.passed} passes are known, and not {ENOUGH}"
+        return Flag(False, f"{words}, {fresh}; {known}, at most {percent(guard)} is risked")
     after = ledger.stop(chance)
     if after.lost > ledger.risk * after.expected:
-        return Flag(False, f"{words}; the allowance is spent: {ledger}")
-    return Flag(True, f"{words}; {after}")
+        spent = f"to stop it would cost more than {percent(ledger.risk)} of the passes"
+        return Flag(False, f"{words}, {fresh}; {spent}: {ledger}")
+    return Flag(True, f"{words}, {fresh}; {after}")
+
+
+def percent(probability: float) -> str:
+    """A probability in words.
+
+    >>> [percent(p) for p in (0.0, 0.0004, 0.0123, 0.2, 1.0)]
+    ['0 %', '0.04 %', '1.2 %', '20 %', '100 %']
+    """
+    if 0 < probability < 1e-4:
+        return "below 0.01 %"
+    return f"{100 * probability:.{3 if probability > 0.99 else 2}g} %"

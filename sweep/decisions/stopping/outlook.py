@@ -18,6 +18,7 @@ from sweep.decisions.stopping.curves import (
     scaled,
     spread,
 )
+from sweep.study.look import Forecast
 
 Array = npt.NDArray[np.float64]
 
@@ -96,6 +97,12 @@ class Outlook:
         """P(the run will have passed at its end) at ``look`` after ``seen`` epochs; [n]."""
         x = features(curves, seen, self.spreads, self.kind.squash, self.kind.schedule)
         return self.correction.chance(self.looks[look].chance(x))
+
+    def forecast(self, curves: Curves, look: int, seen: int) -> Forecast:
+        """The best joint slack of the whole run, for the first of ``curves``."""
+        x = features(curves, seen, self.spreads, self.kind.squash, self.kind.schedule)
+        mean, deviation = self.looks[look].predict(x[:1])
+        return Forecast(mean=float(mean[0]), deviation=float(deviation[0]))
 
 
 def fit(

@@ -34,10 +34,15 @@ class Ridge:
 
     def chance(self, x: Array) -> Array:
         """P(y >= 0) for features ``x`` [n, F]."""
+        mean, scale = self.predict(x)
+        return tail(mean / scale, self.freedom)
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Centre and scale of the Student t of each y, for features ``x`` [n, F]; [n] each."""
         z = _standard(x, self.centre, self.width)
         mean = self.intercept + z @ self.coefficients
         leverage = 1 / self.weight + ((z @ self.covariance) * z).sum(axis=1)
-        return tail(mean / (self.scale * np.sqrt(1 + leverage)), self.freedom)
+        return mean, self.scale * np.sqrt(1 + leverage)
 
 
 def tail(t: Array, freedom: float) -> Array:

@@ -50,23 +50,25 @@ def test_a_trial_that_passes_already_or_is_spared_is_never_flagged(
 
 def test_without_a_forecast_nothing_is_flagged() -> None:
     flag = judge(Ledger(finished=100, passed=30), None)
-    assert (flag.raised, flag.reason) == (False, "no forecast yet: too few finished trials")
+    assert (flag.raised, flag.reason) == (False, "there is no forecast yet: too few have ended")
 
 
 def test_with_few_passers_a_trial_may_cost_no_more_than_its_share() -> None:
     few, many = Ledger(finished=40, passed=4), Ledger(finished=200, passed=ENOUGH)
     assert not judge(few, 0.01).raised
     assert judge(many, 0.01).raised
-    assert "4 of 20 passers known" in judge(few, 0.01).reason
+    assert "while 4 passes are known, and not 20" in judge(few, 0.01).reason
 
 
 def test_reasons_say_what_was_lost_of_what() -> None:
     ledger = Ledger(finished=60, passed=25).stop(0.4)
-    assert str(ledger) == "0.4 of an expected 25.9 good trials lost so far"
+    assert str(ledger) == "stopped ones cost 0.4 of an expected 25.9 passes so far"
     assert judge(ledger, 0.001).reason == (
-        "passes with probability 0.001; 0.4 of an expected 25.9 good trials lost so far"
+        "it passes with probability 0.1 %, a new one with 42 %; stopped ones cost 0.4 of an "
+        "expected 25.9 passes so far"
     )
-    assert "the allowance is spent" in judge(Ledger(finished=60, passed=25).stop(1.3), 0.1).reason
+    spent = judge(Ledger(finished=60, passed=25).stop(1.3), 0.1).reason
+    assert "to stop it would cost more than 5 % of the passes: stopped ones cost 1.3" in spent
 
 
 @pytest.mark.parametrize("chance", [-0.1, 1.1, float("nan")])
