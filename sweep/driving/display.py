@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sweep.decisions.stopping.ledger import percent
+from sweep.driving.after_epoch import audited_because
 from sweep.study.folder import TrialRecord
 from uvtex.output import rich_console
 from uvtex.progress import duration_text
@@ -24,7 +26,10 @@ class ProgressDisplay:
         """A run starts, or continues after ``done`` epochs."""
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
-        """An epoch ended. The record holds the newest forecast."""
+        """An epoch ended. The record holds the newest look."""
+
+    def flagged(self, record: TrialRecord) -> None:
+        """A look flagged a probe. The record holds the look and the flag."""
 
     def ended(self, record: TrialRecord) -> None:
         """A run ended. The record holds its state and reason."""
@@ -52,12 +57,16 @@ class PlainDisplay(ProgressDisplay):
 
     def epoch(self, record: TrialRecord, report: EpochReport) -> None:
         values = ", ".join(f"{t.metric} {report.val[t.metric]:.4f}" for t in self._thresholds)
-        expected = (record.forecast or {}).get("margin")
-        end = "" if expected is None else f", forecast {expected:+.3f}"
+        chance = _chance(record, report.epoch)
+        end = "" if chance is None else f", passes with probability {percent(chance)}"
         self.note(
             f"{record.label}: epoch {report.epoch}/{record.epochs}: {values}, "
             f"margin {report.val['margin']:+.3f}{end}, {report.seconds:.1f} s"
         )
+
+    def flagged(self, record: TrialRecord) -> None:
+        if (text := _audited(record)) is not None:
+            self.note(text)
 
     def ended(self, record: TrialRecord) -> None:
         self.note(f"{record.label}: {record.state}: {record.reason}")
@@ -102,6 +111,10 @@ class RichDisplay(ProgressDisplay):
         best = best_epoch([report] if row.best is None else [row.best, report])
         self._rows[_key(record)] = RunningRow(record, report, best)
 
+    def flagged(self, record: TrialRecord) -> None:
+        if (text := _audited(record)) is not None:
+            self.note(text)
+
     def ended(self, record: TrialRecord) -> None:
         row = self._rows.setdefault(_key(record), RunningRow(record))
         self._rows[_key(record)] = replace(row, record=record)
@@ -138,7 +151,7 @@ class RichDisplay(ProgressDisplay):
         for column in ("trial", "schedule", "state", "epoch"):
             table.add_column(column, no_wrap=True)
         bounds = [str(threshold).replace(" ", "\n", 1) for threshold in self._thresholds]
-        for column in (*bounds, "margin", "fore-\ncast"):
+        for column in (*bounds, "margin", "passes\nwith"):
             table.add_column(column, justify="right", no_wrap=True)
         for row in list(self._rows.values())[-ROWS:]:
             table.add_row(*self._cells(row), style=STYLES[row.record.state])
@@ -159,8 +172,9 @@ class RichDisplay(ProgressDisplay):
             value = best.get(threshold.metric)
             good = value is not None and threshold.slack(value) >= 0
             cells.append(Text(_figure(value), style="green" if good else ""))
-        expected = (record.forecast or {}).get("margin")
-        return [*cells, _figure(best.get("margin"), "+.3f"), _figure(expected, "+.3f")]
+        chance = _chance(record)
+        shown = "-" if chance is None else percent(chance)
+        return [*cells, _figure(best.get("margin"), "+.3f"), shown]
 
 
 STYLES = {
@@ -179,6 +193,20 @@ def progress_display(name: str, thresholds: Sequence[Threshold], out: TextIO) ->
 
 def _key(record: TrialRecord) -> tuple[int, str]:
     return record.key
+
+
+def _chance(record: TrialRecord, epoch: int | None = None) -> float | None:
+    """The probability of passing by the last look; None without one, or if not at ``epoch``."""
+    if not record.looks or epoch not in (None, record.looks[-1].epoch):
+        return None
+    return record.looks[-1].chance
+
+
+def _audited(record: TrialRecord) -> str | None:
+    """Why a flagged probe goes on; None if it does not."""
+    if record.flag is None or not record.flag.audited:
+        return None
+    return f"{record.label}: {audited_because(record.looks[-1], record.flag)}"
 
 
 def _figure(value: float | None, form: str = ".4f") -> str:

@@ -21,6 +21,7 @@ from sweep.driving.interrupts import Interrupts
 from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.recovery import recover
+from sweep.driving.stopping import Stopping
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
@@ -48,6 +49,7 @@ class Driver:
         self._study, self._launcher, self._display = study, launcher, view
         self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study)
+        self._stopping = Stopping(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
         self._budget = Budget(None if study.hours is None else study.hours * 3600, clock())
@@ -65,7 +67,7 @@ class Driver:
         """
         try:
             self._mirror.study_started()
-            taken = recover(self._study, self._optuna_study, self._wall())
+            taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
             self._records, self._epoch_seconds = taken
             with self._interrupts.counted():
                 self._loop()
@@ -177,13 +179,17 @@ class Driver:
             self._check_data(run)
         new = run.add_epoch(report)
         self._epoch_seconds.append(report.seconds)
-        run.stopped, changes = after_epoch(self._study, run, report, bool(self._interrupts.count))
+        interrupted = bool(self._interrupts.count)
+        run.stopped, changes = after_epoch(self._study, run, report, self._stopping, interrupted)
         # The answer comes first, so that the worker computes while the driver writes.
         self._launcher.answer(slot, go_on=run.stopped is None)
         best = run.best
         self._write(run, best_epoch=best.epoch if best else None, **changes)
         self._publish(run, new)
         self._display.epoch(run.record, report)
+        if changes.get("flag") is not None:
+            self._stopping.learn(run)
+            self._display.flagged(run.record)
 
     def _check_data(self, run: ActiveRun) -> None:
         """At a run's first epoch: checks that it trains on the data of the study's other runs."""
@@ -240,6 +246,7 @@ class Driver:
         self._overheads.append(max(0.0, self._clock() - run.began - sum(run.seconds)))
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)
+            self._stopping.learn(run)
         self._mirror.run_ended(run.record, run.run_dir)
         self._display.ended(run.record)
         self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0

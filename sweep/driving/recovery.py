@@ -7,13 +7,18 @@ import math
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord, records
 from uvtex.errors import UvtexError
 
 
-def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Records, list[float]]:
+def recover(
+    study: StudyConfig, trials: OptunaStudy, stopping: Stopping, now: float
+) -> tuple[Records, list[float]]:
     """The study's records, and the duration in seconds of every epoch on disk.
+
+    ``stopping`` is told of all probes.
 
     Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
     gets a record. The driver then resumes all records that are not finished.
@@ -34,6 +39,7 @@ def recover(study: StudyConfig, trials: OptunaStudy, now: float) -> tuple[Record
         seconds.extend(report.seconds for report in run.reports.values())
         if record.stage == "probe":
             _tell(trials, run)
+            stopping.learn(run)
     for number, asked in unfinished.items():
         if (number, "probe") not in found:
             found[number, "probe"] = TrialRecord(

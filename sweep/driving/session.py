@@ -13,13 +13,13 @@ from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_data
-from sweep.study.file import changes, parse
+from sweep.study.file import changes, read_saved
 from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
 from sweep.study.lease import StudyTaken, lease
 from sweep.study.summary_record import Summary, write_summary
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
-from uvtex.settings import dump_yaml, load_yaml
+from uvtex.settings import dump_yaml
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
@@ -39,7 +39,7 @@ def saved(store: Path, name: str) -> StudyConfig:
     if not path.is_file():
         there = ", ".join(study_names(store)) or "none"
         raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
-    return parse(load_yaml(path), str(path)).in_store(store)
+    return read_saved(path).in_store(store)
 
 
 def check(study: StudyConfig) -> None:
@@ -56,7 +56,7 @@ def check(study: StudyConfig) -> None:
             raise ConfigError(f"train.{error}") from None
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
-        before = parse(load_yaml(path), str(path))
+        before = read_saved(path)
         if differing := changes(before, study):
             listed = "\n  ".join(differing)
             raise ConfigError(
@@ -96,7 +96,7 @@ def with_thresholds(study: StudyConfig) -> StudyConfig:
         return study
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
-        resolved = parse(load_yaml(path), str(path)).resolved_thresholds
+        resolved = read_saved(path).resolved_thresholds
     elif (calibration := read_calibration(study.paths)) is not None:
         resolved = resolve(study.asked_thresholds, calibration)
     else:

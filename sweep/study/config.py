@@ -158,16 +158,15 @@ class Search(Settings):
 
 
 class Pruning(Settings):
-    """When probes are stopped early, see :mod:`sweep.decisions.pruning`."""
+    """When probes are stopped early, see :mod:`sweep.decisions.stopping.rule`. Probes of queued
+    schedules never are."""
 
     enabled: bool = True
     """Whether probes may be stopped early."""
-    warmup_epochs: int = Field(default=5, ge=3)
-    """Number of epochs that every probe gets. The fit of a learning curve needs three."""
-    allowance: float = Field(default=1.64, ge=0)
-    """How many standard deviations above its forecast a run is still given credit for."""
-    spare: tuple[str, ...] = ()
-    """Names of schedules that are never pruned, so that their figures are measured in full."""
+    risk: float = Field(default=0.05, gt=0, lt=1)
+    """The largest share of the probes that would pass which pruning may be expected to cost."""
+    min_epochs: int = Field(default=3, ge=1)
+    """Number of epochs before which no probe is stopped."""
 
 
 class StudyConfig(Settings):

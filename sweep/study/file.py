@@ -44,6 +44,9 @@ PATHS = (
 )
 """Settings whose text depends on the folder that the command runs in."""
 
+EARLIER_PRUNING = frozenset({"warmup_epochs", "allowance", "spare"})
+"""Settings of the first pruner, which saved studies may have."""
+
 Resolver = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
 
 
@@ -125,6 +128,24 @@ def parse(
     if problems:
         raise ConfigError("\n".join(problems))
     return study
+
+
+def read_saved(path: Path) -> StudyConfig:
+    """The settings that a study saved, by this version or an earlier one.
+
+    Raises:
+        ConfigError: they have problems.
+    """
+    return parse(_of_this_version(load_yaml(path)), str(path))
+
+
+def _of_this_version(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that an earlier version saved, without what that version's pruner read."""
+    pruning = values.get("pruning")
+    if not isinstance(pruning, Mapping) or not pruning.keys() & EARLIER_PRUNING:
+        return values
+    kept = {key: value for key, value in pruning.items() if key not in EARLIER_PRUNING}
+    return {**values, "pruning": kept}
 
 
 def changes(old: StudyConfig, new: StudyConfig) -> list[str]:

@@ -7,11 +7,12 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from sweep.study.database import sqlite_url
+from sweep.study.look import Flag, Look
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 from uvtex.settings import Settings
@@ -71,9 +72,10 @@ class TrialRecord(Settings):
     """Number of epochs of the stage. A pruned run made fewer."""
     reason: str | None = None
     """Why the run ended in this state, as a sentence."""
-    forecast: dict[str, float] | None = None
-    """Metric -> expected value in the stage's last epoch, with ``margin`` and
-    ``margin_optimistic``."""
+    looks: tuple[Look, ...] = ()
+    """What the pruner saw of a probe, look by look."""
+    flag: Flag | None = None
+    """Set when the pruner found the probe not worth its remaining epochs."""
     best_epoch: int | None = Field(default=None, ge=1)
     """The epoch with the best margin so far."""
     retries: int = Field(default=0, ge=0)
@@ -84,6 +86,14 @@ class TrialRecord(Settings):
     """Unix seconds."""
     ended: float | None = None
     """Unix seconds."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, values: Any) -> Any:
+        """Drops the forecast of the rule that pruned before looks were kept."""
+        if isinstance(values, dict):
+            return {key: value for key, value in values.items() if key != "forecast"}
+        return values
 
     @property
     def name(self) -> str:

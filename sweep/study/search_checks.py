@@ -27,9 +27,6 @@ def search_problems(study: StudyConfig) -> list[str]:
         problems.extend(_outside(name, schedule, search))
     problems.extend(_constants_outside(study))
     problems.extend(_constants_idle(study))
-    for name in study.pruning.spare:
-        if name not in search.queue:
-            problems.append(f"pruning.spare: {name!r} is not in search.queue")
     return problems + threshold_problems(study)
 
 

@@ -17,12 +17,8 @@ from benchmarks.promotion.__main__ import main
 from benchmarks.promotion.pareto import pareto_ranks
 from benchmarks.promotion.policies import names, policy
 from benchmarks.promotion.replay import Study, Trial, draw, replay
-from benchmarks.promotion.rules import exponential
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
-from sweep.decisions.pruning import judge as judge_now
-from sweep.study.config import Pruning
-from uvtex.thresholds import Threshold
 
 PUBLIC = Path(__file__).parents[3] / "shared" / "curves"
 """Public curves that lie beside a checkout on some machines, and are never part of it."""
@@ -162,23 +158,6 @@ def test_pareto_ranks_are_those_of_peeling_fronts(points: list[tuple[int, int]])
     for i, one in enumerate(values):
         better = [j for j, v in enumerate(values) if (v >= one).all() and (v > one).any()]
         assert ranks[i] == max((ranks[j] + 1 for j in better), default=0)
-
-
-def test_the_first_rule_of_ours_is_kept_as_it_was(curves: Path) -> None:
-    """Against the product's, for as long as it has it."""
-    task = load(curves, 0.3)
-    thresholds = (Threshold(metric="a", at_least=1.0), Threshold(metric="b", at_least=1.0))
-    for row in range(0, len(task.joint), 9):
-        slacks = task.slacks[row]
-        if not np.isfinite(slacks).all():
-            continue
-        epochs = [{"a": 1 + s[0], "b": 1 + s[1]} for s in slacks]
-        stops = [
-            t
-            for t in range(5, task.points)
-            if judge_now(epochs[:t], thresholds, task.points, Pruning(warmup_epochs=5)).stop
-        ]
-        assert exponential(Trial(task, row, 0)) == (stops[0] if stops else None)
 
 
 def test_json_has_the_keys_that_scripts_read(curves: Path) -> None:

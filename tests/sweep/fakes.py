@@ -50,7 +50,7 @@ def study_file(folder: Path, **changes: Any) -> Path:
         "thresholds": [{"metric": "ssim_uv", "at_least": 0.6}],
         "trials": 5,
         "search": {"queue": list(SCHEDULES), "startup_trials": 4},
-        "pruning": {"warmup_epochs": 3},
+        "pruning": {"min_epochs": 3},
         "grids": 0,
         "store": str(folder / "store"),
     }

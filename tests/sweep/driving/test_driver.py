@@ -14,7 +14,6 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord, records
 from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
 from uvtex.errors import UvtexError
-from uvtex.runs.epochs import read_epochs
 
 
 def drive(config: StudyConfig, slots: int = 1, **kwargs: Any) -> tuple[str, InlineLauncher]:
@@ -83,15 +82,6 @@ def test_a_searched_learning_rate_reaches_the_runs_and_named_schedules_keep_thei
     for job in full:
         trial = Path(job.run_dir).parent.name
         assert job.config["lr"] == (rates | {"0000": 3e-4})[trial]
-
-
-def test_hopeless_probe_is_pruned_and_a_spared_one_is_not(tmp_path: Path) -> None:
-    config = study(tmp_path, pruning={"warmup_epochs": 3, "spare": ["baseline"]})
-    drive(config)
-    assert by_name(config, "bad").state == "pruned"
-    assert by_name(config, "baseline").state == "complete"
-    assert len(read_epochs(config.paths.run_dir(0, "probe"))) == 6
-    assert len(read_epochs(config.paths.run_dir(2, "probe"))) == 3
 
 
 def test_the_trials_limit_counts_probes_and_a_second_command_runs_only_the_rest(

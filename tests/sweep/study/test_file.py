@@ -98,7 +98,7 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
             {"search": {"weights": {"direct": {"low": 0, "high": 1}}}},
             "search.weights: at least one term's low must be > 0",
         ),
-        ({"pruning": {"spare": ["nobody"]}}, "pruning.spare: 'nobody' is not in search.queue"),
+        ({"pruning": {"risk": 1.5}}, "pruning.risk: "),
         (
             {"thresholds": [{"metric": "ssim_vu", "at_least": 0.2}]},
             "thresholds.0.metric: 'ssim_vu' is not measured",

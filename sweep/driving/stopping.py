@@ -1,0 +1,113 @@
+"""Which probes of a study are stopped early: the records of its probes, told to the rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from sweep.decisions.stopping import rule
+from sweep.decisions.stopping.audit import Audit, audit, coin
+from sweep.decisions.stopping.outlook import Outlook, fit
+from sweep.driving.active_run import ActiveRun
+from sweep.study.config import StudyConfig
+from sweep.study.folder import SEARCHED, UNFINISHED
+from sweep.study.look import Flag, Look
+from uvtex.config import TERMS
+from uvtex.training.schedule import learning_rate, weights
+
+STATES = {"complete": "ended", "promoted": "ended", "pruned": "stopped", "failed": "failed"}
+"""State of a probe's record -> the rule's; every other state is running."""
+
+
+class Stopping:
+    """The rule, with what it knows of one study. A new driver tells it all probes again."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._study = study
+        self._ended: dict[int, tuple[float, rule.Run]] = {}
+        self._flagged: dict[int, Flag] = {}
+        self._outlook: Outlook | None = None
+        self._learnt = 0
+
+    def learn(self, run: ActiveRun) -> None:
+        """Takes in a probe that ended, was stopped or failed, or that was flagged and goes on."""
+        record = run.record
+        if record.stage != "probe":
+            return
+        if record.flag is not None:
+            self._flagged[record.trial] = record.flag
+        if record.state not in UNFINISHED:
+            ended = math.inf if record.ended is None else record.ended
+            self._ended[record.trial] = ended, self._run(run)
+
+    def look(self, run: ActiveRun) -> tuple[Look, Flag | None] | None:
+        """The look that is due at a probe, and the flag if it raises one; None if none is due."""
+        study, record = self._study, run.record
+        if record.stage != "probe" or not study.pruning.enabled:
+            return None
+        known = self._run(run)
+        made = [look.epoch for look in record.looks]
+        due = rule.due(known, record.epochs, study.pruning.min_epochs, made)
+        if due is None:
+            return None
+        past = self.history()
+        return rule.judge_run(
+            past,
+            self._fitted(past),
+            known,
+            record.epochs,
+            due,
+            audit_coin=coin(study.search.seed, record.trial),
+            spared=record.schedule != SEARCHED,
+        )
+
+    def history(self) -> rule.History:
+        """What follows from the probes so far."""
+        ended = [run for _, run in sorted(self._ended.values(), key=lambda pair: pair[0])]
+        going_on = [
+            rule.Run((), {}, None, None, flag=flag)
+            for trial, flag in self._flagged.items()
+            if trial not in self._ended
+        ]
+        epochs, risk = self._study.stages.probe, self._study.pruning.risk
+        return rule.history([*ended, *going_on], epochs, risk)
+
+    def audit(self) -> Audit:
+        """What the audit shows so far."""
+        past = self.history()
+        return audit(past.flagged, past.unflagged_passes)
+
+    def _fitted(self, past: rule.History) -> Outlook | None:
+        """The forecast, learnt anew whenever another probe has ended."""
+        if past.finished is not None and len(past.finished.curves) != self._learnt:
+            self._learnt = len(past.finished.curves)
+            self._outlook = fit(past.finished)
+        return self._outlook
+
+    def _run(self, run: ActiveRun) -> rule.Run:
+        record, config, thresholds = run.record, run.config, self._study.thresholds
+        epochs = range(1, record.epochs + 1)
+        loss_weights = [weights(config.schedule, epoch, record.epochs) for epoch in epochs]
+        return rule.Run(
+            settings=tuple(sorted(record.params.items())),
+            slacks={
+                epoch: [threshold.slack(report.val[threshold.metric]) for threshold in thresholds]
+                for epoch, report in run.reports.items()
+            },
+            lr=np.array(
+                [learning_rate(config.lr, config.schedule, e, record.epochs) for e in epochs]
+            ),
+            loss_weights=np.array([[values[term] for term in TERMS] for values in loss_weights]),
+            state=STATES.get(record.state, "running"),
+            flag=record.flag,
+        )
+
+
+def told(study: StudyConfig, runs: Iterable[ActiveRun]) -> Stopping:
+    """The rule after ``runs`` of a study."""
+    made = Stopping(study)
+    for run in runs:
+        made.learn(run)
+    return made
