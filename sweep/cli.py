@@ -43,6 +43,7 @@ def main() -> None:
 @click.argument("config", type=PATH)
 @click.option("--trials", type=int, help="Number of probes, including those of earlier runs.")
 @click.option("--hours", type=float, help="Time budget: start no run that would end later.")
+@click.option("--device-hours", type=float, help="The same, as a sum over all devices.")
 @click.option("--workers", type=int, help="Number of worker processes (default: one a GPU).")
 @click.option(
     "--dry-run", is_flag=True, help="Check, save and print the settings, and run nothing."
@@ -52,6 +53,7 @@ def run(
     config: Path,
     trials: int | None,
     hours: float | None,
+    device_hours: float | None,
     workers: int | None,
     dry_run: bool,
     as_json: bool,
@@ -68,7 +70,12 @@ def run(
     from sweep.study.file import load
     from uvtex.settings import dump_yaml
 
-    flags = {"trials": trials, "hours": hours, "workers": workers}
+    flags = {
+        "trials": trials,
+        "hours": hours,
+        "device_hours": device_hours,
+        "workers": workers,
+    }
     study = load(config, flags)
     if dry_run:
         not_saved = session.rehearse(study)
@@ -78,7 +85,8 @@ def run(
             echo(not_saved, err=True)
         return
     out = sys.stderr if as_json else stdout()
-    given = [f"--{flag}={value:g}" for flag, value in flags.items() if value is not None]
+    set_flags = {flag.replace("_", "-"): value for flag, value in flags.items()}
+    given = [f"--{flag}={value:g}" for flag, value in set_flags.items() if value is not None]
     again = shlex.join(["sweep", "run", str(config), *given])
     click.echo(dump_yaml(study), file=out)
     try:

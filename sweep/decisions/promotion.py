@@ -36,6 +36,21 @@ def decide(metrics: Mapping[str, float], thresholds: Sequence[Threshold]) -> Dec
     return Decision(False, value, f"{worst.metric} {figure} misses {worst} by the most")
 
 
+def nearly_passes(
+    metrics: Mapping[str, float],
+    thresholds: Sequence[Threshold],
+    deviations: Mapping[str, float],
+) -> bool:
+    """Whether metrics miss no threshold by more than one standard deviation over seeds.
+
+    Another seed may then pass them all.
+
+    Args:
+        deviations: metric -> that standard deviation, in the metric's own units.
+    """
+    return all(t.distance(metrics[t.metric]) >= -deviations[t.metric] for t in thresholds)
+
+
 def _apart(value: float, threshold: float) -> str:
     """``value`` to four digits, or to more where it would otherwise read like ``threshold``."""
     texts = (f"{value:.{digits}g}" for digits in range(4, 18))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sweep.decisions.cost import Cost
 from sweep.decisions.stopping.ledger import percent
 from sweep.driving.after_epoch import audited_because
 from sweep.study.folder import TrialRecord
@@ -36,6 +37,9 @@ class ProgressDisplay:
 
     def budget(self, seconds_left: float | None, probes_left: int) -> None:
         """The rest of the time budget, None without one, and the number of probes to start."""
+
+    def cost(self, cost: Cost | None) -> None:
+        """The cost of the rest of the study; None if it cannot be forecast yet."""
 
     def note(self, text: str) -> None:
         """A message for the user."""
@@ -71,6 +75,10 @@ class PlainDisplay(ProgressDisplay):
     def ended(self, record: TrialRecord) -> None:
         self.note(f"{record.label}: {record.state}: {record.reason}")
 
+    def cost(self, cost: Cost | None) -> None:
+        if cost is not None and cost.device_hours.high > 0:
+            self.note(f"forecast: {cost}")
+
     def note(self, text: str) -> None:
         print(text, file=self._out, flush=True)
 
@@ -98,6 +106,7 @@ class RichDisplay(ProgressDisplay):
         self._thresholds = thresholds
         self._rows: dict[tuple[int, str], RunningRow] = {}
         self._caption = ""
+        self._cost: Cost | None = None
         self._live = Live(
             console=rich_console(out), refresh_per_second=2, get_renderable=self._draw
         )
@@ -121,7 +130,11 @@ class RichDisplay(ProgressDisplay):
 
     def budget(self, seconds_left: float | None, probes_left: int) -> None:
         time = "" if seconds_left is None else f", {duration_text(seconds_left)} of the budget left"
-        self._caption = f"{probes_left} probes to start{time}; Ctrl-C stops after the epoch"
+        to_go = "" if self._cost is None else f"\n{self._cost}"
+        self._caption = f"{probes_left} probes to start{time}; Ctrl-C stops after the epoch{to_go}"
+
+    def cost(self, cost: Cost | None) -> None:
+        self._cost = cost
 
     def note(self, text: str) -> None:
         self._live.console.print(text)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from sweep.decisions import promotion
-from sweep.decisions.budget import Budget, Measured, fits, predict
 from sweep.driving import admission, due_runs
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.after_epoch import after_epoch
@@ -20,7 +19,9 @@ from sweep.driving.due_runs import Records
 from sweep.driving.interrupts import Interrupts
 from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.plan import Plan
 from sweep.driving.recovery import recover
+from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.config import StudyConfig
@@ -30,7 +31,7 @@ from sweep.tracking.mirror import MlflowMirror
 from uvtex.errors import ConfigError
 from uvtex.runs.epochs import EpochReport
 
-Outcome = Literal["done", "interrupted", "out of time"]
+Outcome = Literal["done", "interrupted", "out of time", "ended early"]
 
 
 class Driver:
@@ -44,20 +45,28 @@ class Driver:
         view: ProgressDisplay,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        spending: Spending | None = None,
     ) -> None:
-        """``clock`` measures budget and durations. ``wall``, Unix seconds, is only recorded."""
+        """``clock`` measures budget and durations. ``wall``, Unix seconds, is only recorded.
+
+        ``spending``: what this call has spent before; None: nothing.
+        """
         self._study, self._launcher, self._display = study, launcher, view
         self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study)
         self._stopping = Stopping(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
-        self._budget = Budget(None if study.hours is None else study.hours * 3600, clock())
-        self._epoch_seconds: list[float] = []
-        self._overheads: list[float] = []
+        self._spending = Spending(study, clock) if spending is None else spending
+        self._plan = Plan(study, self._records, self._optuna_study, self._stopping, self._spending)
         self._interrupts = Interrupts()
         self._early_failures = 0
-        self._out_of_time = False
+        self._told_ending = False
+
+    @property
+    def ending(self) -> str | None:
+        """Why the study ended early, in a sentence; None if it did not."""
+        return self._plan.ending
 
     def run(self) -> Outcome:
         """Runs until all trials are done, time is up, or Ctrl-C; then closes the launcher.
@@ -68,7 +77,9 @@ class Driver:
         try:
             self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
-            self._records, self._epoch_seconds = taken
+            self._records.update(taken[0])
+            self._spending.epoch_seconds = taken[1]
+            self._forecast_cost()
             with self._interrupts.counted():
                 self._loop()
                 self._retry_gate()
@@ -79,7 +90,9 @@ class Driver:
             self._optuna_study.close()
         if self._interrupts.count:
             return "interrupted"
-        return "out of time" if self._out_of_time else "done"
+        if self._plan.out_of_time:
+            return "out of time"
+        return "done" if self.ending is None else "ended early"
 
     # -- starting runs
 
@@ -98,44 +111,20 @@ class Driver:
                 warned = True
 
     def _fill(self) -> None:
-        self._out_of_time = False
+        self._plan.out_of_time = False
         for slot in self._launcher.slots:
             if slot in self._active or self._interrupts.count:
                 continue
-            run = self._next()
-            if run is None:
+            planned = self._plan.next(self._active.values())
+            if planned is None:
                 break
-            self._start(slot, run)
-        probes = self._study.trials - self._probes()
-        self._display.budget(self._budget.left(self._clock()), max(0, probes))
-
-    def _next(self) -> ActiveRun | None:
-        """The next run that fits the budget: an interrupted run, else a full run, else a probe."""
-        active = {run.record.key for run in self._active.values()}
-        for record in due_runs.due(self._study, self._records, active):
-            run = ActiveRun.load(self._study, record)
-            if self._fits(record.epochs - len(run.reports)):
-                return run
-        if self._probes() < self._study.trials and self._fits(self._study.stages.probe):
-            asked = self._optuna_study.ask()
-            probe = TrialRecord(
-                trial=asked.number,
-                stage="probe",
-                schedule=asked.schedule,
-                params=asked.params,
-                epochs=self._study.stages.probe,
-            )
-            return ActiveRun.load(self._study, probe)
-        return None
-
-    def _probes(self) -> int:
-        return sum(record.stage == "probe" for record in self._records.values())
-
-    def _fits(self, epochs: int) -> bool:
-        predicted = predict(Measured(self._epoch_seconds, self._overheads), epochs)
-        fit = fits(self._budget, self._clock(), predicted, len(self._active))
-        self._out_of_time |= not fit
-        return fit
+            if planned.why is not None:
+                self._display.note(planned.why)
+            self._start(slot, planned.run)
+        if self.ending is not None and not self._told_ending:
+            self._told_ending = True
+            self._display.note(self.ending)
+        self._display.budget(self._spending.left, self._plan.probes_left)
 
     def _start(self, slot: str, run: ActiveRun) -> None:
         run.began = self._clock()
@@ -178,7 +167,7 @@ class Driver:
         if not run.seconds:
             self._check_data(run)
         new = run.add_epoch(report)
-        self._epoch_seconds.append(report.seconds)
+        self._spending.epoch_seconds.append(report.seconds)
         interrupted = bool(self._interrupts.count)
         run.stopped, changes = after_epoch(self._study, run, report, self._stopping, interrupted)
         # The answer comes first, so that the worker computes while the driver writes.
@@ -243,12 +232,13 @@ class Driver:
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
         best = run.best
         self._write(run, state=state, reason=reason, ended=run.end_time(self._wall()))
-        self._overheads.append(max(0.0, self._clock() - run.began - sum(run.seconds)))
+        self._spending.ended(run)
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)
             self._stopping.learn(run)
         self._mirror.run_ended(run.record, run.run_dir)
         self._display.ended(run.record)
+        self._forecast_cost()
         self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
         if self._early_failures >= MAX_EARLY_FAILURES:
             raise given_up(run.record.label, reason, run.run_dir)
@@ -278,6 +268,9 @@ class Driver:
         """Judges the trials that could not be judged while the registry was out of reach."""
         for trial in sorted({record.trial for record in self._records.values()}):
             self._admit(trial)
+
+    def _forecast_cost(self) -> None:
+        self._display.cost(self._spending.forecast(self._records, len(self._launcher.slots)))
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)

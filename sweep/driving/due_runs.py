@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from sweep.decisions import promotion
+from sweep.study.calibration import read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, RunKey, TrialRecord
+from uvtex.runs.epochs import best_epoch, read_epochs
 
 Records = dict[RunKey, TrialRecord]
 
@@ -24,10 +27,39 @@ def due(study: StudyConfig, records: Records, active: Collection[RunKey]) -> Ite
         if record.state in UNFINISHED and record.key not in active:
             yield record
     for record in found:
-        if record.state == "promoted":
+        if is_candidate(record):
             replicate = next_replicate(study, records, record)
             if replicate is not None:
                 yield replicate
+
+
+def is_candidate(record: TrialRecord) -> bool:
+    """Whether a probe is to be run in full."""
+    return record.stage == "probe" and (record.state == "promoted" or record.second_look)
+
+
+def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
+    """The probe that comes nearest to passing, of those that another seed may let pass.
+
+    None if a trial was admitted or is being decided on, if a candidate has one full run only (no
+    test then guards against luck), or if there is no calibration that says what seeds do.
+    """
+    found = records.values()
+    if study.replicates == 1 or any(r.gate is not None and r.gate.registered for r in found):
+        return None
+    if any(r.stage == "full" and r.state in UNFINISHED for r in found):
+        return None
+    calibration = read_calibration(study.paths)
+    if calibration is None:
+        return None
+    deviations = {m: spread.deviation for m, spread in calibration.spreads("probe").items()}
+    near = []
+    for record in found:
+        if record.stage == "probe" and record.state == "complete" and not record.second_look:
+            best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
+            if best and promotion.nearly_passes(best.val, study.thresholds, deviations):
+                near.append((best.val["margin"], -record.trial, record))
+    return max(near, key=lambda one: one[:2])[2] if near else None
 
 
 def replicates(records: Records, trial: int) -> list[TrialRecord]:
@@ -37,7 +69,7 @@ def replicates(records: Records, trial: int) -> list[TrialRecord]:
 
 
 def next_replicate(study: StudyConfig, records: Records, probe: TrialRecord) -> TrialRecord | None:
-    """The next full run of a promoted probe; None if one is unfinished, or no more are needed."""
+    """The next full run of a candidate; None if one is unfinished, or no more are needed."""
     made = replicates(records, probe.trial)
     if any(record.state in UNFINISHED for record in made) or len(made) >= study.replicates:
         return None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sweep.decisions.relative_thresholds import resolve
-from sweep.driving import calibrating, calibration_runs, display
+from sweep.driving import display
+from sweep.driving.calibration import runs as calibration_runs
+from sweep.driving.calibration.calibrator import Calibrator
+from sweep.driving.data_set import build_data, measured_mean_colour
+from sweep.driving.spending import Spending
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
@@ -142,7 +147,7 @@ def _calibrate(
     print(f"calibration: {len(missing)} of {len(runs)} runs to make, {epochs} epochs", file=out)
     device = str(study.train["device"])
     launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
-    return calibrating.Calibrator(
+    return Calibrator(
         study, runs, launcher, lambda line: print(f"  {line}", file=out, flush=True)
     ).run()
 
@@ -196,6 +201,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
 
     with lease(study.paths):
         study = prepare(study)
+        spending = Spending(study, time.monotonic)
         _check_lpips(study)
         build_data(study, out)
         check_data(study, _has_runs(study))
@@ -204,6 +210,7 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
             runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
             if (found := _calibrate(study, runs, out)) is None:
                 raise KeyboardInterrupt
+            spending.spent_by_calibration(found.cost)
             print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
             study = prepare(study)
         device = str(study.train["device"])
@@ -211,8 +218,9 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         view = display.progress_display(study.name, study.thresholds, out)
         mirror = MlflowMirror(study, view.note)
         try:
-            outcome = Driver(study, launcher, mirror, view).run()
-            result = _conclude(study, mirror, view, outcome)
+            driver = Driver(study, launcher, mirror, view, spending=spending)
+            outcome = driver.run()
+            result = _conclude(study, mirror, view, outcome, driver.ending)
         finally:
             view.close()
             mirror.close()
@@ -224,30 +232,6 @@ def _needs_calibration(study: StudyConfig) -> bool:
     unresolved = study.relative_thresholds and not study.resolved_thresholds
     tested = study.replicates > 1 and read_calibration(study.paths) is None
     return bool(unresolved or tested)
-
-
-def build_data(study: StudyConfig, out: TextIO) -> None:
-    """Renders the study's showroom set, unless the folder holds the same set already.
-
-    Raises:
-        ConfigError: there is no data set, and the study has no showroom settings.
-        DataError: the folder holds a set with other settings.
-    """
-    folder = study.data.path
-    if study.data.showroom is None:
-        if (folder / "manifest.json").is_file():
-            return
-        raise ConfigError(
-            f"data.path: {folder} holds no manifest.json; give the path of a data set, or "
-            "set data.showroom to render one"
-        )
-    from uvtex.settings import validate
-    from uvtex.showroom.build import build
-    from uvtex.showroom.settings import ShowroomSettings
-
-    settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")
-    print(f"showroom set: {folder}", file=out, flush=True)
-    build(settings, folder, say=lambda line: print(f"  {line}", file=out, flush=True))
 
 
 def _has_runs(study: StudyConfig) -> bool:
@@ -263,12 +247,16 @@ def _check_lpips(study: StudyConfig) -> None:
 
 
 def _conclude(
-    study: StudyConfig, mirror: MlflowMirror, view: display.ProgressDisplay, outcome: str
+    study: StudyConfig,
+    mirror: MlflowMirror,
+    view: display.ProgressDisplay,
+    outcome: str,
+    ending: str | None,
 ) -> Summary:
     """Writes the summary, the report and MLflow's last entries. A failed report is only noted."""
-    result = summarise(study).model_copy(update={"outcome": outcome})
+    result = summarise(study).model_copy(update={"outcome": outcome, "ending": ending})
     if outcome != "interrupted" and result.mean_colour is None:
-        result = result.model_copy(update={"mean_colour": _mean_colour(study, view)})
+        result = result.model_copy(update={"mean_colour": measured_mean_colour(study, view.note)})
     write_summary(study, result)
     report = None
     try:
@@ -285,14 +273,3 @@ def _conclude(
             f"MLflow lacks some of the results; run `{study.paths.command('sync')}` to add them"
         )
     return result
-
-
-def _mean_colour(study: StudyConfig, view: display.ProgressDisplay) -> dict[str, float] | None:
-    from uvtex.config import resolve
-    from uvtex.evaluation.measure import mean_colour
-
-    try:
-        return mean_colour(study.data.path, resolve(study.train))
-    except UvtexError as error:
-        view.note(f"no figures for the mean colour: {error}")
-        return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 
+from sweep.decisions.ending import Ending, fresh_draw, judge_ending
 from sweep.decisions.stopping import rule
 from sweep.decisions.stopping.audit import Audit, audit, coin
 from sweep.decisions.stopping.outlook import Outlook, fit
@@ -17,7 +19,15 @@ from sweep.study.look import Flag, Look
 from uvtex.config import TERMS
 from uvtex.training.schedule import learning_rate, weights
 
-STATES = {"complete": "ended", "promoted": "ended", "pruned": "stopped", "failed": "failed"}
+LEAST_PROBES = 20
+"""Fewer probes than this are no reason to give up a study."""
+
+STATES: dict[str, Literal["ended", "stopped", "failed"]] = {
+    "complete": "ended",
+    "promoted": "ended",
+    "pruned": "stopped",
+    "failed": "failed",
+}
 """State of a probe's record -> the rule's; every other state is running."""
 
 
@@ -73,6 +83,18 @@ class Stopping:
         ]
         epochs, risk = self._study.stages.probe, self._study.pruning.risk
         return rule.history([*ended, *going_on], epochs, risk)
+
+    def ending(self, remaining: int) -> Ending | None:
+        """Whether the ``remaining`` probes are worth their time; None if too few have ended.
+
+        A probe that passed is reason enough to go on.
+        """
+        ended = [run for _, run in self._ended.values() if run.state != "failed"]
+        if len(ended) < LEAST_PROBES or not remaining or any(run.passed for run in ended):
+            return None
+        margins = [run.best for run in ended if run.state == "ended"]
+        lost = min(self.history().ledger.lost, float(len(ended)))
+        return judge_ending(len(ended), remaining, lost, fresh_draw(margins))
 
     def audit(self) -> Audit:
         """What the audit shows so far."""

@@ -196,6 +196,8 @@ class StudyConfig(Settings):
     hours: float | None = Field(default=None, gt=0)
     """Time budget of one run of the command, in hours in which the machine is awake. None: no
     limit."""
+    device_hours: float | None = Field(default=None, gt=0)
+    """The same for the sum over devices of the time in which each runs something."""
     workers: int | None = Field(default=None, ge=1)
     """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
     search: Search = Search()

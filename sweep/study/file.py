@@ -26,7 +26,7 @@ SET_BY_STUDY = {
 }
 """Training settings that the study decides -> the key of the study file that sets them."""
 
-MUTABLE = ("trials", "hours", "workers", "train.device")
+MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device")
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 
 Another machine has other devices.

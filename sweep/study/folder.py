@@ -76,6 +76,8 @@ class TrialRecord(Settings):
     """What the pruner saw of a probe, look by look."""
     flag: Flag | None = None
     """Set when the pruner found the probe not worth its remaining epochs."""
+    second_look: bool = False
+    """Whether a probe that nearly passed is run in full, since time was left and none passed."""
     best_epoch: int | None = Field(default=None, ge=1)
     """The epoch with the best margin so far."""
     retries: int = Field(default=0, ge=0)

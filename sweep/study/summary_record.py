@@ -70,7 +70,10 @@ class Summary(BaseModel):
     failure: str | None = None
     """The last run that failed, its reason and its log."""
     outcome: str | None = None
-    """How the last ``sweep run`` ended: ``done``, ``interrupted`` or ``out of time``."""
+    """How the last ``sweep run`` ended: ``done``, ``interrupted``, ``out of time`` or ``ended
+    early``."""
+    ending: str | None = None
+    """Why it ended early, in a sentence; None if it did not."""
     report: str | None = None
     """The path of the study's report, if it could be written."""
 

@@ -6,6 +6,7 @@ their records can ask again and gets the same answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -36,11 +37,16 @@ class Run:
     flag: Flag | None = None
 
     @property
+    def best(self) -> float:
+        """The largest joint slack of an epoch so far; -inf before the first."""
+        if not self.slacks:
+            return -math.inf
+        return float(joint(np.array(list(self.slacks.values()), dtype=np.float64)).max())
+
+    @property
     def passed(self) -> bool:
         """Whether some epoch so far passes all thresholds."""
-        if not self.slacks:
-            return False
-        return bool(joint(np.array(list(self.slacks.values()), dtype=np.float64)).max() >= 0)
+        return self.best >= 0
 
 
 @dataclass(frozen=True)

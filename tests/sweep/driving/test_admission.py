@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweep.driving import admission
-from sweep.driving.calibrating import Calibrator
-from sweep.driving.calibration_runs import planned
+from sweep.driving.calibration.calibrator import Calibrator
+from sweep.driving.calibration.runs import planned
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.study.config import StudyConfig

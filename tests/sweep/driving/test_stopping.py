@@ -69,7 +69,7 @@ def test_hopeless_probes_are_stopped_early_and_say_with_what_probability(
 
 
 def test_no_probe_that_would_have_passed_is_stopped(ended: StudyConfig) -> None:
-    """The curves saturate at the weight of the direct term: what a stopped probe misses is known."""
+    """The curves saturate at the weight of the direct term, so each end is known."""
     for record in probes(ended):
         if record.state == "pruned":
             assert float(record.params["direct_start"]) * (1 - 2.718 ** (-EPOCHS / 3)) < 0.6

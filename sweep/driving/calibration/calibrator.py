@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sweep.decisions.calibration import calibrate
-from sweep.driving.calibration_runs import (
+from sweep.driving.calibration.runs import (
     CalibrationRun,
     as_begun,
     check_settings,
@@ -41,7 +41,7 @@ class Calibrator:
     """Runs what is missing of a calibration. The caller holds the study's lease.
 
     Args:
-        runs: see :func:`sweep.driving.calibration_runs.planned`.
+        runs: see :func:`sweep.driving.calibration.runs.planned`.
         say: told of each run that ends, in a line.
         clock: seconds; see :class:`sweep.decisions.budget.Budget`.
     """

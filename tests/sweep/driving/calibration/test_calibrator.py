@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sweep.driving.calibrating import Calibrator
-from sweep.driving.calibration_runs import planned
+from sweep.driving.calibration.calibrator import Calibrator
+from sweep.driving.calibration.runs import planned
 from sweep.launchers.base import Event
 from sweep.study.calibration import Calibration, read_calibration
 from sweep.study.config import StudyConfig

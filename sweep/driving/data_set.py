@@ -1,0 +1,47 @@
+"""The data set of a study: rendered if it is missing, and what a texture of one colour scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from sweep.study.config import StudyConfig
+from uvtex.errors import ConfigError, UvtexError
+
+
+def build_data(study: StudyConfig, out: TextIO) -> None:
+    """Renders the study's showroom set, unless the folder holds the same set already.
+
+    Raises:
+        ConfigError: there is no data set, and the study has no showroom settings.
+        DataError: the folder holds a set with other settings.
+    """
+    folder = study.data.path
+    if study.data.showroom is None:
+        if (folder / "manifest.json").is_file():
+            return
+        raise ConfigError(
+            f"data.path: {folder} holds no manifest.json; give the path of a data set, or "
+            "set data.showroom to render one"
+        )
+    from uvtex.settings import validate
+    from uvtex.showroom.build import build
+    from uvtex.showroom.settings import ShowroomSettings
+
+    settings = validate(ShowroomSettings, study.data.showroom, "data.showroom")
+    print(f"showroom set: {folder}", file=out, flush=True)
+    build(settings, folder, say=lambda line: print(f"  {line}", file=out, flush=True))
+
+
+def measured_mean_colour(
+    study: StudyConfig, note: Callable[[str], None]
+) -> dict[str, float] | None:
+    """Metrics of a texture of one colour; None, and a note, if they cannot be measured."""
+    from uvtex.config import resolve
+    from uvtex.evaluation.measure import mean_colour
+
+    try:
+        return mean_colour(study.data.path, resolve(study.train))
+    except UvtexError as error:
+        note(f"no figures for the mean colour: {error}")
+        return None

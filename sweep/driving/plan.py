@@ -1,0 +1,99 @@
+"""Which run a study starts next: by its records, its limits, and whether it is worth going on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sweep.driving import due_runs
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.due_runs import Records
+from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.spending import Spending
+from sweep.driving.stopping import Stopping
+from sweep.study.config import StudyConfig
+from sweep.study.folder import TrialRecord
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run to start."""
+
+    run: ActiveRun
+    why: str | None = None
+    """What people are told of the choice; None: nothing."""
+
+
+class Plan:
+    """Chooses the runs of one study. ``records`` are the driver's, which changes them."""
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        records: Records,
+        optuna_study: OptunaStudy,
+        stopping: Stopping,
+        spending: Spending,
+    ) -> None:
+        self._study, self._records = study, records
+        self._optuna_study, self._stopping, self._spending = optuna_study, stopping, spending
+        self.out_of_time = False
+        """Whether a run did not fit what is left of a limit."""
+        self.ending: str | None = None
+        """Why the study ends early, in a sentence; None if it does not."""
+
+    @property
+    def probes_left(self) -> int:
+        made = sum(record.stage == "probe" for record in self._records.values())
+        return max(0, self._study.trials - made)
+
+    def next(self, active: Collection[ActiveRun]) -> Planned | None:
+        """The next run that fits the limits; None if there is none.
+
+        An interrupted run comes first, then a full run, then a probe. If no trial was admitted
+        after all of them, a probe that nearly passed gets a second look.
+        """
+        keys = {run.record.key for run in active}
+        for record in due_runs.due(self._study, self._records, keys):
+            run = ActiveRun.load(self._study, record)
+            if self._fits(record.epochs - len(run.reports), active):
+                return Planned(run)
+        if self.probes_left and not self._hopeless():
+            fit = self._fits(self._study.stages.probe, active)
+            return Planned(self._probe()) if fit else None
+        return None if active or self.out_of_time else self._second_look()
+
+    def _fits(self, epochs: int, active: Collection[ActiveRun]) -> bool:
+        fit = self._spending.fits(epochs, active)
+        self.out_of_time |= not fit
+        return fit
+
+    def _probe(self) -> ActiveRun:
+        asked = self._optuna_study.ask()
+        probe = TrialRecord(
+            trial=asked.number,
+            stage="probe",
+            schedule=asked.schedule,
+            params=asked.params,
+            epochs=self._study.stages.probe,
+        )
+        return ActiveRun.load(self._study, probe)
+
+    def _hopeless(self) -> bool:
+        """Whether hardly any probe that is left can pass."""
+        found = self._stopping.ending(self.probes_left)
+        self.ending = found.reason if found is not None and found.end else None
+        return self.ending is not None
+
+    def _second_look(self) -> Planned | None:
+        near = due_runs.near_miss(self._study, self._records)
+        if near is None or not self._fits(self._study.stages.full, []):
+            return None
+        run = ActiveRun.load(self._study, near)
+        run.update(second_look=True)
+        self._records[near.key] = run.record
+        full = due_runs.next_replicate(self._study, self._records, run.record)
+        if full is None:
+            return None
+        why = f"{near.label}: no trial was admitted, and this one nearly passed"
+        return Planned(ActiveRun.load(self._study, full), why)

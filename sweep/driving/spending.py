@@ -1,0 +1,123 @@
+"""What a study has cost, what it may cost, and what it will: time limits, and the forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from sweep.decisions.budget import Budget, Measured, fits, predict
+from sweep.decisions.cost import Ahead, Cost, Seen, forecast_cost
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.due_runs import Records, replicates
+from sweep.study.calibration import read_calibration
+from sweep.study.config import StudyConfig
+from sweep.study.folder import UNFINISHED, TrialRecord
+from uvtex.runs.epochs import read_epochs
+
+DRAWS = 300
+"""Simulated studies of a forecast while the study runs: a few hundredths of a second."""
+
+
+class Spending:
+    """The time of one call of the command, by a clock that nobody can set."""
+
+    def __init__(
+        self, study: StudyConfig, clock: Callable[[], float], started: float | None = None
+    ) -> None:
+        """``started``: when the call began, by ``clock``; None: now."""
+        self._study, self._clock = study, clock
+        self._budget = Budget(
+            _seconds(study.hours),
+            clock() if started is None else started,
+            _seconds(study.device_hours),
+        )
+        self.epoch_seconds: list[float] = []
+        """Of every epoch of the study, in the order of time."""
+        self.overheads: list[float] = []
+        """Seconds of each run of this call outside its epochs."""
+        self._used = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left; None: no limit."""
+        return self._budget.left(self._clock())
+
+    def spent_by_calibration(self, seconds: float) -> None:
+        """Adds the device-seconds of a calibration that this call made."""
+        self._used += seconds
+
+    def ended(self, run: ActiveRun) -> None:
+        """Adds a run that this call started or resumed."""
+        took = max(0.0, self._clock() - run.began)
+        self._used += took
+        self.overheads.append(max(0.0, took - sum(run.seconds)))
+
+    def fits(self, epochs: int, active: Collection[ActiveRun]) -> bool:
+        """Whether one more run of ``epochs`` fits what is left, while ``active`` go on."""
+        now, measured = self._clock(), self._measured
+        running = sum(max(0.0, now - run.began) for run in active)
+        rests = [predict(measured, run.record.epochs - len(run.reports)) for run in active]
+        committed = sum(rest for rest in rests if rest is not None)
+        predicted = predict(measured, epochs)
+        return fits(self._budget, now, predicted, len(active), self._used + running, committed)
+
+    def forecast(self, records: Records, devices: int, draws: int = DRAWS) -> Cost | None:
+        """The cost of the rest of the study; None if no epoch was measured, here or before."""
+        seconds = self.epoch_seconds or _calibrated(self._study)
+        if not seconds:
+            return None
+        rng = np.random.default_rng([self._study.search.seed, len(records), len(seconds)])
+        seen = self._seen(records, seconds)
+        return forecast_cost(self._ahead(records, devices), seen, rng, draws)
+
+    @property
+    def _measured(self) -> Measured:
+        return Measured(self.epoch_seconds, self.overheads)
+
+    def _ahead(self, records: Records, devices: int) -> Ahead:
+        study = self._study
+        probes = [record for record in records.values() if record.stage == "probe"]
+        unfinished = [record for record in records.values() if record.state in UNFINISHED]
+        promoted = [record for record in probes if record.state == "promoted"]
+        return Ahead(
+            probes=max(0, study.trials - len(probes)),
+            probe_epochs=study.stages.probe,
+            full_epochs=study.stages.full,
+            most_replicates=study.replicates,
+            devices=devices,
+            candidates=sum(not replicates(records, record.trial) for record in promoted),
+            prunes=study.pruning.enabled,
+            started_epochs=sum(record.epochs - self._made(record) for record in unfinished),
+        )
+
+    def _seen(self, records: Records, seconds: list[float]) -> Seen:
+        ended = [r for r in records.values() if r.stage == "probe" and r.state not in UNFINISHED]
+        probes = sorted(ended, key=lambda record: record.ended or 0.0)
+        promoted = [record for record in probes if record.state == "promoted"]
+        full = [replicates(records, record.trial) for record in promoted]
+        return Seen(
+            epoch_seconds=seconds,
+            overheads=self.overheads,
+            shares=[min(1.0, self._made(record) / record.epochs) for record in probes],
+            probes=len(probes),
+            passes=len(promoted),
+            replicates=[len(runs) for runs in full if any(run.gate for run in runs)],
+        )
+
+    def _made(self, record: TrialRecord) -> int:
+        if record.state in ("complete", "promoted"):
+            return record.epochs
+        if record.state == "pruned" and record.flag is not None:
+            return record.flag.epoch
+        return len(read_epochs(self._study.paths.run_dir(*record.key)))
+
+
+def _seconds(hours: float | None) -> float | None:
+    return None if hours is None else hours * 3600
+
+
+def _calibrated(study: StudyConfig) -> list[float]:
+    """Seconds of an epoch of each run of the calibration."""
+    calibration = read_calibration(study.paths)
+    return [] if calibration is None else [run.seconds for run in calibration.runs]
