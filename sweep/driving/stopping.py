@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Literal
-
-import numpy as np
 
 from sweep.decisions.ending import Ending, fresh_draw, judge_ending
 from sweep.decisions.stopping import rule
-from sweep.decisions.stopping.audit import Audit, audit, coin
+from sweep.decisions.stopping.audit import coin
 from sweep.decisions.stopping.outlook import Outlook, fit
+from sweep.decisions.stopping.probes import as_run
 from sweep.driving.active_run import ActiveRun
 from sweep.study.config import StudyConfig
 from sweep.study.folder import SEARCHED, UNFINISHED
 from sweep.study.look import Flag, Look
-from uvtex.config import TERMS
-from uvtex.training.schedule import learning_rate, weights
 
 LEAST_PROBES = 20
 """Fewer probes than this are no reason to give up a study."""
-
-STATES: dict[str, Literal["ended", "stopped", "failed"]] = {
-    "complete": "ended",
-    "promoted": "ended",
-    "pruned": "stopped",
-    "failed": "failed",
-}
-"""State of a probe's record -> the rule's; every other state is running."""
 
 
 class Stopping:
@@ -96,11 +83,6 @@ class Stopping:
         lost = min(self.history().ledger.lost, float(len(ended)))
         return judge_ending(len(ended), remaining, lost, fresh_draw(margins))
 
-    def audit(self) -> Audit:
-        """What the audit shows so far."""
-        past = self.history()
-        return audit(past.flagged, past.unflagged_passes)
-
     def _fitted(self, past: rule.History) -> Outlook | None:
         """The forecast, learnt anew whenever another probe has ended."""
         if past.finished is not None and len(past.finished.curves) != self._learnt:
@@ -109,27 +91,4 @@ class Stopping:
         return self._outlook
 
     def _run(self, run: ActiveRun) -> rule.Run:
-        record, config, thresholds = run.record, run.config, self._study.thresholds
-        epochs = range(1, record.epochs + 1)
-        loss_weights = [weights(config.schedule, epoch, record.epochs) for epoch in epochs]
-        return rule.Run(
-            settings=tuple(sorted(record.params.items())),
-            slacks={
-                epoch: [threshold.slack(report.val[threshold.metric]) for threshold in thresholds]
-                for epoch, report in run.reports.items()
-            },
-            lr=np.array(
-                [learning_rate(config.lr, config.schedule, e, record.epochs) for e in epochs]
-            ),
-            loss_weights=np.array([[values[term] for term in TERMS] for values in loss_weights]),
-            state=STATES.get(record.state, "running"),
-            flag=record.flag,
-        )
-
-
-def told(study: StudyConfig, runs: Iterable[ActiveRun]) -> Stopping:
-    """The rule after ``runs`` of a study."""
-    made = Stopping(study)
-    for run in runs:
-        made.learn(run)
-    return made
+        return as_run(run.record, run.reports.values(), self._study.thresholds, run.config)

@@ -62,14 +62,20 @@ def params(record: TrialRecord, config: TrainConfig) -> dict[str, str]:
     return dict(flat(dump))
 
 
-def metrics(report: EpochReport, at: float) -> list[Metric]:
-    """The metrics of one epoch. The step is the epoch's number; ``at`` is in Unix seconds."""
+def metrics(record: TrialRecord, report: EpochReport, at: float) -> list[Metric]:
+    """The metrics of one epoch. The step is the epoch's number; ``at`` is in Unix seconds.
+
+    An epoch at which the pruner looked has the probability of passing too.
+    """
     from mlflow.entities import Metric
 
     values = {f"train/{term}": value for term, value in report.train.items()}
     values |= {f"val/{metric}": value for metric, value in report.val.items()}
     values |= {f"schedule/w_{term}": value for term, value in report.weights.items()}
     values |= {"schedule/lr": report.lr, "epoch/seconds": report.seconds}
+    for look in record.looks:
+        if look.epoch == report.epoch and look.chance is not None:
+            values |= {"look/chance": look.chance, "look/fresh": look.fresh}
     stamp = int(at * 1000)
     # NaN stands for a missing value; MLflow would show it as the latest one.
     return [
@@ -77,6 +83,36 @@ def metrics(report: EpochReport, at: float) -> list[Metric]:
         for name, value in values.items()
         if not math.isnan(value)
     ]
+
+
+def tags(record: TrialRecord) -> dict[str, str]:
+    """The state of a run, and why it is in it."""
+    out = {"sweep.state": record.state, "sweep.schedule": record.schedule}
+    if record.reason:
+        out["sweep.reason"] = record.reason
+    if record.flag is not None:
+        out["sweep.flag"] = "audited" if record.flag.audited else "stopped"
+        out["sweep.chance"] = f"{record.flag.chance:.4g}"
+    if text := note(record):
+        out["mlflow.note.content"] = text
+    return {name: value[:LONGEST_VALUE] for name, value in out.items()}
+
+
+def note(record: TrialRecord) -> str:
+    """What MLflow's page of a run says above all else, in Markdown."""
+    parts = [f"**{record.state}**: {record.reason}"] if record.reason else []
+    if record.flag is not None and record.flag.audited:
+        parts.append(
+            f"It would have been stopped after epoch {record.flag.epoch}. It went on, to show "
+            "whether the pruner is right about such probes."
+        )
+    if record.looks:
+        parts.append("What the pruner saw:")
+        of = f"of {record.epochs}"
+        parts.append(
+            "\n".join(f"- After epoch {look.epoch} {of}: {look.reason}" for look in record.looks)
+        )
+    return "\n\n".join(parts)
 
 
 def artifacts(run_dir: Path) -> Iterator[Path]:

@@ -104,7 +104,7 @@ class Tracker:
             # The clock may have been set back since the run started.
             at = max(time.time() if at is None else at, record.started or 0.0)
             # One batch is one transaction: MLflow has the whole epoch or none of it.
-            self._client.log_batch(run_id, metrics=schema.metrics(report, at))
+            self._client.log_batch(run_id, metrics=schema.metrics(record, report, at))
             self._steps[run_id].add(report.epoch)
 
     def trial_ended(self, record: TrialRecord, run_dir: Path) -> None:
@@ -251,12 +251,8 @@ class Tracker:
     def _set_tags(self, run_id: str, record: TrialRecord) -> None:
         from mlflow.entities import RunTag
 
-        tags = {"sweep.state": record.state, "sweep.schedule": record.schedule}
-        if record.reason:
-            tags["sweep.reason"] = record.reason
-            tags["mlflow.note.content"] = f"**{record.state}**: {record.reason}"
-        cut = [RunTag(key, value[: schema.LONGEST_VALUE]) for key, value in tags.items()]
-        self._client.log_batch(run_id, tags=cut)
+        tags = [RunTag(name, text) for name, text in schema.tags(record).items()]
+        self._client.log_batch(run_id, tags=tags)
 
     def _log_best(self, run: Run, run_dir: Path) -> None:
         """Logs the best epoch on its own: MLflow's table of runs shows last values only."""

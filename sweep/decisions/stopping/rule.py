@@ -57,6 +57,8 @@ class History:
     evidence: Evidence
     flagged: tuple[Flagged, ...]
     """The flagged runs whose fate is known."""
+    stops: tuple[Flag, ...]
+    """The flags of the runs that were stopped."""
     flags: int
     """All flagged runs, those in progress included."""
     unflagged_passes: int
@@ -94,6 +96,7 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
         ledger,
         evidence,
         tuple(flagged),
+        stops=tuple(run.flag for run in runs if run.state == "stopped" and run.flag is not None),
         flags=sum(run.flag is not None for run in runs),
         unflagged_passes=sum(run.passed for run in learnt if run.flag is None),
         finished=_finished(learnt, epochs) if learnt else None,

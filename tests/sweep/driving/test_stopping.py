@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from sweep.decisions.stopping.rule import Run
+from sweep.decisions.stopping.probes import as_run
+from sweep.decisions.stopping.told import told
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.driving.session import rehearse, saved
-from sweep.driving.stopping import Stopping, told
+from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
 from sweep.study.folder import RECORD, SEARCHED, TrialRecord, records
 from tests.sweep.fakes import InlineLauncher, NoMirror, study
@@ -90,8 +91,14 @@ def test_flagged_probes_are_stopped_or_audited_to_their_end(ended: StudyConfig) 
     audited = [r for r in flagged if r.flag is not None and r.flag.audited]
     assert audited
     assert all(r.state in ("complete", "promoted") for r in audited)
-    found = told(ended, [ActiveRun.load(ended, r) for r in probes(ended)]).audit()
+    stopping = Stopping(ended)
+    for record in probes(ended):
+        stopping.learn(ActiveRun.load(ended, record))
+    found = told(stopping.history(), EPOCHS)
     assert (found.flagged, found.audited) == (len(flagged), len(audited))
+    made = [len(read_epochs(ended.paths.run_dir(*r.key))) for r in probes(ended)]
+    assert found.epochs_saved == sum(EPOCHS - epochs for epochs in made)
+    assert f"Of {len(flagged)} probes that seemed sure to fail" in str(found)
 
 
 def test_a_study_in_parts_decides_as_one_in_a_single_run(
@@ -127,8 +134,8 @@ def test_a_record_and_settings_of_the_first_pruner_still_load(tmp_path: Path) ->
 
 
 def test_what_the_rule_is_told_of_a_probe(ended: StudyConfig) -> None:
-    record = probes(ended)[1]
-    run: Run = Stopping(ended)._run(ActiveRun.load(ended, record))
+    active = ActiveRun.load(ended, probes(ended)[1])
+    run = as_run(active.record, active.reports.values(), ended.thresholds, active.config)
     assert len(run.slacks) == EPOCHS
     assert run.lr is not None
     assert run.loss_weights is not None

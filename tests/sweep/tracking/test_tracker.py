@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from sweep.study.config import StudyConfig
 from sweep.study.folder import write_record
+from sweep.study.look import Flag, Look
 from sweep.study.summary_record import Summary
 from tests.sweep.made_study import (
     add_checkpoint,
@@ -69,6 +70,26 @@ def test_artefact_metrics_become_curves_and_nan_is_left_out(
     assert run.data.metrics["best/bleed"] == 0.25
     assert not [name for name in run.data.metrics if "bleed_towards" in name]
     assert "Liu" in run.data.params["metric_versions.seam"]
+
+
+def test_a_run_shows_what_the_pruner_saw_and_why_it_went_on(study: StudyConfig) -> None:
+    record, run_dir = add_trial(study, 7)
+    looks = (
+        Look(epoch=1, fresh=0.2, reason="there is no forecast yet: too few have ended"),
+        Look(epoch=2, chance=0.004, fresh=0.2, reason="it passes with probability 0.4 %"),
+    )
+    flag = Flag(epoch=2, chance=0.004, share=0.3, audited=True)
+    write_record(run_dir, record.model_copy(update={"looks": looks, "flag": flag}))
+    tracker = tracker_of(study)
+    tracker.study_started(study)
+    run_id = track(tracker, study, 7)
+    client = MlflowClient(study.tracking_uri)
+    tags = client.get_run(run_id).data.tags
+    assert (tags["sweep.flag"], tags["sweep.chance"]) == ("audited", "0.004")
+    assert "It would have been stopped after epoch 2. It went on" in tags["mlflow.note.content"]
+    assert "- After epoch 1 of" in tags["mlflow.note.content"]
+    chances = client.get_metric_history(run_id, "look/chance")
+    assert [(one.step, one.value) for one in chances] == [(2, 0.004)]
 
 
 def test_tracking_a_study_twice_changes_nothing(study: StudyConfig) -> None:
