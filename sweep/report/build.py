@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from sweep.report import charts, schedule_panels, study_data, theme
+from sweep.decisions.stopping.told import sentences
+from sweep.report import charts, pruning, schedule_panels, study_data, theme
 from sweep.report import summary as summaries
 from sweep.report.importance import LEAST, importances
 from sweep.report.study_data import StudyData, StudyRun
@@ -31,6 +32,7 @@ def write_report(study: StudyConfig) -> Path:
         UvtexError: a trial directory is damaged, or the report cannot be written.
     """
     data = study_data.read_study_data(study)
+    pairs = [(run.record, run.epochs) for run in data.runs]
     metrics = [threshold.metric for threshold in data.thresholds]
     text = pages.render(
         "sweep.report",
@@ -43,6 +45,8 @@ def write_report(study: StudyConfig) -> Path:
         objective=title(OBJECTIVE),
         plane_heading=f"{title(OBJECTIVE)} against {title(data.other)}",
         charts=_charts(data),
+        pruning_told=" ".join(sentences(pruning.figures(study, pairs))),
+        flagged=pruning.flagged(data),
         least_probes=LEAST,
         metric_columns=[(title(metric), "n") for metric in metrics],
         trials=[_trial_row(run, metrics) for run in data.runs],

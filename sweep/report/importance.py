@@ -1,4 +1,6 @@
-"""The importance of each schedule parameter for the objective, by PED-ANOVA.
+"""The importance of each searched parameter for coming near to passing, by PED-ANOVA.
+
+What is explained is the joint slack, see :func:`sweep.report.pruning.joint_slacks`.
 
 PED-ANOVA (Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
 Arbitrary Subspaces", IJCAI 2023) is Optuna's.
@@ -6,32 +8,34 @@ Arbitrary Subspaces", IJCAI 2023) is Optuna's.
 
 from __future__ import annotations
 
+import math
 import warnings
 
+from sweep.report.pruning import joint_slacks
 from sweep.report.study_data import StudyData, StudyRun
-from sweep.study.config import OBJECTIVE, Search
+from sweep.study.config import Search
 
 LEAST = 8
-"""With fewer finished probes than this, an importance would be noise."""
+"""With fewer probes than this, an importance would be noise."""
 
 
 def importances(data: StudyData) -> dict[str, float]:
     """Parameter -> its share of the importance, the largest first; {} with too few probes.
 
-    Pruned probes are left out: they had fewer epochs, so their objective does not compare.
+    A probe that was stopped counts by its forecast.
     """
-    finished = [run for run in data.runs if _is_finished_probe(run)]
-    if len(finished) < LEAST:
+    slacks = joint_slacks(data)
+    known = [
+        (run, slacks[run.record.trial])
+        for run in data.runs
+        if run.record.stage == "probe" and math.isfinite(slacks.get(run.record.trial, math.nan))
+    ]
+    if len(known) < LEAST:
         return {}
-    return _ped_anova(finished, data.study.search)
+    return _ped_anova(known, data.study.search)
 
 
-def _is_finished_probe(run: StudyRun) -> bool:
-    ended = run.record.state in ("complete", "promoted")
-    return run.record.stage == "probe" and ended and run.at_best(OBJECTIVE) is not None
-
-
-def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
+def _ped_anova(runs: list[tuple[StudyRun, float]], search: Search) -> dict[str, float]:
     import optuna
 
     from sweep.study.distributions import distributions
@@ -41,13 +45,13 @@ def _ped_anova(runs: list[StudyRun], search: Search) -> dict[str, float]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(direction="maximize")
-        for run in runs:
+        for run, slack in runs:
             params = dict(run.record.params)
             study.add_trial(
                 optuna.trial.create_trial(
                     params=params,
                     distributions={name: space[name] for name in params},
-                    value=run.at_best(OBJECTIVE),
+                    value=slack,
                 )
             )
         with warnings.catch_warnings():

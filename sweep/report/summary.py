@@ -6,11 +6,12 @@ import math
 from collections import Counter
 
 from sweep.decisions.promotion import decide
+from sweep.report.pruning import figures
 from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
 from sweep.study.judged import has_passed
 from sweep.study.lease import shown_records
-from sweep.study.summary_record import RunSummary, Summary, read_summary
+from sweep.study.summary_record import PruningFigures, RunSummary, Summary, read_summary
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import SUMMARY
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
@@ -40,8 +41,15 @@ def summarise(study: StudyConfig) -> Summary:
         baseline=_entry(study, _baseline(found)),
         nearest=_entry(study, nearest),
         mean_colour=_measured_mean_colour(study),
+        pruning=_pruning(study, found),
         failure=_failure(study, found),
     )
+
+
+def _pruning(study: StudyConfig, found: list[TrialRecord]) -> PruningFigures | None:
+    runs = [(record, read_epochs(study.paths.run_dir(*record.key))) for record in found]
+    made = figures(study, runs)
+    return made if made.flagged else None
 
 
 def verdict(summary: Summary) -> str:

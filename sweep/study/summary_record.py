@@ -40,6 +40,32 @@ class RunSummary(BaseModel):
     """The folder of the run's checkpoints."""
 
 
+class PruningFigures(BaseModel):
+    """What the pruner did in a study, and what is known of its errors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    flagged: int
+    """Probes that were found not worth their remaining epochs, and whose fate is known."""
+    audited: int
+    """Those of them that went on nevertheless."""
+    audited_passed: int
+    """Those of the audited that passed."""
+    estimate: float
+    """The false-prune rate: probes stopped that would have passed, over all that would."""
+    low: float
+    """Lower end of its exact 95 % interval."""
+    high: float
+    epochs_saved: int
+    """Epochs that the stopped probes did not make."""
+    epochs_audited: int
+    """Epochs that the audited probes made after their flag."""
+    more_audits: int | None
+    """Audits to come, all of which must fail, until at most 5 % can be said. None: unknown."""
+    chances_raised: float
+    """The factor by which audits that passed have raised the probabilities; 1: not at all."""
+
+
 class Summary(BaseModel):
     """The state of a study: counts of runs, and the runs worth a line. None: there is no such run.
 
@@ -67,6 +93,8 @@ class Summary(BaseModel):
     """The run with the greatest margin."""
     mean_colour: dict[str, float] | None = None
     """Validation metrics of a texture that is each livery's mean colour."""
+    pruning: PruningFigures | None = None
+    """What the pruner did; None if it flagged no probe."""
     failure: str | None = None
     """The last run that failed, its reason and its log."""
     outcome: str | None = None

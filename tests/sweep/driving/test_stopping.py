@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.decisions.stopping.probes import as_run
-from sweep.decisions.stopping.told import told
+from sweep.decisions.stopping.told import sentences, told
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
@@ -98,7 +98,7 @@ def test_flagged_probes_are_stopped_or_audited_to_their_end(ended: StudyConfig) 
     assert (found.flagged, found.audited) == (len(flagged), len(audited))
     made = [len(read_epochs(ended.paths.run_dir(*r.key))) for r in probes(ended)]
     assert found.epochs_saved == sum(EPOCHS - epochs for epochs in made)
-    assert f"Of {len(flagged)} probes that seemed sure to fail" in str(found)
+    assert f"Of {len(flagged)} probes that seemed sure to fail" in sentences(found)[0]
 
 
 def test_a_study_in_parts_decides_as_one_in_a_single_run(

@@ -12,10 +12,13 @@ from sweep.driving.session import saved
 from sweep.report import write_report
 from sweep.report.charts import curves, plane
 from sweep.report.importance import LEAST, importances
+from sweep.report.pruning import joint_slacks
 from sweep.report.schedule_panels import drawn_schedules, schedules
 from sweep.report.study_data import best_and_worst, read_study_data, run_with_samples
+from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.folder import write_record
+from sweep.study.look import Flag, Forecast, Look
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import DEFINITIONS
@@ -129,6 +132,53 @@ def test_importances_need_enough_complete_probes(tmp_path: Path) -> None:
         "lr_scheduler",
         "tmax",
     }
+
+
+def flagged(study: StudyConfig, number: int, *, audited: bool, mean: float = -2.0) -> None:
+    """A probe that was found sure to fail after three epochs."""
+    record, folder = add_trial(
+        study,
+        number,
+        reach=0.3,
+        state="complete" if audited else "pruned",
+        made=None if audited else 3,
+    )
+    look = Look(
+        epoch=3,
+        chance=0.004,
+        forecast=Forecast(mean=mean, deviation=0.5),
+        fresh=0.2,
+        reason="it passes with probability 0.4 %, a new one with 20 %",
+    )
+    flag = Flag(epoch=3, chance=0.004, share=0.3, audited=audited)
+    write_record(folder, record.model_copy(update={"looks": (look,), "flag": flag}))
+
+
+def test_stopped_probes_count_for_the_importances_by_their_forecast(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    for number in range(LEAST - 2):
+        add_trial(study, number, reach=0.4 + 0.04 * number)
+    assert importances(read_study_data(study)) == {}
+    for number in (50, 51):
+        flagged(study, number, audited=False)
+    data = read_study_data(study)
+    assert joint_slacks(data)[50] == -2.0
+    assert sum(importances(data).values()) == pytest.approx(1)
+
+
+def test_the_report_says_what_was_stopped_and_what_the_audit_found(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0, state="promoted", reach=0.8)
+    flagged(study, 1, audited=False)
+    flagged(study, 2, audited=True)
+    text = unescape(html(study))
+    assert "Of 2 probes that seemed sure to fail, 1 was stopped, which saved 3 epochs." in text
+    assert "1 went on as an audit, for 3 epochs; 0 of these passed." in text
+    assert "audited: did not pass" in text
+    assert "it passes with probability 0.4 %, a new one with 20 %" in text
+    found = summarise(study).pruning
+    assert found is not None
+    assert (found.flagged, found.audited, found.epochs_saved) == (2, 1, 3)
 
 
 def test_the_panel_of_a_schedule_shows_its_first_learning_rate(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ OLD = {
     "report": None,
 }
 """A file as earlier versions wrote it."""
-NEW = {"failure": None}
+NEW = {"failure": None, "ending": None, "pruning": None}
 """Keys that were added since."""
 
 
