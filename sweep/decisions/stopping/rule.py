@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -36,7 +37,12 @@ class Run:
     """``ended``: it made all its epochs. ``stopped``: the rule stopped it."""
     flag: Flag | None = None
 
-    @property
+    @cached_property
+    def first(self) -> Array:
+        """The slacks [t, J] of epochs 1 to t, the last before a gap."""
+        return prefix(self.slacks)
+
+    @cached_property
     def best(self) -> float:
         """The largest joint slack of an epoch so far; -inf before the first."""
         if not self.slacks:
@@ -120,7 +126,7 @@ def _curves(runs: Sequence[Run], seen: int, epochs: int) -> Curves:
     metrics = len(next(iter(runs[0].slacks.values())))
     slacks = np.full((len(runs), seen, metrics), np.nan)
     for row, run in enumerate(runs):
-        made = prefix(run.slacks)[:seen]
+        made = run.first[:seen]
         slacks[row, : len(made)] = made
     rates, weights = [run.lr for run in runs], [run.loss_weights for run in runs]
     return Curves(
@@ -150,7 +156,7 @@ def due(run: Run, epochs: int, least: int, made: Sequence[int] = ()) -> tuple[in
     """
     if run.flag is not None:
         return None
-    reported = len(prefix(run.slacks))
+    reported = len(run.first)
     for look in reversed(range(len(LOOKS))):
         seen = epochs_seen(look, epochs, least)
         if seen is not None and seen <= reported:
