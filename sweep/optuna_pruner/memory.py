@@ -49,41 +49,52 @@ class Memory:
         self._read: set[int] = set()
         self._known: dict[int, tuple[FrozenTrial, Record]] = {}
         self._runs: dict[int, Run] = {}
-        self._planned = Planned()
-        self._outlook: Outlook | None = None
-        self._fitted = 0
+        self._flagged: dict[int, object] = {}
+        self._learnt = Learnt(history([], terms.epochs, terms.risk), None, Planned())
 
     def learn(self, trials: Sequence[FrozenTrial]) -> Learnt:
         """What follows from all trials of the study. Several threads may call it."""
         with self._lock:
-            self._take_in(trials)
-            in_order = sorted(self._known, key=self._when)
-            going_on = [_in_progress(one) for one in trials if one.state == TrialState.RUNNING]
-            runs = [*(self._runs[number] for number in in_order), *going_on]
-            past = history(runs, self._terms.epochs, self._terms.risk)
-            if past.finished is not None and len(past.finished.curves) != self._fitted:
-                self._fitted = len(past.finished.curves)
-                self._outlook = fit(past.finished)
-            return Learnt(past, self._outlook, self._planned)
+            flagged = {
+                one.number: one.user_attrs[FLAG]
+                for one in trials
+                if one.state == TrialState.RUNNING and FLAG in one.user_attrs
+            }
+            if self._take_in(trials) or flagged != self._flagged:
+                self._flagged = flagged
+                self._learn([_in_progress(flag) for flag in flagged.values()])
+            return self._learnt
+
+    def _learn(self, going_on: Sequence[Run]) -> None:
+        planned = _planned(record for _, record in self._known.values())
+        if planned != self._learnt.planned:
+            self._runs.clear()
+        for number, (trial, record) in self._known.items():
+            if number not in self._runs:
+                self._runs[number] = _finished(trial, record, self._terms, planned)
+        in_order = [self._runs[number] for number in sorted(self._known, key=self._when)]
+        past = history([*in_order, *going_on], self._terms.epochs, self._terms.risk)
+        outlook, before = self._learnt.outlook, self._learnt.past.finished
+        if past.finished is not None and (
+            before is None or len(past.finished.curves) != len(before.curves)
+        ):
+            outlook = fit(past.finished)
+        self._learnt = Learnt(past, outlook, planned)
 
     def _when(self, number: int) -> tuple[datetime, int]:
         return self._known[number][0].datetime_complete or datetime.min, number
 
-    def _take_in(self, trials: Sequence[FrozenTrial]) -> None:
+    def _take_in(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Reads the trials that have finished since the last call; whether one tells something."""
+        before = len(self._known)
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._read.add(trial.number)
                 record = read(trial.user_attrs)
-                if record.metrics and len(record.slacks(self._terms.thresholds)) == len(
-                    record.metrics
-                ):
+                judged = len(record.slacks(self._terms.thresholds))
+                if record.metrics and judged == len(record.metrics):
                     self._known[trial.number] = trial, record
-        planned = _planned(record for _, record in self._known.values())
-        if planned != self._planned:
-            self._planned, self._runs = planned, {}
-        for number, (trial, record) in self._known.items():
-            if number not in self._runs:
-                self._runs[number] = _finished(trial, record, self._terms, planned)
+        return len(self._known) > before
 
 
 def run_in_progress(record: Record, terms: Terms, planned: Planned) -> Run:
@@ -92,12 +103,10 @@ def run_in_progress(record: Record, terms: Terms, planned: Planned) -> Run:
     return Run((), record.slacks(terms.thresholds), lr, loss_weights, flag=record.flag)
 
 
-def _in_progress(trial: FrozenTrial) -> Run:
-    """A trial as the ledger counts it: once told to stop, it counts as stopped."""
-    kept = trial.user_attrs.get(FLAG)
-    flag = None if kept is None else Flag.model_validate(kept)
-    told = flag is not None and not flag.audited
-    return Run((), {}, None, None, state="stopped" if told else "running", flag=flag)
+def _in_progress(kept: object) -> Run:
+    """A flagged trial as the ledger counts it: once told to stop, it counts as stopped."""
+    flag = Flag.model_validate(kept)
+    return Run((), {}, None, None, state="running" if flag.audited else "stopped", flag=flag)
 
 
 def _finished(trial: FrozenTrial, record: Record, terms: Terms, planned: Planned) -> Run:
