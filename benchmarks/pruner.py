@@ -3,8 +3,8 @@
 ``python -m benchmarks.pruner`` times it in a study in memory, so that no storage is read. Ours
 decides in ``report``, at a look. *first look* is the first of a process, which reads all finished
 trials; *learnt anew* is one after another trial has ended; at *known* nothing is new; *no look* are
-the other epochs, as most are. Optuna's pruners decide whenever ``should_prune`` is called. Times are
-of the processor, so that other load matters less.
+the other epochs, as most are. Optuna's pruners decide whenever ``should_prune`` is called. Times
+are of the processor, so that other load matters less.
 """
 
 from __future__ import annotations
