@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +20,14 @@ LEAST = 5
 """``min_epochs``: no look before so many points."""
 
 
+class Forecast(Protocol):
+    """What looks at curves in progress."""
+
+    def chance(self, curves: Curves, look: int, seen: int) -> Array:
+        """P(pass) of each curve."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ours:
     """The rule, with the forecast's kind. It refits when a fifth more runs have ended."""
@@ -28,6 +38,8 @@ class Ours:
     """Tasks whose curves are the forecast's prior."""
     growth: float = 1.2
     guard: float = Ledger.guard
+    learn: Callable[[Finished, Sequence[Finished], Kind], Forecast | None] = fit
+    """Makes the forecast; the rivals' are in :mod:`benchmarks.promotion.rivals`."""
 
     def prior(self) -> list[Finished]:
         """One run of each configuration of the earlier tasks."""
@@ -110,7 +122,7 @@ class OursJudge:
         if not self.rows:
             return
         finished = Finished(curves(self.task, self.rows), np.array(self.weights))
-        model = fit(finished, self.rule.prior(), self.rule.kind)
+        model = self.rule.learn(finished, self.rule.prior(), self.rule.kind)
         self.fitted = len(self.rows)
         if model is None:
             return

@@ -8,6 +8,7 @@ from benchmarks.promotion.optuna_pruners import PRUNERS, OptunaPolicy
 from benchmarks.promotion.ours import Ours
 from benchmarks.promotion.pareto import ParetoMedian
 from benchmarks.promotion.replay import Policy
+from benchmarks.promotion.rivals import gaussian_process, nearest_curves
 from benchmarks.promotion.rules import RULES
 from benchmarks.promotion.task import Task
 from sweep.decisions.stopping.ledger import Ledger
@@ -30,9 +31,13 @@ STRICT = {"ours-guarded": 0.25, "ours-as-proposed": 0.25}
 """Guards other than the product's."""
 
 
+RIVALS = {"gaussian-process": gaussian_process, "nearest-curves": nearest_curves}
+"""Forecasts of another make under our ledger."""
+
+
 def names() -> list[str]:
     """What ``--policy`` takes."""
-    return [*RULES, *PRUNERS, "pareto-median", *KINDS]
+    return [*RULES, *PRUNERS, "pareto-median", *KINDS, *RIVALS]
 
 
 def policy(name: str, risk: float, earlier: Sequence[Task] = ()) -> Policy:
@@ -46,6 +51,7 @@ def policy(name: str, risk: float, earlier: Sequence[Task] = ()) -> Policy:
         **{key: lambda key=key: OptunaPolicy(key) for key in PRUNERS},
         "pareto-median": ParetoMedian,
         **{key: lambda key=key: _ours(key, risk, earlier) for key in KINDS},
+        **{key: lambda make=make: Ours(Kind(), risk, learn=make) for key, make in RIVALS.items()},
     }
     return makers[name]()
 
