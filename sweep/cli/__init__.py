@@ -7,6 +7,7 @@ import click
 from sweep.cli.calibrate import calibrate
 from sweep.cli.mlflow_pages import sync, ui
 from sweep.cli.reading import compare, report
+from sweep.cli.registry import champion, promote, rollback
 from sweep.cli.run import run, status
 from uvtex.console import CleanErrorGroup
 
@@ -21,5 +22,7 @@ def main() -> None:
     """
 
 
-for command in (run, calibrate, status, compare, report, sync, ui):
+for command in (
+    run, calibrate, status, compare, report, promote, champion, rollback, sync, ui,
+):  # fmt: skip
     main.add_command(command)

@@ -110,7 +110,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
         echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
         return
     echo(f"study {study}: {view['driver']}")
-    header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
+    header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
     _print_summary(summary)
 
@@ -123,6 +123,8 @@ def _stopped(again: str, out: TextIO) -> NoReturn:
 def _status(study: StudyConfig) -> dict[str, Any]:
     from sweep.study.lease import driver, shown_records
     from uvtex.runs.epochs import best_epoch, read_epochs
+    from uvtex.runs.test_figures import read_test_figures
+    from uvtex.thresholds import margin
 
     driven_by = driver(study.paths)
     runs = []
@@ -130,13 +132,17 @@ def _status(study: StudyConfig) -> dict[str, Any]:
         run_dir = study.paths.run_dir(*record.key)
         epochs = read_epochs(run_dir)
         best = best_epoch(epochs)
+        tested = read_test_figures(run_dir)
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.name}",
                 "schedule": record.schedule,
                 "state": record.state,
                 "epochs": f"{len(epochs)}/{record.epochs}",
-                "best margin": "-" if best is None else f"{best.val['margin']:+.4f}",
+                "test margin": "-"
+                if tested is None
+                else f"{margin(tested.metrics, study.thresholds):+.4f}",
+                "validation margin": "-" if best is None else f"{best.val['margin']:+.4f}",
                 "reason": record.reason or "",
             }
         )

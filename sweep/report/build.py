@@ -63,7 +63,7 @@ def _summary(study: StudyConfig) -> dict[str, Any]:
     """The verdict, and the table of champion, baseline schedule and mean colour."""
     summary = summaries.summarise(study)
     header, rows = summaries.table(summary)
-    columns = [(name, "") for name in header[:2]] + [(title(name), "n") for name in header[2:]]
+    columns = [(name, "") for name in header[:3]] + [(title(name), "n") for name in header[3:]]
     return {
         "verdict": summaries.verdict(summary),
         "tone": "good" if summary.passed else "open",
