@@ -135,7 +135,7 @@ def _print(found: Standing, show_history: bool, as_json: bool) -> None:
 
 
 def _print_champion(found: Standing, version: VersionRecord) -> None:
-    from sweep.tracking.registry.page import figure_rows, told_sides
+    from sweep.tracking.registry.page import admission, figure_rows, told_sides
 
     schedule = f", schedule {version.schedule}" if version.schedule else ""
     echo(f"champion: {version.label}{schedule}")
@@ -143,7 +143,7 @@ def _print_champion(found: Standing, version: VersionRecord) -> None:
     print_table(header, rows)
     echo(told_sides(version))
     if version.admission:
-        echo(f"{'admitted' if version.admitted else 'not admitted'}: {version.admission}")
+        echo(admission(version))
     if found.event is not None:
         echo(f"champion since {found.event.at}, by {found.event.kind}: {found.event.reason}")
     if found.note:

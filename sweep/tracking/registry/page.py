@@ -21,7 +21,7 @@ def version_page(version: VersionRecord) -> str:
         f"`{version.schedule}`, epoch {version.epoch}.",
         "\n".join(figure_table(version)),
         told_sides(version),
-        f"**{'Admitted' if version.admitted else 'Not admitted'}.** {_cut(version.admission)}",
+        f"**Admission.** {_cut(admission(version))}",
     ]
     if version.tests:
         error = max(test.error for test in version.tests)
@@ -67,6 +67,13 @@ def _row(version: VersionRecord, name: str, bounds: list[Threshold], tested: boo
         return [*cells, "-", "-", "-"]
     interval = f"{test.low:.4f} to {test.high:.4f}"
     return [*cells, str(test.replicates), f"{test.mean:.4f}", interval]
+
+
+def admission(version: VersionRecord) -> str:
+    """Whether the trial was admitted, and why."""
+    outcome = "admitted" if version.admitted else "not admitted"
+    said = version.admission.startswith(("admitted", "rejected", "undecided"))
+    return version.admission if said else f"{outcome}: {version.admission}"
 
 
 def told_sides(version: VersionRecord) -> str:

@@ -52,7 +52,7 @@ def crowned(uri: str, *versions: str) -> MlflowClient:
 
 def test_each_change_is_an_event_and_earlier_events_stay_as_they_were(uri: str) -> None:
     client = crowned(uri, "1", "2")
-    before = {k: v for k, v in client.get_registered_model("uvtex").tags.items()}
+    before = dict(client.get_registered_model("uvtex").tags)
     crown(client, "3", "override", "r" * 9000)
     after = client.get_registered_model("uvtex").tags
     kept = before.keys() - {history.SHOWN}
@@ -71,9 +71,10 @@ def test_a_crash_between_event_and_alias_is_finished_by_the_next_call(
     def dies(*_: object) -> None:
         raise MlflowException("the server went away")
 
-    with monkeypatch.context() as patch, pytest.raises(MlflowException):
+    with monkeypatch.context() as patch:
         patch.setattr(client, "set_registered_model_alias", dies)
-        crown(client, "2", "promotion", "2 is better")
+        with pytest.raises(MlflowException):
+            crown(client, "2", "promotion", "2 is better")
     assert aliases(uri)["champion"] == "1"
     found = standing(uri)
     assert found.champion is not None

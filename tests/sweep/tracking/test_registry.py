@@ -217,7 +217,7 @@ def test_an_override_makes_a_run_champion_that_the_rule_turns_down(study: StudyC
     assert promote_run(study, full_run(study, 0, reach=0.66)).champion
     bad = full_run(study, 1, reach=0.5)
     uri = study.tracking_uri
-    with pytest.raises(UvtexError, match="is not registered: ssim_uv .* --override REASON"):
+    with pytest.raises(UvtexError, match=r"is not registered: ssim_uv .* --override REASON"):
         promote_by_hand(study, (1, "full"), uri, None)
     assert versions(study) == ["1"]
     _, gate = promote_by_hand(study, (1, "full"), uri, "the customer likes it")
