@@ -162,12 +162,15 @@ def _print_studies(names: list[str], as_json: bool) -> None:
 
 
 def _print_summary(summary: Summary) -> None:
-    from sweep.report.summary import table, verdict
+    from sweep.report.summary import sides, table, verdict
 
     for name, states in (("probes", summary.probes), ("full runs", summary.full_runs)):
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         echo(f"{name}: {counts or 'none'}")
-    print_table(*table(summary))
+    header, rows = table(summary)
+    print_table(header, rows)
+    if rows:
+        echo(sides(summary))
     echo(verdict(summary))
 
 

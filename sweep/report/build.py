@@ -66,6 +66,7 @@ def _summary(study: StudyConfig) -> dict[str, Any]:
     columns = [(name, "") for name in header[:3]] + [(title(name), "n") for name in header[3:]]
     return {
         "verdict": summaries.verdict(summary),
+        "sides": summaries.sides(summary),
         "tone": "good" if summary.passed else "open",
         "figures": {
             "columns": columns,

@@ -107,6 +107,20 @@ def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     return ["", "run", "side", *columns], rows
 
 
+def sides(summary: Summary) -> str:
+    """What the sides of the table's rows are, in words."""
+    shown = (summary.champion, summary.nearest, summary.baseline)
+    if any(run is not None and run.test is not None for run in shown):
+        return (
+            "Test liveries chose nothing. Validation chose each run's epoch and guided the search, "
+            "so its figures flatter."
+        )
+    return (
+        "All figures are validation's, which chose each run's epoch and guided the search, so they "
+        "flatter."
+    )
+
+
 def _sides(
     title: str,
     run: str,
