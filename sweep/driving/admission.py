@@ -6,7 +6,7 @@ The driver and ``sweep promote`` ask the same functions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweep.decisions import promotion
 from sweep.decisions import replicates as test
@@ -88,7 +88,9 @@ def judge(study: StudyConfig, full: Sequence[TrialRecord]) -> Admission:
     if chosen is None:
         reason = f"{decision.reason}; but no single replicate passes by itself"
         return Admission("reject", reason, tests=decision.records)
-    return Admission("admit", decision.reason, chosen, decision.records)
+    # People are told the mean of all replicates, those of the comparison included.
+    everyone = test.judge(replicates, study.thresholds, spreads, study.replicates, probe_seed)
+    return Admission("admit", decision.reason, chosen, everyone.records or decision.records)
 
 
 def seed_of(study: StudyConfig, record: TrialRecord) -> int:
@@ -202,15 +204,28 @@ def _check_ended(study: StudyConfig, record: TrialRecord) -> None:
 def _single(study: StudyConfig, record: TrialRecord) -> Admission:
     if record.state != "complete":
         return Admission("reject", record.reason or "the full run failed")
-    decision = promotion.decide(figures(study, record), study.thresholds)
-    if not decision.passed:
-        return Admission("reject", decision.reason)
+    decision = own_decision(study, record)
+    if decision is None or not decision.passed:
+        return Admission("reject", "it has no figures" if decision is None else decision.reason)
     return Admission("admit", decision.reason, record)
+
+
+def own_decision(study: StudyConfig, record: TrialRecord) -> promotion.Decision | None:
+    """Whether a full run's own figures pass, and on which side; None if it has no figures."""
+    found = judged(study.paths.run_dir(*record.key))
+    if found is None:
+        return None
+    absent = [t.metric for t in study.thresholds if t.metric not in found.metrics]
+    if absent:
+        reason = f"it has no {', '.join(absent)} on the {found.side} side"
+        return promotion.Decision(False, float("-inf"), reason)
+    decision = promotion.decide(found.metrics, study.thresholds)
+    return replace(decision, reason=f"{decision.reason}, on the {found.side} side")
 
 
 def _best(study: StudyConfig, full: Sequence[TrialRecord]) -> TrialRecord | None:
     """The replicate that validation likes best, among those whose own figures pass."""
-    passing = [r for r in full if promotion.decide(figures(study, r), study.thresholds).passed]
+    passing = [r for r in full if (own := own_decision(study, r)) is not None and own.passed]
     return max(passing, key=lambda record: _validated(study, record), default=None)
 
 

@@ -207,6 +207,8 @@ class Driver:
             return
         decision = promotion.decide(run.best.val, self._study.thresholds)
         promoted = decision.passed and run.record.stage == "probe"
+        if run.record.stage == "full":
+            decision = admission.own_decision(self._study, run.record) or decision
         self._finish(run, "promoted" if promoted else "complete", decision.reason)
         if run.record.stage == "full":
             self._admit(run.record.trial, *due_runs.undecided(self._records))
@@ -263,7 +265,7 @@ class Driver:
     def _decided(self, record: TrialRecord, gate: Gate) -> None:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
         self._mirror.decided(self._records.values())
-        if gate.registered:
+        if gate.registered and (record.gate is None or record.gate.reason != gate.reason):
             self._display.note(f"{record.label}: {gate.reason}")
 
     def _retry_gate(self) -> None:
