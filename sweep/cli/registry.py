@@ -123,7 +123,7 @@ def _print(found: Standing, show_history: bool, as_json: bool) -> None:
     else:
         _print_champion(found, found.champion)
     if found.challenger is not None:
-        echo(f"challenger: {found.challenger.label}: {_why(found.challenger)}")
+        echo(f"challenger: {found.challenger.label}: {_why(found, found.challenger)}")
     if show_history:
         rows = [
             [event.at, event.kind, event.before or "-", event.version, event.reason]
@@ -152,7 +152,10 @@ def _print_champion(found: Standing, version: VersionRecord) -> None:
         echo(f"override: {version.override}")
 
 
-def _why(version: VersionRecord) -> str:
+def _why(found: Standing, version: VersionRecord) -> str:
+    """Why the challenger is not champion."""
+    if any(event.version == version.version for event in found.events.values()):
+        return "was champion before"
     return version.answer or version.admission or "registered"
 
 

@@ -25,6 +25,7 @@ from sweep.study.folder import (
 from sweep.study.judged import judged
 from sweep.study.lease import lease
 from sweep.tracking.registry import Candidate, promote, promote_command
+from sweep.tracking.tracker import Tracker
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import best_epoch, read_epochs
 
@@ -173,13 +174,19 @@ def promote_by_hand(
             )
         gate = promote(study, candidate(study, full, answer, chosen, override), uri)
         if uri == study.tracking_uri:
-            for one in full:
-                if one.gate is not None or one is chosen:
-                    kept = gate if one is chosen else None
-                    write_record(
-                        study.paths.run_dir(*one.key), one.model_copy(update={"gate": kept})
-                    )
+            _keep(study, full, chosen, gate)
     return chosen, gate
+
+
+def _keep(study: StudyConfig, full: Sequence[TrialRecord], chosen: TrialRecord, gate: Gate) -> None:
+    """Writes the answer into the record of the run, as the driver does, and shows it in MLflow."""
+    for one in full:
+        if one.gate is not None or one is chosen:
+            kept = one.model_copy(update={"gate": gate if one is chosen else None})
+            write_record(study.paths.run_dir(*one.key), kept)
+    artifacts = study.paths.artifacts
+    tracker = Tracker(study.tracking_uri, artifacts, study.name, system_metrics=False)
+    tracker.study_decisions(records(study.paths.folder))
 
 
 def _check_ended(study: StudyConfig, record: TrialRecord) -> None:

@@ -89,6 +89,17 @@ def former_champions(events: Sequence[Event], now: str | None) -> list[str]:
     return stack[::-1]
 
 
+def undone(events: Sequence[Event], version: str) -> Event | None:
+    """The rollback by which a person took ``version`` back; None if none did, or it holds again."""
+    found = None
+    for event in events:
+        if event.version == version:
+            found = None
+        elif event.kind == "rollback" and event.before == version:
+            found = event
+    return found
+
+
 def _last_index(items: Sequence[str], item: str) -> int:
     return len(items) - 1 - list(reversed(items)).index(item)
 

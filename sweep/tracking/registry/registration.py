@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from sweep.tracking.tracker import Tracker
     from uvtex.runs.checkpoint import Checkpoint
 
+BY_OVERRIDE = "champion by override: "
+"""How the answer begins where a person decided."""
+
 
 def promote(study: StudyConfig, candidate: Candidate, uri: str) -> Gate:
     """Registers the candidate's best checkpoint, and makes it champion if the comparison says so.
@@ -126,16 +129,31 @@ def _compare(
         study.replicates,
     )
     override = candidate.override
+    if theirs is not None and override is None and comparison.verdict == "challenger":
+        comparison = _unless_undone(client, comparison, ours, theirs)
     wins = comparison.verdict == "challenger" or override is not None
     undecided = not wins and comparison.verdict == "continue" and _can_go_on(study, ours, theirs)
     words = _in_words(study, candidate, comparison, undecided)
     tags = comparison_tags(comparison, words, theirs, override)
     _set_tags(client, ours.version, tags)
     if wins:
-        history.crown(client, ours.version, "override" if override else "promotion", words)
+        kind: history.Kind = "override" if override else "promotion"
+        history.crown(client, ours.version, kind, words.removeprefix(BY_OVERRIDE))
     else:
         history.settle(client)  # the challenger may be another one now
     return Answer(wins, undecided, words, override)
+
+
+def _unless_undone(
+    client: MlflowClient, comparison: Comparison, ours: VersionRecord, theirs: VersionRecord
+) -> Comparison:
+    """The comparison, or that the champion stays because a person rolled ``ours`` back."""
+    events = history.read_events(client.get_registered_model(MODEL).tags)
+    event = history.undone(list(events.values()), ours.version)
+    if event is None:
+        return comparison
+    reason = f"{theirs.label} stays champion: {ours.label} was rolled back: {event.reason}"
+    return Comparison("champion", reason, comparison.seeds, ())
 
 
 def _in_words(
@@ -144,7 +162,7 @@ def _in_words(
     """The answer on who is champion, and what a person can do about it."""
     if candidate.override is not None:
         rule = comparison.reason if candidate.admitted else f"not admitted, {candidate.reason}"
-        return f"champion by override: {candidate.override} (by the rule: {rule})"
+        return f"{BY_OVERRIDE}{candidate.override} (by the rule: {rule})"
     if undecided:
         return f"{comparison.reason}; full runs under more seeds are due"
     shown = comparison.verdict == "champion" and comparison.tests

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from mlflow import MlflowClient
 
 from sweep.cli import main
 from sweep.study.config import StudyConfig
-from sweep.study.folder import read_record
+from sweep.study.folder import read_record, tracking_uri
 from sweep.study.lease import lease
 from tests.sweep.made_study import add_checkpoint, add_test_side, add_trial, empty_store, make_study
 
@@ -87,6 +88,17 @@ def test_promote_by_name_by_folder_and_back_again(store: Path) -> None:
     history = json.loads(call("champion", "--store", str(store), "--history", "--json").stdout)
     assert [e["version"] for e in history["history"]] == ["1", "2", "1"]
     assert json.loads(call("rollback", "2", "--store", str(store), "--json").stdout)["note"] is None
+
+
+def test_the_studys_mlflow_run_has_the_decision_too(store: Path) -> None:
+    client = MlflowClient(tracking_uri(store))
+    (parent,) = client.search_runs(
+        [client.get_experiment_by_name("made").experiment_id], "tags.`sweep.stage` = 'study'"
+    )
+    gate = read_record(store / "studies/made/trials/0000/full").gate
+    assert gate is not None
+    assert parent.data.tags["sweep.decision.0000"] == gate.reason
+    assert "the first champion" in parent.data.tags["mlflow.note.content"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sweep.driving.admission import promote_by_hand
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, read_record
 from sweep.tracking.client import RegistryError, TrackingError
-from sweep.tracking.registry import VersionRecord, promote, standing
+from sweep.tracking.registry import VersionRecord, promote, rollback, standing
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import (
     add_calibration,
@@ -139,7 +139,7 @@ def test_a_version_tells_its_own_figures_validations_and_the_replicates_interval
     assert set(facts.replicates) == {1, 2}
     assert facts.noise["ssim_uv"].seeds.degrees == 12
     (ssim, _) = answer.tests
-    assert (ssim.replicates, ssim.mean, ssim.error) == (1, 0.66, 0.05)
+    assert (ssim.replicates, round(ssim.mean, 6), ssim.error) == (2, 0.665, 0.05)
     page = MlflowClient(study.tracking_uri).get_model_version("uvtex", "1").description
     assert f"| ssim_uv | >= 0.6 | {facts.metrics['ssim_uv']:.4f} |" in page
     assert f"{facts.validation['ssim_uv']:.4f}" in page
@@ -233,6 +233,21 @@ def test_an_override_makes_a_run_champion_that_the_rule_turns_down(study: StudyC
     # What was not admitted is no challenger of another champion.
     assert found.challenger is not None
     assert found.challenger.version == "1"
+
+
+def test_a_version_that_a_person_rolled_back_does_not_come_back_by_itself(
+    study: StudyConfig,
+) -> None:
+    add_calibration(study, 0.01)
+    better = replicate(study, 1, 1, 0.7)
+    assert promote_run(study, replicate(study, 0, 1, 0.66)).champion
+    assert promote_run(study, better).champion
+    rollback(study.tracking_uri, None, "stripes bleed")
+    again = promote_run(study, better)
+    assert not again.champion
+    assert "version 2 (made/1/full) was rolled back: stripes bleed" in again.reason
+    assert "--override REASON" in again.reason
+    assert champion(study).version == "1"
 
 
 @pytest.mark.parametrize(
