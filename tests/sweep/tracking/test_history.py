@@ -115,6 +115,19 @@ def test_a_tag_that_is_no_event_is_left_alone(uri: str, value: str) -> None:
     assert [key[:18] for key in read_events(tags)] == ["sweep.history.0001", "sweep.history.0006"]
 
 
+def test_two_processes_never_change_the_champion_of_a_store_at_once(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned(uri, "1", "2")
+    monkeypatch.setattr(history, "BUSY_SECONDS", 0.1)
+    with (
+        history.changing(uri),
+        pytest.raises(RegistryError, match="another process has been changing the champion"),
+    ):
+        rollback(uri, None, "why")
+    assert aliases(uri)["champion"] == "2"
+
+
 def test_rollback_goes_back_one_champion_at_a_time_and_each_step_is_kept(uri: str) -> None:
     crowned(uri, "1", "2", "3")
     for expected in ("2", "1"):
