@@ -73,6 +73,32 @@ def pair_spread(noise: MetricNoise) -> Spread:
     return Spread(deviation=math.sqrt(2) * seeds.deviation, degrees=seeds.degrees)
 
 
+def joint_noise(
+    challenger: Mapping[str, MetricNoise], champion: Mapping[str, MetricNoise], one_study: bool
+) -> Mapping[str, MetricNoise]:
+    """The noise by which two versions are compared, from the calibrations of their studies.
+
+    Two schedules of one study have the calibration's spread of a difference. Across two studies
+    nothing says that a seed moves both to the same side, so their variances add, and the fewer
+    degrees of freedom count. Where the champion's study has no calibration, the challenger's
+    stands for both.
+    """
+    if one_study:
+        return challenger
+    return {
+        metric: _independent(noise, champion.get(metric, noise))
+        for metric, noise in challenger.items()
+    }
+
+
+def _independent(one: MetricNoise, other: MetricNoise) -> MetricNoise:
+    pairs = Spread(
+        deviation=math.hypot(one.seeds.deviation, other.seeds.deviation),
+        degrees=min(one.seeds.degrees, other.seeds.degrees),
+    )
+    return one.model_copy(update={"pairs": pairs})
+
+
 def compare(
     challenger: Contender,
     champion: Contender | None,
@@ -89,17 +115,17 @@ def compare(
         thresholds: the absolute thresholds of the challenger's study. Their metrics but the
             objective are tested for non-inferiority.
         objective: the metric on which the challenger must be better.
-        noise: the calibration's noise of each metric, at the stage of the replicates.
+        noise: the noise of each metric at the stage of the replicates, see :func:`joint_noise`.
+            A metric without one leaves the champion in place.
         most: at most so many pairs are compared, 1 to 8; fixed before the first.
 
     Raises:
-        KeyError: ``noise`` lacks a metric.
         ValueError: ``most`` is not 1 to 8.
     """
     if champion is None:
         return Comparison("challenger", "the first champion", (), ())
     others = [t.metric for t in thresholds if t.metric != objective]
-    problem = _incomparable(challenger, champion, [objective, *others])
+    problem = _incomparable(challenger, champion, [objective, *others], noise)
     if problem is not None:
         reason = f"{champion.name} stays champion, since the two cannot be compared: {problem}"
         return Comparison("champion", reason, (), ())
@@ -162,8 +188,16 @@ def _shown(test: MeanTest) -> str:
     )
 
 
-def _incomparable(one: Contender, other: Contender, metrics: Sequence[str]) -> str | None:
+def _incomparable(
+    one: Contender,
+    other: Contender,
+    metrics: Sequence[str],
+    noise: Mapping[str, MetricNoise],
+) -> str | None:
     """Why the figures do not compare; None if they do. An unstated fact equals no other."""
+    for side in (one, other):
+        if not side.figures:
+            return f"{side.name} holds no figures by seed"
     if one.data_fingerprint is None or one.data_fingerprint != other.data_fingerprint:
         return "they were measured on different test pictures"
     for metric in metrics:
@@ -173,4 +207,6 @@ def _incomparable(one: Contender, other: Contender, metrics: Sequence[str]) -> s
                     return f"{side.name} has no figure for {metric} under seed {seed}"
         if not same_definition(metric, one.definitions, other.definitions):
             return f"{metric} was measured by different definitions"
+        if metric not in noise:
+            return f"no calibration says how far seeds alone move {metric}; run `sweep calibrate`"
     return None

@@ -19,8 +19,9 @@ from typing import Literal
 
 from scipy import stats
 
-from sweep.decisions.group_sequential import critical
+from sweep.decisions.group_sequential import ERROR, critical
 from sweep.study.calibration import Spread
+from sweep.study.folder import ThresholdTest
 from uvtex.thresholds import Threshold
 
 FUTILITY = 0.8
@@ -67,6 +68,22 @@ class MeanTest:
     def passed(self) -> bool:
         return self.statistic >= self.critical
 
+    def record(self, replicates: int) -> ThresholdTest:
+        """The test as it is kept and told, after so many replicates."""
+        return ThresholdTest(
+            metric=self.metric,
+            threshold=self.name,
+            passed=self.passed,
+            replicates=replicates,
+            mean=self.mean,
+            low=self.low,
+            high=self.high,
+            deviation=self.spread.deviation,
+            degrees=self.spread.degrees,
+            critical=self.critical,
+            error=ERROR,
+        )
+
     def __str__(self) -> str:
         end = self.low if self.good_is_high else self.high
         side = "at least" if self.good_is_high else "at most"
@@ -85,6 +102,11 @@ class Decision:
     """At most so many replicates are run."""
     tests: tuple[MeanTest, ...]
     """One for each threshold; empty before the first replicate."""
+
+    @property
+    def records(self) -> tuple[ThresholdTest, ...]:
+        """The tests as they are kept and told."""
+        return tuple(test.record(self.replicates) for test in self.tests)
 
     @property
     def seeds_left(self) -> int:

@@ -33,15 +33,22 @@ def build_data(study: StudyConfig, out: TextIO) -> None:
     build(settings, folder, say=lambda line: print(f"  {line}", file=out, flush=True))
 
 
-def measured_mean_colour(
+def measured_mean_colours(
     study: StudyConfig, note: Callable[[str], None]
-) -> dict[str, float] | None:
-    """Metrics of a texture of one colour; None, and a note, if they cannot be measured."""
+) -> dict[str, dict[str, float]]:
+    """Metrics of a texture of one colour, by the summary's fields for them.
+
+    Empty, after a note, if they cannot be measured.
+    """
     from uvtex.config import resolve
     from uvtex.evaluation.measure import mean_colour
 
+    config = resolve(study.train)
     try:
-        return mean_colour(study.data.path, resolve(study.train))
+        found = {"mean_colour": mean_colour(study.data.path, config)}
+        if config.test_split > 0:
+            found["mean_colour_test"] = mean_colour(study.data.path, config, "test")
     except UvtexError as error:
         note(f"no figures for the mean colour: {error}")
-        return None
+        return {}
+    return found

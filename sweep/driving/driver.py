@@ -207,9 +207,11 @@ class Driver:
             return
         decision = promotion.decide(run.best.val, self._study.thresholds)
         promoted = decision.passed and run.record.stage == "probe"
+        if run.record.stage == "full":
+            decision = admission.own_decision(self._study, run.record) or decision
         self._finish(run, "promoted" if promoted else "complete", decision.reason)
         if run.record.stage == "full":
-            self._admit(run.record.trial)
+            self._admit(run.record.trial, *due_runs.undecided(self._records))
 
     def _interrupted(self, run: ActiveRun) -> None:
         """Records that the run has no driver any more. The next driver resumes it."""
@@ -243,31 +245,32 @@ class Driver:
         if self._early_failures >= MAX_EARLY_FAILURES:
             raise given_up(run.record.label, reason, run.run_dir)
 
-    def _admit(self, trial: int) -> None:
-        """Judges a trial's full runs, and asks the registry about a trial that is admitted."""
-        full = due_runs.replicates(self._records, trial)
-        if not full or any(record.gate is not None for record in full):
-            return
-        answer = admission.judge(self._study, full)
-        if self._study.replicates > 1:
-            self._display.note(f"{trial:04d}: {answer.reason}")
-        if answer.verdict == "reject":
-            self._decided(full[-1], Gate(registered=False, reason=answer.reason))
-        elif answer.chosen is not None:
-            run_dir = self._study.paths.run_dir(*answer.chosen.key)
-            gate = self._mirror.promote(answer.chosen, run_dir, answer.reason)
-            if gate is not None:
-                self._decided(answer.chosen, gate)
+    def _admit(self, *trials: int) -> None:
+        """Judges trials by their full runs, and asks the registry about those that are admitted."""
+        for trial in dict.fromkeys(trials):
+            full = due_runs.replicates(self._records, trial)
+            if not admission.is_due(self._study, full):
+                continue
+            answer = admission.judge(self._study, full)
+            if self._study.replicates > 1 and answer.verdict != "admit":
+                self._display.note(f"{trial:04d}: {answer.reason}")
+            if answer.verdict == "reject":
+                gate = Gate(registered=False, reason=answer.reason, tests=answer.tests)
+                self._decided(full[-1], gate)
+            elif answer.chosen is not None:
+                told = admission.candidate(self._study, full, answer, answer.chosen)
+                if (found := self._mirror.promote(told)) is not None:
+                    self._decided(answer.chosen, found)
 
     def _decided(self, record: TrialRecord, gate: Gate) -> None:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
-        if gate.registered:
+        self._mirror.decided(self._records.values())
+        if gate.registered and (record.gate is None or record.gate.reason != gate.reason):
             self._display.note(f"{record.label}: {gate.reason}")
 
     def _retry_gate(self) -> None:
         """Judges the trials that could not be judged while the registry was out of reach."""
-        for trial in sorted({record.trial for record in self._records.values()}):
-            self._admit(trial)
+        self._admit(*sorted({record.trial for record in self._records.values()}))
 
     def _forecast_cost(self) -> None:
         self._display.cost(self._spending.forecast(self._records, len(self._launcher.slots)))

@@ -68,12 +68,17 @@ def replicates(records: Records, trial: int) -> list[TrialRecord]:
     return sorted(full, key=lambda record: record.replicate)
 
 
+def undecided(records: Records) -> list[int]:
+    """The trials that are registered, and that more full runs could still make champion."""
+    return sorted({r.trial for r in records.values() if r.gate is not None and r.gate.undecided})
+
+
 def next_replicate(study: StudyConfig, records: Records, probe: TrialRecord) -> TrialRecord | None:
     """The next full run of a candidate; None if one is unfinished, or no more are needed."""
     made = replicates(records, probe.trial)
     if any(record.state in UNFINISHED for record in made) or len(made) >= study.replicates:
         return None
-    if any(record.gate is not None for record in made):
+    if any(record.gate is not None for record in made) and not _is_compared(records, probe.trial):
         return None  # the gate has decided
     number = len(made) + 1
     return TrialRecord(
@@ -85,3 +90,19 @@ def next_replicate(study: StudyConfig, records: Records, probe: TrialRecord) -> 
         params=probe.params,
         epochs=study.epochs("full"),
     )
+
+
+def _is_compared(records: Records, trial: int) -> bool:
+    """Whether one more full run of a trial serves an undecided comparison with the champion.
+
+    Of challenger and champion, the one with fewer full runs is next. At a tie it is the challenger,
+    so the champion only catches up.
+    """
+    counts = {r.trial: len(replicates(records, r.trial)) for r in records.values()}
+    pairs = [(r.trial, r.gate.rival) for r in records.values() if r.gate and r.gate.undecided]
+    for challenger, champion in pairs:
+        if trial == challenger and (champion is None or counts[trial] <= counts[champion]):
+            return True
+        if trial == champion and counts[trial] < counts[challenger]:
+            return True
+    return False

@@ -11,7 +11,7 @@ from sweep.decisions.relative_thresholds import resolve
 from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
-from sweep.driving.data_set import build_data, measured_mean_colour
+from sweep.driving.data_set import build_data, measured_mean_colours
 from sweep.driving.spending import Spending
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
@@ -256,7 +256,7 @@ def _conclude(
     """Writes the summary, the report and MLflow's last entries. A failed report is only noted."""
     result = summarise(study).model_copy(update={"outcome": outcome, "ending": ending})
     if outcome != "interrupted" and result.mean_colour is None:
-        result = result.model_copy(update={"mean_colour": measured_mean_colour(study, view.note)})
+        result = result.model_copy(update=measured_mean_colours(study, view.note))
     write_summary(study, result)
     report = None
     try:

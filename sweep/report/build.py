@@ -63,9 +63,10 @@ def _summary(study: StudyConfig) -> dict[str, Any]:
     """The verdict, and the table of champion, baseline schedule and mean colour."""
     summary = summaries.summarise(study)
     header, rows = summaries.table(summary)
-    columns = [(name, "") for name in header[:2]] + [(title(name), "n") for name in header[2:]]
+    columns = [(name, "") for name in header[:3]] + [(title(name), "n") for name in header[3:]]
     return {
         "verdict": summaries.verdict(summary),
+        "sides": summaries.sides(summary),
         "tone": "good" if summary.passed else "open",
         "figures": {
             "columns": columns,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.folder import RECORD, StudyFolder, read_record, study_names
-from sweep.tracking.run_lookup import trial_of_run
+from sweep.study.folder import read_record
+from sweep.tracking.run_lookup import find_run
 from uvtex.config import TERMS, TrainConfig
-from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import higher_is_better
 from uvtex.output import rich_console
 from uvtex.runs.epochs import best_epoch, read_epochs
@@ -20,11 +18,6 @@ from uvtex.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-NAMED = re.compile(
-    r"(?P<study>[A-Za-z0-9][\w.-]*)/(?P<trial>\d+)(?:/(?P<name>probe|full(?:-\d+)?))?"
-)
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 Value = float | str
 
@@ -85,33 +78,7 @@ def compare(runs: Sequence[str], uri: str, store: Path) -> Comparison:
     Raises:
         UvtexError: a run does not exist, or its name has none of these forms.
     """
-    return Comparison(tuple(_read(run, _find(run, uri, store)) for run in runs))
-
-
-def _find(run: str, uri: str, store: Path) -> Path:
-    if (Path(run) / RECORD).is_file():
-        return Path(run)
-    if named := NAMED.fullmatch(run):
-        names = [named["name"]] if named["name"] else ["full", "probe"]
-        return _folder(run, store, named["study"], int(named["trial"]), names)
-    if RUN_ID.fullmatch(run):
-        found = trial_of_run(run, uri)
-        return _folder(run, store, found.study, found.trial, [found.name])
-    raise UvtexError(
-        f"{run}: names no run; give STUDY/7, STUDY/7/full, a trial directory, or an MLflow run id"
-    )
-
-
-def _folder(run: str, store: Path, study: str, trial: int, names: Sequence[str]) -> Path:
-    paths = StudyFolder(store, study)
-    if not paths.folder.is_dir():
-        known = ", ".join(study_names(store)) or "none"
-        raise UvtexError(f"{run}: there is no study {study} in {store}; the studies there: {known}")
-    for name in names:
-        folder = paths.run_dir(trial, name)
-        if (folder / RECORD).is_file():
-            return folder
-    raise UvtexError(f"{run}: study {study} has no such run; `sweep status {study}` lists its runs")
+    return Comparison(tuple(_read(run, find_run(run, uri, store)) for run in runs))
 
 
 def _read(run: str, folder: Path) -> ComparedRun:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import TrialRecord
-from sweep.study.judged import has_passed
+from sweep.study.judged import has_passed, judged
 from sweep.study.lease import shown_records
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
@@ -97,8 +97,8 @@ def read_study_data(study: StudyConfig) -> StudyData:
         folder = study.paths.run_dir(*record.key)
         epochs = read_epochs(folder)
         best = best_epoch(epochs)
-        margin = -math.inf if best is None else best.val["margin"]
-        passed = has_passed(study, record, margin)
+        figures = judged(folder) if record.stage == "full" else None
+        passed = has_passed(study, record, figures)
         runs.append(StudyRun(record, folder, epochs, best, passed))
     return StudyData(study, runs)
 

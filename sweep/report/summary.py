@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from sweep.decisions.promotion import decide
 from sweep.report.pruning import figures
 from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
-from sweep.study.judged import has_passed
+from sweep.study.judged import Judged, has_passed, judged
 from sweep.study.lease import shown_records
 from sweep.study.summary_record import PruningFigures, RunSummary, Summary, read_summary
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import SUMMARY
-from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
+from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
-
-"""The named schedule whose figures stand beside the champion's."""
+from uvtex.thresholds import margin
 
 
 def summarise(study: StudyConfig) -> Summary:
@@ -27,7 +27,7 @@ def summarise(study: StudyConfig) -> Summary:
         UvtexError: a trial directory is damaged.
     """
     found = shown_records(study.paths)
-    passed = [record for record in found if has_passed(study, record, _margin(study, record))]
+    passed = [record for record in found if has_passed(study, record, _judged(study, record))]
     sound = [record for record in found if record.state != "failed"]
     nearest = max(sound, key=lambda record: _margin(study, record), default=None)
     return Summary(
@@ -37,10 +37,10 @@ def summarise(study: StudyConfig) -> Summary:
         full_runs=dict(Counter(r.state for r in found if r.stage == "full")),
         passed=bool(passed),
         over=_over(study, found),
-        champion=_entry(study, _champion(passed, study)),
+        champion=_entry(study, _champion(found, passed, study)),
         baseline=_entry(study, _baseline(found)),
         nearest=_entry(study, nearest),
-        mean_colour=_measured_mean_colour(study),
+        **_measured_mean_colours(study),
         pruning=_pruning(study, found),
         failure=_failure(study, found),
     )
@@ -58,7 +58,8 @@ def verdict(summary: Summary) -> str:
     if champion is not None and champion.gate is None:
         return f"{champion.label} passed; the model registry was away and has not been asked yet."
     if champion is not None and champion.gate is not None:
-        return f"{champion.label} passed: {champion.gate.reason}"
+        passed = "was registered without passing" if champion.gate.unproven else "passed"
+        return f"{champion.label} {passed}: {champion.gate.reason}"
     if summary.all_failed:
         count = sum(summary.probes.values())
         return f"All {count} runs failed. The last is {summary.failure}."
@@ -69,42 +70,97 @@ def verdict(summary: Summary) -> str:
         if summary.over
         else ("So far no run has passed", "So far no full run has passed")
     )
-    margin = f"{nearest.metrics['margin']:+.4f}"
+    side = "validation" if nearest.test is None else "the test side"
+    told = f"{_told_margin(nearest, summary):+.4f} on {side}"
     if nearest.stage == "probe" and nearest.state == "promoted":
-        return f"{full}. The probe {nearest.label} passed with a margin of {margin}."
+        return f"{full}. The probe {nearest.label} passed with a margin of {told}."
     thresholds = " and ".join(str(threshold) for threshold in summary.thresholds)
     return (
-        f"{none} {thresholds}. The nearest is {nearest.label} with a margin of {margin}: "
+        f"{none} {thresholds}. The nearest is {nearest.label} with a margin of {told}: "
         f"{nearest.reason}."
     )
 
 
+def _told_margin(run: RunSummary, summary: Summary) -> float:
+    return run.metrics["margin"] if run.test is None else margin(run.test, summary.thresholds)
+
+
 def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: champion (or nearest run), baseline schedule, mean-colour texture."""
+    """Header and rows: champion (or nearest run), baseline schedule, mean-colour texture.
+
+    Of each the test side's figures come first, and validation's follow in a row of their own, so
+    that the flattery of selection can be seen. What was not measured on the test side has one row.
+    """
     first = summary.champion or summary.nearest
     name = "champion" if summary.champion else "nearest"
     wanted = [*(threshold.metric for threshold in summary.thresholds), *SUMMARY]
-    figures = first.metrics if first else summary.mean_colour or {}
+    figures = first.told if first else summary.mean_colour or {}
     columns = [metric for metric in dict.fromkeys(wanted) if metric in figures]
     rows = []
     for title, entry in ((name, first), ("baseline schedule", summary.baseline)):
         if entry is not None:
             run = f"{entry.label}, epoch {entry.best_epoch} of {entry.of}"
-            rows.append([title, run, *_cells(entry.metrics, columns)])
+            rows += _sides(title, run, entry.test, entry.metrics, columns)
+            rows += _replicates(entry, columns)
     if summary.mean_colour:
-        rows.append(["mean colour", "", *_cells(summary.mean_colour, columns)])
-    return ["", "run", *columns], rows
+        rows += _sides("mean colour", "", summary.mean_colour_test, summary.mean_colour, columns)
+    return ["", "run", "side", *columns], rows
 
 
-def _cells(metrics: dict[str, float], columns: list[str]) -> list[str]:
+def sides(summary: Summary) -> str:
+    """What the sides of the table's rows are, in words."""
+    shown = (summary.champion, summary.nearest, summary.baseline)
+    if any(run is not None and run.test is not None for run in shown):
+        return (
+            "Test liveries chose nothing. Validation chose each run's epoch and guided the search, "
+            "so its figures flatter."
+        )
+    return (
+        "All figures are validation's, which chose each run's epoch and guided the search, so they "
+        "flatter."
+    )
+
+
+def _sides(
+    title: str,
+    run: str,
+    test: Mapping[str, float] | None,
+    validation: Mapping[str, float],
+    columns: Sequence[str],
+) -> list[list[str]]:
+    if test is None:
+        return [[title, run, "validation", *_cells(validation, columns)]]
+    return [
+        [title, run, "test", *_cells(test, columns)],
+        ["", "", "validation", *_cells(validation, columns)],
+    ]
+
+
+def _replicates(entry: RunSummary, columns: Sequence[str]) -> list[list[str]]:
+    """A row with the mean of the trial's replicates and its interval, where they were tested."""
+    if entry.gate is None or not entry.gate.tests:
+        return []
+    tests = {test.metric: test for test in entry.gate.tests}
+    cells = [
+        f"{tests[c].mean:.4f} ({tests[c].low:.4f} to {tests[c].high:.4f})" if c in tests else "-"
+        for c in columns
+    ]
+    count = entry.gate.tests[0].replicates
+    mean = "1 replicate" if count == 1 else f"mean of {count} replicates"
+    return [["", f"{mean}, with its interval", "test" if entry.test else "validation", *cells]]
+
+
+def _cells(metrics: Mapping[str, float], columns: Sequence[str]) -> list[str]:
     return [f"{metrics[c]:.4f}" if c in metrics else "-" for c in columns]
 
 
-def _champion(passed: list[TrialRecord], study: StudyConfig) -> TrialRecord | None:
+def _champion(
+    found: list[TrialRecord], passed: list[TrialRecord], study: StudyConfig
+) -> TrialRecord | None:
     """The run that the registry made champion last, else the run that passed by most."""
-    crowned = [record for record in passed if record.gate and record.gate.champion]
+    crowned = [record for record in found if record.gate and record.gate.champion]
     if crowned:
-        return max(crowned, key=lambda record: record.ended or 0)
+        return max(crowned, key=lambda record: (record.gate and record.gate.at) or 0)
     return max(passed, key=lambda record: _margin(study, record), default=None)
 
 
@@ -118,8 +174,8 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
         return None
     run_dir = study.paths.run_dir(*record.key)
     epochs = read_epochs(run_dir)
-    best = best_epoch(epochs)
-    if best is None:
+    best, found = best_epoch(epochs), judged(run_dir)
+    if best is None or found is None:
         return None
     return RunSummary(
         trial=record.trial,
@@ -131,16 +187,17 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
         of=record.epochs,
         best_epoch=best.epoch,
         metrics=best.val,
-        reason=_reason(study, record, best),
+        test=None if found is None or found.side != "test" else dict(found.metrics),
+        reason=_reason(study, record, found),
         gate=record.gate,
         checkpoints=RunFolder(run_dir).checkpoints.as_posix(),
     )
 
 
-def _reason(study: StudyConfig, record: TrialRecord, best: EpochReport) -> str:
+def _reason(study: StudyConfig, record: TrialRecord, found: Judged) -> str:
     if record.gate is not None and not record.gate.registered:
         return record.gate.reason
-    return decide(best.val, study.thresholds).reason
+    return decide(found.metrics, study.thresholds).reason
 
 
 def _failure(study: StudyConfig, found: list[TrialRecord]) -> str | None:
@@ -159,15 +216,21 @@ def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
     return probes >= study.trials and all(record.state not in UNFINISHED for record in found)
 
 
+def _judged(study: StudyConfig, record: TrialRecord) -> Judged | None:
+    return judged(study.paths.run_dir(*record.key)) if record.stage == "full" else None
+
+
 def _margin(study: StudyConfig, record: TrialRecord) -> float:
     best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
     return -math.inf if best is None else best.val["margin"]
 
 
-def _measured_mean_colour(study: StudyConfig) -> dict[str, float] | None:
-    """From the last summary: it needs the data set, and does not change with the runs."""
+def _measured_mean_colours(study: StudyConfig) -> dict[str, dict[str, float] | None]:
+    """From the last summary: they need the data set, and do not change with the runs."""
     try:
         last = read_summary(study)
     except UvtexError:  # a damaged summary is written anew
-        return None
-    return None if last is None else last.mean_colour
+        last = None
+    if last is None:
+        return {}
+    return {"mean_colour": last.mean_colour, "mean_colour_test": last.mean_colour_test}

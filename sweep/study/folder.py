@@ -37,14 +37,51 @@ SEARCHED = "search"
 """The schedule name of trials that Optuna chose. Queued trials have a name of their own."""
 
 
+class ThresholdTest(Settings):
+    """The test of one threshold over a trial's replicates, in the metric's own units."""
+
+    metric: str
+    threshold: str
+    """In words, such as ``ssim_uv >= 0.245``."""
+    passed: bool
+    replicates: int
+    mean: float
+    """Mean of the metric over the replicates."""
+    low: float
+    """Lower end of the mean's interval. Each end is valid at 95 %."""
+    high: float
+    deviation: float
+    """The calibrated standard deviation over seeds."""
+    degrees: int
+    """Its degrees of freedom."""
+    critical: float
+    """How many standard errors the mean has to be on the good side of the threshold."""
+    error: float
+    """Probability of passing, over all looks together, where the true mean is on the threshold."""
+
+
 class Gate(Settings):
-    """The model registry's answer for a full run that passed."""
+    """What was decided on a trial whose full runs have ended, and what the registry answered."""
 
     registered: bool
     version: str | None = None
     champion: bool = False
     """Whether the run became the champion. A later run may have replaced it since."""
     reason: str
+    tests: tuple[ThresholdTest, ...] = ()
+    """One for each threshold; empty where the study allows one full run."""
+    seeds: tuple[int, ...] = ()
+    """The seeds of the full runs whose figures the registry was told."""
+    undecided: bool = False
+    """Whether more seeds that the champion has too could still decide who is champion."""
+    rival: int | None = None
+    """Where undecided: the champion's trial, if it is of this study."""
+    override: str | None = None
+    """The reason of a person who made the run champion without regard to the rule."""
+    unproven: bool = False
+    """Whether the run was registered although its trial was not admitted."""
+    at: float | None = None
+    """When the registry answered, in Unix seconds."""
 
 
 class TrialRecord(Settings):

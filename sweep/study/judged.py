@@ -13,6 +13,7 @@ from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import read_header
 from uvtex.runs.test_figures import read_test_figures
+from uvtex.thresholds import margin
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,22 @@ class Judged:
     """Digest of that side. Figures of equal digests can be compared."""
 
 
-def has_passed(study: StudyConfig, record: TrialRecord, margin: float) -> bool:
+def has_passed(study: StudyConfig, record: TrialRecord, found: Judged | None) -> bool:
     """Whether a run counts as a full run that passed, for those who read about the study.
 
     The gate's answer counts where there is one. Without one, a run that meets the thresholds counts
     if no other replicate can still speak against it.
 
     Args:
-        margin: that of the best epoch, on the validation side.
+        found: the figures by which the run is judged.
     """
     if record.stage != "full" or record.state != "complete":
         return False
     if record.gate is not None:
-        return record.gate.registered
-    return study.replicates == 1 and margin >= 0
+        return record.gate.registered and not record.gate.unproven
+    if found is None or study.replicates > 1:
+        return False
+    return margin(found.metrics, study.thresholds) >= 0
 
 
 def judged(run_dir: Path) -> Judged | None:

@@ -32,12 +32,19 @@ class RunSummary(BaseModel):
     best_epoch: int
     metrics: dict[str, float]
     """Validation metrics of the best epoch, ``margin`` among them."""
+    test: dict[str, float] | None = None
+    """Metrics of the best checkpoint on the test side; None where it was not measured there."""
     reason: str
-    """Whether these metrics pass the thresholds, and why, in a clause."""
+    """Whether the figures by which the run is judged pass the thresholds, and why, in a clause."""
     gate: Gate | None = None
     """The registry's answer; None if the registry was not asked or did not answer."""
     checkpoints: str
     """The folder of the run's checkpoints."""
+
+    @property
+    def told(self) -> dict[str, float]:
+        """The figures that people are told first: those of the test side where there are any."""
+        return self.metrics if self.test is None else self.test
 
 
 class PruningFigures(BaseModel):
@@ -82,7 +89,7 @@ class Summary(BaseModel):
     full_runs: dict[str, int] = {}
     """State -> number of full runs in it."""
     passed: bool = False
-    """Whether a full run passed all thresholds."""
+    """Whether a full run passed: see :func:`sweep.study.judged.has_passed`."""
     over: bool = False
     """Whether every run that the study asks for has ended."""
     champion: RunSummary | None = None
@@ -93,6 +100,8 @@ class Summary(BaseModel):
     """The run with the greatest margin."""
     mean_colour: dict[str, float] | None = None
     """Validation metrics of a texture that is each livery's mean colour."""
+    mean_colour_test: dict[str, float] | None = None
+    """The same on the test side; None without one."""
     pruning: PruningFigures | None = None
     """What the pruner did; None if it flagged no probe."""
     failure: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport
 
 if TYPE_CHECKING:
+    from sweep.tracking.registry import Candidate
     from sweep.tracking.tracker import Tracker
 
 
@@ -58,19 +59,19 @@ class MlflowMirror:
             self._call(self._sync)
         self._call(lambda: self._open().study_ended(summary, report, state))
 
-    def promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate | None:
-        """The registry's answer to a run that was admitted; None if the registry is away.
-
-        Args:
-            admitted: why the trial was admitted, in words.
-        """
+    def promote(self, candidate: Candidate) -> Gate | None:
+        """The registry's answer to a run that was admitted; None if the registry is away."""
         answer: list[Gate] = []
         if self.behind:  # the version links to its run, so MLflow must have the run
             self._muted = False
             self._call(self._sync)
             self._muted = False  # the gate is asked even if MLflow refuses something else
-        self._call(lambda: answer.append(self._promote(record, run_dir, admitted)))
+        self._call(lambda: answer.append(self._promote(candidate)))
         return answer[0] if answer else None
+
+    def decided(self, records: Iterable[TrialRecord]) -> None:
+        """Shows on the study's run what was decided on its trials."""
+        self._call(lambda: self._open().study_decisions(records))
 
     def close(self) -> None:
         if self._tracker is not None:
@@ -93,10 +94,10 @@ class MlflowMirror:
         sync(self._study)
         self.behind = self._warned = False
 
-    def _promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate:
+    def _promote(self, candidate: Candidate) -> Gate:
         from sweep.tracking.registry import promote
 
-        return promote(self._study, record, run_dir, self._study.tracking_uri, admitted)
+        return promote(self._study, candidate, self._study.tracking_uri)
 
     def _call(self, action: Callable[[], object]) -> None:
         if self._muted:

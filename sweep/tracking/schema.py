@@ -7,11 +7,11 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.folder import TrialRecord
+from sweep.study.folder import Gate, TrialRecord
 from uvtex.config import TERMS, TrainConfig
 from uvtex.metric_catalogue import DEFINITIONS
 from uvtex.runs.epochs import EpochReport
@@ -125,6 +125,43 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
         last = run.last(config.checkpoint_name)
         yield from (path for path in run.checkpoint_files() if path != last)
     yield from run.grid_files()
+
+
+def decisions(records: Iterable[TrialRecord]) -> dict[str, str]:
+    """The tags of a study's run on its trials whose full runs were judged; empty if none was.
+
+    ``sweep.decision.0007`` holds a decision in words, and ``sweep.tests.0007`` its figures as JSON:
+    mean, interval, critical value and error rate of each threshold. The run's note, which MLflow
+    shows above its tags, has all of them as a Markdown table.
+    """
+    judged = [(record, record.gate) for record in records if record.gate is not None]
+    tags: dict[str, str] = {}
+    for record, gate in judged:
+        tags[f"sweep.decision.{record.trial:04d}"] = gate.reason[:LONGEST_VALUE]
+        if gate.tests:
+            text = json.dumps([test.model_dump() for test in gate.tests])
+            tags[f"sweep.tests.{record.trial:04d}"] = text[:LONGEST_VALUE]
+    if judged:
+        tags["mlflow.note.content"] = _decision_table(judged)
+    return tags
+
+
+def _decision_table(judged: Sequence[tuple[TrialRecord, Gate]]) -> str:
+    """As many of the decisions as a tag holds, the newest first."""
+    text = "| run | version | replicates: mean, interval | decision |\n" + "| --- " * 4 + "|"
+    for record, gate in reversed(judged):
+        tests = "<br>".join(
+            f"{test.threshold}: {test.mean:.4f}, {test.low:.4f} to {test.high:.4f} "
+            f"({test.replicates} replicates, error rate {test.error:.0%})"
+            for test in gate.tests
+        )
+        version = gate.version or "-"
+        cells = [record.label, version, tests or "-", gate.reason]
+        row = "\n| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        if len(text) + len(row) > LONGEST_VALUE:
+            break
+        text += row
+    return text
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -36,6 +36,7 @@ def sync(study: StudyConfig) -> int:
             sync_run(tracker, record, paths.run_dir(*record.key))
         except RefusedError as error:
             refused.append(str(error))
+    tracker.study_decisions(found)
     tracker.study_ended(read_summary(study), paths.report, _state(found, study))
     if refused:
         raise TrackingError("\n".join(refused))

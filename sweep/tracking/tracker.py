@@ -132,6 +132,16 @@ class Tracker:
                 self._set_tags(run_id, record)
                 self._client.set_terminated(run_id, schema.STATUS[record.state])
 
+    def study_decisions(self, records: Iterable[TrialRecord]) -> None:
+        """Logs on the parent run what was decided on the trials of ``records``, in words."""
+        tags = schema.decisions(records)
+        if not tags:
+            return
+        with seam.mapped_errors("log the decisions", self.uri):
+            run_id = self._parent() or self._create_parent()
+            for key, value in tags.items():
+                self._client.set_tag(run_id, key, value)
+
     def study_ended(
         self, summary: Summary | None, report: Path | None = None, state: str = "complete"
     ) -> None:

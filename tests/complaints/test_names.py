@@ -21,6 +21,7 @@ from sweep.tracking.mirror import MlflowMirror
 from sweep.tracking.sync import sync
 from tests.sweep.fakes import InlineLauncher, study_file
 from tests.sweep.made_study import add_checkpoint, add_trial, empty_store, make_study
+from tests.sweep.tracking.tracked_runs import candidate_of
 from uvtex.errors import ConfigError
 
 ODD = "uv+cycle [/b] %20 é?#<b>"
@@ -94,7 +95,7 @@ def test_a_study_name_that_is_no_file_name_everywhere_is_refused(tmp_path: Path,
 def test_one_refused_call_does_not_keep_the_gate_from_being_asked(tmp_path: Path) -> None:
     empty_store(tmp_path)
     study = make_study(tmp_path)
-    record, run_dir = add_trial(study, 0, stage="full", reach=0.66)
+    _, run_dir = add_trial(study, 0, stage="full", reach=0.66)
     add_checkpoint(study, run_dir)
     warnings: list[str] = []
     mirror = MlflowMirror(study, warnings.append)
@@ -110,7 +111,7 @@ def test_one_refused_call_does_not_keep_the_gate_from_being_asked(tmp_path: Path
     assert mirror.behind
     assert "refuses" in warnings[0]
     mirror._sync = refuse  # type: ignore[method-assign]  (as if a run were refused for good)
-    gate = mirror.promote(record, run_dir, "it passes")
+    gate = mirror.promote(candidate_of(study, run_dir))
     mirror.close()
     assert gate is not None
     assert gate.registered

@@ -22,13 +22,14 @@ from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.session import saved
 from sweep.study.config import StudyConfig
 from sweep.study.database import sqlite_file, sqlite_url
-from sweep.study.folder import read_record, tracking_uri
+from sweep.study.folder import tracking_uri
 from sweep.tracking.client import TrackingError
-from sweep.tracking.registry import fetch_checkpoint, promote
+from sweep.tracking.registry import fetch_checkpoint
 from sweep.tracking.sync import sync
 from sweep.tracking.tracker import Tracker
 from tests.sweep.fakes import study as fake_study
 from tests.sweep.made_study import add_checkpoint, add_trial, empty_store, make_study
+from tests.sweep.tracking.tracked_runs import promote_run
 
 ODD = "stüdies 100% #1 of a?b"
 
@@ -39,7 +40,7 @@ def study_with_champion(store: Path) -> StudyConfig:
     _, run_dir = add_trial(study, 0, stage="full", reach=0.66)
     add_checkpoint(study, run_dir)
     sync(study)
-    assert promote(study, read_record(run_dir), run_dir, study.tracking_uri).champion
+    assert promote_run(study, run_dir).champion
     return study
 
 

@@ -24,6 +24,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.file import load
 from sweep.study.folder import Gate, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
+from sweep.tracking.registry import Candidate
 from uvtex.config import TrainConfig
 from uvtex.files import write_atomic
 from uvtex.metric_catalogue import versions
@@ -199,8 +200,9 @@ class NoMirror(MlflowMirror):
     def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
         self.ended.append(f"{record.label}: {record.state}")
 
-    def promote(self, record: TrialRecord, run_dir: Path, admitted: str) -> Gate | None:
-        return Gate(registered=True, version="1", champion=True, reason="it is the first")
+    def promote(self, candidate: Candidate) -> Gate | None:
+        seeds = tuple(candidate.replicates)
+        return Gate(registered=True, version="1", champion=True, reason="the first", seeds=seeds)
 
 
 def main() -> None:

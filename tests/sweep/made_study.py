@@ -50,7 +50,7 @@ def make_study(root: Path, name: str = "made", data: Path | None = None) -> Stud
     study = StudyConfig(
         name=name,
         data={"path": data or root / "data"},
-        train={"image_size": 32, "width": 0.1, "val_split": 0.3, "device": "cpu"},
+        train={"image_size": 32, "width": 0.1, "val_split": 0.3, "device": "cpu", "seed": 0},
         stages={"probe": 6, "full": 10},
         thresholds=THRESHOLDS,
         store=root,
@@ -73,12 +73,15 @@ def add_trial(
     grids: int = 0,
     weight: float | None = None,
     extra: dict[str, float] | None = None,
+    replicate: int = 1,
+    seed: int | None = None,
 ) -> tuple[TrialRecord, Path]:
     """Writes a trial directory whose SSIM(UV) approaches ``reach``; ``made`` limits its epochs.
 
     ``extra`` holds further metrics, equal at every epoch.
     """
-    run_dir = study.paths.run_dir(number, stage)
+    name = stage if replicate == 1 else f"{stage}-{replicate}"
+    run_dir = study.paths.run_dir(number, name)
     (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
     direct = 0.1 + 0.07 * (number % 8) if weight is None else weight
     shape = Schedule(
@@ -86,7 +89,7 @@ def add_trial(
         direct=Ramp(start=direct, end=1 - direct / 2),
         lr_scheduler="cosine",
     )
-    config = study.train_config(stage, shape)
+    config = study.train_config(stage, shape, seed=seed)
     lines = _lines(config.epochs if made is None else made, reach, config, number, extra or {})
     (run_dir / "config.yaml").write_text(dump_yaml(config))
     (run_dir / "epochs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -99,6 +102,8 @@ def add_trial(
     record = TrialRecord(
         trial=number,
         stage=stage,
+        replicate=replicate,
+        seed=seed,
         state=state,
         schedule=schedule,
         params={
@@ -150,6 +155,46 @@ def add_checkpoint(
     for name in ("best", "best_epoch002", "best_last"):
         checkpoint.save(run_dir / "checkpoints" / f"{name}.safetensors", tensors, header)
     return run_dir / "checkpoints" / "best.safetensors"
+
+
+def add_test_side(
+    run_dir: Path,
+    metrics: dict[str, float],
+    fingerprint: str = "t" * 16,
+    table: dict[str, str] | None = None,
+) -> None:
+    """Writes a run's figures on the test side. ``table`` is as in :func:`add_checkpoint`."""
+    from uvtex.metric_catalogue import versions
+    from uvtex.runs.folder import RunFolder
+    from uvtex.runs.test_figures import FinalFigures
+
+    figures = FinalFigures(
+        checkpoint="checkpoints/best.safetensors",
+        sha256="",
+        epoch=1,
+        test_fingerprint=fingerprint,
+        metric_versions=versions(None) if table is None else table,
+        samples=3,
+        metrics=metrics,
+        by_livery={},
+    )
+    RunFolder(run_dir).test.write_text(figures.model_dump_json())
+
+
+def add_calibration(study: StudyConfig, deviation: float) -> None:
+    """Writes a calibration in which seeds move every threshold's metric by ``deviation``."""
+    from sweep.study.calibration import (
+        Calibration,
+        MetricNoise,
+        Spread,
+        StageCalibration,
+        write_calibration,
+    )
+
+    spread = Spread(deviation=deviation, degrees=12)
+    noise = {t.metric: MetricNoise(seeds=spread, pairs=spread) for t in THRESHOLDS}
+    stage = StageCalibration(means={}, noise=noise, seconds=1.0, epochs=10)
+    write_calibration(study.paths, Calibration(runs=(), stages={"probe": stage, "full": stage}))
 
 
 def make_whole_study(root: Path, trials: int = 6) -> StudyConfig:

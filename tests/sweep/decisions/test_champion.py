@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.replicates import Scenario, replacements
-from sweep.decisions.champion import Comparison, Contender, compare, pair_spread
+from sweep.decisions.champion import Comparison, Contender, compare, joint_noise, pair_spread
 from sweep.study.calibration import MetricNoise, Spread
 from tests.sweep.decisions.strategies import thresholds
 from uvtex.metric_catalogue import versions
@@ -102,6 +102,7 @@ def test_a_version_never_replaces_its_equal(values: dict[int, dict[str, float]])
     [
         ({"data_fingerprint": "others"}, "test pictures"),
         ({"data_fingerprint": None}, "test pictures"),
+        ({"figures": {}}, "old holds no figures by seed"),
         ({"figures": {1: {"ssim_uv": 0.1}}}, "no figure for lpips_view under seed 1"),
         ({"figures": {1: {"ssim_uv": math.nan, "lpips_view": 0.1}}}, "no figure for ssim_uv"),
         ({"definitions": TODAY | {"ssim": "another one"}}, "ssim_uv"),
@@ -114,6 +115,26 @@ def test_champion_stays_where_figures_do_not_compare_and_the_reason_is_named(
     answer = compared(constant("new", 0.9, 0.1), old)
     assert answer.verdict == "champion"
     assert word in answer.reason
+
+
+def test_an_absent_calibration_keeps_the_champion_and_says_what_to_do() -> None:
+    answer = compare(
+        constant("new", 0.9, 0.1), constant("old", 0.1, 0.9), thresholds, "ssim_uv", {}, 5
+    )
+    assert answer.verdict == "champion"
+    assert "run `sweep calibrate`" in answer.reason
+
+
+def test_versions_of_two_studies_are_compared_as_independent() -> None:
+    other = {"ssim_uv": noise(0.03).model_copy(update={"seeds": Spread(deviation=0.04, degrees=3)})}
+    mine = {"ssim_uv": noise(0.03), "lpips_view": noise(0.02)}
+    assert joint_noise(mine, other, one_study=True) == mine
+    found = joint_noise(mine, other, one_study=False)
+    assert found["ssim_uv"].pairs == Spread(deviation=0.05, degrees=3)
+    assert found["ssim_uv"].seeds == mine["ssim_uv"].seeds
+    alone = found["lpips_view"].pairs
+    assert alone is not None
+    assert alone.deviation == pytest.approx(0.02 * math.sqrt(2))
 
 
 def test_without_pairs_in_the_calibration_the_spread_is_that_of_independent_runs() -> None:

@@ -14,7 +14,8 @@ from sweep.driving.calibration.runs import planned
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.study.config import StudyConfig
-from sweep.study.folder import TrialRecord, records
+from sweep.study.folder import Gate, TrialRecord, records
+from sweep.tracking.registry import Candidate
 from tests.sweep.fakes import InlineLauncher, NoMirror, study
 
 
@@ -96,11 +97,73 @@ def write_test_figures(config: StudyConfig, record: TrialRecord, value: float) -
     (run_dir / "test.json").write_text(json.dumps(figures))
 
 
+def test_replicates_for_the_comparison_do_not_undo_an_admission(tmp_path: Path) -> None:
+    config = calibrated(tmp_path)
+    found = []
+    for number, value in ((1, 0.9), (2, 0.2), (3, 0.2)):
+        record = TrialRecord(
+            trial=7, stage="full", state="complete", replicate=number, seed=number,
+            schedule="good", params={}, epochs=8,
+        )  # fmt: skip
+        write_test_figures(config, record, value)
+        found.append(record)
+    first, later = admission.judge(config, found[:1]), admission.judge(config, found)
+    assert first.verdict == "admit"
+    assert (later.verdict, later.reason, later.chosen) == ("admit", first.reason, first.chosen)
+    assert later.chosen is not None
+    (told,) = later.tests  # people are told the mean of all
+    assert (told.replicates, round(told.mean, 4)) == (3, 0.4333)
+    candidate = admission.candidate(config, found, later, later.chosen)
+    assert [figures["ssim_uv"] for figures in candidate.replicates.values()] == [0.9, 0.2, 0.2]
+
+
+class Undecided(NoMirror):
+    """A registry in which a second trial is undecided until it has three seeds."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        super().__init__(study)
+        self.champion: int | None = None
+        self.told: list[tuple[int, int]] = []
+
+    def promote(self, candidate: Candidate) -> Gate | None:
+        trial, seeds = candidate.record.trial, tuple(candidate.replicates)
+        self.champion = trial if self.champion is None else self.champion
+        self.told.append((trial, len(seeds)))
+        wins = trial == self.champion
+        return Gate(
+            registered=True,
+            version=str(trial),
+            champion=wins,
+            reason="made up",
+            seeds=seeds,
+            undecided=not wins and len(seeds) < 3,
+            rival=None if wins else self.champion,
+        )
+
+
+def test_the_driver_runs_the_seeds_that_a_comparison_lacks_and_asks_again(tmp_path: Path) -> None:
+    threshold = [{"metric": "ssim_uv", "at_least": 0.2}]
+    config = calibrated(tmp_path, thresholds=threshold)
+    mirror = Undecided(config)
+    Driver(config, InlineLauncher(), mirror, ProgressDisplay()).run()
+    champion = mirror.champion
+    others = {trial for trial, _ in mirror.told if trial != champion}
+    assert others
+    for trial in others:
+        counts = [count for told, count in mirror.told if told == trial]
+        assert counts[0] < 3
+        assert counts[-1] == 3
+    assert [count for told, count in mirror.told if told == champion][-1] >= 2
+    for record in records(config.paths.folder):
+        if record.trial in others and record.gate is not None:
+            assert not record.gate.undecided
+
+
 def test_a_replicate_that_failed_lends_no_figures_of_another_side(tmp_path: Path) -> None:
     config = calibrated(tmp_path)
     drive(config)
     full = next(r for r in records(config.paths.folder) if r.stage == "full")
-    write_test_figures(config, full, 0.9)
+    write_test_figures(config, full, 0.6001)  # too near the threshold for one replicate
     crashed = full.model_copy(update={"replicate": 2, "seed": 9, "state": "failed"})
     shutil.copytree(config.paths.run_dir(*full.key), config.paths.run_dir(*crashed.key))
     (config.paths.run_dir(*crashed.key) / "test.json").unlink()  # validation's figures are left

@@ -59,6 +59,40 @@ def test_a_trial_that_the_gate_has_decided_on_gets_no_further_replicate(tmp_path
     assert names(study(tmp_path, replicates=5), records, []) == []
 
 
+def compared(trial: int, number: int, rival: int | None) -> TrialRecord:
+    gate = Gate(registered=True, reason="undecided", undecided=True, rival=rival)
+    return record(trial, "full", "complete", number).model_copy(update={"gate": gate})
+
+
+def test_an_undecided_challenger_and_the_champion_get_the_seeds_that_they_lack(
+    tmp_path: Path,
+) -> None:
+    """The challenger goes first, and the champion only catches up."""
+    config = study(tmp_path, replicates=3)
+    crowned = Gate(registered=True, champion=True, reason="the first")
+    champion = record(0, "full", "complete").model_copy(update={"gate": crowned})
+    records = made(
+        record(0, "probe", "promoted"), champion, record(1, "probe", "promoted"), compared(1, 1, 0)
+    )
+    order = []
+    while following := names(config, records, []):
+        order += following
+        trial, name = following[0].split("/")
+        records |= made(record(int(trial), "full", "complete", int(name.removeprefix("full-"))))
+    assert order == ["1/full-2", "0/full-2", "1/full-3", "0/full-3"]
+
+
+def test_a_champion_of_another_study_gets_no_run_here(tmp_path: Path) -> None:
+    records = made(
+        record(0, "probe", "promoted"), record(0, "full", "complete"),
+        record(1, "probe", "promoted"), compared(1, 1, None),
+    )  # fmt: skip
+    records[0, "full"] = records[0, "full"].model_copy(
+        update={"gate": Gate(registered=False, reason="it fails")}
+    )
+    assert names(study(tmp_path, replicates=3), records, []) == ["1/full-2"]
+
+
 def test_probes_that_were_not_promoted_get_no_full_run(tmp_path: Path) -> None:
     states: list[State] = ["complete", "pruned", "failed"]
     records = made(*(record(i, "probe", state) for i, state in enumerate(states)))

@@ -9,9 +9,9 @@ import pytest
 
 from sweep.report.study_data import read_study_data
 from sweep.report.summary import summarise, table, verdict
-from sweep.study.folder import Gate, write_record
+from sweep.study.folder import Gate, ThresholdTest, write_record
 from sweep.study.summary_record import Summary, read_summary, write_summary
-from tests.sweep.made_study import add_trial, make_study, make_whole_study
+from tests.sweep.made_study import add_test_side, add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
 
 OLD = {
@@ -42,7 +42,13 @@ OLD = {
     "report": None,
 }
 """A file as earlier versions wrote it."""
-NEW = {"failure": None, "ending": None, "pruning": None}
+NEW = {
+    "failure": None,
+    "ending": None,
+    "pruning": None,
+    "mean_colour_test": None,
+    "nearest": {**OLD["nearest"], "test": None},  # type: ignore[dict-item]
+}
 """Keys that were added since."""
 
 
@@ -77,8 +83,61 @@ def test_a_damaged_file_is_named_and_does_not_stop_a_summary(tmp_path: Path, tex
 def test_the_table_begins_with_the_metrics_of_the_thresholds(tmp_path: Path) -> None:
     study = make_whole_study(tmp_path)
     header, rows = table(summarise(study))
-    assert header[2:4] == ["ssim_uv", "haarpsi_view"]
+    assert header[3:5] == ["ssim_uv", "haarpsi_view"]
     assert [row[0] for row in rows] == ["champion", "baseline schedule"]
+    assert {row[2] for row in rows} == {"validation"}
+
+
+def test_the_test_side_is_told_first_and_validation_beside_it(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0, stage="full", reach=0.7)
+    add_test_side(run_dir, {"ssim_uv": 0.65, "haarpsi_view": 0.4})
+    test = ThresholdTest(
+        metric="ssim_uv", threshold="ssim_uv >= 0.6", passed=True, replicates=3, mean=0.64,
+        low=0.62, high=0.66, deviation=0.01, degrees=12, critical=2.2, error=0.05,
+    )  # fmt: skip
+    gate = Gate(registered=True, champion=True, reason="admitted", tests=(test,))
+    write_record(run_dir, record.model_copy(update={"gate": gate}))
+    found = summarise(study)
+    assert found.champion is not None
+    assert found.champion.test == {"ssim_uv": 0.65, "haarpsi_view": 0.4}
+    _, rows = table(found)
+    validation = f"{found.champion.metrics['ssim_uv']:.4f}"
+    assert [row[2:4] for row in rows] == [
+        ["test", "0.6500"],
+        ["validation", validation],
+        ["test", "0.6400 (0.6200 to 0.6600)"],
+    ]
+    assert rows[2][1] == "mean of 3 replicates, with its interval"
+
+
+def test_a_run_that_meets_its_thresholds_on_validation_alone_has_not_passed(
+    tmp_path: Path,
+) -> None:
+    study = make_study(tmp_path)
+    _, run_dir = add_trial(study, 0, stage="full", reach=0.7)
+    assert summarise(study).passed
+    add_test_side(run_dir, {"ssim_uv": 0.55, "haarpsi_view": 0.4})
+    found = summarise(study)
+    assert not found.passed
+    assert "with a margin of -0.0833 on the test side: ssim_uv 0.55 misses" in verdict(found)
+
+
+def test_a_run_that_a_person_made_champion_is_shown_as_one_that_did_not_pass(
+    tmp_path: Path,
+) -> None:
+    study = make_study(tmp_path)
+    add_trial(study, 0, stage="full", reach=0.66)
+    record, run_dir = add_trial(study, 1, stage="full", reach=0.5)
+    gate = Gate(
+        registered=True, champion=True, unproven=True, override="why", reason="by override: why"
+    )
+    write_record(run_dir, record.model_copy(update={"gate": gate}))
+    found = summarise(study)
+    assert found.champion is not None
+    assert found.champion.trial == 1
+    assert "was registered without passing: by override: why" in verdict(found)
+    assert [run.passed for run in read_study_data(study).runs] == [True, False]
 
 
 def test_a_study_without_an_epoch_has_a_verdict(tmp_path: Path) -> None:

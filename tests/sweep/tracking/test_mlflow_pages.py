@@ -27,13 +27,12 @@ from selenium.webdriver.support import expected_conditions as ec
 from selenium.webdriver.support.ui import WebDriverWait
 
 from sweep.study.config import StudyConfig
-from sweep.study.folder import read_record
 from sweep.tracking.client import TrackingError
 from sweep.tracking.pages import serve_ui
-from sweep.tracking.registry import promote
 from sweep.tracking.sync import sync
 from tests.sweep.made_study import empty_store, make_whole_study
 from tests.sweep.tracking.mlflow_server import running_server
+from tests.sweep.tracking.tracked_runs import promote_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -97,7 +96,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     study = make_whole_study(root, trials=4)
     sync(study)
     full = study.paths.run_dir(3, "full")
-    assert promote(study, read_record(full), full, study.tracking_uri).champion
+    assert promote_run(study, full).champion
     return study
 
 

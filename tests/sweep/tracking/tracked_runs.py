@@ -6,9 +6,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from sweep.driving import admission
 from sweep.study.config import StudyConfig
-from sweep.study.folder import Gate, read_record
-from sweep.tracking.registry import promote
+from sweep.study.folder import Gate, read_record, records
+from sweep.tracking.registry import Candidate, promote
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import add_checkpoint, add_trial
 from uvtex.config import TrainConfig
@@ -23,7 +24,16 @@ def full_run(study: StudyConfig, number: int, reach: float, fingerprint: str = "
 
 
 def promote_run(study: StudyConfig, run_dir: Path) -> Gate:
-    return promote(study, read_record(run_dir), run_dir, study.tracking_uri)
+    """The registry's answer to a run that is admitted, by itself or by its trial's replicates."""
+    return promote(study, candidate_of(study, run_dir), study.tracking_uri)
+
+
+def candidate_of(study: StudyConfig, run_dir: Path) -> Candidate:
+    record = read_record(run_dir)
+    full = [r for r in records(study.paths.folder) if (r.trial, r.stage) == (record.trial, "full")]
+    answer = admission.judge(study, full)
+    assert answer.chosen is not None, answer.reason
+    return admission.candidate(study, full, answer, answer.chosen)
 
 
 def tracker_of(study: StudyConfig, **kwargs: bool) -> Tracker:

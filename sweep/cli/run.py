@@ -1,4 +1,4 @@
-"""The ``sweep`` command line. Each command imports its heavy modules itself."""
+"""The commands that start and watch a study: ``sweep run`` and ``sweep status``."""
 
 from __future__ import annotations
 
@@ -10,36 +10,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from sweep.calibrate import calibrate
-from sweep.study.folder import DEFAULT_STORE, store_option, study_names, tracking_uri
-from uvtex.console import JSON, PATH, CleanErrorGroup, TypedPath, print_table
+from sweep.cli.options import STORE
+from sweep.study.folder import store_option, study_names, tracking_uri
+from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
 from uvtex.output import echo, stdout
 
 if TYPE_CHECKING:
     from sweep.study.config import StudyConfig
-
-if TYPE_CHECKING:
     from sweep.study.summary_record import Summary
 
-STORE = click.option(
-    "--store",
-    type=TypedPath(file_okay=False),
-    default=DEFAULT_STORE,
-    help="Folder that holds the studies.",
-)
 
-
-@click.group(cls=CleanErrorGroup)
-@click.version_option(package_name="uvtex-sweep")
-def main() -> None:
-    """Search for a training schedule that passes the promotion thresholds.
-
-    \b
-    Example: sweep run configs/quickstart.yaml
-    """
-
-
-@main.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("config", type=PATH)
 @click.option("--trials", type=int, help="Number of probes, including those of earlier runs.")
 @click.option("--hours", type=float, help="Time budget: start no run that would end later.")
@@ -106,7 +87,7 @@ def run(
         sys.exit(1)
 
 
-@main.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("study", required=False)
 @STORE
 @JSON
@@ -129,89 +110,9 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
         echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
         return
     echo(f"study {study}: {view['driver']}")
-    header = ["trial", "schedule", "state", "epochs", "best margin", "reason"]
+    header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
     _print_summary(summary)
-
-
-@main.command()
-@click.argument("runs", nargs=-1, required=True)
-@STORE
-@click.option("--uri", help="MLflow's tracking URI (default: the store's).")
-@JSON
-def compare(runs: tuple[str, ...], store: Path, uri: str | None, as_json: bool) -> None:
-    """Compare the schedules and metrics of RUNs.
-
-    A RUN is STUDY/7 (its full run if there is one, else its probe), STUDY/7/probe, a trial
-    directory, or an MLflow run id.
-
-    \b
-    Example: sweep compare quickstart/0 quickstart/7
-    """
-    from sweep.report.comparison import compare as compare_runs
-
-    result = compare_runs(runs, uri or tracking_uri(store), store)
-    echo(json.dumps(result.to_dict(), indent=1) if as_json else str(result))
-
-
-@main.command()
-@click.argument("study")
-@STORE
-@JSON
-def report(study: str, store: Path, as_json: bool) -> None:
-    """Write the report of STUDY as one self-contained HTML file.
-
-    \b
-    Example: sweep report quickstart
-    """
-    from sweep.driving import session
-    from sweep.report import write_report
-
-    path = write_report(session.saved(store, study))
-    echo(json.dumps({"report": str(path)}) if as_json else str(path))
-
-
-@main.command()
-@click.argument("study")
-@STORE
-@click.option("--uri", help="MLflow's tracking URI (default: the study's).")
-@JSON
-def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
-    """Add to MLflow what it lacks of STUDY's trial directories.
-
-    \b
-    Example: sweep sync quickstart
-    """
-    from sweep.driving import session
-    from sweep.tracking.sync import sync as sync_study
-
-    found = session.saved(store, study)
-    changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
-    echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
-
-
-@main.command()
-@STORE
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=5000, help="Port on the loopback address."
-)
-@click.option("--uri", help="MLflow's tracking URI (default: the store's).")
-def ui(store: Path, port: int, uri: str | None) -> None:
-    """Serve MLflow's pages for the store on this machine, until Ctrl-C.
-
-    \b
-    Example: sweep ui --port 5001
-    """
-    from sweep.driving import session
-    from sweep.tracking.pages import serve_ui
-
-    if uri is None:
-        for problem in session.show_interrupted(store):
-            echo(f"warning: {problem}", err=True)
-    serve_ui(uri or tracking_uri(store), port)
-
-
-main.add_command(calibrate)
 
 
 def _stopped(again: str, out: TextIO) -> NoReturn:
@@ -222,6 +123,8 @@ def _stopped(again: str, out: TextIO) -> NoReturn:
 def _status(study: StudyConfig) -> dict[str, Any]:
     from sweep.study.lease import driver, shown_records
     from uvtex.runs.epochs import best_epoch, read_epochs
+    from uvtex.runs.test_figures import read_test_figures
+    from uvtex.thresholds import margin
 
     driven_by = driver(study.paths)
     runs = []
@@ -229,13 +132,17 @@ def _status(study: StudyConfig) -> dict[str, Any]:
         run_dir = study.paths.run_dir(*record.key)
         epochs = read_epochs(run_dir)
         best = best_epoch(epochs)
+        tested = read_test_figures(run_dir)
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.name}",
                 "schedule": record.schedule,
                 "state": record.state,
                 "epochs": f"{len(epochs)}/{record.epochs}",
-                "best margin": "-" if best is None else f"{best.val['margin']:+.4f}",
+                "test margin": "-"
+                if tested is None
+                else f"{margin(tested.metrics, study.thresholds):+.4f}",
+                "validation margin": "-" if best is None else f"{best.val['margin']:+.4f}",
                 "reason": record.reason or "",
             }
         )
@@ -255,12 +162,15 @@ def _print_studies(names: list[str], as_json: bool) -> None:
 
 
 def _print_summary(summary: Summary) -> None:
-    from sweep.report.summary import table, verdict
+    from sweep.report.summary import sides, table, verdict
 
     for name, states in (("probes", summary.probes), ("full runs", summary.full_runs)):
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         echo(f"{name}: {counts or 'none'}")
-    print_table(*table(summary))
+    header, rows = table(summary)
+    print_table(header, rows)
+    if rows:
+        echo(sides(summary))
     echo(verdict(summary))
 
 
@@ -270,7 +180,3 @@ def _print_where(study: StudyConfig, summary: Summary) -> None:
     own = study.tracking_uri == tracking_uri(study.store)
     pages = shlex.join(["sweep", "ui", *store_option(study.store)]) if own else study.tracking_uri
     echo(f"MLflow: {pages}")
-
-
-if __name__ == "__main__":
-    main()

@@ -22,8 +22,8 @@ from sweep.study.lease import lease
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
-ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "calibrate", "status", "compare", "report", "sync", "ui"]
+ROOT = Path(__file__).parents[3]
+COMMANDS = list(main.commands)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
 

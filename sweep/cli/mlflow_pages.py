@@ -1,0 +1,53 @@
+"""The commands that fill and serve MLflow's pages: ``sweep sync`` and ``sweep ui``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sweep.cli.options import STORE
+from sweep.study.folder import tracking_uri
+from uvtex.console import JSON, CleanErrorCommand
+from uvtex.output import echo
+
+
+@click.command(cls=CleanErrorCommand)
+@click.argument("study")
+@STORE
+@click.option("--uri", help="MLflow's tracking URI (default: the study's).")
+@JSON
+def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
+    """Add to MLflow what it lacks of STUDY's trial directories.
+
+    \b
+    Example: sweep sync quickstart
+    """
+    from sweep.driving import session
+    from sweep.tracking.sync import sync as sync_study
+
+    found = session.saved(store, study)
+    changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
+    echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
+
+
+@click.command(cls=CleanErrorCommand)
+@STORE
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5000, help="Port on the loopback address."
+)
+@click.option("--uri", help="MLflow's tracking URI (default: the store's).")
+def ui(store: Path, port: int, uri: str | None) -> None:
+    """Serve MLflow's pages for the store on this machine, until Ctrl-C.
+
+    \b
+    Example: sweep ui --port 5001
+    """
+    from sweep.driving import session
+    from sweep.tracking.pages import serve_ui
+
+    if uri is None:
+        for problem in session.show_interrupted(store):
+            echo(f"warning: {problem}", err=True)
+    serve_ui(uri or tracking_uri(store), port)
