@@ -20,7 +20,6 @@ import click
 from sweep.study.config import StudyConfig
 from sweep.study.file import load
 from sweep.study.folder import Stage
-from sweep.study.space import params, schedule
 from uvtex.console import PATH, CleanErrorCommand
 
 
@@ -33,7 +32,7 @@ def run(job: tuple[StudyConfig, str, Stage, str | None, int]) -> dict[str, list[
 
     torch.set_num_threads(1)
     study, name, stage, preset, seed = job
-    weights = schedule(params(study.search.schedules[name]), study.epochs(stage))
+    weights = study.search.schedule(study.search.schedules[name], study.epochs(stage))
     config = study.train_config(stage, weights).model_copy(update={"seed": seed})
     if preset:
         config = config.model_copy(update={"preset": preset})

@@ -21,8 +21,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from sweep.cli import main as sweep
-from sweep.study.config import NamedSchedule, Range, StudyConfig
+from sweep.study.config import StudyConfig
 from sweep.study.relative_threshold import RelativeThreshold
+from sweep.study.search import paths
+from sweep.study.search.settings import Choices, NamedSchedule, Range, whole_schedule
 from uvtex import metric_catalogue as catalogue
 from uvtex.cli import main as uvtex
 from uvtex.config import PRESETS, Ramp, TrainConfig
@@ -127,8 +129,21 @@ def study_file() -> str:
             "least of one itself: the `baseline` and the schedules that its thresholds refer to, "
             "three seeds.",
             table(RelativeThreshold),
-            "## A range",
+            "## The search space",
+            "`search.space` maps the path of a setting to a range or to choices. "
+            "[How to search another setting](how-to/search-another-setting.md) has examples. "
+            "Without `search.space` the space is:",
+            whole_space(),
+            "A range:",
             table(Range),
+            "Choices:",
+            table(Choices),
+            "These paths may be named: " + ", ".join(f"`{path}`" for path in paths.searchable()),
+            "These may not:",
+            "\n".join(
+                ["| path | why |", "| --- | --- |"]
+                + [f"| `{path}` | {why} |" for path, why in paths.REFUSED.items()]
+            ),
             "## A named schedule",
             "`search.schedules` names a file of these, `search.queue` the ones to try first.",
             table(NamedSchedule),
@@ -182,6 +197,17 @@ def table(model: type[BaseModel]) -> str:
     return "\n".join(rows)
 
 
+def whole_space() -> str:
+    """The space of a study that names none, as YAML."""
+    lines = [
+        f"  {path}: {{low: {values.low:g}, high: {values.high:g}}}"
+        if isinstance(values, Range)
+        else f"  {path}: {{choices: [{', '.join(map(str, values.choices))}]}}"
+        for path, values in whole_schedule().items()
+    ]
+    return "\n".join(["```yaml", "space:", *lines, "```"])
+
+
 def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Path, default and description of each key."""
     described = descriptions(model)
@@ -222,6 +248,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
+    if value == whole_schedule():
+        return "the schedule"
     return "" if value is PydanticUndefined or _nested(type(value)) else _plain(value)
 
 

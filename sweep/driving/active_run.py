@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sweep.study import space
 from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord, write_record
+from sweep.study.search import space
 from uvtex.config import TrainConfig
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 
@@ -32,9 +32,7 @@ class ActiveRun:
     def load(cls, study: StudyConfig, record: TrialRecord) -> ActiveRun:
         """The run of ``record`` with its epochs on disk."""
         run_dir = study.paths.run_dir(*record.key)
-        schedule = space.schedule(record.params, record.epochs)
-        constants = space.constants(record.params)
-        config = study.train_config(record.stage, schedule, constants, record.seed)
+        config = space.train_config(study, record.stage, record.params, record.seed)
         return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)})
 
     @property

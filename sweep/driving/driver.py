@@ -20,7 +20,7 @@ from sweep.driving.interrupts import Interrupts
 from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.plan import Plan
-from sweep.driving.recovery import recover
+from sweep.driving.recovery import recover, warm_start
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
@@ -75,6 +75,7 @@ class Driver:
             UvtexError: too many runs failed, or trial directories and Optuna disagree.
         """
         try:
+            warm_start(self._study, self._optuna_study, self._display.note)
             self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
             self._records.update(taken[0])

@@ -59,8 +59,10 @@ class Plan:
             if self._fits(record.epochs - len(run.reports), active):
                 return Planned(run)
         if self.probes_left and not self._hopeless():
-            fit = self._fits(self._study.stages.probe, active)
-            return Planned(self._probe()) if fit else None
+            if not self._fits(self._study.stages.probe, active):
+                return None
+            if (probe := self._probe()) is not None:
+                return Planned(probe)
         return None if active or self.out_of_time else self._second_look()
 
     def _fits(self, epochs: int, active: Collection[ActiveRun]) -> bool:
@@ -68,8 +70,11 @@ class Plan:
         self.out_of_time |= not fit
         return fit
 
-    def _probe(self) -> ActiveRun:
+    def _probe(self) -> ActiveRun | None:
         asked = self._optuna_study.ask()
+        if asked is None:
+            self.ending = self._optuna_study.exhausted
+            return None
         probe = TrialRecord(
             trial=asked.number,
             stage="probe",

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord, records
 from uvtex.errors import UvtexError
+
+
+def warm_start(study: StudyConfig, trials: OptunaStudy, say: Callable[[str], None]) -> None:
+    """Tells Optuna of the earlier studies that ``search.warm_start`` names, once.
+
+    Raises:
+        ConfigError: an earlier study cannot be used.
+    """
+    if not trials.warm:
+        number = trials.warm_start(earlier_probes(study))
+        say(f"warm start: {number} finished probes of {', '.join(study.search.warm_start)}")
 
 
 def recover(
@@ -21,7 +34,8 @@ def recover(
     ``stopping`` is told of all probes.
 
     Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
-    gets a record. The driver then resumes all records that are not finished.
+    gets a record, unless it repeats another. The driver then resumes all records that are not
+    finished.
 
     Args:
         now: Unix seconds.
@@ -41,7 +55,7 @@ def recover(
             _tell(trials, run)
             stopping.learn(run)
     for number, asked in unfinished.items():
-        if (number, "probe") not in found:
+        if (number, "probe") not in found and not trials.settle(asked):
             found[number, "probe"] = TrialRecord(
                 trial=number,
                 stage="probe",

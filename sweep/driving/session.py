@@ -12,6 +12,7 @@ from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, measured_mean_colours
+from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.spending import Spending
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
@@ -51,8 +52,8 @@ def check(study: StudyConfig) -> None:
     """Checks that the settings fit this machine, and the trials that the study has already.
 
     Raises:
-        ConfigError: the machine has no such device, or the trials were made with other settings.
-            The message lists the differences.
+        ConfigError: the machine has no such device, the trials were made with other settings, or
+            an earlier study cannot be used. The message lists the differences.
     """
     if (device := str(study.train["device"])) != "auto":  # every machine has a device for that
         try:
@@ -70,6 +71,8 @@ def check(study: StudyConfig) -> None:
             )
         if (study.data.path / "manifest.json").is_file():
             check_data(study, trials=True)
+    elif not study.relative_thresholds and (study.data.path / "manifest.json").is_file():
+        earlier_probes(study)
 
 
 def prepare(study: StudyConfig) -> StudyConfig:

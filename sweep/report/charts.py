@@ -17,16 +17,17 @@ from plotly.subplots import make_subplots
 
 from sweep.report import theme
 from sweep.report.study_data import StudyData, StudyRun
-from sweep.study.config import CONSTANTS, OBJECTIVE
+from sweep.study.config import OBJECTIVE
+from uvtex.config import TERMS
 from uvtex.metric_catalogue import higher_is_better, title
 from uvtex.thresholds import Threshold
 
-PARAMETERS = {name: name for name in CONSTANTS} | {
+PARAMETERS = {
     "lr": "learning rate",
     "lr_scheduler": "learning-rate scheduler",
     "tmax": "T_max",
 }
-"""Parameter -> its name for people. A term's start and end are not among them."""
+"""Parameter -> its name for people. Weights and other settings are not among them."""
 
 
 def history(data: StudyData) -> go.Figure:
@@ -105,7 +106,7 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
     )
     figure.add_bar(
         x=[shares[name] for name in names],
-        y=[PARAMETERS.get(name, name.replace("_", ", ")) for name in names],
+        y=[_for_people(name) for name in names],
         orientation="h", marker={"color": theme.STATES["complete"]}, width=0.62,
         text=[f"{shares[name]:.0%}" for name in names], textposition="outside", cliponaxis=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
@@ -115,6 +116,12 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
         theme.axis(gridcolor="rgba(0,0,0,0)", tickfont={"size": 13, "color": theme.INK})
     )
     return figure
+
+
+def _for_people(parameter: str) -> str:
+    term, _, end = parameter.partition("_")
+    weight = f"{term}, {end}" if term in TERMS and end else parameter
+    return PARAMETERS.get(parameter, weight)
 
 
 def _points(figure: go.Figure, runs: Sequence[StudyRun], stage: str, x: str | None = None) -> None:

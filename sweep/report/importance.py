@@ -13,7 +13,7 @@ import warnings
 
 from sweep.report.pruning import joint_slacks
 from sweep.report.study_data import StudyData, StudyRun
-from sweep.study.config import Search
+from sweep.study.search.settings import Search
 
 LEAST = 8
 """With fewer probes than this, an importance would be noise."""
@@ -38,7 +38,7 @@ def importances(data: StudyData) -> dict[str, float]:
 def _ped_anova(runs: list[tuple[StudyRun, float]], search: Search) -> dict[str, float]:
     import optuna
 
-    from sweep.study.distributions import distributions
+    from sweep.study.search.distributions import distributions
 
     space = distributions(search)
     verbosity = optuna.logging.get_verbosity()

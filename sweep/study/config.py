@@ -4,65 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from sweep.study.relative_threshold import RelativeThreshold
-from uvtex.config import DEFAULT_THRESHOLDS, TERMS, Ramp, Schedule, TrainConfig, resolve
+from sweep.study.search.settings import NamedSchedule, Search
+from uvtex.config import DEFAULT_THRESHOLDS, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import needs_lpips
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
-from uvtex.typed.names import FileName, Label
+from uvtex.typed.names import FileName
 from uvtex.typed.setting_values import InputPath, PathHere
 
 OBJECTIVE = "ssim_uv"
 """The metric that Optuna maximises: the probe's SSIM(UV) at the epoch with the best margin."""
 
-CONSTANTS = ("lr", "w_flow", "w_render", "w_ssim")
-"""Settings outside the schedule that may be searched too."""
-
 BASELINE = "baseline"
 """The schedule that every study knows."""
-
-Scheduler = Literal["none", "cosine"]
 
 
 def _kind_of_threshold(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "relative" if value.keys() & {"above", "below", "by"} else "absolute"
-    return "relative" if isinstance(value, RelativeThreshold) else "absolute"
+        return "<relative>" if value.keys() & {"above", "below", "by"} else "<absolute>"
+    return "<relative>" if isinstance(value, RelativeThreshold) else "<absolute>"
 
 
 AskedThreshold = Annotated[
-    Annotated[Threshold, Tag("absolute")] | Annotated[RelativeThreshold, Tag("relative")],
+    Annotated[Threshold, Tag("<absolute>")] | Annotated[RelativeThreshold, Tag("<relative>")],
     Discriminator(_kind_of_threshold),
 ]
 """A threshold as a study file gives it."""
-
-
-class NamedSchedule(Settings):
-    """A schedule for a run of any length: ``tmax`` is T_max as a share of the run's epochs."""
-
-    cycle: Ramp = Schedule().cycle
-    """Weight of the cycle term: a number, or ``start`` and ``end``."""
-    uv: Ramp = Schedule().uv
-    """Weight of the uv term."""
-    direct: Ramp = Schedule().direct
-    """Weight of the direct term."""
-    cross: Ramp = Schedule().cross
-    """Weight of the cross term."""
-    lr_scheduler: Scheduler = "none"
-    """``none`` or ``cosine``."""
-    tmax: float = Field(default=1.0, gt=0)
-    """T_max as a share of the run's epochs: 1 means the learning rate is 0 in the last epoch."""
-
-    @model_validator(mode="after")
-    def _weighs_something(self) -> NamedSchedule:
-        Schedule(**{term: getattr(self, term) for term in TERMS})
-        return self
 
 
 class DataSettings(Settings):
@@ -82,79 +56,6 @@ class Stages(Settings):
     """Number of epochs of a probe."""
     full: int = Field(default=40, ge=1)
     """Number of epochs of a full run."""
-
-
-class Range(Settings):
-    """A closed interval to search. ``log`` suits values whose ratio matters, such as weights."""
-
-    low: float = Field(ge=0)
-    """Smallest value that may be chosen."""
-    high: float
-    """Largest value that may be chosen."""
-    log: bool = False
-    """Search the logarithm of the value."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.low >= self.high:
-            raise ValueError(f"low must be < high, got {self.low:g} and {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low must be > 0 where log is true, got {self.low:g}")
-        return self
-
-
-class Weights(Settings):
-    """The range of each loss term's weight. It holds for start and end."""
-
-    cycle: Range = Range(low=0.0, high=1.0)
-    """Range of the cycle term's weight, at start and end."""
-    uv: Range = Range(low=0.0, high=1.0)
-    """Range of the uv term's weight, at start and end."""
-    direct: Range = Range(low=0.05, high=1.0)
-    """Range of the direct term's weight, at start and end."""
-    cross: Range = Range(low=0.0, high=1.0)
-    """Range of the cross term's weight, at start and end."""
-
-    @model_validator(mode="after")
-    def _never_all_zero(self) -> Weights:
-        if all(getattr(self, term).low <= 0 for term in TERMS):
-            raise ValueError("at least one term's low must be > 0, or all weights could be 0")
-        return self
-
-
-class Search(Settings):
-    """The search space of the sampler, and the schedules to try first."""
-
-    seed: int = Field(default=0, ge=0)
-    """Seed of the sampler."""
-    startup_trials: int = Field(default=10, ge=0)
-    """Number of random trials before the TPE sampler uses its model. Queued trials count."""
-    weights: Weights = Weights()
-    """Ranges of the loss terms' weights."""
-    lr: Range | None = None
-    """Range of the learning rate in the first epoch. None: the rate of the train settings."""
-    w_flow: Range | None = None
-    """Range of the weight ``w_flow``. None: the weight of the train settings."""
-    w_render: Range | None = None
-    """Range of the weight ``w_render``. None: the weight of the train settings. Where preset
-    ``atlas`` trains on a set with UV maps, this weight has no effect."""
-    w_ssim: Range | None = None
-    """Range of the weight ``w_ssim``. None: the weight of the train settings."""
-    tmax: Range = Range(low=0.5, high=2.0)
-    """Range of T_max, as a share of the run's epochs."""
-    lr_schedulers: tuple[Scheduler, ...] = Field(default=("none", "cosine"), min_length=1)
-    """Learning-rate schedulers that may be chosen."""
-    queue: tuple[Label, ...] = ()
-    """Names of schedules to try first, in this order."""
-    schedules: dict[Label, NamedSchedule] = Field(default_factory=dict)
-    """In a study file: the path of a file of named schedules, relative to the study file."""
-
-    @field_validator("lr")
-    @classmethod
-    def _learns(cls, lr: Range | None) -> Range | None:
-        if lr is not None and lr.low <= 0:
-            raise ValueError("low must be > 0")
-        return lr
 
 
 class Pruning(Settings):
@@ -276,17 +177,17 @@ class StudyConfig(Settings):
         self,
         stage: Stage,
         schedule: Schedule,
-        constants: Mapping[str, float] | None = None,
+        searched: Mapping[str, Any] | None = None,
         seed: int | None = None,
     ) -> TrainConfig:
         """The settings of one run.
 
         Args:
-            constants: values of those :data:`CONSTANTS` that are searched.
+            searched: values of searched settings outside the schedule.
             seed: the run's seed; None: that of the train settings.
         """
         decided = {
-            **(constants or {}),
+            **(searched or {}),
             "epochs": self.epochs(stage),
             "schedule": schedule.model_dump(),
             "thresholds": self.training_thresholds,

@@ -83,6 +83,20 @@ def check_run(study: StudyConfig, record: TrialRecord, checkpoint_name: str) -> 
         _write(study, known | found)
 
 
+def same_data(study: StudyConfig, other: StudyConfig) -> bool:
+    """Whether two studies were made on the same data, as far as their digests say.
+
+    A study whose data was never recorded has other data than any.
+
+    Raises:
+        DataError: the study's own data was never recorded, and cannot be used.
+    """
+    ours, theirs = _read(study), _read(other)
+    if INVENTORY not in ours:
+        ours[INVENTORY] = inventory(study.data.path)
+    return INVENTORY in theirs and all(ours[key] == theirs[key] for key in ours.keys() & theirs)
+
+
 def _changed(study: StudyConfig) -> str:
     return (
         f"{study.data.path}: the data set has changed since study {study.name!r} began, so its "

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import RootModel
 
-from sweep.study.config import NamedSchedule, StudyConfig
+from sweep.study.config import StudyConfig
 from sweep.study.folder import tracking_uri
-from sweep.study.search_checks import search_problems
-from uvtex.config import NEW_TEST_SPLIT, resolve
+from sweep.study.search.checks import search_problems
+from sweep.study.search.settings import NamedSchedule
+from uvtex.config import NEW_TEST_SPLIT, PRESETS, resolve
 from uvtex.errors import ConfigError
-from uvtex.settings import differences, load_yaml, validate
+from uvtex.settings import differences, flatten, load_yaml, validate
 from uvtex.typed.paths import typed
 from uvtex.typed.yaml_dialect import Number, WholeNumber
 
@@ -113,7 +114,8 @@ def parse(
     problems = list(problems or [])
     values = {key: value for key, value in values.items() if value is not None or key != "train"}
     values.setdefault("train", {})
-    _resolve_part(values, "train", _resolved_train, where, problems, folder)
+    train = _resolved_train_of_any_preset if _searches_preset(values) else _resolved_train
+    _resolve_part(values, "train", train, where, problems, folder)
     if isinstance(values.get("data"), Mapping):
         values["data"] = dict(values["data"])
         label = f"{where}: data"
@@ -241,6 +243,28 @@ def _resolved_train(given: Mapping[str, Any], folder: Path | None) -> dict[str, 
     if problems:
         raise ConfigError("\n".join(problems))
     return config.model_dump(mode="json", exclude=set(SET_BY_STUDY), exclude_none=True)
+
+
+def _searches_preset(values: Mapping[str, Any]) -> bool:
+    search = values.get("search")
+    space = search.get("space") if isinstance(search, Mapping) else None
+    return isinstance(space, Mapping) and "preset" in space
+
+
+def _resolved_train_of_any_preset(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """The train settings without what a preset decides, so that each run's preset decides it.
+
+    What the file gives stays, whichever preset a run has.
+    """
+    resolved = _resolved_train(given, folder)
+    presets = {path for preset in PRESETS.values() for path in flatten(preset)}
+    for path in presets - flatten(given).keys():
+        *sections, key = path.split(".")
+        inside = resolved
+        for section in sections:
+            inside = inside[section]
+        del inside[key]
+    return resolved
 
 
 def _resolved_showroom(given: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

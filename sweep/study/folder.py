@@ -103,8 +103,8 @@ class TrialRecord(Settings):
     state: State = "running"
     schedule: str
     """The name of a queued schedule, or :data:`SEARCHED`."""
-    params: dict[str, float | str]
-    """Optuna's parameters, see :mod:`sweep.study.distributions`."""
+    params: dict[str, int | float | str]
+    """Optuna's parameters, see :mod:`sweep.study.search.space`."""
     epochs: int = Field(ge=1)
     """Number of epochs of the stage. A pruned run made fewer."""
     reason: str | None = None

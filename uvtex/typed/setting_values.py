@@ -178,9 +178,14 @@ def shown_value(value: Any) -> str:
 
 
 def place(parts: Sequence[str | int], values: Any) -> str:
-    """The dotted path of a problem in ``values``, without pydantic's names of union branches."""
+    """The dotted path of a problem in ``values``, without pydantic's names of union branches.
+
+    Branches that we name ourselves have names in angle brackets.
+    """
     path = []
     for number, part in enumerate(parts):
+        if isinstance(part, str) and part.startswith("<"):
+            continue
         inside = isinstance(values, Mapping) and part in values
         if isinstance(values, (list, tuple)) and isinstance(part, int) and part < len(values):
             inside = True

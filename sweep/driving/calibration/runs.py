@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.study import space
 from sweep.study.calibration import Calibration, RunFigures
 from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import Stage
@@ -87,7 +86,7 @@ def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[Ca
     for number in range(seeds):
         for name in dict.fromkeys(schedules):
             for stage in stages:
-                schedule = space.schedule(space.params(known[name]), study.epochs(stage))
+                schedule = study.search.schedule(known[name], study.epochs(stage))
                 config = study.train_config(stage, schedule)
                 seed = config.seed + number
                 config = config.model_copy(update={"seed": seed})

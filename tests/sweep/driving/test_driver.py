@@ -64,7 +64,10 @@ def test_a_searched_learning_rate_reaches_the_runs_and_named_schedules_keep_thei
     search = {
         "queue": ["baseline"],
         "startup_trials": 4,
-        "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        "space": {
+            "schedule.direct.start": {"low": 0.05, "high": 1},
+            "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        },
     }
     train = {"image_size": 32, "device": "cpu", "lr": 3e-4}
     config = study(tmp_path, search=search, train=train, pruning={"enabled": False})
@@ -179,7 +182,7 @@ def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
 
     from sweep.driving.optuna_storage import open_storage
     from sweep.driving.optuna_study import OptunaStudy
-    from sweep.study.distributions import distributions
+    from sweep.study.search.distributions import distributions
 
     config = study(tmp_path, search={"queue": [], "startup_trials": 4})
     OptunaStudy(config).close()  # creates the storage

@@ -36,10 +36,8 @@ def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Launche
 
 
 def job(config: StudyConfig, name: str = "0000", resume: bool = True) -> Job:
-    from sweep.study import space
-
-    params = space.params(config.search.schedules["good"])
-    train = config.train_config("probe", space.schedule(params, 6))
+    schedule = config.search.schedule(config.search.schedules["good"], 6)
+    train = config.train_config("probe", schedule)
     run_dir = config.paths.run_dir(int(name), "probe")
     return Job(train.model_dump(mode="json"), "nowhere", str(run_dir), resume, 0)
 
