@@ -162,6 +162,7 @@ def _print_studies(names: list[str], as_json: bool) -> None:
 
 
 def _print_summary(summary: Summary) -> None:
+    from sweep.decisions.stopping.told import sentences
     from sweep.report.summary import sides, table, verdict
 
     for name, states in (("probes", summary.probes), ("full runs", summary.full_runs)):
@@ -171,6 +172,10 @@ def _print_summary(summary: Summary) -> None:
     print_table(header, rows)
     if rows:
         echo(sides(summary))
+    if summary.pruning is not None:
+        echo(" ".join(sentences(summary.pruning)))
+    if summary.ending is not None:
+        echo(summary.ending)
     echo(verdict(summary))
 
 

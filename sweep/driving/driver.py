@@ -75,7 +75,7 @@ class Driver:
             UvtexError: too many runs failed, or trial directories and Optuna disagree.
         """
         try:
-            warm_start(self._study, self._optuna_study, self._display.note)
+            warm_start(self._study, self._optuna_study, self._stopping, self._display.note)
             self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
             self._records.update(taken[0])

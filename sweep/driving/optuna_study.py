@@ -37,7 +37,7 @@ WARM_START = "warm_start"
 study has an attribute of this name too, which lists the earlier studies that were told."""
 
 READ_COMPLETE_ONLY = ("gp", "cmaes")
-"""Samplers that pass over trials in the state PRUNED (docs/decisions/0016)."""
+"""Samplers that pass over trials in the state PRUNED (docs/decisions/0018)."""
 
 State = optuna.trial.TrialState
 
@@ -244,7 +244,7 @@ class OptunaStudy:
                 self._study.tell(record.trial, best[OBJECTIVE])
 
     def _state(self, record: TrialRecord) -> optuna.trial.TrialState:
-        """The state that the sampler is told of a finished probe (docs/decisions/0016)."""
+        """The state that the sampler is told of a finished probe (docs/decisions/0018)."""
         reads_pruned = self._config.search.sampler not in READ_COMPLETE_ONLY
         return State.PRUNED if record.state == "pruned" and reads_pruned else State.COMPLETE
 

@@ -12,17 +12,29 @@ from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord, records
-from uvtex.errors import UvtexError
+from uvtex.errors import ConfigError, UvtexError
 
 
-def warm_start(study: StudyConfig, trials: OptunaStudy, say: Callable[[str], None]) -> None:
-    """Tells Optuna of the earlier studies that ``search.warm_start`` names, once.
+def warm_start(
+    study: StudyConfig, trials: OptunaStudy, stopping: Stopping, say: Callable[[str], None]
+) -> None:
+    """Tells Optuna, once, and ``stopping`` of the studies that ``search.warm_start`` names.
 
     Raises:
-        ConfigError: an earlier study cannot be used.
+        ConfigError: an earlier study cannot be used, and Optuna was not told of it before.
     """
+    if not study.search.warm_start:
+        return
+    try:
+        found = earlier_probes(study)
+    except ConfigError as error:
+        if not trials.warm:
+            raise
+        say(f"the forecast of probes does without earlier studies: {error}")
+        return
+    stopping.learn_earlier([(probe.record, probe.epochs) for probe in found])
     if not trials.warm:
-        number = trials.warm_start(earlier_probes(study))
+        number = trials.warm_start(found)
         say(f"warm start: {number} finished probes of {', '.join(study.search.warm_start)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from sweep.decisions.ending import Ending, fresh_draw, judge_ending
 from sweep.decisions.stopping import rule
@@ -11,8 +12,10 @@ from sweep.decisions.stopping.outlook import Outlook, fit
 from sweep.decisions.stopping.probes import as_run
 from sweep.driving.active_run import ActiveRun
 from sweep.study.config import StudyConfig
-from sweep.study.folder import SEARCHED, UNFINISHED
+from sweep.study.folder import SEARCHED, UNFINISHED, TrialRecord
 from sweep.study.look import Flag, Look
+from sweep.study.search import space
+from uvtex.runs.epochs import EpochReport
 
 LEAST_PROBES = 20
 """Fewer probes than this are no reason to give up a study."""
@@ -25,6 +28,7 @@ class Stopping:
         self._study = study
         self._ended: dict[int, tuple[float, rule.Run]] = {}
         self._flagged: dict[int, Flag] = {}
+        self._earlier: list[rule.Run] = []
         self._outlook: Outlook | None = None
         self._learnt = 0
 
@@ -38,6 +42,18 @@ class Stopping:
         if record.state not in UNFINISHED:
             ended = math.inf if record.ended is None else record.ended
             self._ended[record.trial] = ended, self._run(run)
+
+    def learn_earlier(self, probes: Iterable[tuple[TrialRecord, list[EpochReport]]]) -> None:
+        """Takes in probes of earlier studies on the same data, with the same settings of a run.
+
+        Only those that ran to their end tell something. What pruning cost there does not count.
+        """
+        thresholds = self._study.thresholds
+        for record, reports in probes:
+            config = space.train_config(self._study, "probe", record.params)
+            run = as_run(record.model_copy(update={"flag": None}), reports, thresholds, config)
+            if run.state == "ended":
+                self._earlier.append(run)
 
     def look(self, run: ActiveRun) -> tuple[Look, Flag | None] | None:
         """The look that is due at a probe, and the flag if it raises one; None if none is due."""
@@ -69,7 +85,7 @@ class Stopping:
             if trial not in self._ended
         ]
         epochs, risk = self._study.stages.probe, self._study.pruning.risk
-        return rule.history([*ended, *going_on], epochs, risk)
+        return rule.history([*self._earlier, *ended, *going_on], epochs, risk)
 
     def ending(self, remaining: int) -> Ending | None:
         """Whether the ``remaining`` probes are worth their time; None if too few have ended.

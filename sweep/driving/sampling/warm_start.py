@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.data_identity import same_data
-from sweep.study.file import parse
+from sweep.study.file import read_saved
 from sweep.study.folder import StudyFolder, TrialRecord, records, study_names
 from sweep.study.search import paths, space
 from uvtex.errors import ConfigError, UvtexError
@@ -20,7 +20,7 @@ from uvtex.metric_catalogue import DEFINITIONS, METRICS, same_definition
 from uvtex.runs.epochs import EpochReport, read_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import read_header
-from uvtex.settings import differences, load_yaml
+from uvtex.settings import differences
 from uvtex.thresholds import margin
 
 FINISHED = ("complete", "promoted", "pruned")
@@ -68,7 +68,7 @@ def _probes_of(study: StudyConfig, name: str) -> list[EarlierProbe]:
     if not settings.is_file():
         there = ", ".join(n for n in study_names(study.store) if n != study.name) or "none"
         raise ConfigError(f"there is no such study in {study.store}; there are: {there}")
-    other = parse(load_yaml(settings), str(settings)).in_store(study.store)
+    other = read_saved(settings).in_store(study.store)
     if not same_data(study, other):
         raise ConfigError(f"was made on other data than {study.data.path}")
     ours, theirs = ({paths.parameter(path) for path in one.search.space} for one in (study, other))

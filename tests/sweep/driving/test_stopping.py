@@ -143,3 +143,22 @@ def test_what_the_rule_is_told_of_a_probe(ended: StudyConfig) -> None:
     assert run.lr[0] > run.lr[-1] >= 0  # `good` has a cosine
     assert run.passed
     assert not replace(run, slacks={1: run.slacks[1]}).passed
+
+
+def test_a_study_that_starts_from_an_earlier_one_forecasts_from_its_first_probe(
+    ended: StudyConfig, tmp_path: Path
+) -> None:
+    earlier = [(r, read_epochs(ended.paths.run_dir(*r.key))) for r in probes(ended)]
+    stopping = Stopping(many(tmp_path))
+    stopping.learn_earlier(earlier)
+    past = stopping.history()
+    assert past.finished is not None
+    assert len(past.finished.curves) == sum(r.state != "pruned" for r, _ in earlier)
+    assert (past.flags, past.ledger.stopped) == (0, 0)
+    bad = next(r for r in probes(ended) if r.state == "pruned")
+    run = ActiveRun.load(
+        ended, bad.model_copy(update={"state": "running", "looks": (), "flag": None})
+    )
+    seen = stopping.look(run)
+    assert seen is not None
+    assert seen[0].chance is not None

@@ -64,7 +64,7 @@ def test_qmc_walks_one_sequence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_pruned_trial_is_told_so_that_the_sampler_reads_it(tmp_path: Path, sampler: str) -> None:
-    """docs/decisions/0016: ``gp`` and ``cmaes`` pass over the state PRUNED."""
+    """docs/decisions/0018: ``gp`` and ``cmaes`` pass over the state PRUNED."""
     config = made(tmp_path, sampler)
     ask(config, 1, "pruned")
     ((trial,), _) = told(config)
