@@ -74,7 +74,7 @@ def _print(study: StudyConfig, found: Calibration, as_json: bool) -> None:
     from sweep.decisions.calibration_verdict import judge_calibration
     from sweep.decisions.relative_thresholds import resolve
 
-    thresholds = resolve(study.asked_thresholds, found)
+    thresholds = resolve(study.asked_thresholds, found, "full")
     verdict = judge_calibration(found, thresholds, study.replicates)
     if as_json:
         values: dict[str, Any] = found.model_dump(mode="json")

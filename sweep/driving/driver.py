@@ -206,7 +206,7 @@ class Driver:
         if run.best is None:
             self._finish(run, "failed", "the run ended without an epoch")
             return
-        decision = promotion.decide(run.best.val, self._study.thresholds)
+        decision = promotion.decide(run.best.val, self._study.thresholds_of(run.record.stage))
         promoted = decision.passed and run.record.stage == "probe"
         if run.record.stage == "full":
             decision = admission.own_decision(self._study, run.record) or decision

@@ -53,11 +53,11 @@ def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
     if calibration is None:
         return None
     deviations = {m: spread.deviation for m, spread in calibration.spreads("probe").items()}
-    near = []
+    thresholds, near = study.thresholds_of("probe"), []
     for record in found:
         if record.stage == "probe" and record.state == "complete" and not record.second_look:
             best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
-            if best and promotion.nearly_passes(best.val, study.thresholds, deviations):
+            if best and promotion.nearly_passes(best.val, thresholds, deviations):
                 near.append((best.val["margin"], -record.trial, record))
     return max(near, key=lambda one: one[:2])[2] if near else None
 

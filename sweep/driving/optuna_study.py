@@ -251,7 +251,7 @@ class OptunaStudy:
     def _constraints(self, best: dict[str, float]) -> dict[str, float]:
         if self._config.search.sampler == "cmaes":
             return {}  # it would not use them, and warns of them
-        return promotion.constraints(best, self._config.thresholds)
+        return promotion.constraints(best, self._config.thresholds_of("probe"))
 
     def _as_trial(self, name: str, probe: EarlierProbe) -> FrozenTrial:
         state = self._state(probe.record)

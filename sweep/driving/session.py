@@ -104,12 +104,16 @@ def with_thresholds(study: StudyConfig) -> StudyConfig:
         return study
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
-        resolved = read_saved(path).resolved_thresholds
+        before = read_saved(path)
+        probe, full = before.resolved_probe_thresholds, before.resolved_thresholds
     elif (calibration := read_calibration(study.paths)) is not None:
-        resolved = resolve(study.asked_thresholds, calibration)
+        probe = resolve(study.asked_thresholds, calibration, "probe")
+        full = resolve(study.asked_thresholds, calibration, "full")
     else:
-        resolved = ()
-    return study.model_copy(update={"resolved_thresholds": resolved})
+        probe = full = ()
+    return study.model_copy(
+        update={"resolved_probe_thresholds": probe, "resolved_thresholds": full}
+    )
 
 
 def calibrate(

@@ -48,7 +48,7 @@ class Stopping:
 
         Only those that ran to their end tell something. What pruning cost there does not count.
         """
-        thresholds = self._study.thresholds
+        thresholds = self._study.thresholds_of("probe")
         for record, reports in probes:
             config = space.train_config(self._study, "probe", record.params)
             run = as_run(record.model_copy(update={"flag": None}), reports, thresholds, config)
@@ -107,4 +107,6 @@ class Stopping:
         return self._outlook
 
     def _run(self, run: ActiveRun) -> rule.Run:
-        return as_run(run.record, run.reports.values(), self._study.thresholds, run.config)
+        return as_run(
+            run.record, run.reports.values(), self._study.thresholds_of("probe"), run.config
+        )

@@ -41,7 +41,7 @@ def figures(
     """
     probes = [(record, epochs) for record, epochs in runs if record.stage == "probe"]
     probes.sort(key=lambda pair: pair[0].ended or 0.0)
-    known = [as_run(record, epochs, study.thresholds) for record, epochs in probes]
+    known = [as_run(record, epochs, study.thresholds_of("probe")) for record, epochs in probes]
     return told(history(known, study.stages.probe, study.pruning.risk), study.stages.probe)
 
 
@@ -65,7 +65,7 @@ def joint_slacks(data: StudyData) -> dict[int, float]:
 
 
 def _measured(data: StudyData, ended: list[StudyRun]) -> list[float]:
-    runs = [as_run(run.record, run.epochs, data.thresholds) for run in ended]
+    runs = [as_run(run.record, run.epochs, data.study.thresholds_of("probe")) for run in ended]
     curves = [np.array(list(run.slacks.values())) for run in runs]  # [t, J] each
     if not any(len(curve) for curve in curves):
         return [math.nan] * len(ended)

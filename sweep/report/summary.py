@@ -197,7 +197,7 @@ def _entry(study: StudyConfig, record: TrialRecord | None) -> RunSummary | None:
 def _reason(study: StudyConfig, record: TrialRecord, found: Judged) -> str:
     if record.gate is not None and not record.gate.registered:
         return record.gate.reason
-    return decide(found.metrics, study.thresholds).reason
+    return decide(found.metrics, study.thresholds_of(record.stage)).reason
 
 
 def _failure(study: StudyConfig, found: list[TrialRecord]) -> str | None:

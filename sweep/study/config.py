@@ -89,9 +89,11 @@ class StudyConfig(Settings):
     """A run passes if its figures meet all of these. Each is absolute (``metric`` with ``at_least``
     or ``at_most``), or relative to a schedule of ``sweep calibrate`` (``metric`` with ``above`` or
     ``below`` and ``by``, in standard deviations over seeds)."""
+    resolved_probe_thresholds: tuple[Threshold, ...] = ()
+    """The same as ``resolved_thresholds`` for probes. None: those hold for probes too."""
     resolved_thresholds: tuple[Threshold, ...] = ()
-    """The thresholds in absolute figures, where some are relative. The study sets it once, from its
-    calibration."""
+    """The thresholds of full runs in absolute figures, where some are relative. The study sets it
+    once, from its calibration."""
     trials: int = Field(default=30, ge=1)
     """Number of probes in all. Probes of earlier runs of the command count."""
     hours: float | None = Field(default=None, gt=0)
@@ -131,7 +133,7 @@ class StudyConfig(Settings):
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The thresholds in absolute figures.
+        """The thresholds of full runs in absolute figures.
 
         Raises:
             ConfigError: some are relative, and the calibration has not resolved them yet.
@@ -145,15 +147,24 @@ class StudyConfig(Settings):
             )
         return tuple(t for t in self.asked_thresholds if isinstance(t, Threshold))
 
+    def thresholds_of(self, stage: Stage) -> tuple[Threshold, ...]:
+        """The thresholds by which the runs of a stage are judged.
+
+        Raises:
+            ConfigError: see :attr:`thresholds`.
+        """
+        if stage == "probe" and self.resolved_probe_thresholds:
+            return self.resolved_probe_thresholds
+        return self.thresholds
+
     @property
     def relative_thresholds(self) -> tuple[RelativeThreshold, ...]:
         return tuple(t for t in self.asked_thresholds if isinstance(t, RelativeThreshold))
 
-    @property
-    def training_thresholds(self) -> tuple[Threshold, ...]:
+    def training_thresholds(self, stage: Stage) -> tuple[Threshold, ...]:
         """The thresholds of a run. Before a calibration, relative ones only say what is better."""
         if self.resolved_thresholds:
-            return self.resolved_thresholds
+            return self.thresholds_of(stage)
         return tuple(
             t.provisional() if isinstance(t, RelativeThreshold) else t
             for t in self.asked_thresholds
@@ -190,7 +201,7 @@ class StudyConfig(Settings):
             **(searched or {}),
             "epochs": self.epochs(stage),
             "schedule": schedule.model_dump(),
-            "thresholds": self.training_thresholds,
+            "thresholds": self.training_thresholds(stage),
         }
         if seed is not None:
             decided["seed"] = seed

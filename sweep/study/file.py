@@ -33,7 +33,7 @@ MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device")
 Another machine has other devices.
 """
 
-SET_ONCE = ("resolved_thresholds",)
+SET_ONCE = ("resolved_thresholds", "resolved_probe_thresholds")
 """Settings that the study itself saves. A study file does not give them."""
 
 PATHS = (

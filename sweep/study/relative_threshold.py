@@ -24,8 +24,9 @@ class RelativeThreshold(Settings):
     """Name of the schedule, for a metric whose lower values are better."""
     by: float
     """Number of standard deviations over seeds. A negative number allows as much worse."""
-    stage: Stage = "full"
-    """The stage whose runs of the schedule are meant."""
+    stage: Stage | None = None
+    """The stage whose runs of the schedule are meant. None: probes are compared with the schedule's
+    probes, full runs with its full runs."""
 
     @model_validator(mode="after")
     def _one_side(self) -> RelativeThreshold:

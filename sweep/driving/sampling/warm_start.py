@@ -112,7 +112,8 @@ def _read(
             raise ConfigError(f"trained with {key} {there!r}, and this study has {here!r}")
         epochs = read_epochs(other.paths.run_dir(*record.key))
         judged = [
-            {**report.val, "margin": margin(report.val, study.thresholds)} for report in epochs
+            {**report.val, "margin": margin(report.val, study.thresholds_of("probe"))}
+            for report in epochs
         ]
         if judged:
             best = max(judged, key=lambda metrics: metrics["margin"])

@@ -19,6 +19,7 @@ from sweep.study.file import changes, load, parse
 from sweep.study.folder import TrialRecord, write_record
 from sweep.study.relative_threshold import RelativeThreshold
 from tests.sweep.fakes import study, study_file
+from uvtex.config import Schedule
 from uvtex.errors import ConfigError
 from uvtex.settings import dump_yaml
 from uvtex.thresholds import Threshold
@@ -28,16 +29,20 @@ BELOW = {"metric": "l1_uv", "below": "good", "by": 1}
 
 
 def calibration(offset: float = 0.0) -> Calibration:
-    """Deviation 0.01 over seeds of both metrics; ``baseline`` has 0.3, ``good`` 0.9."""
+    """Deviation 0.01 over seeds of both metrics; ``baseline`` has 0.3, ``good`` 0.9.
+
+    Probes have 0.1 less SSIM(UV) than full runs.
+    """
     runs = [
         RunFigures(
             schedule=schedule,
             seed=seed,
-            stage="full",
-            metrics={"ssim_uv": mean + noise + offset, "l1_uv": 1 - mean + noise},
+            stage=stage,
+            metrics={"ssim_uv": mean + noise + offset + of_stage, "l1_uv": 1 - mean + noise},
             seconds=1,
             epochs=8,
         )
+        for stage, of_stage in (("probe", -0.1), ("full", 0.0))
         for schedule, mean in (("baseline", 0.3), ("good", 0.9))
         for seed, noise in enumerate((-0.01, 0.0, 0.01))
     ]
@@ -56,7 +61,7 @@ def test_relative_thresholds_become_absolute_with_the_deviation_as_scale() -> No
         RelativeThreshold.model_validate(BELOW),
         Threshold(metric="haarpsi_view", at_least=0.5),
     ]
-    ssim, l1, haarpsi = resolve(asked, calibration())
+    ssim, l1, haarpsi = resolve(asked, calibration(), "full")
     assert (ssim.at_least, ssim.scale) == (pytest.approx(0.32), pytest.approx(0.01))
     assert (l1.at_most, l1.scale) == (pytest.approx(0.09), pytest.approx(0.01))
     assert haarpsi == asked[2]
@@ -65,7 +70,7 @@ def test_relative_thresholds_become_absolute_with_the_deviation_as_scale() -> No
 @given(st.floats(-5, 5))
 def test_slack_of_the_schedule_itself_is_minus_the_distance_asked(by: float) -> None:
     asked = RelativeThreshold(metric="l1_uv", below="good", by=by)
-    (threshold,) = resolve([asked], calibration())
+    (threshold,) = resolve([asked], calibration(), "full")
     assert threshold.slack(0.1) == pytest.approx(-by)
 
 
@@ -73,19 +78,18 @@ def test_slack_of_the_schedule_itself_is_minus_the_distance_asked(by: float) -> 
     ("changed", "says"),
     [
         ({"above": "bad"}, "no runs of schedule 'bad' at stage 'full'; it has: baseline, good"),
-        ({"stage": "probe"}, "at stage 'probe'; it has: none"),
         ({"metric": "haarpsi_view"}, "did not measure haarpsi_view"),
     ],
 )
 def test_what_a_calibration_lacks_is_named(changed: dict[str, Any], says: str) -> None:
     asked = RelativeThreshold.model_validate(ABOVE | changed)
     with pytest.raises(ConfigError, match=f"thresholds.0: .*{re.escape(says)}"):
-        resolve([asked], calibration())
+        resolve([asked], calibration(), "full")
 
 
 def test_without_a_calibration_the_command_that_makes_one_is_named() -> None:
     with pytest.raises(ConfigError, match="sweep calibrate"):
-        resolve([RelativeThreshold.model_validate(ABOVE)], None)
+        resolve([RelativeThreshold.model_validate(ABOVE)], None, "full")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_unresolved_thresholds_cannot_be_used_and_train_by_their_direction(tmp_p
     config = study(tmp_path, thresholds=[ABOVE, BELOW])
     with pytest.raises(ConfigError, match="sweep calibrate"):
         _ = config.thresholds
-    ssim, l1 = config.training_thresholds
+    ssim, l1 = config.training_thresholds("probe")
     assert ssim.slack(0.5) > ssim.slack(0.4)
     assert l1.slack(0.4) > l1.slack(0.5)
 
@@ -135,7 +139,9 @@ def test_thresholds_are_resolved_and_saved_when_the_study_is_prepared(tmp_path: 
     config = study(tmp_path, thresholds=[ABOVE])
     assert session.prepare(config).resolved_thresholds == ()
     write_calibration(config.paths, calibration())
-    assert session.prepare(config).thresholds[0].at_least == pytest.approx(0.32)
+    prepared = session.prepare(config)
+    assert prepared.thresholds_of("full")[0].at_least == pytest.approx(0.32)
+    assert prepared.thresholds_of("probe")[0].at_least == pytest.approx(0.22)
     saved = session.saved(config.store, config.name)
     assert saved.thresholds[0].at_least == pytest.approx(0.32)
     assert saved.relative_thresholds == config.relative_thresholds
@@ -157,3 +163,19 @@ def test_changed_relative_threshold_of_a_study_with_trials_is_refused(tmp_path: 
     one = study(tmp_path, thresholds=[ABOVE])
     other = study(tmp_path, thresholds=[ABOVE | {"by": 3}])
     assert any(line.startswith("thresholds") for line in changes(one, other))
+
+
+def test_a_threshold_with_a_stage_compares_both_stages_with_that_one() -> None:
+    asked = RelativeThreshold.model_validate(ABOVE | {"stage": "probe"})
+    for stage in ("probe", "full"):
+        (threshold,) = resolve([asked], calibration(), stage)
+        assert threshold.at_least == pytest.approx(0.22)
+
+
+def test_the_runs_of_a_stage_train_by_the_thresholds_of_their_stage(tmp_path: Path) -> None:
+    config = study(tmp_path, thresholds=[ABOVE])
+    write_calibration(config.paths, calibration())
+    prepared = session.prepare(config)
+    for stage, bound in (("probe", 0.22), ("full", 0.32)):
+        (threshold,) = prepared.train_config(stage, Schedule()).thresholds
+        assert threshold.at_least == pytest.approx(bound)
