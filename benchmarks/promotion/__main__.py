@@ -4,6 +4,8 @@
     python -m benchmarks.promotion replay FILE... --policy ours --policy none --append RESULTS
     python -m benchmarks.promotion table RESULTS --figure docs/images/pruning.svg
     python -m benchmarks.promotion simulate --studies 2000
+    python -m benchmarks.promotion record benchmarks/promotion/curves.yaml FOLDER
+    python -m benchmarks.promotion pack benchmarks/promotion/curves.yaml FOLDER OUT
 
 README.md beside this file describes the file format, the policies and the figures.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from benchmarks.promotion import policies, simulation, table
 from benchmarks.promotion.replay import Study, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
+from sweep.study.file import load as load_study
 from uvtex.console import CleanErrorGroup
 from uvtex.output import echo
 
@@ -38,6 +42,20 @@ REPLAYS = click.option(
     "--replays", default=500, type=click.IntRange(1), help="Simulated studies a file and policy."
 )
 SEED = click.option("--seed", default=0, help="Of the draws: the same for every policy.")
+STUDY = click.argument("study_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+SCHEDULES = click.option(
+    "--schedules", default=240, type=click.IntRange(1), help="Schedules that are drawn."
+)
+REPEAT_EVERY = click.option(
+    "--repeat-every",
+    default=8,
+    type=click.IntRange(1),
+    help="Every so many schedules, one is run under several seeds.",
+)
+SEEDS = click.option(
+    "--seeds", default=3, type=click.IntRange(1), help="Seeds of a schedule that is repeated."
+)
 JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
 
 
@@ -132,6 +150,50 @@ def simulate_command(studies: int, seed: int) -> None:
     """Simulates ledger and audit under forecasts whose errors are known."""
     for text in simulation.rows(studies, seed):
         echo(text)
+
+
+@main.command("record")
+@STUDY
+@FOLDER
+@SCHEDULES
+@REPEAT_EVERY
+@SEEDS
+def record_command(study_file: Path, folder: Path, **drawn: int) -> None:
+    """Trains schedules drawn over the search space of STUDY_FILE, at both stages, into FOLDER.
+
+    The same command goes on where it was cut.
+    """
+    from benchmarks.promotion import record
+    from sweep.driving.session import build_data
+
+    study = load_study(study_file)
+    build_data(study, sys.stdout)
+    runs = record.plan(study, folder, **drawn)
+    for run in record.record(study, folder, runs):
+        done = sum(one.done for one in runs)
+        echo(f"schedule {run.number}, seed {run.seed}, {run.stage}: {done} of {len(runs)} runs")
+
+
+@main.command("pack")
+@STUDY
+@FOLDER
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@SCHEDULES
+@REPEAT_EVERY
+@SEEDS
+def pack_command(study_file: Path, folder: Path, out: Path, **drawn: int) -> None:
+    """Writes the runs of FOLDER that are done as OUT/probe.npz and OUT/full.npz.
+
+    The options must be those of `record`.
+    """
+    from benchmarks.promotion import record
+
+    runs = record.plan(load_study(study_file), folder, **drawn)
+    out.mkdir(parents=True, exist_ok=True)
+    for stage in record.STAGES:
+        path = out / f"{stage}.npz"
+        count = record.pack([run for run in runs if run.stage == stage], path)
+        echo(f"{path}: {count} runs")
 
 
 def _done(path: Path | None) -> set[tuple[Any, ...]]:
