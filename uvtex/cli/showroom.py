@@ -69,12 +69,6 @@ def showroom() -> None:
     help="Write plates and textures only: the set is much smaller, and each view is composed when "
     "it is read.",
 )
-@click.option(
-    "--no-uv-maps",
-    is_flag=True,
-    help="Leave UV maps, plates and cameras out of the manifest: networks learn from the pairs "
-    "alone, as where nothing but pictures is known.",
-)
 @_flag("--seed", int, "Random seed of liveries, cameras and light paths")
 @click.option(
     "--car",
@@ -96,7 +90,7 @@ def showroom() -> None:
     default=None,
     help="Make new UV coordinates for the paint; by default those of the car's file are used.",
 )
-def showroom_build(out: Path, no_views: bool, no_uv_maps: bool, **given: Any) -> None:
+def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     """Render a race car in many liveries, from cameras all around it, into the folder OUT.
 
     The car is the built-in one or your own. The liveries are procedural or your own. Train on many
@@ -127,7 +121,6 @@ def showroom_build(out: Path, no_views: bool, no_uv_maps: bool, **given: Any) ->
     from uvtex.showroom.build import build
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
-    values |= {"uv_maps": False} if no_uv_maps else {}
     settings = validate(ShowroomSettings, values, where="showroom")
     with stages() as (say, progress):
         manifest = build(settings, out, say, progress)

@@ -126,28 +126,21 @@ def _render(
         if sealed.views is not False:
             write_views(out, camera.name, plate, textures)
         remaining.skipped() if traced_before else remaining.done()
-        known = sealed.uv_maps is not False
-        records.extend(_record(camera.name, path, known) for path in textures)
+        records.extend(_record(camera.name, path) for path in textures)
     advance(CAMERAS, len(poses), len(poses), "")
     return records
 
 
-def _record(camera: str, texture: Path, known: bool) -> manifest.Record:
-    """The record of a view; with ``known`` its UV map, plate and camera too."""
-    record = manifest.Record(
+def _record(camera: str, texture: Path) -> manifest.Record:
+    return manifest.Record(
         view=f"views/{camera}/{texture.name}",
         livery=texture.stem,
         texture=f"textures/{texture.name}",
         mask=f"masks/{camera}.png",
+        uv_map=f"uv_maps/{camera}.npz",
+        plate=f"plates/{camera}.npz",
+        camera=camera,
     )
-    if not known:
-        return record
-    about = {
-        "uv_map": f"uv_maps/{camera}.npz",
-        "plate": f"plates/{camera}.npz",
-        "camera": camera,
-    }
-    return record.model_copy(update=about)
 
 
 def _write_report(sealed: ShowroomSettings, out: Path, car: OwnCar, poses: list[Camera]) -> str:

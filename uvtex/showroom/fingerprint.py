@@ -23,10 +23,6 @@ def with_hashes(settings: ShowroomSettings) -> ShowroomSettings:
         ConfigError: the settings contradict each other.
         DataError: a file cannot be read, or its hash differs from the one in ``settings``.
     """
-    if settings.views is False and settings.uv_maps is False:
-        raise ConfigError(
-            "uv_maps: a set without views needs its plates and UV maps; leave views or uv_maps out"
-        )
     changed: dict[str, Any] = {}
     if settings.car is not None:
         changed["car"] = _sealed_car(settings.car)

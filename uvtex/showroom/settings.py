@@ -89,9 +89,6 @@ class ShowroomSettings(Settings):
     views: Literal[False] | None = None
     """False: plates and textures only, from which views are composed when they are read; so the
     set takes disk for cameras plus liveries, not for cameras times liveries."""
-    uv_maps: Literal[False] | None = None
-    """False: the manifest names no UV maps, plates and cameras, as where nothing but pictures is
-    known. Networks then learn from the pairs alone."""
 
 
 class _PosesFile(Settings):
