@@ -15,10 +15,10 @@ from typing import get_args
 import numpy as np
 import optuna
 
-from sweep.study import space
 from sweep.study.config import StudyConfig
-from sweep.study.distributions import distributions
 from sweep.study.folder import Stage
+from sweep.study.search import space
+from sweep.study.search.distributions import distributions
 from uvtex.config import TERMS, TrainConfig
 from uvtex.data.store import DataKey, PairStore
 from uvtex.errors import ConfigError, DivergenceError
@@ -88,8 +88,7 @@ def plan(
         for offset in range(seeds if number % repeat_every == 0 else 1):
             seed = int(study.train["seed"]) + offset
             for stage in STAGES:
-                schedule = space.schedule(params, study.epochs(stage))
-                config = study.train_config(stage, schedule, space.constants(params), seed)
+                config = space.train_config(study, stage, params, seed)
                 path = folder / f"{number:04d}" / str(seed) / stage
                 runs.append(Run(number, seed, stage, config, path))
     return runs
