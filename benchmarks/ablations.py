@@ -1,6 +1,6 @@
 """Ablations: trains each preset with one setting changed at a time, over several seeds.
 
-    python -m benchmarks.ablations data/quickstart --epochs 8 --jobs 2
+    python -m benchmarks.ablations data/ablations --epochs 8 --jobs 2
 
 The data set must come from `uvtex showroom build`. All runs share data, image size, width, learning
 rate and epochs. Runs of one table row differ only in the seed of initial weights and data order.
@@ -137,7 +137,7 @@ def main(data: Path, seeds: int, jobs: int, only: str, **common: Any) -> None:
 
     \b
     Example:
-      python -m benchmarks.ablations data/quickstart --epochs 8 --jobs 2
+      python -m benchmarks.ablations data/ablations --epochs 8 --jobs 2
     """
     names = [name for name in VARIANTS if only in name]
     common["thresholds"] = [{"metric": "ssim_uv", "at_least": 0.245}]
