@@ -42,6 +42,7 @@ def write_report(study: StudyConfig) -> Path:
         **_samples(data),
         counts=_counts(data),
         thresholds=" and ".join(map(_threshold, data.thresholds)),
+        probe_thresholds=_probe_thresholds(study),
         objective=title(OBJECTIVE),
         plane_heading=f"{title(OBJECTIVE)} against {title(data.other)}",
         charts=_charts(data),
@@ -158,6 +159,12 @@ def _figure(value: float | None) -> str:
 def _threshold(threshold: Threshold) -> str:
     side = "at least" if threshold.at_least is not None else "at most"
     return f"{title(threshold.metric)} of {side} {threshold.value:g}"
+
+
+def _probe_thresholds(study: StudyConfig) -> str | None:
+    """The thresholds of probes in words; None if they are those of full runs."""
+    of_probes = study.thresholds_of("probe")
+    return None if of_probes == study.thresholds else " and ".join(map(_threshold, of_probes))
 
 
 def _tooltip(metric: str) -> str:
