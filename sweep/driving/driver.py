@@ -18,9 +18,9 @@ from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
 from sweep.driving.interrupts import Interrupts
 from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
-from sweep.driving.optuna_study import OptunaStudy
 from sweep.driving.plan import Plan
 from sweep.driving.recovery import recover, warm_start
+from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note

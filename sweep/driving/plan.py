@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sweep.driving import due_runs
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
-from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
-from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from sweep.cli import main
-from sweep.driving import optuna_storage
-from sweep.driving.optuna_storage import StorageError, open_storage
-from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.sampling import optuna_storage
+from sweep.driving.sampling.optuna_storage import StorageError, open_storage
+from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.session import saved
 from sweep.study.config import StudyConfig
 from sweep.study.database import sqlite_file, sqlite_url
@@ -118,7 +118,7 @@ def test_two_drivers_may_make_one_store_at_once(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from sweep.driving.optuna_study import OptunaStudy
+from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.tracking.tracker import Tracker
 from tests.sweep.fakes import study
 

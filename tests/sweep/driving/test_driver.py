@@ -163,7 +163,7 @@ def test_a_run_that_would_exceed_the_budget_is_not_started(tmp_path: Path) -> No
 
 
 def test_a_trial_interrupted_before_its_record_is_resumed(tmp_path: Path) -> None:
-    from sweep.driving.optuna_study import OptunaStudy
+    from sweep.driving.sampling.optuna_study import OptunaStudy
 
     config = study(tmp_path)
     trials = OptunaStudy(config)
@@ -180,8 +180,8 @@ def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
 ) -> None:
     import optuna
 
-    from sweep.driving.optuna_storage import open_storage
-    from sweep.driving.optuna_study import OptunaStudy
+    from sweep.driving.sampling.optuna_storage import open_storage
+    from sweep.driving.sampling.optuna_study import OptunaStudy
     from sweep.study.search.distributions import distributions
 
     config = study(tmp_path, search={"queue": [], "startup_trials": 4})

@@ -10,8 +10,8 @@ from typing import Any
 
 import optuna
 
-from sweep.driving.optuna_storage import open_storage
-from sweep.driving.optuna_study import Asked, OptunaStudy
+from sweep.driving.sampling.optuna_storage import open_storage
+from sweep.driving.sampling.optuna_study import Asked, OptunaStudy
 from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord
 from sweep.study.search.space import Params

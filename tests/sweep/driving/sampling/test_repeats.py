@@ -9,9 +9,9 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from sweep.driving.optuna_storage import open_storage
-from sweep.driving.optuna_study import REPEATS
 from sweep.driving.sampling import repeats
+from sweep.driving.sampling.optuna_storage import open_storage
+from sweep.driving.sampling.optuna_study import REPEATS
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, records
 from sweep.study.search.distributions import distributions

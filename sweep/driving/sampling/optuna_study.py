@@ -15,8 +15,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial
 
 from sweep.decisions import promotion
-from sweep.driving.optuna_storage import mapped_errors, open_storage
 from sweep.driving.sampling import repeats
+from sweep.driving.sampling.optuna_storage import mapped_errors, open_storage
 from sweep.driving.sampling.samplers import sampler
 from sweep.driving.sampling.warm_start import EarlierProbe
 from sweep.study.config import OBJECTIVE, StudyConfig
