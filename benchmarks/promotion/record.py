@@ -25,7 +25,6 @@ from uvtex.errors import ConfigError, DivergenceError
 from uvtex.files import replacing, write_atomic
 from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder, claimed
-from uvtex.settings import differences
 from uvtex.training.schedule import learning_rate
 from uvtex.training.schedule import weights as schedule_weights
 from uvtex.training.trainer import Trainer
@@ -59,15 +58,10 @@ class Run:
         Raises:
             ConfigError: the message lists the differences.
         """
-        before = RunFolder(self.path).read_settings()
-        if before is None:
-            return
-        old, new = before.model_dump(mode="json"), self.config.model_dump(mode="json")
-        if found := differences(old, new, ("device",)):
-            listed = ", ".join(f"{key} {one!r} -> {other!r}" for key, (one, other) in found.items())
+        if found := RunFolder(self.path).changed(self.config, ("device",)):
             raise ConfigError(
-                f"{self.path}: was recorded with other settings ({listed}); restore them, or give "
-                "another folder"
+                f"{self.path}: was recorded with other settings ({', '.join(found)}); restore them, "
+                "or give another folder"
             )
 
 

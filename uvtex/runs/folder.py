@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.files import remove_leftovers
-from uvtex.settings import load_yaml, validate
+from uvtex.settings import differences, load_yaml, validate
 
 CheckpointKind = Literal["best", "last", "periodic", "foreign"]
 """``foreign``: the trainer does not give such a name, so somebody else put the file there."""
@@ -85,6 +85,19 @@ class RunFolder:
             return "last"
         numbered = re.fullmatch(re.escape(name) + r"_epoch\d+", checkpoint.stem)
         return "periodic" if numbered else "foreign"
+
+    def changed(self, config: TrainConfig, ignoring: Collection[str]) -> list[str]:
+        """``key: old -> new`` where ``config`` differs from the run's settings; [] without any.
+
+        Raises:
+            ConfigError: the settings on disk are damaged.
+        """
+        before = self.read_settings()
+        if before is None:
+            return []
+        old, new = before.model_dump(mode="json"), config.model_dump(mode="json")
+        found = differences(old, new, ignoring)
+        return [f"{key}: {one!r} -> {other!r}" for key, (one, other) in found.items()]
 
     def read_settings(self) -> TrainConfig | None:
         """The settings in ``config.yaml``; None before the run's first step.

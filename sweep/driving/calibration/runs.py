@@ -17,7 +17,6 @@ from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.test_figures import read_test_figures
-from uvtex.settings import differences
 from uvtex.thresholds import margin
 
 LEAST_SEEDS = 2
@@ -168,13 +167,8 @@ def check_settings(run: CalibrationRun) -> None:
     Raises:
         ConfigError: the message lists the differences.
     """
-    before = RunFolder(run.run_dir).read_settings()
-    if before is None:
-        return
-    old, new = before.model_dump(mode="json"), run.config.model_dump(mode="json")
-    found = differences(old, new, MAY_DIFFER)
-    if found:
-        listed = "\n  ".join(f"{key}: {one!r} -> {other!r}" for key, (one, other) in found.items())
+    if found := RunFolder(run.run_dir).changed(run.config, MAY_DIFFER):
+        listed = "\n  ".join(found)
         raise ConfigError(
             f"{run.run_dir}: was made with other settings:\n  {listed}\nrestore them, or remove "
             f"{run.run_dir.parents[2]}"

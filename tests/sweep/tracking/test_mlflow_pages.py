@@ -157,6 +157,7 @@ def test_the_champion_is_in_the_registry(pages: Pages) -> None:
     pages.click(f"//a[{_has('Version 1')}]")
     pages.see("0003 full search")
     pages.screenshot("version")
+    assert pages.shows("0003 full search")
 
 
 def test_a_port_in_use_is_refused(study: StudyConfig) -> None:
