@@ -59,9 +59,10 @@ class Run:
             ConfigError: the message lists the differences.
         """
         if found := RunFolder(self.path).changed(self.config, ("device",)):
+            listed = ", ".join(found)
             raise ConfigError(
-                f"{self.path}: was recorded with other settings ({', '.join(found)}); restore them, "
-                "or give another folder"
+                f"{self.path}: was recorded with other settings ({listed}); restore them, or give "
+                "another folder"
             )
 
 
