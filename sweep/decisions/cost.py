@@ -11,7 +11,9 @@ The forecast simulates the rest of the study many times and reads quantiles off.
 - A probe passes with a probability from Beta(passes + 1/2, probes - passes + 9/2). So before the
   first probe the guess is one in ten, and it weighs as much as five probes.
 - A candidate takes a number of replicates that is drawn from the earlier candidates'. Before there
-  is one, it is any number from 2 to the most.
+  is one, it is any number from 2 to the most. A candidate that has had some takes no fewer.
+- A trial whose comparison with the champion is undecided takes one more full run at least, and any
+  number up to the most.
 - A device does one run at a time, and all devices are equally fast. At the end, devices wait for
   the last run, on average for half of it.
 """
@@ -64,6 +66,10 @@ class Ahead:
     """Runs at a time."""
     candidates: int = 0
     """Probes that passed and whose replicates have not started."""
+    begun: Sequence[int] = ()
+    """Full runs so far of each candidate that is not decided yet."""
+    compared: Sequence[int] = ()
+    """Full runs that each trial of an undecided comparison with the champion may still get."""
     prunes: bool = True
     """Whether probes may be pruned."""
     started_epochs: int = 0
@@ -140,6 +146,8 @@ def _simulate(ahead: Ahead, seen: Seen, rng: np.random.Generator) -> tuple[float
     shares = _shares(ahead, seen, rng)
     shares[:passes] = 1.0  # a probe that passes runs to its end
     full_runs = sum(_replicates(ahead, seen, rng) for _ in range(passes + ahead.candidates))
+    full_runs += sum(_replicates(ahead, seen, rng, had) - had for had in ahead.begun)
+    full_runs += sum(int(rng.integers(1, most + 1)) for most in ahead.compared if most > 0)
     epochs = np.concatenate([shares * ahead.probe_epochs, np.full(full_runs, ahead.full_epochs)])
     if ahead.started_epochs:
         epochs = np.append(epochs, ahead.started_epochs)
@@ -176,10 +184,12 @@ def _shares(ahead: Ahead, seen: Seen, rng: np.random.Generator) -> Array:
     return drawn
 
 
-def _replicates(ahead: Ahead, seen: Seen, rng: np.random.Generator) -> int:
-    if len(seen.replicates):
-        return int(rng.choice(np.asarray(seen.replicates)))
-    return int(rng.integers(min(2, ahead.most_replicates), ahead.most_replicates + 1))
+def _replicates(ahead: Ahead, seen: Seen, rng: np.random.Generator, had: int = 0) -> int:
+    """The full runs of a candidate in all, of which it has ``had`` some."""
+    if known := [count for count in seen.replicates if count >= max(had, 1)]:
+        return int(rng.choice(np.asarray(known)))
+    least = max(had, min(2, ahead.most_replicates))
+    return int(rng.integers(least, max(least, ahead.most_replicates) + 1))
 
 
 def _interval(values: Array) -> Interval:

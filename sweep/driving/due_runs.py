@@ -73,6 +73,11 @@ def undecided(records: Records) -> list[int]:
     return sorted({r.trial for r in records.values() if r.gate is not None and r.gate.undecided})
 
 
+def compared(records: Records) -> set[int]:
+    """The trials of undecided comparisons: challengers, and champions of this study."""
+    return {trial for pair in _pairs(records) for trial in pair if trial is not None}
+
+
 def next_replicate(study: StudyConfig, records: Records, probe: TrialRecord) -> TrialRecord | None:
     """The next full run of a candidate; None if one is unfinished, or no more are needed."""
     made = replicates(records, probe.trial)
@@ -99,10 +104,14 @@ def _is_compared(records: Records, trial: int) -> bool:
     so the champion only catches up.
     """
     counts = {r.trial: len(replicates(records, r.trial)) for r in records.values()}
-    pairs = [(r.trial, r.gate.rival) for r in records.values() if r.gate and r.gate.undecided]
-    for challenger, champion in pairs:
+    for challenger, champion in _pairs(records):
         if trial == challenger and (champion is None or counts[trial] <= counts[champion]):
             return True
         if trial == champion and counts[trial] < counts[challenger]:
             return True
     return False
+
+
+def _pairs(records: Records) -> list[tuple[int, int | None]]:
+    """Challenger and champion of each undecided comparison; None: a champion of another study."""
+    return [(r.trial, r.gate.rival) for r in records.values() if r.gate and r.gate.undecided]

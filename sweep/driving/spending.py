@@ -9,7 +9,7 @@ import numpy as np
 from sweep.decisions.budget import Budget, Measured, fits, predict
 from sweep.decisions.cost import Ahead, Cost, Seen, forecast_cost
 from sweep.driving.active_run import ActiveRun
-from sweep.driving.due_runs import Records, replicates
+from sweep.driving.due_runs import Records, compared, is_candidate, replicates
 from sweep.study.calibration import read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord
@@ -79,14 +79,17 @@ class Spending:
         study = self._study
         probes = [record for record in records.values() if record.stage == "probe"]
         unfinished = [record for record in records.values() if record.state in UNFINISHED]
-        promoted = [record for record in probes if record.state == "promoted"]
+        full = [replicates(records, r.trial) for r in probes if is_candidate(r)]
+        most = study.replicates
         return Ahead(
             probes=max(0, study.trials - len(probes)),
             probe_epochs=study.stages.probe,
             full_epochs=study.stages.full,
-            most_replicates=study.replicates,
+            most_replicates=most,
             devices=devices,
-            candidates=sum(not replicates(records, record.trial) for record in promoted),
+            candidates=sum(not runs for runs in full),
+            begun=[len(runs) for runs in full if runs and not any(run.gate for run in runs)],
+            compared=[most - len(replicates(records, trial)) for trial in compared(records)],
             prunes=study.pruning.enabled,
             started_epochs=sum(record.epochs - self._made(record) for record in unfinished),
         )

@@ -46,6 +46,20 @@ def test_runs_in_progress_and_waiting_candidates_count() -> None:
     assert cost(waiting, certain).device_hours.median == pytest.approx(120 * 10 / 3600, rel=0.1)
 
 
+def test_candidate_that_had_some_replicates_is_expected_to_need_the_rest() -> None:
+    rest = replace(AHEAD, probes=0, begun=[2])
+    known = replace(SEEN, replicates=[1, 5, 5])  # it is past one already
+    assert cost(rest, known).device_hours.median == pytest.approx(3 * 40 * 10 / 3600, rel=0.1)
+    done = replace(SEEN, replicates=[2])
+    assert cost(rest, done).device_hours.high == 0
+
+
+def test_undecided_comparison_costs_one_full_run_at_least() -> None:
+    rest = replace(AHEAD, probes=0, compared=[1, 0])
+    assert cost(rest).device_hours.median == pytest.approx(40 * 10 / 3600, rel=0.1)
+    assert cost(replace(rest, compared=[3])).device_hours.high > 2 * 40 * 10 / 3600
+
+
 def test_seen_pruning_makes_the_rest_cheaper() -> None:
     pruned = replace(SEEN, probes=30, shares=[1.0] * 20 + [0.35] * 10)
     kept = replace(pruned, shares=[1.0] * 30)

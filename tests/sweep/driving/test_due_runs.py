@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.driving.due_runs import Records, due, next_replicate
+from sweep.driving.spending import Spending
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, Stage, State, TrialRecord
 from tests.sweep.fakes import study
@@ -62,6 +63,21 @@ def test_a_trial_that_the_gate_has_decided_on_gets_no_further_replicate(tmp_path
 def compared(trial: int, number: int, rival: int | None) -> TrialRecord:
     gate = Gate(registered=True, reason="undecided", undecided=True, rival=rival)
     return record(trial, "full", "complete", number).model_copy(update={"gate": gate})
+
+
+def test_cost_of_an_undecided_comparison_is_forecast(tmp_path: Path) -> None:
+    config = study(tmp_path, replicates=3, trials=2)
+    crowned = Gate(registered=True, champion=True, reason="the first")
+    champion = record(0, "full", "complete").model_copy(update={"gate": crowned})
+    probes = record(0, "probe", "promoted"), record(1, "probe", "promoted")
+    decided = compared(1, 1, 0)
+    spending = Spending(config, lambda: 0.0)
+    spending.epoch_seconds = [10.0] * 8
+    found = spending.forecast(made(*probes, champion, decided), devices=1)
+    assert found is not None
+    # Two trials, each with one or two full runs to go.
+    assert found.device_hours.low > 1.5 * config.stages.full * 10 / 3600
+    assert found.device_hours.high < 5 * config.stages.full * 10 / 3600
 
 
 def test_an_undecided_challenger_and_the_champion_get_the_seeds_that_they_lack(
