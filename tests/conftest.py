@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from tests.postgres import Postgres, programs, running_postgres
 from tests.sets import make_set
 from tests.showroom.made_car import obj, small_car
 
@@ -43,6 +44,16 @@ def livery_folder(tmp_path: Path) -> Path:
     for name, colour in (("red", (200, 30, 30)), ("blue one", (20, 40, 190))):
         Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
     return folder
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of the test's own, which it may kill and restart."""
+    bin_dir = programs()
+    if bin_dir is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with running_postgres(bin_dir) as server:
+        yield server
 
 
 @pytest.fixture
