@@ -164,7 +164,7 @@ def record_command(study_file: Path, folder: Path, **drawn: int) -> None:
     The same command goes on where it was cut.
     """
     from benchmarks.promotion import record
-    from sweep.driving.session import build_data
+    from sweep.driving.data_set import build_data
 
     study = load_study(study_file)
     build_data(study, sys.stdout)
