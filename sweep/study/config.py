@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search.settings import NamedSchedule, Search
 from uvtex.config import DEFAULT_THRESHOLDS, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError
-from uvtex.metric_catalogue import needs_lpips
+from uvtex.metric_catalogue import THRESHOLDS, needs_lpips
 from uvtex.settings import Settings
 from uvtex.thresholds import Threshold
 from uvtex.typed.names import FileName
@@ -32,9 +32,17 @@ def _kind_of_threshold(value: Any) -> str:
     return "<relative>" if isinstance(value, RelativeThreshold) else "<absolute>"
 
 
+def _of_known_metric(threshold: Threshold | RelativeThreshold) -> Threshold | RelativeThreshold:
+    if threshold.metric not in THRESHOLDS:
+        known = ", ".join(THRESHOLDS)
+        raise ValueError(f"{threshold.metric!r} is not measured; known metrics: {known}")
+    return threshold
+
+
 AskedThreshold = Annotated[
     Annotated[Threshold, Tag("<absolute>")] | Annotated[RelativeThreshold, Tag("<relative>")],
     Discriminator(_kind_of_threshold),
+    AfterValidator(_of_known_metric),
 ]
 """A threshold as a study file gives it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweep.study.config import StudyConfig
 from sweep.study.relative_threshold import RelativeThreshold
-from uvtex.metric_catalogue import THRESHOLDS, higher_is_better
+from uvtex.metric_catalogue import higher_is_better
 
 
 def threshold_problems(study: StudyConfig) -> list[str]:
@@ -13,9 +13,6 @@ def threshold_problems(study: StudyConfig) -> list[str]:
     names = [threshold.metric for threshold in study.asked_thresholds]
     for index, (name, threshold) in enumerate(zip(names, study.asked_thresholds, strict=True)):
         key = f"thresholds.{index}"
-        if name not in THRESHOLDS:
-            known = ", ".join(THRESHOLDS)
-            problems.append(f"{key}.metric: {name!r} is not measured; known: {known}")
         if name in names[:index]:
             problems.append(f"{key}.metric: {name!r} has a threshold already")
         if isinstance(threshold, RelativeThreshold):

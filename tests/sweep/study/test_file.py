@@ -76,7 +76,7 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
         ({"pruning": {"risk": 1.5}}, "pruning.risk: "),
         (
             {"thresholds": [{"metric": "ssim_vu", "at_least": 0.2}]},
-            "thresholds.0.metric: 'ssim_vu' is not measured",
+            "thresholds.0: 'ssim_vu' is not measured",
         ),
         ({"thresholds": []}, "thresholds: "),
         ({"name": "../up"}, "name: "),
@@ -154,3 +154,12 @@ def _pretend_a_trial(config: StudyConfig) -> None:
 
     record = TrialRecord(trial=0, stage="probe", schedule="baseline", params={}, epochs=6)
     write_record(config.paths.run_dir(0, "probe"), record)
+
+
+def test_an_unknown_metric_is_named_beside_the_other_problems(tmp_path: Path) -> None:
+    values = {"name": "x", "data": {"path": "d"}, "foo": 1}
+    thresholds = [{"metric": "ssim_vu", "at_least": 0.1}]
+    with pytest.raises(ConfigError) as found:
+        parse({**values, "thresholds": thresholds}, "study.yaml")
+    assert "foo: unknown key" in str(found.value)
+    assert "'ssim_vu' is not measured" in str(found.value)

@@ -103,7 +103,7 @@ def test_without_a_calibration_the_command_that_makes_one_is_named() -> None:
         (ABOVE | {"at_least": 0.3}, "thresholds.0.at_least: unknown key"),
         ({"metric": "ssim_uv", "at_leat": 0.3}, "did you mean 'at_least'"),
         ({"metric": "ssim_uv"}, "exactly one of at_least, at_most"),
-        (ABOVE | {"metric": "ssim_vu"}, "thresholds.0.metric: 'ssim_vu' is not measured"),
+        (ABOVE | {"metric": "ssim_vu"}, "thresholds.0: 'ssim_vu' is not measured"),
     ],
 )
 def test_impossible_threshold_is_refused_by_its_key(
