@@ -55,7 +55,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run raised an exception. The worker lives, and the slot is idle.
+    """The run raised an exception that it would raise again. The worker lives, the slot is idle.
 
     The traceback is in the run's worker log.
     """
@@ -66,7 +66,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker process ended during a run, did not start, or sent what is no event.
+    """The worker process ended during a run, did not start, was killed, or is of no more use.
+
+    Of no more use is a worker that ran out of memory, lost its device, or sent what is no event.
 
     The slot is idle; its next job gets a new worker. The message is a predicate of ``worker``.
     """
@@ -94,7 +96,8 @@ class Launcher(ABC):
       it or its libraries print is never taken for an event.
     - A worker that does not start, sends what is no event, or ends in any way is ``Died``. No
       worker can make ``wait`` hang or raise.
-    - A worker ends itself within a second after its driver has ended. So a trial directory never
+    - A worker ends itself within a second after its driver has ended. One that cannot, because it
+      is stopped or hangs, still holds the lock of its trial directory. So a trial directory never
       has two writers.
     - Ctrl-C in the driver's terminal does not reach the workers.
     """
@@ -118,6 +121,14 @@ class Launcher(ABC):
     @abstractmethod
     def wait(self, timeout: float) -> list[Event]:
         """The events since the last call. Waits up to ``timeout`` seconds for the first one."""
+
+    @abstractmethod
+    def kill(self, slot: str) -> None:
+        """Kills the worker of a slot, if it has one, even if it is stopped or hangs.
+
+        Returns at once. The job of a busy slot ends with ``Died``, unless it ended just before. An
+        idle slot gets a new worker with its next job.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -134,6 +134,13 @@ class LocalLauncher(Launcher):
             pass
         return [event for item in events for event in self._received(*item)]
 
+    def kill(self, slot: str) -> None:
+        # An idle worker is forgotten at once: the slot's next job may start before its end is heard.
+        busy = slot in self._busy
+        worker = self._workers.get(slot) if busy else self._workers.pop(slot, None)
+        if worker is not None:
+            worker.kill()
+
     def close(self) -> None:
         workers, self._workers = dict(self._workers), {}
         self._busy.clear()

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from sweep.launchers.base import Ended, EpochEnded, Event, Failed, Job, Launcher, Note
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.launchers.worker import Warn
 from sweep.study.config import StudyConfig
 from sweep.study.file import load
@@ -162,6 +162,8 @@ class InlineLauncher(Launcher):
         self._runs[slot] = fake(job, lambda text: self._pending.append(Note(slot, text)))
 
     def answer(self, slot: str, go_on: bool) -> None:
+        if slot not in self._waiting:
+            return  # it was killed meanwhile
         self._waiting.remove(slot)
         if not go_on:
             self._runs.pop(slot)
@@ -182,6 +184,11 @@ class InlineLauncher(Launcher):
                 self._pending.append(Failed(slot, f"ValueError: {error}"))
         events, self._pending = self._pending, []
         return events
+
+    def kill(self, slot: str) -> None:
+        if self._runs.pop(slot, None) is not None:
+            self._waiting.discard(slot)
+            self._pending.append(Died(slot, "killed"))
 
     def close(self) -> None:
         self._runs.clear()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sweep.driving.display import ProgressDisplay
@@ -108,7 +109,54 @@ def test_slot_is_free_again_after_a_failure(launcher: Launcher, tmp_path: Path) 
     assert isinstance(events(launcher, is_end)[-1], Ended)
 
 
+def test_a_killed_worker_has_died_and_the_slots_next_job_runs(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    config, slot = study(tmp_path), launcher.slots[0]
+    launcher.start(slot, job(config))
+    events(launcher, lambda event: isinstance(event, EpochEnded))
+    launcher.kill(slot)
+    launcher.answer(slot, go_on=True)
+    assert isinstance(events(launcher, is_end)[-1], Died)
+    launcher.start(slot, job(config))
+    seen = events(launcher, is_end)
+    assert [e.report["epoch"] for e in seen if isinstance(e, EpochEnded)] == list(range(2, 7))
+    assert isinstance(seen[-1], Ended)
+
+
+def test_an_idle_worker_that_is_killed_ends_no_later_job(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    config, slot = study(tmp_path), launcher.slots[0]
+    launcher.kill(slot)  # it has none yet
+    launcher.start(slot, job(config))
+    events(launcher, is_end)
+    launcher.kill(slot)
+    launcher.start(slot, job(config, "0001"))
+    assert isinstance(events(launcher, is_end)[-1], Ended)
+
+
 # -- local workers
+
+
+@posix
+def test_a_stopped_worker_can_be_killed(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    inject_faults(config, sleep=0.2)
+    launcher = local(config)
+    try:
+        launcher.start("cpu-0", job(config))
+        events(launcher, lambda event: isinstance(event, EpochEnded))
+        (worker,) = psutil.Process().children()
+        worker.suspend()
+        launcher.answer("cpu-0", go_on=True)
+        assert launcher.wait(0.5) == []
+        launcher.kill("cpu-0")
+        (died,) = events(launcher, is_end)
+        assert isinstance(died, Died)
+        assert not worker.is_running()
+    finally:
+        launcher.close()
 
 
 def test_grids_that_cannot_be_written_give_a_warning_and_the_run_succeeds(
