@@ -135,7 +135,7 @@ class LocalLauncher(Launcher):
         return [event for item in events for event in self._received(*item)]
 
     def kill(self, slot: str) -> None:
-        # An idle worker is forgotten at once: the slot's next job may start before its end is heard.
+        # An idle worker is forgotten at once: the next job may start before its end is heard.
         busy = slot in self._busy
         worker = self._workers.get(slot) if busy else self._workers.pop(slot, None)
         if worker is not None:
