@@ -12,6 +12,7 @@ import click
 
 from sweep.cli.options import STORE
 from sweep.study.folder import store_option, study_names, tracking_uri
+from sweep.study.urls import masked
 from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
 from uvtex.output import echo, stdout
 
@@ -184,4 +185,4 @@ def _print_where(study: StudyConfig, summary: Summary) -> None:
         echo(f"report: {summary.report}")
     own = study.tracking_uri == tracking_uri(study.store)
     pages = shlex.join(["sweep", "ui", *store_option(study.store)]) if own else study.tracking_uri
-    echo(f"MLflow: {pages}")
+    echo(f"MLflow: {masked(pages)}")

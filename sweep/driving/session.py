@@ -23,6 +23,7 @@ from sweep.study.file import changes, read_saved
 from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
 from sweep.study.lease import StudyTaken, lease
 from sweep.study.summary_record import Summary, write_summary
+from sweep.study.urls import resolved
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
 from uvtex.settings import dump_yaml
@@ -52,14 +53,16 @@ def check(study: StudyConfig) -> None:
     """Checks that the settings fit this machine, and the trials that the study has already.
 
     Raises:
-        ConfigError: the machine has no such device, the trials were made with other settings, or
-            an earlier study cannot be used. The message lists the differences.
+        ConfigError: the machine has no such device, the environment lacks a variable, the trials
+            were made with other settings, or an earlier study cannot be used. The message lists
+            the differences.
     """
     if (device := str(study.train["device"])) != "auto":  # every machine has a device for that
         try:
             local_slots(device, study.workers)
         except ConfigError as error:
             raise ConfigError(f"train.{error}") from None
+    resolved(study.tracking_uri, "tracking_uri")
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
         before = read_saved(path)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search.settings import NamedSchedule, Search
+from sweep.study.urls import Url
 from uvtex.config import DEFAULT_THRESHOLDS, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError
 from uvtex.metric_catalogue import THRESHOLDS, needs_lpips
@@ -123,8 +124,10 @@ class StudyConfig(Settings):
     store: PathHere = DEFAULT_STORE
     """Folder of the studies, Optuna's storage and MLflow's store, relative to the folder that the
     command runs in."""
-    tracking_uri: str = Field(default_factory=lambda: tracking_uri(DEFAULT_STORE))
-    """MLflow's tracking store: a database in ``store``, or a server."""
+    tracking_uri: Url = Field(default_factory=lambda: tracking_uri(DEFAULT_STORE))
+    """MLflow's tracking store: a database in ``store``, another database, or a server. ``${NAME}``
+    stands for an environment variable. A server's login comes from ``MLFLOW_TRACKING_USERNAME`` and
+    ``MLFLOW_TRACKING_PASSWORD``."""
 
     @property
     def paths(self) -> StudyFolder:

@@ -13,6 +13,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import tracking_uri
 from sweep.study.search.checks import search_problems
 from sweep.study.search.settings import NamedSchedule
+from sweep.study.urls import problem as url_problem
 from uvtex.config import NEW_TEST_SPLIT, PRESETS, resolve
 from uvtex.errors import ConfigError
 from uvtex.settings import differences, flatten, load_yaml, validate
@@ -27,14 +28,17 @@ SET_BY_STUDY = {
 }
 """Training settings that the study decides -> the key of the study file that sets them."""
 
-MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device")
+MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device", "tracking_uri")
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 
-Another machine has other devices.
+Another machine has other devices, and a server may move.
 """
 
 SET_ONCE = ("resolved_thresholds", "resolved_probe_thresholds")
 """Settings that the study itself saves. A study file does not give them."""
+
+URLS = ("tracking_uri",)
+"""Settings that may hold a password."""
 
 PATHS = (
     "data.path",
@@ -69,6 +73,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
     problems = [
         f"{path}: {key}: the study sets it; remove it" for key in SET_ONCE if values.get(key)
     ]
+    for key in URLS:
+        if isinstance(values.get(key), str) and (found := url_problem(values[key])):
+            problems.append(f"{path}: {key}: {found}")
     search = values.get("search")
     if search is None or isinstance(search, Mapping):
         try:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sweep.study.database import opening, sqlite_file, sqlite_url
 from sweep.study.folder import StudyFolder
+from sweep.study.urls import login_problem, masked, resolved
 from sweep.tracking.relocation import relocate
 from uvtex.errors import UvtexError
 
@@ -57,6 +58,7 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    uri = masked(uri)
     try:
         yield
     except (
@@ -66,7 +68,7 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
         sqlite3.Error,
         OSError,
     ) as cause:
-        first = str(cause).strip().splitlines() or [type(cause).__name__]
+        first = masked(str(cause)).strip().splitlines() or [type(cause).__name__]
         if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
             raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
         raise error(
@@ -81,16 +83,21 @@ def client(uri: str) -> MlflowClient:
     """A client for tracking and registry on ``uri``; it creates a missing SQLite store.
 
     Raises:
-        TrackingError: ``uri`` is neither a SQLite database nor a server.
+        ConfigError: ``uri`` names an environment variable that is not set.
+        TrackingError: ``uri`` is neither a database nor a server, or a server's address holds a
+            password.
     """
     _configure_mlflow()
     from mlflow import MlflowClient
 
+    uri = resolved(uri, "tracking_uri")
     if not uri.startswith(SCHEMES):
         raise TrackingError(
-            f"{uri}: is no tracking URI; write sqlite:///PATH for a database, or the address of a "
-            "server, such as http://127.0.0.1:5000"
+            f"{masked(uri)}: is no tracking URI; write sqlite:///PATH for a database, or the "
+            "address of a server, such as http://127.0.0.1:5000"
         )
+    if (problem := login_problem(uri)) is not None:
+        raise TrackingError(problem)
     with known_warnings():
         file = sqlite_file(uri)
         if file is None:
@@ -123,14 +130,21 @@ def is_local(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """``uri``, with the absolute path of a SQLite file."""
+    """``uri`` as MLflow opens it: with its password, and with the absolute path of a SQLite file.
+
+    It must not be shown, see :mod:`sweep.study.urls`.
+
+    Raises:
+        ConfigError: ``uri`` names an environment variable that is not set.
+    """
+    uri = resolved(uri, "tracking_uri")
     file = sqlite_file(uri)
     return uri if file is None else sqlite_url(file.resolve())
 
 
 def is_missing(uri: str) -> bool:
     """Whether ``uri`` is a SQLite file that does not exist. MLflow would create it on reading."""
-    file = sqlite_file(uri)
+    file = sqlite_file(resolved(uri, "tracking_uri"))
     return file is not None and not file.is_file()
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.study.urls import masked
 from sweep.tracking import client as seam
 from sweep.tracking.client import TrackingError
 
@@ -31,9 +32,9 @@ def find_experiment(client: MlflowClient, uri: str, study: str, artifact_root: P
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return str(client.create_experiment(study, artifact_location=place, tags=kind))
     if found.lifecycle_stage == "deleted":
-        address, python = shlex.quote(uri), shlex.quote(sys.executable)
+        address, python = shlex.quote(masked(uri)), shlex.quote(sys.executable)
         raise TrackingError(
-            f"MLflow at {uri}: the experiment {study!r} was deleted; restore it with "
+            f"MLflow at {masked(uri)}: the experiment {study!r} was deleted; restore it with "
             f"`MLFLOW_TRACKING_URI={address} {python} -m mlflow experiments restore "
             f"-x {found.experiment_id}`, "
             "or rename the study"

@@ -8,6 +8,7 @@ import socket
 import sys
 from typing import NoReturn
 
+from sweep.study.urls import masked
 from sweep.tracking import client as seam
 from sweep.tracking.client import TrackingError
 from uvtex.output import echo
@@ -29,10 +30,10 @@ def serve_ui(uri: str, port: int = 5000) -> None:
         TrackingError: the port is in use, or there is no store at ``uri``.
     """
     if not seam.is_local(uri):
-        echo(f"MLflow is at {uri}")
+        echo(f"MLflow is at {masked(uri)}")
         return
     if seam.is_missing(uri):
-        raise TrackingError(f"there is no store at {uri} yet; `sweep run` creates it")
+        raise TrackingError(f"there is no store at {masked(uri)} yet; `sweep run` creates it")
     number = free_port(port)
     echo(f"MLflow is at http://{HOST}:{number} (Ctrl-C ends it)")
     _become(server_command(uri, number))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.study.folder import DEFAULT_STORE, tracking_uri
+from sweep.study.urls import masked
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry.history import CHAMPION
@@ -38,7 +39,7 @@ def fetch_checkpoint(uri_text: str) -> Path:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(DEFAULT_STORE)
     if seam.is_missing(uri):
         raise RegistryError(
-            f"{uri_text}: there is no MLflow store at {uri}; change to the folder in which "
+            f"{uri_text}: there is no MLflow store at {masked(uri)}; change to the folder in which "
             "`sweep run` was run, or set MLFLOW_TRACKING_URI"
         )
     name = match["name"]

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweep.study.database import sqlite_file
+from sweep.study.urls import resolved
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry.version_record import MODEL, read_version
 
@@ -114,7 +115,7 @@ def changing(uri: str) -> Iterator[None]:
     Raises:
         RegistryError: another process held the lock for BUSY_SECONDS.
     """
-    file = sqlite_file(uri)
+    file = sqlite_file(resolved(uri, "tracking_uri"))
     if file is None:
         yield
         return

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sweep.study.urls import masked
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry import history
@@ -60,7 +61,9 @@ def rollback(uri: str, version: str | None, reason: str) -> Standing:
     with seam.mapped_errors("roll back the champion", uri, RegistryError):
         client = seam.client(uri)
         if not history.has_model(client):
-            raise RegistryError(f"MLflow at {uri}: nothing is registered yet, see `sweep promote`")
+            raise RegistryError(
+                f"MLflow at {masked(uri)}: nothing is registered yet, see `sweep promote`"
+            )
         with history.changing(uri):
             history.settle(client)
             target = _target(client, version)
@@ -123,6 +126,6 @@ def _note(newest: Event | None, now: str | None) -> str | None:
 def _check_store(uri: str) -> None:
     if seam.is_missing(uri):
         raise RegistryError(
-            f"{uri}: there is no MLflow store; change to the folder in which `sweep run` was run, "
-            "or give --store or --uri"
+            f"{masked(uri)}: there is no MLflow store; change to the folder in which `sweep run` "
+            "was run, or give --store or --uri"
         )
