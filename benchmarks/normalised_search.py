@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import click
@@ -68,6 +69,7 @@ def trained(config: TrainConfig, store: PairStore) -> float:
 @click.option("--trials", default=30, type=click.IntRange(1), help="Trials of a search.")
 @click.option("--append", "results", required=True, type=PATH, help="File of results, a line each.")
 def main(study_file: Path, searches: int, trials: int, results: Path) -> None:
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     study = load(study_file)
     build_data(study, sys.stdout)
     baseline = study.search.schedule(study.named_schedules[BASELINE], 1)

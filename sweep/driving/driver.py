@@ -53,7 +53,7 @@ class Driver:
         """
         self._study, self._launcher, self._display = study, launcher, view
         self._mirror, self._clock, self._wall = mirror, clock, wall
-        self._optuna_study = OptunaStudy(study)
+        self._optuna_study = OptunaStudy(study, view.note)
         self._stopping = Stopping(study)
         self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
@@ -84,6 +84,7 @@ class Driver:
             with self._interrupts.counted():
                 self._loop()
                 self._retry_gate()
+            self._optuna_study.flush()
         finally:
             self._launcher.close()
             for run in self._active.values():
@@ -101,7 +102,8 @@ class Driver:
         warned = False
         while True:
             self._fill()
-            if not self._active or self._interrupts.count > 1:
+            idle = not self._active and not (self._plan.waiting and not self._interrupts.count)
+            if idle or self._interrupts.count > 1:
                 return
             for event in self._launcher.wait(POLL_SECONDS):
                 self._handle(event)

@@ -14,6 +14,11 @@ from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord
 
+FIRST_WAIT = 2.0
+"""Seconds that Optuna gets to answer before the driver turns to its workers again."""
+NEXT_WAIT = 0.05
+"""The same, each time that it comes back for the answer."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -43,6 +48,11 @@ class Plan:
         """Why the study ends early, in a sentence; None if it does not."""
 
     @property
+    def waiting(self) -> bool:
+        """Whether Optuna's storage has not answered yet, so that a run may come later."""
+        return self._optuna_study.waiting
+
+    @property
     def probes_left(self) -> int:
         made = sum(record.stage == "probe" for record in self._records.values())
         return max(0, self._study.trials - made)
@@ -63,6 +73,8 @@ class Plan:
                 return None
             if (probe := self._probe()) is not None:
                 return Planned(probe)
+            if self.waiting:
+                return None
         return None if active or self.out_of_time else self._second_look()
 
     def _fits(self, epochs: int, active: Collection[ActiveRun]) -> bool:
@@ -71,7 +83,8 @@ class Plan:
         return fit
 
     def _probe(self) -> ActiveRun | None:
-        asked = self._optuna_study.ask()
+        first = not self._optuna_study.waiting
+        asked = self._optuna_study.ask(FIRST_WAIT if first else NEXT_WAIT)
         if asked is None:
             self.ending = self._optuna_study.exhausted
             return None

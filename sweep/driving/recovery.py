@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
+from sweep.driving.sampling.optuna_storage import shown
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
@@ -90,11 +91,11 @@ def _check_both_sides(
     study: StudyConfig, found: Records, asked: set[int], unfinished: set[int]
 ) -> None:
     probes = {record.trial for record in found.values() if record.stage == "probe"}
-    folder, storage = study.paths.folder, study.paths.optuna
+    folder, storage = study.paths.folder, shown(study.optuna_url)
     if lost := probes - asked:
         raise UvtexError(
-            f"{folder}: trials {sorted(lost)} are not in {storage}; restore that file, or give the "
-            "study another name"
+            f"{folder}: trials {sorted(lost)} are not in {storage}; restore it, or give the study "
+            "another name"
         )
     if gone := asked - probes - unfinished:
         raise UvtexError(

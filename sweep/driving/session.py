@@ -63,6 +63,7 @@ def check(study: StudyConfig) -> None:
         except ConfigError as error:
             raise ConfigError(f"train.{error}") from None
     resolved(study.tracking_uri, "tracking_uri")
+    resolved(study.storage or "", "storage")
     path = study.paths.settings
     if path.is_file() and records(study.paths.folder):
         before = read_saved(path)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
+from sweep.study.database import sqlite_url
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search.settings import NamedSchedule, Search
@@ -124,6 +125,10 @@ class StudyConfig(Settings):
     store: PathHere = DEFAULT_STORE
     """Folder of the studies, Optuna's storage and MLflow's store, relative to the folder that the
     command runs in."""
+    storage: Url | None = None
+    """Optuna's storage: SQLAlchemy's URL of a database, such as
+    ``postgresql://USER:${PASSWORD}@HOST/DATABASE``. ``${NAME}`` stands for an environment variable.
+    None: ``optuna.db`` in ``store``."""
     tracking_uri: Url = Field(default_factory=lambda: tracking_uri(DEFAULT_STORE))
     """MLflow's tracking store: a database in ``store``, another database, or a server. ``${NAME}``
     stands for an environment variable. A server's login comes from ``MLFLOW_TRACKING_USERNAME`` and
@@ -132,6 +137,11 @@ class StudyConfig(Settings):
     @property
     def paths(self) -> StudyFolder:
         return StudyFolder(self.store, self.name)
+
+    @property
+    def optuna_url(self) -> str:
+        """The URL of Optuna's storage, as the study file gives it."""
+        return self.storage or sqlite_url(self.paths.optuna)
 
     def in_store(self, store: Path) -> StudyConfig:
         """The settings with the paths of ``store``, which may have moved since they were saved.

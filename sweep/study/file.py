@@ -28,7 +28,7 @@ SET_BY_STUDY = {
 }
 """Training settings that the study decides -> the key of the study file that sets them."""
 
-MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device", "tracking_uri")
+MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device", "storage", "tracking_uri")
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 
 Another machine has other devices, and a server may move.
@@ -37,7 +37,7 @@ Another machine has other devices, and a server may move.
 SET_ONCE = ("resolved_thresholds", "resolved_probe_thresholds")
 """Settings that the study itself saves. A study file does not give them."""
 
-URLS = ("tracking_uri",)
+URLS = ("storage", "tracking_uri")
 """Settings that may hold a password."""
 
 PATHS = (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from sweep.cli import main
-from sweep.driving.sampling import optuna_storage
+from sweep.driving.sampling import optuna_storage, storage_calls
 from sweep.driving.sampling.optuna_storage import StorageError, open_storage
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.session import saved
@@ -156,8 +156,9 @@ def hold(database: Path) -> sqlite3.Connection:
 def test_a_locked_optuna_database_is_waited_for(tmp_path: Path) -> None:
     import threading
 
-    study = OptunaStudy(fake_study(tmp_path))
-    holder = hold(study.database)
+    config = fake_study(tmp_path)
+    study = OptunaStudy(config)
+    holder = hold(config.paths.optuna)
     threading.Timer(6.0, lambda: holder.execute("COMMIT")).start()  # SQLite's own wait is 5 s
     assert study.ask().number == 0
     study.close()
@@ -167,8 +168,10 @@ def test_a_database_that_stays_locked_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna_storage, "BUSY_SECONDS", 0.2)
-    study = OptunaStudy(fake_study(tmp_path))
-    holder = hold(study.database)
+    monkeypatch.setattr(storage_calls, "PATIENCE_SECONDS", 0.5)
+    config = fake_study(tmp_path)
+    study = OptunaStudy(config)
+    holder = hold(config.paths.optuna)
     with pytest.raises(StorageError, match=r"optuna\.db: cannot ask for a trial: .*locked.*end it"):
         study.ask()
     holder.close()
@@ -178,12 +181,12 @@ def test_a_database_that_stays_locked_is_one_clear_error(
 def test_a_damaged_optuna_database_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "optuna.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StorageError, match="restore the file"):
-        open_storage(tmp_path / "optuna.db")
+        open_storage(sqlite_url(tmp_path / "optuna.db"))
 
 
 def test_a_full_disk_under_optunas_database_is_one_clear_error(tmp_path: Path) -> None:
     study = OptunaStudy(fake_study(tmp_path))
-    with study._storage.engine.connect() as connection:
+    with study._stored._storage.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageError, match="full; free space"):

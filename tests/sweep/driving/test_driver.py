@@ -186,7 +186,7 @@ def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
 
     config = study(tmp_path, search={"queue": [], "startup_trials": 4})
     OptunaStudy(config).close()  # creates the storage
-    storage = open_storage(config.paths.optuna)
+    storage = open_storage(config.optuna_url)
     trial = optuna.load_study(study_name=config.name, storage=storage).ask()
     drawn = {"cycle_start": trial.suggest_float("cycle_start", 0.0, 1.0)}
     drawn["cycle_end"] = trial.suggest_float("cycle_end", 0.0, 1.0)

@@ -11,8 +11,10 @@ from typing import Any
 import optuna
 
 from sweep.driving.sampling.optuna_storage import open_storage
-from sweep.driving.sampling.optuna_study import Asked, OptunaStudy
+from sweep.driving.sampling.optuna_study import OptunaStudy
+from sweep.driving.sampling.stored_study import Asked
 from sweep.study.config import StudyConfig
+from sweep.study.database import sqlite_url
 from sweep.study.folder import State, TrialRecord
 from sweep.study.search.space import Params
 from uvtex.runs.epochs import EpochReport
@@ -23,7 +25,7 @@ from uvtex.thresholds import margin
 def _template() -> bytes:
     """Optuna's storage without a study. Its creation takes as long as some trials do."""
     with tempfile.TemporaryDirectory() as folder:
-        storage = open_storage(Path(folder) / "optuna.db")
+        storage = open_storage(sqlite_url(Path(folder) / "optuna.db"))
         storage.remove_session()
         storage.engine.dispose()
         return (Path(folder) / "optuna.db").read_bytes()
@@ -75,7 +77,7 @@ def end(trials: OptunaStudy, config: StudyConfig, asked: Asked, state: State) ->
 
 def told(config: StudyConfig) -> tuple[list[optuna.trial.FrozenTrial], dict[str, Any]]:
     """The trials and the study's own attributes in Optuna's storage."""
-    storage = open_storage(config.paths.optuna)
+    storage = open_storage(config.optuna_url)
     found = optuna.load_study(study_name=config.name, storage=storage)
     trials = found.get_trials()
     attributes = storage.get_study_system_attrs(storage.get_study_id_from_name(config.name))

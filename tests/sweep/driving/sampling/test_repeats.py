@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from sweep.driving.sampling import repeats
 from sweep.driving.sampling.optuna_storage import open_storage
-from sweep.driving.sampling.optuna_study import REPEATS
+from sweep.driving.sampling.stored_study import REPEATS
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, records
 from sweep.study.search.distributions import distributions
@@ -126,7 +126,7 @@ def test_a_driver_that_died_before_it_settled_a_repeat_leaves_no_run(tmp_path: P
     config = made(tmp_path, trials=2)
     drive(config)
     first = min(records(config.paths.folder), key=lambda record: record.trial)
-    storage = open_storage(config.paths.optuna)
+    storage = open_storage(config.optuna_url)
     found = optuna.load_study(study_name=config.name, storage=storage)
     found.enqueue_trial(dict(first.params))
     lost = found.ask(fixed_distributions=distributions(config.search)).number

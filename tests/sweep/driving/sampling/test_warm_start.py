@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from sweep.driving.sampling.optuna_study import WARM_START
+from sweep.driving.sampling.results import WARM_START
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord, records, write_record

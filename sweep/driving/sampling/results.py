@@ -1,0 +1,55 @@
+"""What Optuna is told of a probe that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.decisions import promotion
+from sweep.driving.sampling.warm_start import EarlierProbe
+from sweep.study.config import OBJECTIVE, StudyConfig
+from sweep.study.folder import TrialRecord
+
+READ_COMPLETE_ONLY = ("gp", "cmaes")
+"""Samplers that pass over trials in the state PRUNED (docs/decisions/0018)."""
+
+WARM_START = "warm_start"
+"""Name of the user attribute of a trial that an earlier study trained, such as ``STUDY/0007``. The
+study has an attribute of this name too, which lists the earlier studies that were told."""
+
+
+def result_state(study: StudyConfig, record: TrialRecord) -> TrialState:
+    """The state that Optuna is told of a probe that has ended (docs/decisions/0018)."""
+    if record.state == "failed":
+        return TrialState.FAIL
+    reads_pruned = study.search.sampler not in READ_COMPLETE_ONLY
+    return TrialState.PRUNED if record.state == "pruned" and reads_pruned else TrialState.COMPLETE
+
+
+def constraints(study: StudyConfig, best: Mapping[str, float]) -> dict[str, float]:
+    """Name -> constraint, met where at most 0, of the metrics at a probe's best epoch."""
+    if study.search.sampler == "cmaes":
+        return {}  # it would not use them, and warns of them
+    return promotion.constraints(dict(best), study.thresholds_of("probe"))
+
+
+def as_trial(
+    study: StudyConfig,
+    distributions: Mapping[str, BaseDistribution],
+    name: str,
+    probe: EarlierProbe,
+) -> FrozenTrial:
+    """A probe of an earlier study as a trial of this one, with ``name`` as its attribute."""
+    state = result_state(study, probe.record)
+    return optuna.trial.create_trial(
+        state=state,
+        value=probe.best[OBJECTIVE] if state == TrialState.COMPLETE else None,
+        params=probe.params,
+        distributions=dict(distributions),
+        user_attrs={WARM_START: name, "margin": probe.best["margin"]},
+        intermediate_values={r.epoch: r.val[OBJECTIVE] for r in probe.epochs},
+        constraints=constraints(study, probe.best),
+    )

@@ -1,0 +1,268 @@
+"""A study in Optuna's storage. What fails may be done again.
+
+A trial keeps its number for life. A trial that was running when its driver died is resumed under
+the same number, so the trial directories and Optuna's storage agree about the numbers. Two kinds of
+trials have a number and no directory: those of earlier studies, and those that repeat another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from sweep.driving.sampling import repeats
+from sweep.driving.sampling.known_settings import KnownSettings
+from sweep.driving.sampling.optuna_storage import open_storage
+from sweep.driving.sampling.results import WARM_START, as_trial, constraints, result_state
+from sweep.driving.sampling.samplers import sampler
+from sweep.driving.sampling.warm_start import EarlierProbe
+from sweep.study.config import OBJECTIVE, StudyConfig
+from sweep.study.folder import SEARCHED, TrialRecord
+from sweep.study.search import space
+from sweep.study.search.distributions import distributions
+
+SCHEDULE = "schedule"
+"""Name of the user attribute that holds the schedule's name."""
+
+REPEATS = "repeats"
+"""Name of the user attribute of a trial that was not trained, because its settings had been trained
+already. It holds the number of the trial whose result it has."""
+
+State = optuna.trial.TrialState
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial to run."""
+
+    number: int
+    schedule: str
+    params: space.Params
+
+
+class StoredStudy:
+    """The study's trials in Optuna's storage, for one thread.
+
+    A method that failed may be called again, also if the storage has kept what it wrote before it
+    failed: every method reads first what is there.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._config = study
+        self._distributions = distributions(study.search)
+        self._points = repeats.number_of_points(self._distributions)
+        self._known = KnownSettings(study, self._distributions)
+        self._storage: optuna.storages.RDBStorage | None = None
+        self._handed: set[int] = set()
+        """The unfinished trials that the driver knows."""
+        self.exhausted: str | None = None
+        """Why there is no trial to train any more; None while there may be one."""
+
+    def open(self) -> list[FrozenTrial]:
+        """Opens the storage, and creates what is missing there; returns the trials by number."""
+        self._storage = self._storage or open_storage(self._config.optuna_url)
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=self._config.name,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=self._sampler(0),
+        )
+        self._id = self._storage.get_study_id_from_name(self._config.name)
+        return self._trials()
+
+    def close(self) -> None:
+        """Closes the storage."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+
+    @property
+    def warmed_by(self) -> list[str]:
+        """The earlier studies that were told."""
+        return list(self._study.user_attrs.get(WARM_START, []))
+
+    def warm_start(self, probes: Sequence[EarlierProbe]) -> int:
+        """Adds those of ``probes`` that were not added before; returns how many there were."""
+        known = {trial.user_attrs.get(WARM_START) for trial in self._trials()}
+        new = {name: p for p in probes if (name := f"{p.study}/{p.record.trial:04d}") not in known}
+        for name, probe in new.items():
+            self._study.add_trial(as_trial(self._config, self._distributions, name, probe))
+        self._study.set_user_attr(WARM_START, list(self._config.search.warm_start))
+        return len(new)
+
+    def enqueue(self) -> None:
+        """Queues those named schedules of the study that were never queued before."""
+        known = {trial.user_attrs.get(SCHEDULE) for trial in self._trials()}
+        for name in self._config.search.queue:
+            if name not in known:
+                params = space.params(self._config, self._config.search.schedules[name])
+                self._study.enqueue_trial(params, user_attrs={SCHEDULE: name})
+
+    def ask(self) -> Asked | None:
+        """The next trial to train; None if there is none, see :attr:`exhausted`."""
+        trials = self._trials()
+        left = self._points > len(trials) or self._points > len(self._tried(trials))
+        if left or self._left_over(trials) or any(t.state == State.WAITING for t in trials):
+            for _ in range(repeats.MOST_REPEATS):
+                asked = self._draw()
+                if not self.settle(asked):
+                    return self._hand(asked)
+            point = repeats.untried(self._config, self._distributions, self._tried(self._trials()))
+            if point is not None:
+                self._study.enqueue_trial(point)
+                return self._hand(self._draw())
+        if self._points <= repeats.LARGEST_LISTED:
+            self.exhausted = "every point of the search space was tried"
+        else:
+            self.exhausted = (
+                f"the last {repeats.MOST_REPEATS} suggestions of the sampler were trained already"
+            )
+        return None
+
+    def _hand(self, asked: Asked) -> Asked:
+        self._handed.add(asked.number)
+        return asked
+
+    def _draw(self) -> Asked:
+        trials = self._trials()
+        if (unknown := self._left_over(trials)) is not None:
+            return self._asked(self._completed(unknown))
+        # A new sampler for each trial, so that a resumed study draws the same trials.
+        self._study.sampler = self._sampler(len(trials))
+        return self._asked(self._study.ask(fixed_distributions=self._distributions))
+
+    def _left_over(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """A trial that an attempt to ask has left, although it failed."""
+        running = (trial for trial in trials if trial.state == State.RUNNING)
+        return next((trial for trial in running if trial.number not in self._handed), None)
+
+    def settle(self, asked: Asked) -> bool:
+        """Tells an unfinished trial the result of an earlier one with the same settings, if any."""
+        if asked.schedule != SEARCHED:
+            return False  # a person asked for it
+        trials = self._trials()
+        own = trials[asked.number]
+        if own.state.is_finished():
+            return True  # by an attempt whose answer was lost
+        first = self._first_alike(own, asked, trials)
+        if first is None:
+            return False
+        trial = self._trial(asked.number)
+        # The attribute comes first: a trial that has it never gets a directory.
+        trial.set_user_attr(REPEATS, first.number)
+        if not first.state.is_finished() or first.state == State.FAIL:
+            self._study.tell(asked.number, state=State.FAIL)  # its result is not known yet
+            return True
+        for step, value in first.intermediate_values.items():
+            trial.report(value, step)
+        for name, value in first.constraints.items():
+            trial.set_constraint(name, value)
+        values = first.values if first.state == State.COMPLETE else None
+        self._study.tell(asked.number, values, state=first.state)
+        return True
+
+    def _first_alike(
+        self, own: FrozenTrial, asked: Asked, trials: Sequence[FrozenTrial]
+    ) -> FrozenTrial | None:
+        if REPEATS in own.user_attrs:
+            return trials[int(own.user_attrs[REPEATS])]  # found by an attempt that failed
+        self._known.add(trials)
+        wanted = repeats.fingerprint(self._config, asked.params)
+        alike = (trials[number] for number in self._known.numbers(wanted) if number < own.number)
+        return next((trial for trial in alike if _is_trained(trial)), None)
+
+    def _tried(self, trials: Sequence[FrozenTrial]) -> set[str]:
+        self._known.add(trials)
+        found = (self._known.of(trial.number) for trial in trials if _is_trained(trial))
+        return {fingerprint for fingerprint in found if fingerprint is not None}
+
+    def unfinished(self) -> list[Asked]:
+        """Trials that have no result yet, by number."""
+        running = [trial for trial in self._trials() if trial.state == State.RUNNING]
+        self._handed.update(trial.number for trial in running)
+        return [self._asked(self._completed(trial)) for trial in running]
+
+    def numbers(self) -> set[int]:
+        """The numbers of all trials that this study trains or has trained."""
+        return {
+            trial.number
+            for trial in self._trials()
+            if trial.state != State.WAITING and not trial.user_attrs.keys() & {REPEATS, WARM_START}
+        }
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Stores an epoch's objective in place of what it had."""
+        assert self._storage is not None
+        self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
+
+    def tell(self, record: TrialRecord, best: Mapping[str, float] | None) -> None:
+        """Ends a probe's trial, if it has no result yet."""
+        assert self._storage is not None
+        frozen = self._storage.get_trial(self._trial_id(record.trial))
+        if frozen.state.is_finished():
+            return
+        if record.state == "failed" or best is None:
+            self._study.tell(record.trial, state=State.FAIL)
+            return
+        trial = self._trial(record.trial)
+        for name, value in constraints(self._config, best).items():
+            if name not in frozen.constraints:
+                trial.set_constraint(name, value)
+        trial.set_user_attr("margin", best["margin"])
+        if result_state(self._config, record) == State.PRUNED:
+            self._study.tell(record.trial, state=State.PRUNED)
+        else:
+            self._study.tell(record.trial, best[OBJECTIVE])
+
+    def _asked(self, trial: optuna.Trial) -> Asked:
+        drawn = trial.params
+        params = {name: drawn[name] for name in self._distributions}
+        return Asked(trial.number, trial.user_attrs.get(SCHEDULE, SEARCHED), params)
+
+    def _completed(self, frozen: FrozenTrial) -> optuna.Trial:
+        """A running trial with all its parameters, those that it would have been given at once.
+
+        A driver that died between two suggestions left some of them out of Optuna's storage.
+        Suggesting a parameter again returns the stored value.
+        """
+        self._study.sampler = self._sampler(frozen.number)
+        trial = self._trial(frozen.number)
+        if frozen.params.keys() >= self._distributions.keys():
+            return trial
+        for name, of in self._distributions.items():
+            if name in frozen.params and name not in trial.relative_params:
+                # Only to move the sampler's random numbers on to where they were.
+                self._study.sampler.sample_independent(self._study, frozen, name, of)
+            if isinstance(of, CategoricalDistribution):
+                trial.suggest_categorical(name, of.choices)
+            elif isinstance(of, IntDistribution):
+                trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)
+            elif isinstance(of, FloatDistribution):
+                trial.suggest_float(name, of.low, of.high, log=of.log)
+        return trial
+
+    def _trials(self) -> list[FrozenTrial]:
+        """All trials, by number. They must not be changed: Optuna's cache holds them."""
+        return self._study.get_trials(deepcopy=False)
+
+    def _trial(self, number: int) -> optuna.Trial:
+        return optuna.Trial(self._study, self._trial_id(number))
+
+    def _trial_id(self, number: int) -> int:
+        assert self._storage is not None
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
+        search = self._config.search
+        return sampler(search.sampler, search.seed, search.startup_trials, trials)
+
+
+def _is_trained(trial: FrozenTrial) -> bool:
+    """Whether a trial has a result or is on its way to one, and does not repeat another."""
+    states = (State.COMPLETE, State.PRUNED, State.RUNNING)
+    return trial.state in states and REPEATS not in trial.user_attrs
