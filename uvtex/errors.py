@@ -21,6 +21,10 @@ class CheckpointError(UvtexError):
     """A checkpoint cannot be read or written."""
 
 
+class PartialCheckpoint(CheckpointError):
+    """A checkpoint's file is cut or garbled."""
+
+
 class DivergenceError(UvtexError):
     """A loss or a parameter is NaN or infinite. The message has the epoch and the name."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -82,6 +82,53 @@ def own_stdout() -> Iterator[None]:
         os.dup2(saved, descriptor)
         os.close(saved)
         own.close()
+
+
+class _Lasting:
+    """See :func:`lasting`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, action: Callable[..., object], *args: object) -> None:
+        try:
+            action(*args)
+        except OSError:
+            _silence(self._stream)
+
+
+def lasting(stream: TextIO) -> TextIO:
+    """``stream`` as one whose reader may go away: what is written after that goes nowhere.
+
+    The reader is a terminal that was closed, or a pipe's other end. Standard error goes nowhere too
+    if it had the same reader.
+    """
+    return cast(TextIO, _Lasting(stream))
+
+
+def _silence(stream: TextIO) -> None:
+    descriptor = _descriptor(stream)
+    if descriptor is None:
+        return
+    gone = os.fstat(descriptor)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for file in (descriptor, 1, 2):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(file), gone):
+                os.dup2(nowhere, file)
+    os.close(nowhere)
+    with suppress(OSError):
+        stream.flush()  # what was not written yet
 
 
 def _escape_unencodable(stream: TextIO) -> None:

@@ -8,6 +8,7 @@ from sweep.cli.calibrate import calibrate
 from sweep.cli.mlflow_pages import sync, ui
 from sweep.cli.reading import compare, report
 from sweep.cli.registry import champion, promote, rollback
+from sweep.cli.requests import pause, resume, stop
 from sweep.cli.run import run, status
 from uvtex.console import CleanErrorGroup
 
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 for command in (
-    run, calibrate, status, compare, report, promote, champion, rollback, sync, ui,
+    run, status, pause, resume, stop, calibrate, compare, report, promote, champion, rollback, sync,
+    ui,
 ):  # fmt: skip
     main.add_command(command)

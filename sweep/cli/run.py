@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--hours", type=float, help="Time budget: start no run that would end later.")
 @click.option("--device-hours", type=float, help="The same, as a sum over all devices.")
 @click.option("--workers", type=int, help="Number of worker processes (default: one a GPU).")
+@click.option("--retry-failed", is_flag=True, help="Go on with the runs that failed, too.")
 @click.option(
     "--dry-run", is_flag=True, help="Check, save and print the settings, and run nothing."
 )
@@ -37,13 +38,14 @@ def run(
     hours: float | None,
     device_hours: float | None,
     workers: int | None,
+    retry_failed: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Run the study in the file CONFIG, or resume it.
 
-    Ctrl-C stops the study after the epochs in progress. A second Ctrl-C stops it at once. The same
-    command resumes the study.
+    Ctrl-C stops the study after the epochs in progress, and so does a closed terminal. A second
+    Ctrl-C stops it at once. The same command resumes the study.
 
     \b
     Example: sweep run configs/quickstart.yaml --workers 2
@@ -72,7 +74,7 @@ def run(
     again = shlex.join(["sweep", "run", str(config), *given])
     click.echo(dump_yaml(study), file=out)
     try:
-        outcome, summary = session.run(study, out)
+        outcome, summary = session.run(study, out, retry_failed)
     except KeyboardInterrupt:  # before the first run, or after the last
         _stopped(again, out)
     if as_json:
@@ -84,6 +86,8 @@ def run(
         click.echo(f"Time is up. To resume: {again}", file=out)
     if outcome == "interrupted":
         _stopped(again, out)
+    if summary.probes.get("failed") or summary.full_runs.get("failed"):
+        click.echo(f"To go on with the runs that failed: {again} --retry-failed", file=out)
     if summary.all_failed:
         sys.exit(1)
 
@@ -123,6 +127,7 @@ def _stopped(again: str, out: TextIO) -> NoReturn:
 
 def _status(study: StudyConfig) -> dict[str, Any]:
     from sweep.study.lease import driver, shown_records
+    from sweep.study.requests import read_request
     from uvtex.runs.epochs import best_epoch, read_epochs
     from uvtex.runs.test_figures import read_test_figures
     from uvtex.thresholds import margin
@@ -147,10 +152,17 @@ def _status(study: StudyConfig) -> dict[str, Any]:
                 "reason": record.reason or "",
             }
         )
-    return {
-        "driver": "no driver is running" if driven_by is None else f"driven by {driven_by}",
-        "runs": runs,
-    }
+    told = "no driver is running"
+    if driven_by is not None:
+        told = f"driven by {driven_by}"
+        if (request := read_request(study.paths)) is not None:
+            stopping = "pausing" if request.ask == "pause" else "stopping"
+            at_rest = all(run["state"] != "running" for run in runs)
+            doing = "paused" if at_rest and request.ask == "pause" else stopping
+            told += f"; {doing}, asked at {request.since}"
+            if request.ask == "pause":
+                told += f"; to go on: {study.paths.command('resume')}"
+    return {"driver": told, "runs": runs}
 
 
 def _print_studies(names: list[str], as_json: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sweep.launchers.base import Job
 from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord, write_record
 from sweep.study.search import space
@@ -27,18 +28,45 @@ class ActiveRun:
     """Why the driver told the worker to stop; None if it did not."""
     seconds: list[float] = field(default_factory=list)
     """Durations of the epochs that this driver saw."""
+    fresh: bool = True
+    """Whether its worker has not reported an epoch yet."""
+    hung: str | None = None
+    """Why the driver killed its worker, as a predicate of ``worker``; None if it did not."""
+    furthest: int = 0
+    """The latest epoch that the run ever reached. One that began anew has to reach it again."""
 
     @classmethod
     def load(cls, study: StudyConfig, record: TrialRecord) -> ActiveRun:
         """The run of ``record`` with its epochs on disk."""
         run_dir = study.paths.run_dir(*record.key)
         config = space.train_config(study, record.stage, record.params, record.seed)
-        return cls(record, run_dir, config, {r.epoch: r for r in read_epochs(run_dir)})
+        reports = {r.epoch: r for r in read_epochs(run_dir)}
+        return cls(record, run_dir, config, reports, furthest=max(reports, default=0))
+
+    def job(self, study: StudyConfig) -> Job:
+        """What its worker is told."""
+        return Job(
+            config=self.config.model_dump(mode="json"),
+            data=str(study.data.path),
+            run_dir=str(self.run_dir),
+            resume=True,  # a trainer that finds no checkpoint starts at epoch 1
+            grids=study.grids,
+            test=self.record.stage == "full" and self.config.test_split > 0,
+        )
 
     @property
     def metrics(self) -> list[dict[str, float]]:
         """Validation metrics of every epoch, in order."""
         return [self.reports[epoch].val for epoch in sorted(self.reports)]
+
+    @property
+    def epoch_seconds(self) -> list[float]:
+        """Durations of all its epochs."""
+        return [report.seconds for report in self.reports.values()]
+
+    @property
+    def epochs_left(self) -> int:
+        return self.record.epochs - len(self.reports)
 
     @property
     def best(self) -> EpochReport | None:
@@ -49,17 +77,21 @@ class ActiveRun:
         """Adds an epoch. Returns the epochs on disk that no event reported, and then this one.
 
         A trainer that was killed after an epoch's checkpoint and before its report resumes after
-        that epoch, so no event reports the epoch.
+        that epoch, so no event reports the epoch. A trainer that found its files broken begins
+        anew, so later epochs than this one do not exist any more.
         """
-        self.reports.setdefault(report.epoch, report)
+        self.reports = {e: known for e, known in self.reports.items() if e < report.epoch}
+        self.reports[report.epoch] = report
         self.seconds.append(report.seconds)
         missed = self.catch_up() if len(self.reports) < report.epoch else []
+        self.furthest = max(self.furthest, report.epoch)
         return [*missed, report]
 
     def catch_up(self) -> list[EpochReport]:
         """Adds the epochs on disk that no event reported, and returns them."""
         missed = [r for r in read_epochs(self.run_dir) if r.epoch not in self.reports]
         self.reports.update({report.epoch: report for report in missed})
+        self.furthest = max(self.furthest, *self.reports, 0)
         return missed
 
     def end_time(self, now: float) -> float:

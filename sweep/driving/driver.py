@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from sweep.decisions import promotion
@@ -16,19 +17,21 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.after_epoch import after_epoch
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
-from sweep.driving.interrupts import Interrupts
-from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
 from sweep.driving.plan import Plan
 from sweep.driving.recovery import recover, warm_start
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
-from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
+from sweep.driving.workers.interrupts import Interrupts
+from sweep.driving.workers.patience import MAX_EARLY_FAILURES, died_for_good, given_up
+from sweep.driving.workers.slots import Slots
+from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Launcher, Note
+from sweep.launchers.worker_log import last_lines
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
-from sweep.study.folder import Gate, State, TrialRecord
+from sweep.study.folder import WORKER_LOG, Gate, State, TrialRecord
 from sweep.tracking.mirror import MlflowMirror
-from uvtex.errors import ConfigError
+from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
 
 Outcome = Literal["done", "interrupted", "out of time", "ended early"]
@@ -51,15 +54,16 @@ class Driver:
 
         ``spending``: what this call has spent before; None: nothing.
         """
-        self._study, self._launcher, self._display = study, launcher, view
+        self._study, self._display = study, view
         self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study, view.note)
         self._stopping = Stopping(study)
-        self._active: dict[str, ActiveRun] = {}
         self._records: Records = {}
         self._spending = Spending(study, clock) if spending is None else spending
         self._plan = Plan(study, self._records, self._optuna_study, self._stopping, self._spending)
-        self._interrupts = Interrupts()
+        self._interrupts = Interrupts(study.paths)
+        self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
+        self._devices = len(launcher.slots)
         self._early_failures = 0
         self._told_ending = False
 
@@ -75,111 +79,144 @@ class Driver:
             UvtexError: too many runs failed, or trial directories and Optuna disagree.
         """
         try:
+            if (spent := self._spending.take_over()) is not None:
+                self._display.note(spent)
             warm_start(self._study, self._optuna_study, self._stopping, self._display.note)
             self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
             self._records.update(taken[0])
-            self._spending.epoch_seconds = taken[1]
+            self._spending.epoch_seconds[:] = taken[1]
             self._forecast_cost()
             with self._interrupts.counted():
                 self._loop()
                 self._retry_gate()
             self._optuna_study.flush()
         finally:
-            self._launcher.close()
-            for run in self._active.values():
-                self._interrupted(run)
-            self._optuna_study.close()
+            self._close()
+        self._spending.forget()
         if self._interrupts.count:
             return "interrupted"
         if self._plan.out_of_time:
             return "out of time"
         return "done" if self.ending is None else "ended early"
 
+    def _close(self) -> None:
+        """Ends the workers, whose runs are interrupted then. An error here hides no earlier one."""
+        self._slots.close()
+        for run in self._slots.runs:
+            with suppress(UvtexError):  # readers know a run without a driver by its study's lock
+                self._interrupted(run)
+        with suppress(Exception):  # the server of Optuna's storage may be away
+            self._optuna_study.close()
+
     # -- starting runs
 
     def _loop(self) -> None:
-        warned = False
+        told = ""
         while True:
+            self._interrupts.look()
             self._fill()
-            idle = not self._active and not (self._plan.waiting and not self._interrupts.count)
-            if idle or self._interrupts.count > 1:
+            idle = not self._slots.runs
+            if self._interrupts.count > 1 or (idle and not self._waits()):
                 return
-            for event in self._launcher.wait(POLL_SECONDS):
-                self._handle(event)
-            if self._interrupts.count and not warned:
-                self._display.note(
-                    "Stopping after the current epoch. Press Ctrl-C again to stop at once."
-                )
-                warned = True
+            if (asked := self._interrupts.told) != told:
+                told = asked
+                self._display.note(asked or "The study goes on.")
+            paused = idle and self._interrupts.paused
+            began = self._clock() if paused else 0.0
+            for run, event in self._slots.wait():
+                self._handle(run, event)
+            if paused:
+                self._spending.hold(self._clock() - began)
+
+    def _waits(self) -> bool:
+        """Whether a run may start later although none runs now."""
+        return not self._interrupts.count and (self._interrupts.paused or self._plan.waiting)
 
     def _fill(self) -> None:
         self._plan.out_of_time = False
-        for slot in self._launcher.slots:
-            if slot in self._active or self._interrupts.count:
-                continue
-            planned = self._plan.next(self._active.values())
-            if planned is None:
-                break
-            if planned.why is not None:
-                self._display.note(planned.why)
-            self._start(slot, planned.run)
+        if self._interrupts.holding:
+            self._slots.free_devices()
+        else:
+            for slot in self._slots.free:
+                if (run := self._next()) is None:
+                    break
+                self._start(slot, run)
         if self.ending is not None and not self._told_ending:
             self._told_ending = True
             self._display.note(self.ending)
         self._display.budget(self._spending.left, self._plan.probes_left)
 
+    def _next(self) -> ActiveRun | None:
+        """The next run to start; None if there is none."""
+        while (planned := self._plan.next(self._slots.runs)) is not None:
+            if planned.why is not None:
+                self._display.note(planned.why)
+            if not self._ends_on_disk(planned.run):
+                return planned.run
+        return None
+
+    def _ends_on_disk(self, run: ActiveRun) -> bool:
+        """Judges the last epoch of a run that goes on, and ends the run if it ends there.
+
+        A driver that died between an epoch and its record left the epoch without a judgement.
+        """
+        if not run.reports:
+            return False
+        run.began = run.began or self._clock()
+        self._judge(run, run.reports[max(run.reports)], interrupted=False)
+        if run.stopped is None:
+            return False
+        self._mirror.run_started(run.record, run.config, run.run_dir)
+        self._finish(run, run.stopped, run.record.reason or "")
+        return True
+
     def _start(self, slot: str, run: ActiveRun) -> None:
-        run.began = self._clock()
+        run.began = run.began or self._clock()
+        run.stopped = None
         started = run.record.started
         self._write(run, state="running", started=self._wall() if started is None else started)
-        self._active[slot] = run
-        # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
-        job = Job(
-            config=run.config.model_dump(mode="json"),
-            data=str(self._study.data.path),
-            run_dir=str(run.run_dir),
-            resume=True,
-            grids=self._study.grids,
-            test=run.record.stage == "full" and run.config.test_split > 0,
-        )
-        self._launcher.start(slot, job)
+        self._slots.start(slot, run, run.job(self._study))
         self._display.started(run.record, len(run.reports))
         self._mirror.run_started(run.record, run.config, run.run_dir)
 
     # -- handling events
 
-    def _handle(self, event: Event) -> None:
-        run = self._active[event.slot]
+    def _handle(self, run: ActiveRun, event: Event) -> None:
         if isinstance(event, EpochEnded):
-            self._epoch(event.slot, run, EpochReport.from_json(event.report))
+            self._epoch(run, EpochReport.from_json(event.report))
         elif isinstance(event, Note):
             self._display.note(f"{run.record.label}: {event.message}")
         elif isinstance(event, Died):
-            del self._active[event.slot]
             self._died(event.slot, run, event.message)
         elif isinstance(event, Failed):
-            del self._active[event.slot]
             self._finish(run, "failed", event.message)
         elif isinstance(event, Ended):
-            del self._active[event.slot]
             self._publish(run, run.catch_up())
             self._ended(run)
 
-    def _epoch(self, slot: str, run: ActiveRun, report: EpochReport) -> None:
+    def _epoch(self, run: ActiveRun, report: EpochReport) -> None:
         if not run.seconds:
             self._check_data(run)
+        known = run.furthest
         new = run.add_epoch(report)
         self._spending.epoch_seconds.append(report.seconds)
-        interrupted = bool(self._interrupts.count)
-        run.stopped, changes = after_epoch(self._study, run, report, self._stopping, interrupted)
-        # The answer comes first, so that the worker computes while the driver writes.
-        self._launcher.answer(slot, go_on=run.stopped is None)
-        best = run.best
-        self._write(run, best_epoch=best.epoch if best else None, **changes)
+        deaths = 0 if run.furthest > known else run.record.deaths
+        self._judge(run, report, self._interrupts.holding, deaths=deaths)
         self._publish(run, new)
         self._display.epoch(run.record, report)
-        if changes.get("flag") is not None:
+        self._spending.save(self._slots.runs)
+
+    def _judge(
+        self, run: ActiveRun, report: EpochReport, interrupted: bool, **changes: object
+    ) -> None:
+        """Decides what becomes of a run after an epoch, tells its worker, and records it."""
+        run.stopped, found = after_epoch(self._study, run, report, self._stopping, interrupted)
+        # The answer comes first, so that the worker computes while the driver writes.
+        self._slots.answer(run, go_on=run.stopped is None)
+        best = run.best
+        self._write(run, best_epoch=best.epoch if best else None, **changes, **found)
+        if found.get("flag") is not None:
             self._stopping.learn(run)
             self._display.flagged(run.record)
 
@@ -189,7 +226,7 @@ class Driver:
             check_run(self._study, run.record, run.config.checkpoint_name)
         except ConfigError as error:
             self._finish(run, "failed", "the data set has changed since the study began")
-            del self._active[next(s for s, r in self._active.items() if r is run)]
+            self._slots.drop(run)
             raise error
 
     def _publish(self, run: ActiveRun, reports: list[EpochReport]) -> None:
@@ -222,17 +259,23 @@ class Driver:
         self._mirror.run_interrupted(run.record)
 
     def _died(self, slot: str, run: ActiveRun, message: str) -> None:
-        if run.record.retries >= MAX_RETRIES:
-            self._finish(run, "failed", f"its worker died twice, the second time: {message}")
+        message = run.hung or message
+        missed = run.catch_up()
+        self._publish(run, missed)
+        deaths = 1 if missed else run.record.deaths + 1
+        if deaths > self._study.retries:
+            output = "\n".join(last_lines(run.run_dir / WORKER_LOG)) or None
+            self._write(run, deaths=deaths, output=output)
+            self._finish(run, "failed", died_for_good(deaths, message))
             return
-        self._write(run, retries=run.record.retries + 1)
+        self._write(run, retries=run.record.retries + 1, deaths=deaths)
         self._display.note(
             f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
         )
-        if self._interrupts.count:
+        if self._interrupts.holding:
             self._interrupted(run)
-        else:
-            self._start(slot, ActiveRun.load(self._study, run.record))
+        elif not self._ends_on_disk(run):
+            self._start(slot, run)
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
         best = run.best
@@ -276,7 +319,7 @@ class Driver:
         self._admit(*sorted({record.trial for record in self._records.values()}))
 
     def _forecast_cost(self) -> None:
-        self._display.cost(self._spending.forecast(self._records, len(self._launcher.slots)))
+        self._display.cost(self._spending.forecast(self._records, self._devices))
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)

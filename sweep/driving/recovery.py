@@ -39,6 +39,24 @@ def warm_start(
         say(f"warm start: {number} finished probes of {', '.join(study.search.warm_start)}")
 
 
+def take_up_failed(study: StudyConfig) -> list[str]:
+    """Makes runs that failed unfinished again, so that the driver goes on with them.
+
+    They go on from their last checkpoint.
+
+    Returns:
+        A line for each of them.
+    """
+    lines = []
+    for record in records(study.paths.folder):
+        if record.state == "failed":
+            lines.append(f"{record.label}: is taken up again; it had failed: {record.reason}")
+            ActiveRun.load(study, record).update(
+                state="interrupted", reason=None, ended=None, deaths=0, output=None, gate=None
+            )
+    return lines
+
+
 def recover(
     study: StudyConfig, trials: OptunaStudy, stopping: Stopping, now: float
 ) -> tuple[Records, list[float]]:

@@ -12,8 +12,10 @@ from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, measured_mean_colours
+from sweep.driving.recovery import take_up_failed
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.spending import Spending
+from sweep.driving.workers.interrupts import all_as_ctrl_c
 from sweep.launchers.local import local_slots
 from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
@@ -22,10 +24,12 @@ from sweep.study.data_identity import check_data
 from sweep.study.file import changes, read_saved
 from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
 from sweep.study.lease import StudyTaken, lease
+from sweep.study.requests import withdraw_request
 from sweep.study.summary_record import Summary, write_summary
 from sweep.study.urls import resolved
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.files import write_atomic
+from uvtex.output import lasting
 from uvtex.settings import dump_yaml
 
 if TYPE_CHECKING:
@@ -196,8 +200,13 @@ def rehearse(study: StudyConfig) -> str | None:
     return None
 
 
-def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
+def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[str, Summary]:
     """Runs the study under its lease, and shows progress on ``out``.
+
+    A request of `sweep pause` or `sweep stop` from before is taken back.
+
+    Args:
+        retry_failed: whether the runs that failed are taken up again.
 
     Returns:
         The outcome (``done``, ``interrupted`` or ``out of time``) and the summary.
@@ -206,35 +215,46 @@ def run(study: StudyConfig, out: TextIO) -> tuple[str, Summary]:
         UvtexError: another driver owns the study, or the study cannot continue.
         BackboneMissing: a threshold is on LPIPS, and AlexNet's weights are not available.
     """
+    with lease(study.paths), all_as_ctrl_c():
+        withdraw_request(study.paths)
+        try:
+            return _run(study, lasting(out), retry_failed)
+        finally:
+            withdraw_request(study.paths)
+
+
+def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summary]:
     from sweep.driving.driver import Driver
     from sweep.launchers.local import LocalLauncher
     from sweep.tracking.mirror import MlflowMirror
 
-    with lease(study.paths):
+    study = prepare(study)
+    if retry_failed:
+        for line in take_up_failed(study):
+            print(line, file=out)
+    spending = Spending(study, time.monotonic)
+    _check_lpips(study)
+    build_data(study, out)
+    check_data(study, _has_runs(study))
+    if _needs_calibration(study):
+        needed = calibration_runs.least_schedules(study)
+        runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
+        if (found := _calibrate(study, runs, out)) is None:
+            raise KeyboardInterrupt
+        spending.spent_by_calibration(found.cost)
+        print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
         study = prepare(study)
-        spending = Spending(study, time.monotonic)
-        _check_lpips(study)
-        build_data(study, out)
-        check_data(study, _has_runs(study))
-        if _needs_calibration(study):
-            needed = calibration_runs.least_schedules(study)
-            runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
-            if (found := _calibrate(study, runs, out)) is None:
-                raise KeyboardInterrupt
-            spending.spent_by_calibration(found.cost)
-            print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
-            study = prepare(study)
-        device = str(study.train["device"])
-        launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
-        view = display.progress_display(study.name, study.thresholds, out)
-        mirror = MlflowMirror(study, view.note)
-        try:
-            driver = Driver(study, launcher, mirror, view, spending=spending)
-            outcome = driver.run()
-            result = _conclude(study, mirror, view, outcome, driver.ending)
-        finally:
-            view.close()
-            mirror.close()
+    device = str(study.train["device"])
+    launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
+    view = display.progress_display(study.name, study.thresholds, out)
+    mirror = MlflowMirror(study, view.note)
+    try:
+        driver = Driver(study, launcher, mirror, view, spending=spending)
+        outcome = driver.run()
+        result = _conclude(study, mirror, view, outcome, driver.ending)
+    finally:
+        view.close()
+        mirror.close()
     return outcome, result
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from sweep.decisions.budget import Budget, Measured, fits, predict
 from sweep.decisions.cost import Ahead, Cost, Seen, forecast_cost
@@ -13,14 +15,26 @@ from sweep.driving.due_runs import Records, compared, is_candidate, replicates
 from sweep.study.calibration import read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, TrialRecord
+from uvtex.files import write_atomic
+from uvtex.progress import duration_text
 from uvtex.runs.epochs import read_epochs
 
 DRAWS = 300
 """Simulated studies of a forecast while the study runs: a few hundredths of a second."""
 
 
+class _Spent(BaseModel):
+    """What a call has spent, on disk."""
+
+    seconds: float
+    device_seconds: float
+
+
 class Spending:
-    """The time of one call of the command, by a clock that nobody can set."""
+    """The time of one call of the command, by a clock that nobody can set.
+
+    The time of a call that was killed, or that ended by an error, counts in the next call too.
+    """
 
     def __init__(
         self, study: StudyConfig, clock: Callable[[], float], started: float | None = None
@@ -42,6 +56,40 @@ class Spending:
     def left(self) -> float | None:
         """Seconds left; None: no limit."""
         return self._budget.left(self._clock())
+
+    def take_over(self) -> str | None:
+        """Adds what the last call spent, if it was killed or ended by an error.
+
+        Returns:
+            What was added, in a sentence; None if nothing was.
+        """
+        try:
+            before = _Spent.model_validate_json(self._study.paths.spent.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        self._budget = replace(self._budget, started=self._budget.started - before.seconds)
+        self._used += before.device_seconds
+        if self._study.hours is None and self._study.device_hours is None:
+            return None
+        return (
+            f"the last call did not end as asked; its {duration_text(before.seconds)} "
+            f"({before.device_seconds / 3600:.2g} device-hours) count towards the limits"
+        )
+
+    def save(self, active: Collection[ActiveRun]) -> None:
+        """Keeps what this call has spent, for the case that it is killed."""
+        now = self._clock()
+        running = sum(max(0.0, now - run.began) for run in active)
+        spent = _Spent(seconds=now - self._budget.started, device_seconds=self._used + running)
+        write_atomic(self._study.paths.spent, (spent.model_dump_json() + "\n").encode())
+
+    def forget(self) -> None:
+        """The call ended as asked: the next one has all of its limits."""
+        self._study.paths.spent.unlink(missing_ok=True)
+
+    def hold(self, seconds: float) -> None:
+        """Leaves out seconds in which the study was paused."""
+        self._budget = replace(self._budget, started=self._budget.started + seconds)
 
     def spent_by_calibration(self, seconds: float) -> None:
         """Adds the device-seconds of a calibration that this call made."""

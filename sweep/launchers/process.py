@@ -19,6 +19,7 @@ from typing import Any
 
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Note
 from sweep.launchers.channel import Channel, NotAMessage
+from sweep.launchers.worker_log import keep_bounded, last_line, size_of
 from sweep.study.folder import WORKER_LOG
 from uvtex.runs.epochs import EpochReport
 
@@ -32,9 +33,6 @@ inherited its end of the channel."""
 
 EXIT_SECONDS = 5.0
 """Longest wait for the end of a process that closed its channel, or that was killed."""
-
-LOG_TAIL = 4096
-"""Bytes at the end of a log in which to look for its last line."""
 
 LIBRARIES = ("torch", "numpy", "pydantic", "yaml")
 """Packages that a worker needs. Where this process finds them, the others are too."""
@@ -66,7 +64,7 @@ class WorkerProcess:
         self._slot = slot
         self._start_seconds = start_seconds
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._logs = [(log, _size(log))]
+        self._logs = [(log, size_of(log))]
         ours, theirs = socket.socketpair()
         try:
             with theirs, log.open("ab") as output:
@@ -88,7 +86,7 @@ class WorkerProcess:
     def start(self, job: Job) -> None:
         """Gives the worker a job. A worker that died meanwhile is reported by :meth:`events`."""
         log = Path(job.run_dir) / WORKER_LOG
-        self._logs = [self._logs[0], (log, _size(log))]
+        self._logs = [self._logs[0], (log, size_of(log))]
         self._send(asdict(job))
 
     def answer(self, go_on: bool) -> None:
@@ -97,8 +95,11 @@ class WorkerProcess:
 
     def events(self) -> Iterator[Event]:
         """The worker's events, as they come. ``Died`` is the last, whatever happens."""
+        said = None
         try:
             yield from self._heard()
+        except _Broken as broken:
+            reason, said = str(broken), ""
         except NotAMessage as error:
             reason = f"sent the driver something that is no event: {error}"
         except TimeoutError:
@@ -112,11 +113,16 @@ class WorkerProcess:
         self.kill()
         self.reap()
         self._channel.close()
-        yield Died(self._slot, reason + self._last_words(reason))
+        yield Died(self._slot, reason + (self._last_words(reason) if said is None else said))
 
     def kill(self) -> None:
-        """Kills the process, if it lives. Does not wait for its end."""
+        """Kills the process, if it lives, and closes the channel. Does not wait for the end.
+
+        A process that hangs in a driver of the system cannot be killed at once. Its closed channel
+        ends :meth:`events` nevertheless.
+        """
         self._process.kill()
+        self._channel.shut()
 
     def reap(self) -> str | None:
         """How the process ended; None if it has not after ``EXIT_SECONDS``."""
@@ -131,6 +137,8 @@ class WorkerProcess:
             # Asked first: what was sent before the end is received after it.
             ended = self._process.poll() is not None
             message = self._channel.receive(POLL_SECONDS)
+            for log, _ in self._logs:
+                keep_bounded(log)
             if message is None:
                 if ended:
                     return
@@ -156,6 +164,10 @@ class WorkerProcess:
         return ""
 
 
+class _Broken(Exception):
+    """The worker says that it is of no more use. The text is a predicate of ``worker``."""
+
+
 def worker_environment(environment: Mapping[str, str], slot: Mapping[str, str]) -> dict[str, str]:
     """A worker's environment: this process's, without Python's own settings, and the slot's.
 
@@ -177,22 +189,13 @@ def exit_description(code: int) -> str:
     return f"killed by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
 
 
-def last_line(log: Path, size: int) -> str:
-    """The last line of ``log`` after its first ``size`` bytes; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(size, _size(log) - LOG_TAIL))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
-    # The worker's own note of an epoch explains no death.
-    said = [line for line in lines if line and not line.startswith("epoch ")]
-    return said[-1][:200] if said else ""
-
-
 def _event(slot: str, message: dict[str, Any]) -> Event:
-    """The event of a message, checked: the driver must not fail on it."""
+    """The event of a message, checked: the driver must not fail on it.
+
+    Raises:
+        NotAMessage: it is no event.
+        _Broken: the worker says that it is of no more use.
+    """
     match message:
         case {"event": "epoch", "report": dict() as report}:
             if _is_report(report):
@@ -203,6 +206,8 @@ def _event(slot: str, message: dict[str, Any]) -> Event:
             return Failed(slot, text)
         case {"event": "ended"}:
             return Ended(slot)
+        case {"event": "broken", "message": str() as text}:
+            raise _Broken(text)
     raise NotAMessage(_shown(message))
 
 
@@ -262,7 +267,3 @@ def _own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0

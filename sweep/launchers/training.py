@@ -17,6 +17,8 @@ from uvtex.config import TrainConfig
 from uvtex.data.store import DataKey, PairStore
 from uvtex.evaluation.grids import write_grids
 from uvtex.evaluation.test_side import write_test_figures
+from uvtex.runs.folder import RunFolder
+from uvtex.runs.repair import put_aside_broken
 from uvtex.settings import validate
 from uvtex.training.trainer import Trainer
 
@@ -27,6 +29,9 @@ def train(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
         torch.set_num_threads(int(threads))
     config = validate(TrainConfig, job.config, where=job.run_dir)
     store = _data(job.data, config.model_copy(update={"device": job.device or config.device}))
+    if job.resume:
+        for problem in put_aside_broken(RunFolder(Path(job.run_dir)), config.checkpoint_name):
+            warn(f"the run begins anew, because {problem}")
     trainer = Trainer(config, store, Path(job.run_dir), resume=job.resume)
     for report in trainer.epochs():
         yield report.to_dict()

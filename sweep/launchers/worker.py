@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -20,8 +21,17 @@ from typing import Any
 
 from sweep.launchers.base import Job
 from sweep.launchers.channel import Channel, NotAMessage
+from sweep.launchers.sole_writer import sole_writer
 from sweep.study.folder import WORKER_LOG
-from uvtex.errors import UvtexError
+from uvtex.errors import OutOfMemory, UvtexError
+
+MEMORY_SAYS = ("out of memory", "can't allocate memory", "can't start new thread", "bad_alloc")
+"""Parts of the messages of failed allocations, on the CPU and on GPUs."""
+
+DEVICE_SAYS = (
+    "CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error", "HIP error", "XPU error",
+)  # fmt: skip
+"""Parts of the messages of errors after which a process can use its device no more."""
 
 PARENT_SECONDS = 0.5
 """How often to ask whether the driver lives. Its death is seen at once, unless another process has
@@ -61,6 +71,22 @@ def message_of(error: Exception) -> str:
     return text if isinstance(error, UvtexError) else f"{type(error).__name__}: {text}"
 
 
+def what_is_lost(error: Exception) -> str | None:
+    """Why the process is of no more use after ``error``, as a predicate; None if it still is.
+
+    After a CUDA error every later call fails. After an allocation failed, what is left of the
+    memory is held by what the run made, and a new process may have more.
+    """
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if (
+        isinstance(error, MemoryError | OutOfMemory)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or any(words in said for words in MEMORY_SAYS)
+    ):
+        return "ran out of memory"
+    return "lost its device" if any(words in said for words in DEVICE_SAYS) else None
+
+
 def _serve(
     runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], driver: Channel
 ) -> None:
@@ -70,7 +96,10 @@ def _serve(
     try:
         with _logging_to(Path(job.run_dir) / WORKER_LOG):
             _run(runner, job, messages, send)
-    except Exception as error:  # the worker survives whatever a run raises
+    except Exception as error:  # the worker survives whatever else a run raises
+        if lost := what_is_lost(error):
+            send("broken", message=f"{lost}: {message_of(error)}")
+            os._exit(1)  # without a clean-up, which may hang on a broken device
         send("failed", message=message_of(error))
     else:
         send("ended")
@@ -79,7 +108,18 @@ def _serve(
 def _run(
     runner: Runner, job: Job, messages: queue.Queue[dict[str, Any]], send: Callable[..., None]
 ) -> None:
-    reports = runner(job, lambda message: send("note", message=message))
+    def warn(message: str) -> None:
+        send("note", message=message)
+
+    with sole_writer(Path(job.run_dir), warn):
+        _report(runner(job, warn), messages, send)
+
+
+def _report(
+    reports: Iterator[dict[str, Any]],
+    messages: queue.Queue[dict[str, Any]],
+    send: Callable[..., None],
+) -> None:
     try:
         for report in reports:
             print(f"epoch {report['epoch']}: {json.dumps(report['val'])}", flush=True)

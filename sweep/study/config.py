@@ -80,6 +80,21 @@ class Pruning(Settings):
     """Number of epochs before which no probe is stopped."""
 
 
+class Hang(Settings):
+    """When a worker that says nothing is killed. Its run then goes on in a new one.
+
+    Only the time in which the machine is awake counts.
+    """
+
+    factor: float = Field(default=10.0, ge=2)
+    """A worker is killed if it says nothing for so many times its usual time of an epoch."""
+    least_seconds: float = Field(default=60.0, gt=0)
+    """But not within so many seconds."""
+    first_epoch_seconds: float = Field(default=7200.0, gt=0)
+    """And not within so many seconds before its first epoch, when it opens the data set, or after
+    its last, when it measures the test side and draws grids."""
+
+
 class StudyConfig(Settings):
     """All settings of one study, with every default filled in. The study saves them as YAML."""
 
@@ -113,6 +128,11 @@ class StudyConfig(Settings):
     """The same for the sum over devices of the time in which each runs something."""
     workers: int | None = Field(default=None, ge=1)
     """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
+    retries: int = Field(default=3, ge=0)
+    """How many times in a row a run goes on in a new worker after its worker died without a new
+    epoch. Every new epoch sets the count to 0."""
+    hang: Hang = Hang()
+    """When a worker that says nothing is killed."""
     search: Search = Search()
     """What is searched."""
     pruning: Pruning = Pruning()

@@ -28,7 +28,10 @@ SET_BY_STUDY = {
 }
 """Training settings that the study decides -> the key of the study file that sets them."""
 
-MUTABLE = ("trials", "hours", "device_hours", "workers", "train.device", "storage", "tracking_uri")
+MUTABLE = (
+    "trials", "hours", "device_hours", "workers", "retries", "hang", "train.device", "storage",
+    "tracking_uri",
+)  # fmt: skip
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 
 Another machine has other devices, and a server may move.

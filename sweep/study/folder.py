@@ -118,7 +118,11 @@ class TrialRecord(Settings):
     best_epoch: int | None = Field(default=None, ge=1)
     """The epoch with the best margin so far."""
     retries: int = Field(default=0, ge=0)
-    """How many times a worker died during the run."""
+    """How many times the run went on in a new worker because its worker had died."""
+    deaths: int = Field(default=0, ge=0)
+    """How many of its workers died one after the other without a new epoch."""
+    output: str | None = None
+    """Where the run failed because its workers died: the last lines of their log."""
     gate: Gate | None = None
     """For full runs that passed. None until the registry has answered."""
     started: float | None = None
@@ -186,6 +190,16 @@ class StudyFolder:
     def driver(self) -> Path:
         """Process, host and time of the driver that holds the lock."""
         return self.folder / "driver.json"
+
+    @property
+    def request(self) -> Path:
+        """What another command asks the driver, see :mod:`sweep.study.requests`."""
+        return self.folder / "request.json"
+
+    @property
+    def spent(self) -> Path:
+        """What the running call of the command has spent of its limits so far."""
+        return self.folder / "spent.json"
 
     @property
     def data(self) -> Path:

@@ -27,7 +27,8 @@ from sweep.driving.driver import Driver
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Note
 from sweep.launchers.channel import LONGEST, Channel, NotAMessage
 from sweep.launchers.local import LocalLauncher, local_slots
-from sweep.launchers.process import _event, exit_description, last_line, worker_environment
+from sweep.launchers.process import _event, exit_description, worker_environment
+from sweep.launchers.worker_log import last_line
 from sweep.study.folder import read_record
 from tests.sweep.fakes import NoMirror, study, study_file
 from uvtex.runs.epochs import EpochReport
@@ -230,7 +231,7 @@ def test_an_event_of_an_idle_worker_reaches_no_run(tmp_path: Path) -> None:
 
 @posix
 def test_a_study_whose_workers_talk_rubbish_ends_and_says_so(tmp_path: Path) -> None:
-    config = study(tmp_path, trials=1)
+    config = study(tmp_path, trials=1, retries=1)
     launcher = LocalLauncher(local_slots("cpu", 1), config.paths.folder, f"{STRANGE}:write_rubbish")
     assert Driver(config, launcher, NoMirror(config), ProgressDisplay()).run() == "done"
     record = read_record(config.paths.run_dir(0, "probe"))

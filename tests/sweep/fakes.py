@@ -73,8 +73,10 @@ def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     Seed 0 is exact; other seeds move the end by up to 0.01.
 
     ``faults.json`` beside the trials can inject faults: ``{"die": {"0007/probe": 2}}`` kills the
-    process before epoch 2, ``nan``, ``raise``, likewise; ``sleep`` is seconds an epoch; ``warn`` is
-    a warning after the last epoch.
+    process before epoch 2, ``stop`` stops it, ``memory`` makes an allocation fail, each of them
+    once or, if the faults say ``always``, whenever the epoch comes. A list of epochs does so before
+    each of them. ``nan`` and ``raise`` take one epoch; ``sleep`` is seconds an epoch; ``warn`` is a
+    warning after the last epoch.
     """
     config = TrainConfig.model_validate(job.config)
     run_dir = Path(job.run_dir)
@@ -86,8 +88,13 @@ def fake(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
         time.sleep(faults.get("sleep", 0))
         if faults.get("raise", {}).get(key) == epoch:
             raise ValueError("asked to")
-        if faults.get("die", {}).get(key) == epoch and _once(run_dir, faults):
+        if _due("die", epoch, key, faults, run_dir):
+            print("about to die", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+        if _due("stop", epoch, key, faults, run_dir):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if _due("memory", epoch, key, faults, run_dir):
+            raise MemoryError("asked to")
         end = config.schedule.direct.start + 0.01 * math.sin(7 * config.seed)
         value = end * (1 - math.exp(-epoch / 3))
         if faults.get("nan", {}).get(key) == epoch:
@@ -128,9 +135,12 @@ def _faults(run_dir: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _once(run_dir: Path, faults: dict[str, Any]) -> bool:
-    """Whether to die: the first time, and each time if the faults say ``always``."""
-    marker = run_dir / "died"
+def _due(fault: str, epoch: int, key: str, faults: dict[str, Any], run_dir: Path) -> bool:
+    """Whether a fault is to happen now. A file in the run's folder says that it did."""
+    asked = faults.get(fault, {}).get(key, [])
+    if epoch not in (asked if isinstance(asked, list) else [asked]):
+        return False
+    marker = run_dir / f"{fault}-{epoch}"
     if marker.exists() and not faults.get("always"):
         return False
     marker.touch()
@@ -218,6 +228,7 @@ def main() -> None:
     from sweep.launchers.local import LocalLauncher, local_slots
     from sweep.study.lease import lease
     from uvtex.errors import UvtexError
+    from uvtex.output import lasting
 
     config = load(Path(sys.argv[1]))
     try:
@@ -225,7 +236,7 @@ def main() -> None:
             launcher = LocalLauncher(
                 local_slots("cpu", config.workers), config.paths.folder, RUNNER
             )
-            view = PlainDisplay(config.thresholds, sys.stdout)
+            view = PlainDisplay(config.thresholds, lasting(sys.stdout))
             print(Driver(config, launcher, NoMirror(config), view).run())
     except UvtexError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -110,19 +110,26 @@ class RunFolder:
         return validate(TrainConfig, load_yaml(self.settings), str(self.settings))
 
 
+class Taken(UvtexError):
+    """Another process holds the lock of a run's folder."""
+
+
 @contextmanager
-def claimed(run_dir: Path) -> Iterator[None]:
+def claimed(run_dir: Path, seconds: float = 0.0) -> Iterator[None]:
     """Holds the lock of ``run_dir``. The system releases it if the process dies.
 
+    Args:
+        seconds: how long to wait for another process that holds it.
+
     Raises:
-        UvtexError: another process holds it.
+        Taken: another process holds it.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run_dir / ".lock", timeout=0)
+    lock = FileLock(run_dir / ".lock", timeout=seconds)
     try:
         lock.acquire()
     except Timeout:
-        raise UvtexError(
+        raise Taken(
             f"{run_dir}: another process is training into it; wait for it or stop it, or give "
             "another --checkpoint-name"
         ) from None

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 
 from uvtex.config import TrainConfig
-from uvtex.errors import CheckpointError, ConfigError
+from uvtex.errors import CheckpointError, ConfigError, PartialCheckpoint
 from uvtex.imaging.framing import Framing
 from uvtex.runs.epochs import EpochReport
 from uvtex.settings import validate
@@ -130,7 +130,8 @@ def opened(path: Path, framework: str) -> Iterator[Any]:
     """The safetensors file at ``path``. ``framework`` is ``pt`` or ``numpy``.
 
     Raises:
-        CheckpointError: the file is missing or truncated.
+        CheckpointError: the file is missing.
+        PartialCheckpoint: it is truncated or garbled.
     """
     try:
         with safe_open(path, framework=framework) as file:
@@ -138,7 +139,7 @@ def opened(path: Path, framework: str) -> Iterator[Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(
+        raise PartialCheckpoint(
             f"{path}: not a whole safetensors file ({error}); it may be a partial "
             "copy: use another checkpoint"
         ) from None

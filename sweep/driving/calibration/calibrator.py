@@ -19,8 +19,9 @@ from sweep.driving.calibration.runs import (
     keep_overheads,
     run_figures,
 )
-from sweep.driving.interrupts import Interrupts
-from sweep.driving.limits import MAX_EARLY_FAILURES, MAX_RETRIES, POLL_SECONDS, given_up
+from sweep.driving.workers.interrupts import Interrupts
+from sweep.driving.workers.patience import MAX_EARLY_FAILURES, died_for_good, given_up
+from sweep.driving.workers.slots import Slots
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.calibration import (
     Calibration,
@@ -54,11 +55,12 @@ class Calibrator:
         say: Say,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._study, self._runs, self._launcher, self._say = study, runs, launcher, say
+        self._study, self._runs, self._say = study, runs, say
         self._clock = clock
         self._waiting: list[CalibrationRun] = []
-        self._active: dict[str, CalibrationRun] = {}
-        self._interrupts = Interrupts()
+        self._epoch_seconds: list[float] = []
+        self._slots = Slots[CalibrationRun](launcher, study.hang, self._epoch_seconds)
+        self._interrupts = Interrupts(study.paths)
         self._early_failures = 0
 
     def run(self) -> Calibration | None:
@@ -75,7 +77,7 @@ class Calibrator:
             with self._interrupts.counted():
                 self._loop()
         finally:
-            self._launcher.close()
+            self._slots.close()
         if any(not run.done and run.failure is None for run in self._runs):
             return None
         return self._conclude()
@@ -113,23 +115,30 @@ class Calibrator:
         return found
 
     def _loop(self) -> None:
+        told = ""
         while True:
+            self._interrupts.look()
             self._fill()
-            if not self._active or self._interrupts.count > 1:
+            waits = self._interrupts.paused and not self._interrupts.count
+            if self._interrupts.count > 1 or not (self._slots.runs or waits):
                 return
-            for event in self._launcher.wait(POLL_SECONDS):
-                self._handle(event)
+            if (asked := self._interrupts.told) != told:
+                told = asked
+                self._say(asked or "The calibration goes on.")
+            for run, event in self._slots.wait():
+                self._handle(run, event)
 
     def _fill(self) -> None:
-        for slot in self._launcher.slots:
-            if self._interrupts.count or not self._waiting:
+        if self._interrupts.holding:
+            self._slots.free_devices()
+            return
+        for slot in self._slots.free:
+            if not self._waiting:
                 return
-            if slot not in self._active:
-                self._start(slot, self._waiting.pop(0))
+            self._start(slot, self._waiting.pop(0))
 
     def _start(self, slot: str, run: CalibrationRun) -> None:
         run.began = self._clock()
-        self._active[slot] = run
         # `resume` is always right: a trainer that finds no checkpoint starts at epoch 1.
         job = Job(
             config=as_begun(run).model_dump(mode="json"),
@@ -139,29 +148,29 @@ class Calibrator:
             grids=0,
             test=run.tests,
         )
-        self._launcher.start(slot, job)
+        self._slots.start(slot, run, job)
 
-    def _handle(self, event: Event) -> None:
-        run = self._active[event.slot]
+    def _handle(self, run: CalibrationRun, event: Event) -> None:
         if isinstance(event, EpochEnded):
             run.seconds.append(float(event.report["seconds"]))
+            self._epoch_seconds.append(run.seconds[-1])
+            run.deaths = 0
             last = event.report["epoch"] >= run.config.epochs
-            self._launcher.answer(event.slot, go_on=last or not self._interrupts.count)
+            self._slots.answer(run, go_on=last or not self._interrupts.holding)
         elif isinstance(event, Note):
             self._say(f"{run.label}: {event.message}")
         elif isinstance(event, Ended):
-            del self._active[event.slot]
             self._ended(run)
         elif isinstance(event, Failed):
-            del self._active[event.slot]
             self._failed(run, event.message)
         elif isinstance(event, Died):
-            del self._active[event.slot]
-            self._died(run, event.message)
+            self._died(run, run.hung or event.message)
 
     def _ended(self, run: CalibrationRun) -> None:
         if not run.done:
-            return  # Ctrl-C: the next call resumes it
+            if not self._interrupts.count:  # it was paused
+                self._waiting.insert(0, run)
+            return
         self._early_failures = 0
         if len(run.seconds) == run.config.epochs:
             run.overhead = max(0.0, self._clock() - run.began - sum(run.seconds))
@@ -170,10 +179,10 @@ class Calibrator:
         self._say(f"{found}/{len(self._runs)} {run.label}: {OBJECTIVE} {figure:.4f}")
 
     def _died(self, run: CalibrationRun, message: str) -> None:
-        if run.retries >= MAX_RETRIES:
-            self._failed(run, f"its worker died twice, the second time: {message}")
+        run.deaths += 1
+        if run.deaths > self._study.retries:
+            self._failed(run, died_for_good(run.deaths, message))
             return
-        run.retries += 1
         run.seconds.clear()
         self._say(f"{run.label}: worker {message}; the run continues from its last checkpoint")
         self._waiting.insert(0, run)

@@ -35,7 +35,8 @@ class CalibrationRun:
     stage: Stage
     config: TrainConfig
     run_dir: Path
-    retries: int = 0
+    deaths: int = 0
+    """How many of its workers died one after the other without a new epoch."""
     failure: str | None = None
     began: float = 0.0
     """When this call started it, by the calibrator's clock."""
@@ -43,6 +44,17 @@ class CalibrationRun:
     """Of the epochs since then."""
     overhead: float | None = None
     """Seconds outside the epochs; None unless one worker ran all of them."""
+
+    fresh: bool = True
+    hung: str | None = None
+
+    @property
+    def epoch_seconds(self) -> list[float]:
+        return self.seconds
+
+    @property
+    def epochs_left(self) -> int:
+        return self.config.epochs - len(read_epochs(self.run_dir))
 
     @property
     def label(self) -> str:

@@ -216,14 +216,3 @@ def test_worker_killed_in_an_epoch_is_replaced_and_the_run_continues(tmp_path: P
     assert (record.state, record.retries) == ("promoted", 1)
     epochs = [made.epoch for made in read_epochs(config.paths.run_dir(1, "probe"))]
     assert epochs == list(range(1, 7))
-
-
-@posix
-def test_run_that_kills_its_worker_twice_fails(tmp_path: Path) -> None:
-    config = study(tmp_path, trials=2)
-    inject_faults(config, die={"0000/probe": 2}, always=True)
-    assert Driver(config, local(config), NoMirror(config), ProgressDisplay()).run() == "done"
-    record = read_record(config.paths.run_dir(0, "probe"))
-    assert record.state == "failed"
-    assert record.reason is not None
-    assert record.reason.endswith("killed by SIGKILL, perhaps for lack of memory")
