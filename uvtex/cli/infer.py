@@ -12,6 +12,7 @@ from uvtex.console import CHECKPOINT, DEVICE, JSON, PATH, CleanErrorCommand, Typ
 from uvtex.output import echo
 
 if TYPE_CHECKING:
+    from uvtex.inference.fuse import Fused
     from uvtex.inference.infer import Inferred
 
 LARGEST = 16384
@@ -36,6 +37,18 @@ LARGEST = 16384
     type=click.IntRange(16, LARGEST),
     help="Side of the texture file, in pixels; the network's own by default.",
 )
+@click.option(
+    "--fuse",
+    "fused",
+    is_flag=True,
+    help="Make one texture of all photos of a livery. A folder is a livery, and so is a livery's "
+    "name in a table; photos given one by one show one livery.",
+)
+@click.option(
+    "--keep-all",
+    is_flag=True,
+    help="With --fuse: also use photos that contradict the others.",
+)
 @DEVICE
 @JSON
 def infer(
@@ -45,6 +58,8 @@ def infer(
     mask: Path | None,
     whole: bool,
     texture_size: int | None,
+    fused: bool,
+    keep_all: bool,
     device: str | None,
     as_json: bool,
 ) -> None:
@@ -66,11 +81,28 @@ def infer(
       NAME_view.png    the view that the network saw
       NAME_infer.json  every step that was taken, and warnings (--json prints these records)
 
+    With --fuse, what all photos of a livery show is combined first, and texels that none of them
+    sees are mended once. PHOTOS are then photos of one livery, a folder for each livery, or a CSV
+    file with the columns view and livery (and mask). Photos that contradict the others, as if they
+    showed another livery, are named and left out; if there are as many on either side, nothing is
+    written. Each livery gets LIVERY_uv.png and LIVERY_infer.json, and a view and a reprojection for
+    each photo.
+
     \b
     Example:
       uvtex infer models:/uvtex@champion photo.jpg --out textures
+      uvtex infer models:/uvtex@champion front.jpg side.jpg rear.jpg --fuse --out textures
+      uvtex infer models:/uvtex@champion photos/red photos/blue --fuse --out textures
       uvtex infer best.safetensors photos/*.jpg --mask masks/ --texture-size 2048 --out textures
     """
+    if keep_all and not fused:
+        raise click.UsageError("--keep-all needs --fuse: without it no photos are compared")
+    if fused:
+        from uvtex.inference.fuse import fuse
+
+        made = fuse(checkpoint, photos, out, device or "auto", mask, texture_size, whole, keep_all)
+        _show_fused(made, as_json)
+        return
     from uvtex.inference.infer import infer as run
 
     results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole)
@@ -79,6 +111,21 @@ def infer(
         return
     for result in results:
         echo(_describe(result))
+        for warning in result.warnings:
+            echo(f"  warning: {warning}", err=True)
+
+
+def _show_fused(results: list[Fused], as_json: bool) -> None:
+    if as_json:
+        echo(json.dumps([result.to_dict() for result in results]))
+        return
+    for result in results:
+        used = len(result.photos) - len(result.left_out)
+        seen = "" if result.coverage is None else f", which see {result.coverage:.0%} of the texels"
+        echo(
+            f"{result.livery}: {used} of {len(result.photos)} photos{seen}; texture "
+            f"{result.texture_size} px\n  {result.files['texture']}"
+        )
         for warning in result.warnings:
             echo(f"  warning: {warning}", err=True)
 

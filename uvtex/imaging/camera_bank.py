@@ -169,6 +169,24 @@ def project(texture: Tensor, at: Aim) -> Tensor:
     return F.avg_pool2d(seen, seen.shape[-1] // size) / at.share.clamp_min(1e-6)
 
 
+def unproject(pixels: Tensor, at: Aim, texels: int) -> Tensor:
+    """The adjoint of :func:`project`: pictures [B, C, S, S] to textures [B, C, texels, texels].
+
+    The sum of ``project(t, at) * p`` equals the sum of ``t * unproject(p, at, T)``.
+    """
+    size = at.share.shape[-1]
+    factor = at.grid.shape[1] // size
+    spread = pixels / at.share.clamp_min(1e-6) / factor**2
+    spread = spread.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
+    # Autograd would give the same, but an exported program cannot ask it for gradients.
+    like = pixels.new_zeros(()).expand(*pixels.shape[:2], texels, texels)
+    textures, _ = torch.ops.aten.grid_sampler_2d_backward(
+        spread.contiguous(), like, at.grid, 0, 0, False, [True, False]
+    )
+    found: Tensor = textures
+    return found
+
+
 def painted(paint: Tensor, size: int) -> Tensor:
     """The fraction of each pixel's sub-pixels that see paint: [B, 1, size, size]."""
     return F.avg_pool2d((paint[:, :1] != NO_PAINT).float(), paint.shape[-1] // size)

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,7 +17,6 @@ from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
-from uvtex.imaging.framing import Framing
 from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
 from uvtex.models import Predictor, Renderer
@@ -142,19 +142,11 @@ def infer(
         raise ConfigError(f"{masks}: is one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
-    ready = _prepare_all(
-        photos, names, masks, loaded.config.image_size, loaded.header.framing, whole
-    )
+    ready = prepare_all(loaded, photos, names, [masks] * len(photos), whole)
     results = [result_files(out, stem) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
-    source = {
-        "name": name,
-        "file": str(loaded.path),
-        "preset": loaded.config.preset,
-        "epoch": loaded.header.epoch,
-        "metrics": loaded.header.metrics,
-    }
+    source = source_of(name, loaded)
     networks = loaded.predictor.to(target), loaded.renderer.to(target)
     return [
         _infer_one(photo, files, networks, target, source, texture_size)
@@ -172,7 +164,7 @@ def _infer_one(
 ) -> Inferred:
     """Predicts one texture, and writes the photo's pictures and its record."""
     predictor, renderer = networks
-    view = torch.from_numpy(photo.view).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    view = as_views([photo], device)
     with torch.no_grad():
         texture, camera = predictor.predict(view)
         reprojection = renderer(texture, camera)
@@ -185,7 +177,7 @@ def _infer_one(
     }
     for kind, picture in pictures.items():
         write_atomic(files[kind], encode_png(picture))
-    warnings = (*photo.warnings, *_resampling_warnings(native, side))
+    warnings = (*photo.warnings, *resampling_warnings(native, side))
     result = Inferred(photo, files, warnings, source, native, side)
     write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
@@ -198,18 +190,44 @@ def resampled(texture: Image.Image, size: int) -> Image.Image:
     return texture.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _prepare_all(
+def source_of(name: str, loaded: checkpoint.Checkpoint) -> dict[str, Any]:
+    """What a record says of the checkpoint: see :attr:`Inferred.checkpoint`."""
+    return {
+        "name": name,
+        "file": str(loaded.path),
+        "preset": loaded.config.preset,
+        "epoch": loaded.header.epoch,
+        "metrics": loaded.header.metrics,
+    }
+
+
+def as_views(photos: Sequence[Photo], device: torch.device) -> torch.Tensor:
+    """The views of prepared photos as a network takes them: [N, 3, S, S] in [-1, 1]."""
+    pixels = torch.from_numpy(np.stack([photo.view for photo in photos]))
+    return pixels.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def prepare_all(
+    loaded: checkpoint.Checkpoint,
     photos: Sequence[Path],
     names: Sequence[str],
-    masks: Path | None,
-    size: int,
-    framing: Framing | None,
+    masks: Sequence[Path | None],
     whole: bool,
 ) -> list[Photo]:
+    """Prepares the photos for the networks of a checkpoint.
+
+    Args:
+        names: the names that the photos' results begin with.
+        masks: for each photo its mask, a folder of masks, or None.
+
+    Raises:
+        DataError: photos or masks cannot be used; the message names all of them.
+    """
     ready, problems = [], []
-    for path, name in zip(photos, names, strict=True):
+    size, framing = loaded.config.image_size, loaded.header.framing
+    for path, name, given in zip(photos, names, masks, strict=True):
         try:
-            mask = None if masks is None else find_mask(masks, path, name)
+            mask = None if given is None else find_mask(given, path, name)
             ready.append(prepare(path, size, framing, mask, whole))
         except DataError as error:
             problems.append(str(error))
@@ -218,7 +236,7 @@ def _prepare_all(
     return ready
 
 
-def _resampling_warnings(native: int, size: int) -> list[str]:
+def resampling_warnings(native: int, size: int) -> list[str]:
     if size > native:
         return [f"texture upsampled from {native} to {size} px: larger, but not more detailed"]
     return [f"texture reduced from {native} to {size} px"] if size < native else []

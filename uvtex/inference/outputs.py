@@ -21,6 +21,18 @@ def result_files(out: Path, name: str) -> dict[str, Path]:
     return {kind: out / f"{name}_{ending}" for kind, ending in ENDINGS.items()}
 
 
+def fused_files(out: Path, livery: str, names: Sequence[str]) -> dict[str, Path]:
+    """Kind of result -> the file of that kind for one livery with photos of these ``names``.
+
+    The kinds are ``texture``, ``record``, and ``view NAME`` and ``reprojection NAME`` of each.
+    """
+    files = {kind: out / f"{livery}_{ENDINGS[kind]}" for kind in ("texture", "record")}
+    for name in names:
+        for kind in ("view", "reprojection"):
+            files[f"{kind} {name}"] = out / f"{livery}_{name}_{ENDINGS[kind]}"
+    return files
+
+
 def distinct_names(photos: Sequence[Path]) -> list[str]:
     """One name for each photo, all different, that its result files begin with.
 

@@ -36,6 +36,29 @@ class Predictor(nn.Module):
         """The texture, and the camera: an estimate, a code, or None without either."""
         raise NotImplementedError
 
+    def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate | CameraCode | None]:
+        """One texture of each livery, from V views of it, and the camera of each view.
+
+        A network that keeps no evidence of its views takes the mean of their textures.
+
+        Args:
+            views: [B, V, 3, S, S]. A view may occur twice.
+
+        Returns:
+            The textures [B, 3, S, S], and the cameras of the B * V views, those of a livery in a
+            row.
+        """
+        textures, camera = self.predict(views.flatten(0, 1))
+        return textures.unflatten(0, views.shape[:2]).mean(dim=1), camera
+
+    def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What each view [V, 3, S, S] shows of each texel, and how well.
+
+        Colours are [V, 3, S, S] in [-1, 1], weights [V, 1, S, S], 0 for a texel that the view does
+        not see. None from a network that does not know which texels a view sees.
+        """
+        return None
+
     def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
         """The textures of ``views``, in their order, equal to one ``forward`` call for each.
 

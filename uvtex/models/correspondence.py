@@ -11,6 +11,9 @@ No network here moves pixels by convolution. The predictor works in six steps:
 5. It gives each unseen texel the colours of seen texels that the training liveries paint alike.
 6. It corrects the result by a small network in texture space, the refiner.
 
+Several views of one livery are combined after step 2, and mended once: see
+:mod:`uvtex.models.evidence`.
+
 The renderer evaluates the formula of the plate. It has nothing to learn, so a hidden code in the
 texture cannot help the predictor (Chu et al. 2017).
 """
@@ -22,18 +25,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.affine import inverse, transform, warp
-from uvtex.imaging.camera_bank import CameraBank, project
-from uvtex.imaging.compose import srgb_from_linear
+from uvtex.imaging.camera_bank import CameraBank
+from uvtex.models import evidence
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 from uvtex.models.cameras import Cameras
 from uvtex.models.layers import group_norm, scaled
 from uvtex.models.refiner import TextureRefiner, bounded
 
-SHARPENINGS = 4
-"""Number of sharpening iterations. More gain nothing: docs/log.md, 2026-11-23."""
-KNOWN = 28
-"""Channels of the evidence: the features of a texture that are computed and not learnt."""
 PLACES = 8
 """Channels of the learnt position embedding of the atlas, an input of the refiner."""
 POSE_SIZE = 32
@@ -91,7 +90,7 @@ class AtlasPredictor(Predictor):
         self.cameras = Cameras(bank)
         self.pose = PoseFinder(len(bank.flow), width, moves)
         self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
-        self.mend = TextureRefiner(KNOWN + PLACES, width)
+        self.mend = TextureRefiner(evidence.CHANNELS + PLACES, width)
 
     @property
     def known_texels(self) -> Tensor | None:
@@ -110,45 +109,35 @@ class AtlasPredictor(Predictor):
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
         estimate = self.estimate_camera(view)
-        evidence = self._evidence(view, estimate)
-        place = self.place.expand(view.shape[0], -1, -1, -1)
-        residual = self.mend(torch.cat([evidence, place], 1)).float()
-        return bounded(evidence[:, :3] + residual), estimate
-
-    def _evidence(self, view: Tensor, estimate: CameraEstimate) -> Tensor:
-        """The evidence of the view, [B, KNOWN, S, S].
-
-        Its first 3 channels are a first estimate of the texture. No gradient flows through it.
-        """
-        cameras, camera = self.cameras, estimate.camera
         with torch.autocast(view.device.type, enabled=False):
-            straight = view.detach().float()
-            if estimate.pose is not None:
-                straight = warp(straight, estimate.pose.detach())
-            paint = cameras.albedo(straight, camera)
-            nearest = cameras.nearest(paint, camera).clamp(0, 1)
-            first = cameras.gather(paint, camera).clamp(0, 1)
-            fixed = cameras.fixed_in(straight, camera)
-            sharp = torch.where(fixed, cameras.fixed_paint[:3], first)
-            shows = cameras.weight[camera] > 0
-            at = cameras.aim(camera)
-            for _ in range(SHARPENINGS):
-                miss = (paint - project(sharp, at)) * shows
-                sharp = (sharp + cameras.gather(miss, camera)).clamp(0, 1)
-                sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
-            nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
-            seen = cameras.seen[camera].float()
-            trusted = seen * cameras.reach[camera]
-            painted = trusted * ~fixed
-            area = painted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-4)
-            mean = (sharp * painted).sum(dim=(2, 3), keepdim=True) / area
-            borrowed = torch.where(cameras.has_donor[camera], cameras.borrow(sharp, camera), mean)
-            base = torch.where(fixed, cameras.fixed[:3], sharp * seen + borrowed * (1 - seen))
-            density = torch.log1p(cameras.hits[camera]) / 3
-            known = [base, first * seen, borrowed, mean.expand_as(base), nearest * seen]
-            doubt = cameras.doubt[camera] * ~fixed
-            about = [seen, trusted, doubt, density, seen * density]
-        return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
+            known = evidence.of_view(self.cameras, _straight(view, estimate), estimate.camera)
+        return self._mended(known), estimate
+
+    def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate]:
+        if views.shape[1] == 1:
+            return self.predict(views[:, 0])
+        flat = views.flatten(0, 1)
+        estimate = self.estimate_camera(flat)
+        with torch.autocast(views.device.type, enabled=False):
+            straight = _straight(flat, estimate).unflatten(0, views.shape[:2])
+            camera = estimate.camera.unflatten(0, views.shape[:2])
+            known = evidence.of_views(self.cameras, straight, camera)
+        return self._mended(known), estimate
+
+    def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        estimate = self.estimate_camera(views)
+        return evidence.shown(self.cameras, _straight(views, estimate), estimate.camera)
+
+    def _mended(self, known: Tensor) -> Tensor:
+        place = self.place.expand(known.shape[0], -1, -1, -1)
+        residual = self.mend(torch.cat([known, place], 1)).float()
+        return bounded(known[:, :3] + residual)
+
+
+def _straight(view: Tensor, estimate: CameraEstimate) -> Tensor:
+    """The views [B, 3, S, S] moved back to where their cameras took them. Without gradient."""
+    straight = view.detach().float()
+    return straight if estimate.pose is None else warp(straight, estimate.pose.detach())
 
 
 class PlateRenderer(Renderer):

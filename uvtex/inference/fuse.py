@@ -1,0 +1,239 @@
+"""Predicts one UV texture of each livery from several photos of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from uvtex.device import resolve_device
+from uvtex.errors import ConfigError, DataError
+from uvtex.evaluation.grids import encode_png, to_picture
+from uvtex.files import make_folder, write_atomic
+from uvtex.imaging.agreement import agreement, compare
+from uvtex.inference.infer import (
+    as_views,
+    locate,
+    prepare_all,
+    resampled,
+    resampling_warnings,
+    source_of,
+)
+from uvtex.inference.liveries import Livery, liveries_of
+from uvtex.inference.outputs import distinct_names, fused_files, refuse_overwriting
+from uvtex.inference.photos import Photo
+from uvtex.models import Predictor, Renderer
+from uvtex.runs import checkpoint
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The texture of one livery, and the steps that led to it."""
+
+    livery: str
+    photos: tuple[Photo, ...]
+    """All photos that were given."""
+    left_out: dict[str, str]
+    """Photo -> why it has no part in the texture."""
+    coverage: float | None
+    """Share of the texels that a photo with a part in the texture sees. None: not known."""
+    files: dict[str, Path]
+    """``texture``, ``record``, and ``view NAME`` and ``reprojection NAME`` of each photo."""
+    warnings: tuple[str, ...]
+    checkpoint: dict[str, Any]
+    """As :attr:`uvtex.inference.infer.Inferred.checkpoint`."""
+    network_size: int
+    texture_size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain values: the content of ``LIVERY_infer.json``."""
+        return {
+            "livery": self.livery,
+            "photos": [str(photo.path) for photo in self.photos],
+            "left_out": self.left_out,
+            "coverage": None if self.coverage is None else round(self.coverage, 4),
+            "checkpoint": self.checkpoint,
+            "texture": {"network_size": self.network_size, "size": self.texture_size},
+            "files": {kind: str(file) for kind, file in self.files.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+def fuse(
+    name: str,
+    given: Sequence[Path],
+    out: Path,
+    device: str = "auto",
+    masks: Path | None = None,
+    texture_size: int | None = None,
+    whole: bool = False,
+    keep_all: bool = False,
+) -> list[Fused]:
+    """Predicts one texture of each livery from all of its photos, and writes it to ``out``.
+
+    The photos' evidence is combined first, and mended once. Each livery gets ``LIVERY_uv.png``,
+    ``LIVERY_infer.json``, and for each photo ``LIVERY_PHOTO_view.png`` and
+    ``LIVERY_PHOTO_reproj.png``. All photos are read and compared before anything is written.
+
+    Args:
+        given: photos of one livery, folders with the photos of a livery each, or tables: see
+            :func:`uvtex.inference.liveries.liveries_of`.
+        masks: a folder with a mask for each photo; a table's own masks go first.
+        keep_all: use photos that contradict the others too.
+
+    The other arguments are those of :func:`uvtex.inference.infer.infer`.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used.
+        DataError: photos or masks cannot be used, or the photos of a livery contradict each other
+            and no group of them is the larger one.
+        ConfigError: a result would overwrite a photo or a mask, or a photo is given twice.
+    """
+    liveries = liveries_of(given)
+    if masks is not None and not masks.is_dir():
+        raise ConfigError(f"{masks}: is one mask; with --fuse give a folder of masks")
+    target = resolve_device(device)
+    loaded = checkpoint.load(locate(name))
+    networks = loaded.predictor.to(target), loaded.renderer.to(target)
+    work = [_prepared(loaded, livery, out, masks, whole) for livery in liveries]
+    used = [file for job in work for photo in job.photos for file in (photo.path, photo.mask.file)]
+    refuse_overwriting([job.files for job in work], [file for file in used if file is not None])
+    chosen = [_chosen(job, networks[0], target, keep_all) for job in work]
+    make_folder(out)
+    source = source_of(name, loaded)
+    return [
+        _fuse_one(job, kept, networks, target, source, texture_size)
+        for job, kept in zip(work, chosen, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The photos of one livery, prepared."""
+
+    livery: Livery
+    names: list[str]
+    photos: list[Photo]
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The photos that have a part in a texture."""
+
+    kept: list[int]
+    left_out: dict[str, str]
+    warnings: list[str]
+
+
+def _prepared(
+    loaded: checkpoint.Checkpoint, livery: Livery, out: Path, masks: Path | None, whole: bool
+) -> _Job:
+    names = distinct_names(livery.photos)
+    given = [mask or masks for mask in livery.masks]
+    photos = prepare_all(loaded, livery.photos, names, given, whole)
+    return _Job(livery, names, photos, fused_files(out, livery.name, names))
+
+
+def _chosen(job: _Job, predictor: Predictor, device: torch.device, keep_all: bool) -> _Choice:
+    """The photos that can show one livery.
+
+    Raises:
+        DataError: they contradict each other, and no group is larger than all others together.
+    """
+    kept, left_out = _without_copies(job)
+    views = as_views([job.photos[i] for i in kept], device)
+    with torch.no_grad():
+        shown = predictor.texels_of(views)
+    if shown is None:
+        note = (
+            "this preset does not know which texels a photo sees: whether the photos show one "
+            "livery was not checked, and the texture is the mean of one texture for each photo"
+        )
+        return _Choice(kept, left_out, [note] if len(kept) > 1 else [])
+    found = agreement(*compare(*shown))
+    paths = [str(job.photos[i].path) for i in kept]
+    warnings = [
+        f"{paths[i]}: shows too few texels that another photo shows: whether it is the same livery "
+        "was not checked"
+        for i in (found.unchecked if len(kept) > 1 else [])
+    ]
+    if len(found.groups) < 2:
+        return _Choice(kept, left_out, warnings)
+    named = " | ".join(", ".join(paths[i] for i in group) for group in found.groups)
+    if keep_all:
+        return _Choice(kept, left_out, [*warnings, f"the photos contradict each other: {named}"])
+    if not found.decided:
+        raise DataError(
+            f"{job.livery.name}: these photos contradict each other, as if they showed several "
+            f"liveries: {named}; give the photos of one livery, or --keep-all to use all of them; "
+            "nothing was written"
+        )
+    odd = {i for group in found.groups[1:] for i in group}
+    for i in sorted(odd):
+        left_out[paths[i]] = "contradicts the other photos, as if it showed another livery"
+    return _Choice([k for i, k in enumerate(kept) if i not in odd], left_out, warnings)
+
+
+def _without_copies(job: _Job) -> tuple[list[int], dict[str, str]]:
+    """The photos without those that show the very same view as an earlier one."""
+    first: dict[bytes, int] = {}
+    left_out = {}
+    for i, photo in enumerate(job.photos):
+        earlier = first.setdefault(photo.view.tobytes(), i)
+        if earlier != i:
+            left_out[str(photo.path)] = f"is the same picture as {job.photos[earlier].path}"
+    return list(first.values()), left_out
+
+
+def _fuse_one(
+    job: _Job,
+    choice: _Choice,
+    networks: tuple[Predictor, Renderer],
+    device: torch.device,
+    source: dict[str, Any],
+    texture_size: int | None,
+) -> Fused:
+    """Predicts the texture of one livery, and writes its pictures and its record."""
+    predictor, renderer = networks
+    views = as_views([job.photos[i] for i in choice.kept], device)
+    with torch.no_grad():
+        texture, camera = predictor.fuse(views[None])
+        back = renderer(texture.expand(len(views), -1, -1, -1), camera)
+        shown = predictor.texels_of(views)
+    coverage = None if shown is None else float((shown[1] > 0).any(dim=0).float().mean())
+    native = texture.shape[-1]
+    side = texture_size or native
+    pictures = {"texture": resampled(to_picture(texture[0]), side)}
+    for i, photo in enumerate(job.photos):
+        pictures[f"view {job.names[i]}"] = Image.fromarray(np.asarray(photo.view))
+    for i, picture in zip(choice.kept, back, strict=True):
+        pictures[f"reprojection {job.names[i]}"] = to_picture(picture)
+    files = {kind: file for kind, file in job.files.items() if kind in pictures or kind == "record"}
+    for kind, picture in pictures.items():
+        write_atomic(files[kind], encode_png(picture))
+    warnings = [
+        *(f"{photo.path}: {warning}" for photo in job.photos for warning in photo.warnings),
+        *(f"{path}: {why}; left out" for path, why in choice.left_out.items()),
+        *choice.warnings,
+        *resampling_warnings(native, side),
+    ]
+    result = Fused(
+        job.livery.name,
+        tuple(job.photos),
+        choice.left_out,
+        coverage,
+        files,
+        tuple(warnings),
+        source,
+        native,
+        side,
+    )
+    write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+    return result
