@@ -49,7 +49,7 @@ class Predictor(nn.Module):
             row.
         """
         textures, camera = self.predict(views.flatten(0, 1))
-        return textures.unflatten(0, views.shape[:2]).mean(dim=1), camera
+        return textures.reshape(*views.shape[:2], *textures.shape[1:]).mean(dim=1), camera
 
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor] | None:
         """What each view [V, 3, S, S] shows of each texel, and how well.

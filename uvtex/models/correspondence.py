@@ -119,8 +119,8 @@ class AtlasPredictor(Predictor):
         flat = views.flatten(0, 1)
         estimate = self.estimate_camera(flat)
         with torch.autocast(views.device.type, enabled=False):
-            straight = _straight(flat, estimate).unflatten(0, views.shape[:2])
-            camera = estimate.camera.unflatten(0, views.shape[:2])
+            straight = evidence.grouped(_straight(flat, estimate), views.shape[1])
+            camera = evidence.grouped(estimate.camera, views.shape[1])
             known = evidence.of_views(self.cameras, straight, camera)
         return self._mended(known), estimate
 

@@ -74,24 +74,25 @@ def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
         straight: views [B, V, 3, S, S] in [-1, 1], float32, each as its camera took it, unmoved.
         camera: int64 [B, V].
     """
-    batch, count = camera.shape
+    count = camera.shape[1]
     flat, each = straight.flatten(0, 1), camera.flatten()
     paint = cameras.albedo(flat, each)
-    weight = texel_weight(cameras, each).unflatten(0, (batch, count))
+    weight = grouped(texel_weight(cameras, each), count)
     total = weight.sum(dim=1).clamp_min(1e-6)
 
     def together(per_view: Tensor) -> Tensor:
-        return (per_view.unflatten(0, (batch, count)) * weight).sum(dim=1) / total
+        mean: Tensor = (grouped(per_view, count) * weight).sum(dim=1) / total
+        return mean
 
     first = together(cameras.gather(paint, each)).clamp(0, 1)
-    fixed = cameras.fixed_in(flat, each).unflatten(0, (batch, count)).all(dim=1)
+    fixed = grouped(cameras.fixed_in(flat, each), count).all(dim=1)
     start = torch.where(fixed, cameras.fixed_paint[:3], first)
     sharp = _solved(cameras, start, paint, each, count).clamp(0, 1)
     sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
     best = weight.argmax(dim=1, keepdim=True)
 
     def from_best(per_view: Tensor) -> Tensor:
-        views = per_view.unflatten(0, (batch, count))
+        views = grouped(per_view, count)
         return views.gather(1, best.expand(-1, -1, *views.shape[2:])).squeeze(1)
 
     nearest = from_best(cameras.nearest(paint, each).clamp(0, 1))
@@ -100,7 +101,7 @@ def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
     trusted = (cameras.seen[camera] * cameras.reach[camera]).amax(dim=1)
     mean = _mean(sharp, trusted * ~fixed)
     lends = _lending(cameras, camera)
-    lent = cameras.borrow(_repeated(sharp, count), each).unflatten(0, (batch, count))
+    lent = grouped(cameras.borrow(_repeated(sharp, count), each), count)
     has_donor = cameras.has_donor[camera].any(dim=1)
     borrowed = torch.where(has_donor, (lent * lends).sum(dim=1), mean)
     base = torch.where(fixed, cameras.fixed[:3], sharp * seen + borrowed * (1 - seen))
@@ -127,6 +128,11 @@ def texel_weight(cameras: Cameras, camera: Tensor) -> Tensor:
     a glancing angle, or from far away, has few.
     """
     return cameras.seen[camera] * cameras.reach[camera] * cameras.hits[camera].clamp_min(0.1)
+
+
+def grouped(per_view: Tensor, count: int) -> Tensor:
+    """Values of B * V views [B * V, ...], those of each livery together: [B, V, ...]."""
+    return per_view.reshape(-1, count, *per_view.shape[1:])
 
 
 def _mean(texture: Tensor, weight: Tensor) -> Tensor:
@@ -165,7 +171,7 @@ def _solved(cameras: Cameras, start: Tensor, paint: Tensor, each: Tensor, count:
 
     def adjoint(pixels: Tensor) -> Tensor:
         back = unproject(pixels * light, at, texels)
-        return back.unflatten(0, (-1, count)).sum(dim=1)
+        return grouped(back, count).sum(dim=1)
 
     found = start
     rest = adjoint(paint - project(_repeated(start, count), at))
