@@ -1,0 +1,74 @@
+"""The data set and the exported model of all labs, and what an undisturbed study leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.harness.forks import call
+from tests.faults.harness.lab import Lab, Supplies, assert_at_rest
+from tests.sets import make_set
+
+MakeLab = Callable[..., Lab]
+Undisturbed = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def supplies(tmp_path_factory: pytest.TempPathFactory) -> Supplies:
+    folder = tmp_path_factory.mktemp("faults")
+    data = make_set(folder / "set", liveries=6, cameras=2, size=32)
+    call(_export, folder / "model")
+    return Supplies(data, folder / "model")
+
+
+def _export(folder: Path) -> None:
+    from sweep.tracking import export
+    from uvtex.config import resolve
+    from uvtex.models import build
+
+    predictor, _ = build(resolve({"preset": "poc05", "image_size": 32, "width": 0.1}), None)
+    export.save(predictor, 32, folder, [__file__])
+    (folder / "extra_files" / Path(__file__).name).unlink()
+
+
+@pytest.fixture
+def make_lab(tmp_path: Path, supplies: Supplies) -> Iterator[MakeLab]:
+    """Makes labs, and ends their commands."""
+    labs: list[Lab] = []
+
+    def make(order: dict[str, Any] | None = None, **changes: Any) -> Lab:
+        labs.append(Lab(tmp_path / f"lab{len(labs)}", supplies, changes, order or {}))
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+@pytest.fixture
+def lab(make_lab: MakeLab) -> Lab:
+    return make_lab()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(supplies: Supplies, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """What a study leaves that nothing disturbs, by the settings that it changes."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def of(order: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        key = json.dumps([order, changes], sort_keys=True, default=str)
+        if key not in found:
+            lab = Lab(tmp_path_factory.mktemp("undisturbed"), supplies, changes, order or {})
+            try:
+                lab.run()
+                found[key] = lab.snapshot()
+            finally:
+                lab.close()
+            assert_at_rest(found[key])
+        return found[key]
+
+    return of
