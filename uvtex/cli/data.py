@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from uvtex.cli.data_maps import maps_
 from uvtex.config import NEW_TEST_SPLIT, TrainConfig
 from uvtex.console import JSON, PATH, CleanErrorGroup, FiniteRange, print_table
 from uvtex.errors import DataError
@@ -36,6 +37,9 @@ def data() -> None:
       uvtex data import photos.csv data/photos
       uvtex data report data/photos --html report.html
     """
+
+
+data.add_command(maps_)
 
 
 @data.command("import")

@@ -1,0 +1,120 @@
+"""``uvtex data maps``: finds the UV maps of photos from still cameras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from uvtex.config import NEW_TEST_SPLIT, TrainConfig
+from uvtex.console import JSON, PATH, CleanErrorCommand, FiniteRange, print_table
+from uvtex.output import echo
+
+if TYPE_CHECKING:
+    from uvtex.intake.map_finding.report import MapsReport
+
+DEFAULTS = TrainConfig()
+MOST_LINES = 40
+"""Cameras that the terminal shows. --json has all."""
+
+
+@click.command("maps", cls=CleanErrorCommand)
+@click.argument("folder", metavar="DATA", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=256,
+    help="Longer side of the maps, in pixels, at most. Larger views are reduced.",
+)
+@click.option(
+    "--val-split",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    default=DEFAULTS.val_split,
+    help="Share of the liveries that validate; they are not used.",
+)
+@click.option(
+    "--test-split",
+    type=FiniteRange(0, 1, max_open=True),
+    default=NEW_TEST_SPLIT,
+    help="Share of the liveries kept for the test; they are not used.",
+)
+@click.option(
+    "--split-seed",
+    type=click.IntRange(min=0),
+    default=DEFAULTS.split_seed,
+    help="Random seed of the split.",
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Use all liveries. Figures of this set are then not of unseen liveries.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Random seed of the choice among more than 64 liveries.",
+)
+@JSON
+def maps_(
+    folder: Path,
+    out: Path,
+    size: int,
+    val_split: float,
+    test_split: float,
+    split_seed: int,
+    everything: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Find the UV maps of the cameras of DATA, and write DATA with them into the new folder OUT.
+
+    The cameras must stand still: the pictures of one camera differ in the livery alone. No mesh is
+    needed. Each pixel is compared with the texels over all training liveries. Validation and test
+    liveries are not used, so train with the same --val-split, --test-split and --split-seed.
+
+    A map says where it does not know. Views of cameras of which nothing is known are left out.
+    Eight liveries are enough for most pixels, sixteen for nearly all. OUT/maps.json has all
+    figures.
+
+    \b
+    Example:
+      uvtex data import photos.csv data/photos
+      uvtex data maps data/photos data/mapped
+      uvtex train data/mapped --preset atlas
+    """
+    from uvtex.intake.map_finding.find import SplitChoice, find_maps
+    from uvtex.progress import timed_progress
+
+    split = None if everything else SplitChoice(val_split, test_split, split_seed)
+    with timed_progress() as progress:
+        report = find_maps(folder, out, size, seed, split, progress)
+    if as_json:
+        echo(json.dumps(report.to_dict()))
+        return
+    _print(report)
+
+
+def _print(report: MapsReport) -> None:
+    rows = [
+        [
+            camera.camera,
+            str(camera.liveries),
+            str(camera.views),
+            f"{camera.painted:.1%}",
+            f"{camera.known:.0%}",
+            f"{camera.sure:.0%}",
+            str(camera.more) if camera.more else "-",
+        ]
+        for camera in report.cameras[:MOST_LINES]
+    ]
+    heads = ("camera", "liveries used", "views", "painted", "of it known", "sure", "more liveries")
+    print_table(heads, rows)
+    if len(report.cameras) > MOST_LINES:
+        echo(f"and {len(report.cameras) - MOST_LINES} more: --json has all")
+    for line in report.lines():
+        echo(line)

@@ -1,0 +1,1 @@
+"""Estimates a still camera's UV map from views of several liveries and their textures."""

@@ -1,0 +1,60 @@
+"""The pixels of a still camera that change with the livery."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+LEAST = 2.0
+"""Least standard deviation of a pixel that changes, in levels of 255."""
+ABOVE_NOISE = 4.0
+"""The same, in standard deviations of the pixels that do not change."""
+
+STILL = 3.0
+"""Median distance from the median view, in levels, up to which a pixel stands still."""
+OFF = 16.0
+"""Distance from the median view, in levels, from which a pixel that should stand still does not."""
+MOVED = 0.1
+"""Share of such pixels from which a view is not of this camera, or not of this car."""
+
+
+def odd_views(views: Tensor) -> list[int]:
+    """The views that do not show what the others show: of another place, or another car.
+
+    Args:
+        views: uint8 [L, 3, h, w], one of each livery.
+
+    With fewer than four views nothing says which of them is odd, and none is.
+    """
+    if len(views) < 4:
+        return []
+    middle = views.float().median(dim=0).values
+    off = (views.float() - middle).abs().amax(dim=1)  # [L, h, w]
+    still = off.median(dim=0).values <= STILL
+    if not still.any():
+        return []
+    share = (off[:, still] > OFF).float().mean(dim=1)
+    # A livery's own glow on the floor is in every view; only a view far from the others is odd.
+    usual = float(share.median())
+    return [k for k, part in enumerate(share.tolist()) if part > max(MOVED, 4 * usual)]
+
+
+def changing_pixels(views: Tensor) -> Tensor:
+    """Finds the pixels that change, bool [h, w]. Nothing is said of what they show.
+
+    Args:
+        views: uint8 [L, 3, h, w], one of each livery.
+
+    The noise is that of the third of the pixels that change least: the car fills no picture.
+    """
+    deviation = views.float().std(dim=0).amax(dim=0)
+    ordered = deviation.flatten().sort().values
+    noise = float(ordered[: max(1, len(ordered) // 3)].median())
+    rough = (deviation > max(LEAST, ABOVE_NOISE * noise)).numpy()
+    # Two pixels may be a thin part, a single one is noise.
+    parts, _ = ndimage.label(rough, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())
+    kept: np.ndarray = rough & (sizes[parts] > 1)
+    return torch.from_numpy(kept)

@@ -1,0 +1,62 @@
+"""The pixels of a picture that are to be explained, and their neighbours among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+CROSS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+"""Offsets (down, right) of the four nearest pixels: right, left, below, above."""
+OPPOSITE = (1, 0, 3, 2)
+"""For each offset of CROSS, the number of the opposite one."""
+WINDOW = tuple(
+    (down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)
+)
+"""Offsets (down, right) of the other pixels of a window of 5 by 5."""
+
+RING = ((0, 2), (0, -2), (2, 0), (-2, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Offsets (down, right) of pixels around, from which a pixel's plane may continue."""
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """P chosen pixels of a picture, in row order."""
+
+    chosen: Tensor  # bool [h, w]
+
+    @cached_property
+    def points(self) -> Tensor:
+        """Row and column of each pixel, int64 [P, 2]."""
+        return self.chosen.nonzero()
+
+    @cached_property
+    def number(self) -> Tensor:
+        """The number of each pixel, int64 [h, w]; -1 where it was not chosen."""
+        number = torch.full(self.chosen.shape, -1)
+        number[self.chosen] = torch.arange(len(self.points))
+        return number
+
+    def neighbours(self, offsets: Sequence[tuple[int, int]]) -> Tensor:
+        """The numbers of the pixels at ``offsets``, int64 [P, N]; -1 where there is none."""
+        height, width = self.chosen.shape
+        moved = self.points[:, None] + torch.tensor(offsets)
+        row, column = moved.unbind(dim=-1)
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        there = self.number[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+        return torch.where(inside, there, -1)
+
+    def picture(self, values: Tensor, empty: float) -> Tensor:
+        """``values`` [P, ...] as a picture [h, w, ...], ``empty`` elsewhere."""
+        shape = (*self.chosen.shape, *values.shape[1:])
+        picture = torch.full(shape, empty, dtype=values.dtype)
+        picture[self.chosen] = values
+        return picture
+
+
+def rightwards(offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """``offsets`` (down, right) as vectors x, y, float [N, 2]."""
+    return torch.tensor([(float(right), float(down)) for down, right in offsets])

@@ -1,0 +1,164 @@
+"""The training views of one still camera, as tensors, and what was left out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from uvtex.data import pictures
+from uvtex.data.manifest import Record
+from uvtex.errors import DataError
+from uvtex.imaging.compose import linear_from_srgb
+
+ALIKE = 2.0
+"""Mean difference of two textures, in levels of 255, up to which they are one livery."""
+GREY = 2.0
+"""Mean difference of a picture's channels, in levels, up to which it is grey."""
+FORM = 1.02
+"""Ratio of two pictures' aspect ratios from which they are not of one camera."""
+
+
+@dataclass
+class CameraViews:
+    """What the estimate of a camera's map is made from."""
+
+    views: Tensor  # uint8 [L, 3, h, w], sRGB
+    textures: Tensor  # float [L, 3, T, T], linear
+    liveries: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    def linear(self) -> Tensor:
+        """The views in linear light, float [L, 3, h, w]."""
+        return linear_from_srgb(self.views.float() / 255)
+
+    def without(self, number: int, why: str) -> CameraViews:
+        """The views but one, with a note."""
+        kept = [k for k in range(len(self.liveries)) if k != number]
+        note = f"the view of {self.liveries[number]!r} was not used: {why}"
+        liveries = [self.liveries[k] for k in kept]
+        return CameraViews(self.views[kept], self.textures[kept], liveries, [*self.notes, note])
+
+
+class TextureReader:
+    """Reads textures once, in linear light, at most ``side`` texels a side."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        self._folder, self._side = folder, side
+        self._known: dict[str, Tensor] = {}
+
+    def read(self, name: str) -> Tensor:
+        """The texture, float [3, T, T] with ``T = side``.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if name not in self._known:
+            rgb = torch.from_numpy(pictures.read_rgb(self._folder / name).copy())
+            paint = linear_from_srgb(rgb.permute(2, 0, 1).float() / 255)[None]
+            size = (self._side, self._side)
+            if min(paint.shape[-2:]) >= self._side:
+                paint = F.interpolate(paint, size=size, mode="area")
+            else:
+                paint = F.interpolate(paint, size=size, mode="bilinear", align_corners=False)
+            self._known[name] = paint[0]
+        return self._known[name]
+
+
+def read_camera(
+    folder: Path, records: Sequence[Record], longest: int, textures: TextureReader
+) -> CameraViews | None:
+    """The views of a camera: one for each livery that differs from the others.
+
+    Args:
+        records: training records of the camera.
+        longest: the longer side of the views is reduced to so many pixels.
+
+    Returns:
+        None if no view can be read.
+    """
+    notes: list[str] = []
+    first: dict[str, Record] = {}
+    for record in records:
+        first.setdefault(record.livery, record)
+    opened: list[tuple[Record, np.ndarray]] = []
+    for record in _distinct(first, textures, notes):
+        try:
+            opened.append((record, _reduced(folder / record.view, longest)))
+        except DataError as error:
+            notes.append(f"the view of {record.livery!r} was not used: {error}")
+    if not opened:
+        return None
+    size = _common_size([picture for _, picture in opened])
+    views, liveries, paints = [], [], []
+    for record, picture in opened:
+        if not _same_form(picture.shape[:2], size):
+            notes.append(
+                f"the view of {record.livery!r} was not used: it has another form "
+                f"({picture.shape[1]}x{picture.shape[0]} after scaling, most have "
+                f"{size[1]}x{size[0]})"
+            )
+            continue
+        if picture.shape[:2] != size:
+            resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
+            picture = np.asarray(resized)
+        views.append(torch.from_numpy(picture.copy()).permute(2, 0, 1))
+        liveries.append(record.livery)
+        paints.append(textures.read(record.texture))
+    grey = [_is_grey(view) for view in views]
+    if any(grey):
+        notes.append(f"{sum(grey)} of {len(views)} views are grey: they tell less")
+    return CameraViews(torch.stack(views), torch.stack(paints), liveries, notes)
+
+
+def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str]) -> list[Record]:
+    """A record for each livery. Two liveries with one texture count as one."""
+    kept: list[tuple[Record, Tensor]] = []
+    for livery, record in first.items():
+        paint = _small(textures.read(record.texture))
+        twin = next((r for r, other in kept if (paint - other).abs().mean() * 255 < ALIKE), None)
+        if twin is not None:
+            notes.append(f"{livery!r} has the paint of {twin.livery!r} and counts once")
+            continue
+        kept.append((record, paint))
+    return [record for record, _ in kept]
+
+
+def _small(paint: Tensor) -> Tensor:
+    return F.interpolate(paint[None], size=(32, 32), mode="area")[0]
+
+
+def _reduced(path: Path, longest: int) -> np.ndarray:
+    """The picture, uint8 [h, w, 3], its longer side at most ``longest``."""
+    rgb = pictures.read_rgb(path)
+    scale = longest / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    size = tuple(max(1, round(side * scale)) for side in rgb.shape[1::-1])
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+
+
+def _common_size(views: Sequence[np.ndarray]) -> tuple[int, int]:
+    """The most frequent form's largest size, height and width."""
+    sizes = [view.shape[:2] for view in views]
+    votes = [sum(_same_form(size, other) for other in sizes) for size in sizes]
+    most = max(votes)
+    height, width, *_ = max(size for size, count in zip(sizes, votes, strict=True) if count == most)
+    return height, width
+
+
+def _same_form(one: Sequence[int], other: Sequence[int]) -> bool:
+    ratio = one[1] / one[0] * other[0] / other[1]
+    pixel = 1.5 / min(*one, *other)
+    return max(ratio, 1 / ratio) < max(FORM, 1 + pixel)
+
+
+def _is_grey(view: Tensor) -> bool:
+    colours = view.float()
+    return bool((colours - colours.mean(dim=0)).abs().mean() < GREY / 2)
