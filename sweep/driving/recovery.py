@@ -83,7 +83,7 @@ def recover(
         run = ActiveRun.load(study, record)
         seconds.extend(report.seconds for report in run.reports.values())
         if record.stage == "probe":
-            _tell(trials, run)
+            tell_run(trials, run)
             stopping.learn(run)
     for number, asked in unfinished.items():
         if (number, "probe") not in found and not trials.settle(asked):
@@ -98,7 +98,8 @@ def recover(
     return found, seconds
 
 
-def _tell(trials: OptunaStudy, run: ActiveRun) -> None:
+def tell_run(trials: OptunaStudy, run: ActiveRun) -> None:
+    """Tells Optuna what a probe's trial directory holds. A second call does nothing."""
     for report in run.reports.values():
         trials.report(run.record.trial, report)
     if run.record.state not in UNFINISHED:

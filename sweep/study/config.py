@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -142,6 +142,10 @@ class StudyConfig(Settings):
     is not the probe's."""
     grids: int = Field(default=12, ge=0)
     """Number of sample grids that are drawn at the end of a run that was not pruned."""
+    keep: Literal["all", "verdict"] = "all"
+    """Which files stay. ``all``: every file, until you run ``sweep clean``. ``verdict``: the study
+    removes the files of a run that ``sweep clean`` would remove, as soon as its verdict is
+    final."""
     store: PathHere = DEFAULT_STORE
     """Folder of the studies, Optuna's storage and MLflow's store, relative to the folder that the
     command runs in."""

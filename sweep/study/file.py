@@ -30,7 +30,7 @@ SET_BY_STUDY = {
 
 MUTABLE = (
     "trials", "hours", "device_hours", "workers", "retries", "hang", "train.device", "storage",
-    "tracking_uri",
+    "tracking_uri", "keep",
 )  # fmt: skip
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from sweep.study.cleaned import Cleaned
 from sweep.study.database import sqlite_url
 from sweep.study.look import Flag, Look
 from uvtex.errors import UvtexError
@@ -125,6 +126,8 @@ class TrialRecord(Settings):
     """Where the run failed because its workers died: the last lines of their log."""
     gate: Gate | None = None
     """For full runs that passed. None until the registry has answered."""
+    cleaned: Cleaned | None = None
+    """The files that `sweep clean` removed; None if it removed none."""
     started: float | None = None
     """Unix seconds."""
     ended: float | None = None
