@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 
 from sweep.cli import main as sweep
 from sweep.study.config import StudyConfig
+from sweep.study.launcher_settings import LauncherSettings
 from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search import paths
 from sweep.study.search.settings import Choices, NamedSchedule, Range, whole_schedule
@@ -129,6 +130,9 @@ def study_file() -> str:
             "least of one itself: the `baseline` and the schedules that its thresholds refer to, "
             "three seeds.",
             table(RelativeThreshold),
+            "## The launcher",
+            "`launcher` takes these. [How to use a Ray cluster](how-to/ray.md) has examples.",
+            table(LauncherSettings),
             "## The search space",
             "`search.space` maps the path of a setting to a range or to choices. "
             "[How to search another setting](how-to/search-another-setting.md) has examples. "

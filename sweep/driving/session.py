@@ -16,7 +16,7 @@ from sweep.driving.recovery import take_up_failed
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.spending import Spending
 from sweep.driving.workers.interrupts import all_as_ctrl_c
-from sweep.launchers.local import local_slots
+from sweep.launchers.choice import check_launcher, make_launcher
 from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
 from sweep.study.config import StudyConfig
@@ -61,11 +61,7 @@ def check(study: StudyConfig) -> None:
             were made with other settings, or an earlier study cannot be used. The message lists
             the differences.
     """
-    if (device := str(study.train["device"])) != "auto":  # every machine has a device for that
-        try:
-            local_slots(device, study.workers)
-        except ConfigError as error:
-            raise ConfigError(f"train.{error}") from None
+    check_launcher(study)
     resolved(study.tracking_uri, "tracking_uri")
     resolved(study.storage or "", "storage")
     path = study.paths.settings
@@ -155,16 +151,14 @@ def calibrate(
 def _calibrate(
     study: StudyConfig, runs: Sequence[calibration_runs.CalibrationRun], out: TextIO
 ) -> Calibration | None:
-    from sweep.launchers.local import LocalLauncher
-
     missing = [run for run in runs if not run.done]
     epochs = sum(run.config.epochs for run in missing)
     print(f"calibration: {len(missing)} of {len(runs)} runs to make, {epochs} epochs", file=out)
-    device = str(study.train["device"])
-    launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
-    return Calibrator(
-        study, runs, launcher, lambda line: print(f"  {line}", file=out, flush=True)
-    ).run()
+
+    def say(line: str) -> None:
+        print(f"  {line}", file=out, flush=True)
+
+    return Calibrator(study, runs, make_launcher(study, say), say).run()
 
 
 def show_interrupted(store: Path) -> list[str]:
@@ -225,7 +219,6 @@ def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[st
 
 def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summary]:
     from sweep.driving.driver import Driver
-    from sweep.launchers.local import LocalLauncher
     from sweep.tracking.mirror import MlflowMirror
 
     study = prepare(study)
@@ -244,11 +237,10 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
         spending.spent_by_calibration(found.cost)
         print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
         study = prepare(study)
-    device = str(study.train["device"])
-    launcher = LocalLauncher(local_slots(device, study.workers), study.paths.folder)
     view = display.progress_display(study.name, study.thresholds, out)
     mirror = MlflowMirror(study, view.note)
     try:
+        launcher = make_launcher(study, view.note)
         driver = Driver(study, launcher, mirror, view, spending=spending)
         outcome = driver.run()
         result = _conclude(study, mirror, view, outcome, driver.ending)

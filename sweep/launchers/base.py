@@ -70,7 +70,7 @@ class Died:
 
     Of no more use is a worker that ran out of memory, lost its device, or sent what is no event.
 
-    The slot is idle; its next job gets a new worker. The message is a predicate of ``worker``.
+    The slot is idle, and its next job gets a new worker; or it was lost with its node. The message is a predicate of ``worker``.
     """
 
     slot: str
@@ -96,8 +96,8 @@ class Launcher(ABC):
       it or its libraries print is never taken for an event.
     - A worker that does not start, sends what is no event, or ends in any way is ``Died``. No
       worker can make ``wait`` hang or raise.
-    - A worker ends itself within a second after its driver has ended. One that cannot, because it
-      is stopped or hangs, still holds the lock of its trial directory. So a trial directory never
+    - A worker ends itself within a second after its driver, or its node's part of the launcher, has
+      ended. One that cannot, because it is stopped or hangs, still holds the lock of its trial directory. So a trial directory never
       has two writers.
     - Ctrl-C in the driver's terminal does not reach the workers.
     """
@@ -105,11 +105,15 @@ class Launcher(ABC):
     @property
     @abstractmethod
     def slots(self) -> Sequence[str]:
-        """Names of all slots. They never change."""
+        """Names of the slots that have a job or can take one.
+
+        Slots of a cluster come and go, in ``wait`` only: a node joins, or is lost with its slots. A
+        slot that has a job stays until that job has ended.
+        """
 
     @abstractmethod
     def start(self, slot: str, job: Job) -> None:
-        """Gives an idle slot a job. Returns at once."""
+        """Gives an idle slot, one of ``slots``, a job. Returns at once."""
 
     @abstractmethod
     def answer(self, slot: str, go_on: bool) -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from sweep.study.database import sqlite_url
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
+from sweep.study.launcher_settings import LauncherSettings
 from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search.settings import NamedSchedule, Search
 from sweep.study.urls import Url
@@ -127,7 +128,10 @@ class StudyConfig(Settings):
     device_hours: float | None = Field(default=None, gt=0)
     """The same for the sum over devices of the time in which each runs something."""
     workers: int | None = Field(default=None, ge=1)
-    """Number of worker processes. None: one a GPU, or one on a machine without a GPU."""
+    """Number of worker processes. None: one a GPU, or one on a machine without a GPU. In a Ray
+    cluster None is as many as the cluster has room for."""
+    launcher: LauncherSettings = LauncherSettings()
+    """Where the workers run."""
     retries: int = Field(default=3, ge=0)
     """How many times in a row a run goes on in a new worker after its worker died without a new
     epoch. Every new epoch sets the count to 0."""

@@ -29,8 +29,8 @@ SET_BY_STUDY = {
 """Training settings that the study decides -> the key of the study file that sets them."""
 
 MUTABLE = (
-    "trials", "hours", "device_hours", "workers", "retries", "hang", "train.device", "storage",
-    "tracking_uri", "keep",
+    "trials", "hours", "device_hours", "workers", "retries", "hang", "launcher", "train.device",
+    "storage", "tracking_uri", "keep",
 )  # fmt: skip
 """Settings that may change while a study has trials. Queue and schedules may also grow.
 
