@@ -70,7 +70,8 @@ class Died:
 
     Of no more use is a worker that ran out of memory, lost its device, or sent what is no event.
 
-    The slot is idle, and its next job gets a new worker; or it was lost with its node. The message is a predicate of ``worker``.
+    The slot is idle, and its next job gets a new worker; or it was lost with its node. The message
+    is a predicate of ``worker``.
     """
 
     slot: str
@@ -97,8 +98,8 @@ class Launcher(ABC):
     - A worker that does not start, sends what is no event, or ends in any way is ``Died``. No
       worker can make ``wait`` hang or raise.
     - A worker ends itself within a second after its driver, or its node's part of the launcher, has
-      ended. One that cannot, because it is stopped or hangs, still holds the lock of its trial directory. So a trial directory never
-      has two writers.
+      ended. One that cannot, because it is stopped or hangs, still holds the lock of its trial
+      directory. So a trial directory never has two writers.
     - Ctrl-C in the driver's terminal does not reach the workers.
     """
 
