@@ -140,6 +140,13 @@ class TrainConfig(Settings):
     """Standard deviation of the noise that training adds to ``U(v)`` before it is rendered. 1 is
     the range from black to white. The noise destroys information that the predictor hides in the
     texture."""
+    refiner_depth: int = Field(default=1, ge=1, le=4)
+    """Factor on the number of residual blocks of the refiner, the network that mends the sampled
+    texture. Preset ``poc05`` has no refiner."""
+    views: int = Field(default=1, ge=1, le=16)
+    """Most views of a livery that one texture is made of in training. Each step draws a number up
+    to it: view b of a pair is fused with so many views less one; view a stays alone. Preset
+    ``poc05`` has 1, because it makes a texture of one view only."""
     augment: Augment = Augment()
     """Augmentation of the training views. Validation views are never augmented."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
@@ -190,6 +197,16 @@ class TrainConfig(Settings):
             raise ValueError(
                 "val_split + test_split must be below 1, got "
                 f"{self.val_split:g} + {self.test_split:g}: nothing would be left to train on"
+            )
+        if self.preset == "poc05" and self.refiner_depth > 1:
+            raise ValueError(
+                f"refiner_depth must be 1 with preset poc05, got {self.refiner_depth}: it has no "
+                "refiner; take preset atlas"
+            )
+        if self.preset == "poc05" and self.views > 1:
+            raise ValueError(
+                f"views must be 1 with preset poc05, got {self.views}: it keeps no evidence of its "
+                "views that could be fused; take preset atlas"
             )
         return self
 

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Needs = Literal["UV maps", "a built set", "an LPIPS backbone"]
+Needs = Literal["UV maps", "a built set", "an LPIPS backbone", "as many views of a livery"]
+
+VIEW_COUNTS = (2, 3, 4, 8, 16)
+"""Numbers of views of a livery with a metric of the texture that is made of them."""
 
 DEFINITIONS = {
     "ssim": "torchmetrics SSIM on [-1, 1], Gaussian 11 sigma 1.5, K 0.01 0.03, data range 2",
@@ -22,6 +25,8 @@ DEFINITIONS = {
     "bleed": "change of the texture by that of the background, now plain; depths 0, 2, 4, 8 pixels",
     "l1": "mean absolute difference on [-1, 1], weighted by the mask where there is one",
     "loss": "L1 terms on [-1, 1], views inside their masks; totals by the terms' weights",
+    "views": "one texture of N views of a livery; each group of its views counts once",
+    "coverage": "share of the texels that a view sees, of several views that any of them sees",
     "margin": "least slack over the thresholds, each by its scale",
 }
 """The text of each definition. Every stored figure has a table of these texts beside it.
@@ -64,6 +69,30 @@ def _other(
 
 _MAPS: Needs = "UV maps"
 _LPIPS: Needs = "an LPIPS backbone"
+_VIEWS: Needs = "as many views of a livery"
+
+
+def _of_views(count: int) -> tuple[Metric, Metric, Metric]:
+    """The metrics of textures that are made of ``count`` views."""
+    return (
+        _score(f"ssim_uv_views{count}", f"SSIM(UV), {count} views", "ssim", "views", needs=_VIEWS),
+        _score(
+            f"ssim_uv_visible_views{count}",
+            f"SSIM(UV), visible texels, {count} views",
+            *("ssim", "views"),
+            needs=_MAPS,
+        ),
+        Metric(
+            f"coverage_views{count}",
+            f"Coverage, {count} views",
+            True,
+            ("coverage", "views"),
+            _MAPS,
+            threshold=False,
+        ),
+    )
+
+
 _ALL = (
     _score("ssim_uv", "SSIM(UV)", "ssim"),
     _score("ssim_uv_visible", "SSIM(UV), visible texels", "ssim", needs=_MAPS),
@@ -99,6 +128,8 @@ _ALL = (
     _other("bleed_4px", "Bleed 4 pixels inside the silhouette", "bleed", needs=_MAPS),
     _other("bleed_8px", "Bleed 8 pixels inside the silhouette", "bleed", needs=_MAPS),
     _other("bleed_towards", "Bleed towards the background's colour", "bleed", needs=_MAPS),
+    _other("coverage", "Coverage", "coverage", higher=True, needs=_MAPS),
+    *(metric for count in VIEW_COUNTS for metric in _of_views(count)),
     _other("margin", "margin", "margin", higher=True),
     _other("cycle", "Loss term cycle", "loss"),
     _other("uv", "Loss term uv", "loss"),
@@ -119,7 +150,8 @@ THRESHOLDS = tuple(metric.name for metric in _ALL if metric.threshold)
 EVALUATION = (
     *("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv_visible", "ssim_view"),
     *("haarpsi_view", "lpips_view", "ssim_view_true", "ssim_view_noisy", "seam_uv"),
-    "bleed_border",
+    *("bleed_border", "coverage"),
+    *(f"{name}_views{n}" for n in VIEW_COUNTS for name in ("ssim_uv", "coverage")),
 )
 """Columns of the table of ``uvtex evaluate``, those that there are."""
 CHECKPOINTS = ("ssim_uv", "ssim_uv_visible", "ssim_view", "lpips_view", "haarpsi_view", "margin")
@@ -141,6 +173,12 @@ def higher_is_better(metric: str) -> bool | None:
 def needs(metric: str) -> Needs | None:
     """What there must be for ``metric`` to be measured; None also where that is not known."""
     return METRICS[metric].needs if metric in METRICS else None
+
+
+def views_of(metric: str) -> int | None:
+    """The number of views that ``metric`` makes one texture of; None for a metric of one view."""
+    number = metric.rpartition("_views")[2]
+    return int(number) if metric in METRICS and number.isdigit() else None
 
 
 def needs_lpips(metric: str) -> bool:

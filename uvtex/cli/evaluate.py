@@ -21,7 +21,7 @@ from uvtex.console import (
     print_table,
     table_width,
 )
-from uvtex.metric_catalogue import EVALUATION, higher_is_better
+from uvtex.metric_catalogue import EVALUATION, VIEW_COUNTS, higher_is_better
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -33,6 +33,21 @@ WIDE = 160
 """Columns of a terminal from which on the metrics' names fit on one line."""
 SIDE = {"val": "validation", "test": "test", "train": "training"}
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
+
+
+def _view_counts(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    """The numbers in ``text``, without 1, which is always measured."""
+    if text is None:
+        return None
+    known = ("1", *map(str, VIEW_COUNTS))
+    given = [part.strip() for part in text.split(",")]
+    if unknown := [part for part in given if part not in known]:
+        raise click.BadParameter(
+            f"{', '.join(unknown) or 'nothing'}: give some of {', '.join(known)}, as in 1,2,4,8"
+        )
+    return tuple(n for n in VIEW_COUNTS if str(n) in given)
 
 
 @click.command(cls=CleanErrorCommand)
@@ -65,6 +80,14 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
     help="Also write a CSV file with a row a view: checkpoint, split, livery, view, camera, size "
     "in pixels, and every metric.",
 )
+@click.option(
+    "--views",
+    metavar="N,N,...",
+    callback=_view_counts,
+    help="Also measure textures that are made of so many views of a livery, and the share of the "
+    f"texels that they see: any of 1, {', '.join(map(str, VIEW_COUNTS))}.  "
+    "[default: those that the CHECKPOINT was trained on]",
+)
 @DEVICE
 @JSON
 def evaluate(
@@ -74,6 +97,7 @@ def evaluate(
     split: Split | None,
     everything: bool,
     csv_file: Path | None,
+    views: tuple[int, ...] | None,
     device: str | None,
     as_json: bool,
 ) -> None:
@@ -90,11 +114,16 @@ def evaluate(
     gives no interval. If nothing differs, one metric in twenty still differs by chance. The verdict
     is on two checkpoints, not on two ways to train, because another seed also changes the metrics.
 
+    --views measures how much several views of a livery help. The views of each livery are drawn
+    into groups, and each group makes one texture. Coverage is the share of the texels that the
+    group sees.
+
     \b
     Example:
       uvtex evaluate runs/*/checkpoints/best.safetensors --data data/demo
       uvtex evaluate new.safetensors --against old.safetensors --data data/demo --csv samples.csv
       uvtex evaluate new.safetensors --data data/demo --split test
+      uvtex evaluate new.safetensors --data data/demo --views 1,2,4,8
       uvtex evaluate new.safetensors --data data/real_liveries --all
     """
     if split and everything:
@@ -109,6 +138,7 @@ def evaluate(
         data,
         device or "auto",
         "all" if everything else split or "val",
+        views,
     )
     if csv_file is not None:
         write_atomic(csv_file, to_csv(rows, data))

@@ -64,6 +64,7 @@ def _train_flags(command: Any) -> Any:
     flags = [
         _flag("--epochs", int, "Number of passes over the training views"),
         _flag("--batch-size", int, "Pairs of views in a training step"),
+        _flag("--views", int, "Most views of a livery that one texture is made of in training"),
         _flag("--lr", float, "Learning rate of the Adam optimiser of each network"),
         _flag(
             "--lr-scheduler",

@@ -22,7 +22,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def augmented(batch: Batch, how: Augment, key: str) -> Batch:
-    """``batch`` with both views augmented, each picture by its own amounts.
+    """``batch`` with all views augmented, each picture by its own amounts.
 
     The amounts are a function of ``key``, the same on every device. The noise depends on the
     device. If every strength is 0, the result is ``batch`` itself.
@@ -49,8 +49,10 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
     mask_a, mask_b = masks.chunk(2)
     flow_a, flow_b = (None, None) if flows is None else flows.chunk(2)
     seen_a, seen_b = (None, None) if seen is None else seen.chunk(2)
+    more = None if batch.more is None else _further(batch.more, how, f"{key}/more")
     return replace(
         batch,
+        more=more,
         pair=Pair(a, b, pair.texture, mask_a, mask_b),
         flow_a=flow_a,
         seen_a=seen_a,
@@ -59,6 +61,20 @@ def augmented(batch: Batch, how: Augment, key: str) -> Batch:
         shown_a=shown_a,
         shown_b=shown_b,
     )
+
+
+def _further(views: Tensor, how: Augment, key: str) -> Tensor:
+    """Further views [B, M, 3, S, S], each augmented by its own amounts.
+
+    Their background stays: it matters to the estimate of the camera, which is trained on the
+    pair's views.
+    """
+    flat = views.flatten(0, 1)
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:7])
+    draw = _Draw(seed, len(flat), flat.device)
+    if how.affine or how.perspective:
+        flat = _warp(flat, _homographies(draw, how), "border")
+    return _camera(flat, draw, how).reshape(views.shape)
 
 
 def move(flow: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,10 @@ class Batch:
     """
     shown_b: Tensor | None = None
     """The same of view b."""
+    more: Tensor | None = None
+    """Further views of each livery, [B, M, 3, S, S] in [-1, 1]. None if there are none."""
+    more_cameras: Tensor | None = None
+    """int64 [B, M]: the bank's camera that took each of them. None without UV maps."""
 
 
 @dataclass(frozen=True)

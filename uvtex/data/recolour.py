@@ -71,7 +71,7 @@ def unpainted(fixed: Tensor, small: Tensor, plates: Plates) -> Unpainted:
 
 
 def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key: str) -> Batch:
-    """``batch`` with about ``share`` of its liveries recoloured, in the texture and in both views.
+    """``batch`` with about ``share`` of its liveries recoloured, in the texture and in all views.
 
     The choice of liveries and the recolouring are a function of ``key``, the same on every device.
     Unpainted parts and constant texels keep their colours. The batch's cameras have the numbers of
@@ -89,7 +89,14 @@ def recoloured(batch: Batch, plates: Plates, stays: Unpainted, share: float, key
     texture = torch.where(whole, pair.texture, srgb_from_linear(paint) * 2 - 1)
     a = _recolour_view(pair.a, plates, stays, batch.camera_a, change)
     b = _recolour_view(pair.b, plates, stays, batch.camera_b, change)
-    return replace(batch, pair=replace(pair, a=a, b=b, texture=texture))
+    more = batch.more
+    if more is not None and batch.more_cameras is not None:
+        count = more.shape[1]
+        alike = Recolouring(*(x.repeat_interleave(count, dim=0) for x in change))
+        cameras = batch.more_cameras.flatten()
+        further = _recolour_view(more.flatten(0, 1), plates, stays, cameras, alike)
+        more = further.reshape(more.shape)
+    return replace(batch, pair=replace(pair, a=a, b=b, texture=texture), more=more)
 
 
 def draw(count: int, share: float, key: str, device: torch.device) -> Recolouring:

@@ -183,7 +183,12 @@ class PairStore:
         return grey[:, 0].cpu().numpy() > 127
 
     def train_batches(
-        self, batch_size: int, seed: int, epoch: int, augment: Augment | None = None
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        augment: Augment | None = None,
+        views: int = 1,
     ) -> Iterator[Batch]:
         """The epoch's batches: every training sample once, shuffled.
 
@@ -192,12 +197,16 @@ class PairStore:
         Args:
             augment: strengths of the augmentation, which is a function of (seed, epoch, step).
                 None: no augmentation. Only sets with plates can recolour liveries.
+            views: each step draws a number from 1 to ``views``, and has so many further views less
+                one of each livery.
         """
         order = list(self.train)
         random.Random(f"order/{seed}/{epoch}").shuffle(order)
         plates, unpainted = self.loaded.plates, self.loaded.unpainted
         cameras = self.loaded.plates_are_cameras  # otherwise no view can be recoloured
-        pairs = self._pairs(order, self.partners, batch_size, f"partner/{seed}/{epoch}")
+        draw = random.Random(f"views/{seed}/{epoch}")
+        more = [draw.randrange(views) for _ in range(self.steps(batch_size))]
+        pairs = self._pairs(order, self.partners, batch_size, f"partner/{seed}/{epoch}", more)
         for step, batch in enumerate(pairs):
             if augment is None:
                 yield batch
@@ -226,10 +235,21 @@ class PairStore:
         return [self.all_liveries[i] for i in samples]
 
     def _pairs(
-        self, order: Sequence[int], partners: Partners, batch_size: int, key: str
+        self,
+        order: Sequence[int],
+        partners: Partners,
+        batch_size: int,
+        key: str,
+        more: Sequence[int] = (),
     ) -> Iterator[Batch]:
         drawn = [partners.draw(i, key) for i in order]
-        return batches(self.loaded, torch.tensor([list(order), drawn]), batch_size)
+        pairs = torch.tensor([list(order), drawn])
+        most = max(more, default=0)
+        if not most:
+            return batches(self.loaded, pairs, batch_size)
+        each = zip(order, drawn, strict=True)
+        further = torch.tensor([partners.more(i, b, most, key) for i, b in each])
+        return batches(self.loaded, torch.cat([pairs, further.T]), batch_size, more)
 
 
 def _split(liveries: Sequence[str], key: DataKey, unsplit: bool) -> Sides:

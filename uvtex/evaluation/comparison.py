@@ -60,7 +60,11 @@ class Evaluated:
 
 
 def evaluate_checkpoints(
-    files: Mapping[str, Path], folder: Path, device: str = "auto", split: Split = "val"
+    files: Mapping[str, Path],
+    folder: Path,
+    device: str = "auto",
+    split: Split = "val",
+    views: Sequence[int] | None = None,
 ) -> list[Evaluated]:
     """Measures each checkpoint at its own size, and the baselines at each size and split.
 
@@ -69,6 +73,7 @@ def evaluate_checkpoints(
         folder: the data set.
         device: as :attr:`TrainConfig.device`; it replaces the device in the checkpoints' settings.
         split: the side to measure, by each checkpoint's own settings; ``all``: every record.
+        views: as in :func:`uvtex.evaluation.measure.samples`.
 
     Returns:
         The checkpoints in the order of ``files``, then the baselines.
@@ -90,7 +95,7 @@ def evaluate_checkpoints(
         if key not in stores:
             stores[key] = PairStore.open(folder, config, unsplit=split == "all")
         loaded = checkpoint.load(path)
-        evaluated.append(_one(name, loaded, config, stores[key], split))
+        evaluated.append(_one(name, loaded, config, stores[key], split, views))
         texels = loaded.predictor.known_texels
         if texels is not None:
             known.setdefault(key, texels)
@@ -112,14 +117,15 @@ def _one(
     config: TrainConfig,
     store: PairStore,
     split: Split,
+    views: Sequence[int] | None,
 ) -> Evaluated:
     lpips = load_lpips(config.lpips_backbone, store.device)
     predictor, renderer = loaded.predictor.to(store.device), loaded.renderer.to(store.device)
-    columns = samples(predictor, renderer, store, config, lpips, split)
+    columns = samples(predictor, renderer, store, config, lpips, split, views)
     trained_here = _trained_here(loaded.header, store, split)
     broken = not all(bool(columns[term].isfinite().all()) for term in TERMS)
-    views = len(store.sides.of(split))
-    note = _note(config, trained_here, split, views) if not broken else BROKEN
+    measured = len(store.sides.of(split))
+    note = _note(config, trained_here, split, measured) if not broken else BROKEN
     return _evaluated(name, store, split, columns, lpips.version if lpips else None, note)
 
 

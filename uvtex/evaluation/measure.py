@@ -18,6 +18,7 @@ from uvtex.data.splits import Split
 from uvtex.data.store import PairStore
 from uvtex.device import autocast, named_out_of_memory
 from uvtex.errors import DataError
+from uvtex.evaluation.several_views import counts_of, several_views
 from uvtex.metric_catalogue import versions
 from uvtex.metrics import bleed
 from uvtex.metrics.lpips import LPIPS, load_lpips
@@ -72,10 +73,15 @@ def samples(
     config: TrainConfig,
     lpips: LPIPS | None,
     split: Split = "val",
+    views: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
     """Every metric and loss term of every sample of a side.
 
     Each batch synchronises with the device once; see :func:`uvtex.metrics.bleed.swap`.
+
+    Args:
+        views: measure textures of so many views too; None: of those that
+            :func:`uvtex.evaluation.several_views.counts_of` names.
 
     Returns:
         name -> [N] on the store's device, in the order of ``data.sides.of(split)``. NaN marks a
@@ -101,7 +107,9 @@ def samples(
         found |= bleed_columns(batch, out.texture_a, moved.float(), swapped)
         for name, column in found.items():
             columns[name].append(column)
-    return {name: torch.cat(parts) for name, parts in columns.items()}
+    counts = counts_of(config) if views is None else views
+    fused = several_views(predictor, data, config, counts, split)
+    return {name: torch.cat(parts) for name, parts in columns.items()} | fused
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def texture_columns(batch: Batch, texture: Tensor, atlas: TexelMasks = UNKNOWN) 
             columns[f"ssim_uv_{name}"] = metrics.within(similarity, mask)
             columns[f"l1_uv_{name}"] = _l1(texture, true, mask.expand(len(true), -1, -1, -1))
     if batch.seen_a is not None:
+        columns["coverage"] = batch.seen_a.mean(dim=(1, 2, 3))
         alone = metrics.ssim_alone_map(texture, true, batch.seen_a)
         columns["ssim_uv_visible_alone"] = metrics.within(alone, batch.seen_a)
     if atlas.seams is not None:

@@ -29,8 +29,9 @@ def build(config: TrainConfig, bank: CameraBank | None) -> tuple[Predictor, Rend
         return UNet(config.width), ConvRenderer(config.width)
     if bank is None:
         size = config.image_size
-        return AttentionPredictor(size, config.width), AttentionRenderer(size, config.width)
+        attention = AttentionPredictor(size, config.width, config.refiner_depth)
+        return attention, AttentionRenderer(size, config.width)
     # The predictor estimates a pose only if training moves pictures in the frame.
     moves = config.augment.affine > 0 or config.augment.perspective > 0
-    predictor = AtlasPredictor(bank, config.width, moves)
+    predictor = AtlasPredictor(bank, config.width, moves, config.refiner_depth)
     return predictor, PlateRenderer(predictor.cameras)

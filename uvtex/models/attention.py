@@ -26,6 +26,8 @@ CODE = 6
 """Length of the camera code."""
 TOKENS = 32
 """Largest number of tokens along a side."""
+SPREAD = 0.01
+"""The flow's variance, in its own units, that is added to every view's before views are fused."""
 PLACES = 8
 """Channels of the position embedding: learnt in the predictor, from the code in the renderer."""
 
@@ -88,7 +90,7 @@ class CrossAttentionFlow(nn.Module):
 class AttentionPredictor(Predictor):
     """View to texture by learnt correspondence: [B, 3, S, S] to [B, 3, S, S]."""
 
-    def __init__(self, size: int, width: float = 1.0) -> None:
+    def __init__(self, size: int, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
         self.side = min(size // 4, TOKENS)
         c = scaled(64, width)
@@ -101,12 +103,26 @@ class AttentionPredictor(Predictor):
         self.turn = nn.Linear(c, c)
         self.asking = CrossAttentionFlow(self.side, c)
         self.home = nn.Parameter(torch.zeros(1, PLACES, size, size))
-        self.mend = TextureRefiner(7 + PLACES, width)
+        self.mend = TextureRefiner(7 + PLACES, width, depth)
 
     def clip_gradients(self) -> None:
         self.mend.clip_gradients()
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraCode]:
+        sampled, spread, code = self._sampled(view)
+        return self._mended(sampled, spread), code
+
+    def fuse(self, views: Tensor) -> tuple[Tensor, CameraCode]:
+        """See :meth:`Predictor.fuse`. Views count the more, the surer their flow is."""
+        sampled, spread, code = self._sampled(views.flatten(0, 1))
+        count = views.shape[1]
+        sampled, spread = (x.reshape(-1, count, *x.shape[1:]) for x in (sampled, spread))
+        sure = 1 / (spread + SPREAD)
+        share = sure / sure.sum(dim=1, keepdim=True)
+        return self._mended((sampled * share).sum(dim=1), (spread * share).sum(dim=1)), code
+
+    def _sampled(self, view: Tensor) -> tuple[Tensor, Tensor, CameraCode]:
+        """What each view shows of each texel, the flow's variance there, and the camera code."""
         features = F.adaptive_avg_pool2d(self.features(view), self.side)
         tokens = features.flatten(2).transpose(1, 2)
         about = tokens.mean(dim=1)
@@ -118,12 +134,13 @@ class AttentionPredictor(Predictor):
         sampled = F.grid_sample(
             view.float(), flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
         )
+        return sampled, spread, CameraCode(torch.tanh(self.code(about)).float())
+
+    def _mended(self, sampled: Tensor, spread: Tensor) -> Tensor:
         mean = sampled.mean(dim=(2, 3), keepdim=True)
-        home = self.home.expand(view.shape[0], -1, -1, -1)
+        home = self.home.expand(sampled.shape[0], -1, -1, -1)
         known = torch.cat([sampled, spread, mean.expand_as(sampled), home], 1)
-        texture = bounded(sampled + self.mend(known).float())
-        code = torch.tanh(self.code(about)).float()
-        return texture, CameraCode(code)
+        return bounded(sampled + self.mend(known).float())
 
 
 class AttentionRenderer(Renderer):

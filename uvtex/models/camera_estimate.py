@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -26,6 +27,26 @@ class CameraEstimate(NamedTuple):
         pose = None if self.pose is None else self.pose.chunk(2)[number]
         return CameraEstimate(scores, camera, pose, flow)
 
+    def every(self, count: int) -> CameraEstimate:
+        """The first of each ``count`` views in a row."""
+        scores, camera, flow = (x[::count] for x in (self.scores, self.camera, self.flow))
+        return CameraEstimate(
+            scores, camera, None if self.pose is None else self.pose[::count], flow
+        )
+
+    def then(self, other: CameraEstimate) -> CameraEstimate:
+        """These views, and then those of ``other``, which has poses if these have."""
+        scores, camera, flow = (
+            torch.cat(pair)
+            for pair in (
+                (self.scores, other.scores),
+                (self.camera, other.camera),
+                (self.flow, other.flow),
+            )
+        )
+        poses = [pose for pose in (self.pose, other.pose) if pose is not None]
+        return CameraEstimate(scores, camera, torch.cat(poses) if poses else None, flow)
+
 
 class CameraCode(NamedTuple):
     """A learnt description of each view's camera, from a predictor that knows no cameras."""
@@ -35,3 +56,11 @@ class CameraCode(NamedTuple):
     def half(self, number: int) -> CameraCode:
         """The first (0) or the second (1) half of a batch of two halves."""
         return CameraCode(self.code.chunk(2)[number])
+
+    def every(self, count: int) -> CameraCode:
+        """The first of each ``count`` views in a row."""
+        return CameraCode(self.code[::count])
+
+    def then(self, other: CameraCode) -> CameraCode:
+        """These views, and then those of ``other``."""
+        return CameraCode(torch.cat([self.code, other.code]))

@@ -83,14 +83,17 @@ class AtlasPredictor(Predictor):
         bank: the set's camera bank.
         width: scales the channels.
         moves: whether views may be camera pictures that were moved in the frame.
+        depth: factor on the number of the refiner's residual blocks.
     """
 
-    def __init__(self, bank: CameraBank, width: float = 1.0, moves: bool = False) -> None:
+    def __init__(
+        self, bank: CameraBank, width: float = 1.0, moves: bool = False, depth: int = 1
+    ) -> None:
         super().__init__()
         self.cameras = Cameras(bank)
         self.pose = PoseFinder(len(bank.flow), width, moves)
         self.place = nn.Parameter(torch.zeros(1, PLACES, *bank.flow.shape[2:]))
-        self.mend = TextureRefiner(evidence.CHANNELS + PLACES, width)
+        self.mend = TextureRefiner(evidence.CHANNELS + PLACES, width, depth)
 
     @property
     def known_texels(self) -> Tensor | None:

@@ -13,7 +13,11 @@ from uvtex.models import CameraCode, CameraEstimate, Predictor, Renderer
 
 
 def forward(
-    predictor: Predictor, renderer: Renderer, pair: Pair, noise: Tensor | None = None
+    predictor: Predictor,
+    renderer: Renderer,
+    pair: Pair,
+    noise: Tensor | None = None,
+    more: Tensor | None = None,
 ) -> Outputs:
     """Applies both networks to a batch: U(a), U(b), R(U(a)), R(U(b)), R(t) and U(R(t)).
 
@@ -22,10 +26,12 @@ def forward(
     Args:
         noise: [2B, 3, S, S], added to U(a) and U(b) before they are rendered, or None for no noise.
             The noise destroys a hidden code in the texture (Bashkirova et al. 2019).
+        more: further views [B, M, 3, S, S], which are fused with b: U(b) is then the texture of
+            1 + M views. None for none.
     """
     if predictor.normalises_over_batch:
         return _forward_with_batch_norm(predictor, renderer, pair, noise)
-    textures, cameras = predictor.predict(torch.cat([pair.a, pair.b]))
+    textures, cameras = _predicted(predictor, pair, more)
     texture_a, texture_b = textures.chunk(2)
     noisy = textures if noise is None else (textures + noise).clamp(-1, 1)
     if cameras is None:
@@ -41,6 +47,22 @@ def forward(
     return Outputs(
         texture_a, texture_b, view_a, view_b, true_a, true_b, texture_true, camera_a, camera_b
     )
+
+
+def _predicted(
+    predictor: Predictor, pair: Pair, more: Tensor | None
+) -> tuple[Tensor, CameraEstimate | CameraCode | None]:
+    """U(a) and U(b), [2B, 3, S, S], and the cameras of a and b."""
+    if more is None:
+        return predictor.predict(torch.cat([pair.a, pair.b]))
+    texture_a, camera_a = predictor.predict(pair.a)
+    several = torch.cat([pair.b[:, None], more], dim=1)
+    texture_b, cameras = predictor.fuse(several)
+    textures = torch.cat([texture_a, texture_b])
+    if cameras is None or camera_a is None:
+        return textures, None
+    camera_b = cameras.every(several.shape[1])
+    return textures, camera_a.then(camera_b)  # type: ignore[arg-type]
 
 
 def _render(

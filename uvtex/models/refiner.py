@@ -61,16 +61,21 @@ class TextureRefiner(nn.Module):
     """Features of a texture [B, C, S, S] to the correction of the texture [B, 3, S, S].
 
     S is a multiple of 4. The correction of an untrained refiner is 0.
+
+    Args:
+        width: scales the channels.
+        depth: factor on the number of residual blocks.
     """
 
-    def __init__(self, inputs: int, width: float) -> None:
+    def __init__(self, inputs: int, width: float, depth: int = 1) -> None:
         super().__init__()
         c = [scaled(n, width) for n in CHANNELS]
-        self.enter = stage(inputs, c[0], 1, 1)
-        self.down1 = stage(c[0], c[1], 1, 1)
-        self.down2 = stage(c[1], c[2], 1, 2, 4)
-        self.up1 = stage(c[2] + c[1], c[1], 1, 1)
-        self.up0 = stage(c[1] + c[0], c[0], 1, 1, 1)
+        two, three = (1, 1) * depth, (1, 1, 1) * depth
+        self.enter = stage(inputs, c[0], *two)
+        self.down1 = stage(c[0], c[1], *two)
+        self.down2 = stage(c[1], c[2], *(1, 2, 4) * depth)
+        self.up1 = stage(c[2] + c[1], c[1], *two)
+        self.up0 = stage(c[1] + c[0], c[0], *three)
         self.leave = nn.Conv2d(c[0], 3, 3, padding=1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)

@@ -32,7 +32,8 @@ def step_terms(
     ``flow`` is there where the batch has UV maps and the predictor estimates cameras.
     """
     device = batch.pair.a.device
-    out = forward(predictor, renderer, batch.pair, _texture_noise(batch, config, noise)).float32()
+    added = _texture_noise(batch, config, noise)
+    out = forward(predictor, renderer, batch.pair, added, batch.more).float32()
     values = terms(batch.pair, out)
     if config.w_ssim:
         values["ssim"] = dissimilarity(batch.pair, out)

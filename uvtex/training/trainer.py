@@ -214,7 +214,9 @@ class Trainer:
         coefficients = now | losses.constant_weights(config)
         noise = torch.Generator(self.data.device)
         noise.manual_seed(random.Random(f"noise/{config.seed}/{epoch}").getrandbits(63))
-        batches = self.data.train_batches(config.batch_size, config.seed, epoch, config.augment)
+        batches = self.data.train_batches(
+            config.batch_size, config.seed, epoch, config.augment, config.views
+        )
         # Losses stay on the device: reading one at each step would stall the queue.
         history = [self._step(batch, coefficients, noise) for batch in self._counted(batches)]
         names = list(history[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,24 +23,35 @@ class RawBatch:
     mask_b: Tensor
     map_a: Indices
     map_b: Indices
+    more: Tensor | None  # uint8 [M * B, 3, S, S]
+    map_more: Tensor | None  # int64 [M, B] on the device
 
 
-def batches(loaded: LoadedSet, pairs: Tensor, batch_size: int) -> Iterator[Batch]:
+def batches(
+    loaded: LoadedSet, pairs: Tensor, batch_size: int, more: Sequence[int] | None = None
+) -> Iterator[Batch]:
     """The batches of ``pairs``.
 
     The last batch may be smaller. Pictures in a file are read one batch ahead.
 
     Args:
-        pairs: int64 [2, N], the records of views a and the records of views b.
+        pairs: int64 [2 + M, N], the records of views a, of views b, and of further views.
+        more: for each batch, how many of the M further views it has. None: none.
     """
     chunks = loaded.rows(pairs).chunks(batch_size)  # one transfer an epoch, not one a step
-    gathered = (_gather(loaded, chunk) for chunk in chunks)
+    gathered = (
+        _gather(loaded, chunk, 0 if more is None else more[step])
+        for step, chunk in enumerate(chunks)
+    )
     for raw in prefetch(gathered) if loaded.mapped else gathered:
         yield _assemble(loaded, raw)
 
 
-def _gather(loaded: LoadedSet, both: IndexRows) -> RawBatch:
-    a, b = (IndexRows(both.host[side], both.device[side]) for side in (0, 1))
+def _gather(loaded: LoadedSet, all_rows: IndexRows, count: int) -> RawBatch:
+    a, b = (IndexRows(all_rows.host[side], all_rows.device[side]) for side in (0, 1))
+    chosen = slice(2, 2 + count)
+    further = IndexRows(all_rows.host[chosen], all_rows.device[chosen])
+    flat = IndexRows(further.host.flatten(0, 1), further.device.flatten(0, 1))
     return RawBatch(
         a=loaded.take_views(a),
         b=loaded.take_views(b),
@@ -49,6 +60,8 @@ def _gather(loaded: LoadedSet, both: IndexRows) -> RawBatch:
         mask_b=loaded.masks.take(b.part("mask")),
         map_a=a.part("map"),
         map_b=b.part("map"),
+        more=loaded.take_views(flat) if count else None,
+        map_more=further.part("map").device if count else None,
     )
 
 
@@ -68,9 +81,24 @@ def _assemble(loaded: LoadedSet, raw: RawBatch) -> Batch:
         mask_a=floats(raw.mask_a).div_(255),
         mask_b=floats(raw.mask_b).div_(255),
     )
+    further, cameras = None, None
+    if raw.more is not None and raw.map_more is not None:
+        cameras = raw.map_more.T
+        shape = (*raw.map_more.shape, *raw.more.shape[1:])
+        further = colours(raw.more).reshape(shape).transpose(0, 1).contiguous()
     if loaded.maps is None:
-        return Batch(pair, None, None, None, None, None, None)
+        return Batch(pair, None, None, None, None, None, None, more=further)
     flow, seen = loaded.maps.flow, loaded.maps.seen
     flow_a, flow_b = (flow.index_select(0, m.device) for m in (raw.map_a, raw.map_b))
     seen_a, seen_b = (seen.index_select(0, m.device).float() for m in (raw.map_a, raw.map_b))
-    return Batch(pair, flow_a, seen_a, flow_b, seen_b, raw.map_a.device, raw.map_b.device)
+    return Batch(
+        pair,
+        flow_a,
+        seen_a,
+        flow_b,
+        seen_b,
+        raw.map_a.device,
+        raw.map_b.device,
+        more=further,
+        more_cameras=cameras,
+    )

@@ -25,6 +25,17 @@ class Partners:
         """The first record that may be a partner of ``sample``, or ``sample`` itself."""
         return self._group[sample][0]
 
+    def more(self, sample: int, partner: int, count: int, key: str) -> list[int]:
+        """``count`` further views of the livery of ``sample``, a function of ``key``.
+
+        They are neither ``sample`` nor ``partner``, and different from each other, as far as the
+        livery has so many views. Then they repeat.
+        """
+        group = self._group[sample]
+        others = [i for i in group if i not in (sample, partner)] or list(group)
+        random.Random(f"{key}/more/{sample}").shuffle(others)
+        return [others[i % len(others)] for i in range(count)]
+
     def draw(self, sample: int, key: str) -> int:
         """The partner of ``sample``, a function of ``key``.
 
