@@ -28,8 +28,12 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
     from sweep.tracking.sync import sync as sync_study
 
     found = session.saved(store, study)
-    changed = sync_study(found.model_copy(update={"tracking_uri": uri}) if uri else found)
-    echo(json.dumps({"runs": changed}) if as_json else f"{study}: {changed} runs synced")
+    done = sync_study(found, uri)
+    if as_json:
+        echo(json.dumps({"runs": done.runs, "versions": len(done.versions)}))
+        return
+    registered = f", {len(done.versions)} versions registered" if done.versions else ""
+    echo(f"{study}: {done.runs} runs synced{registered}")
 
 
 @click.command(cls=CleanErrorCommand)

@@ -25,7 +25,7 @@ from sweep.study.folder import (
 from sweep.study.judged import judged
 from sweep.study.lease import lease
 from sweep.tracking.registry import Candidate, promote, promote_command
-from sweep.tracking.tracker import Tracker
+from sweep.tracking.sync import tracker_of
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import best_epoch, read_epochs
 
@@ -184,9 +184,7 @@ def _keep(study: StudyConfig, full: Sequence[TrialRecord], chosen: TrialRecord, 
         if one.gate is not None or one is chosen:
             kept = one.model_copy(update={"gate": gate if one is chosen else None})
             write_record(study.paths.run_dir(*one.key), kept)
-    artifacts = study.paths.artifacts
-    tracker = Tracker(study.tracking_uri, artifacts, study.name, system_metrics=False)
-    tracker.study_decisions(records(study.paths.folder))
+    tracker_of(study).study_decisions(records(study.paths.folder))
 
 
 def _check_ended(study: StudyConfig, record: TrialRecord) -> None:

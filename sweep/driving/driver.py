@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import Literal
 
 from sweep.decisions import promotion
-from sweep.driving import admission, due_runs
+from sweep.driving import admission
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.after_epoch import after_epoch
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
+from sweep.driving.gate import RegistryGate
 from sweep.driving.plan import Plan
 from sweep.driving.recovery import recover, warm_start
 from sweep.driving.sampling.optuna_study import OptunaStudy
@@ -30,7 +31,7 @@ from sweep.launchers.worker_log import last_lines
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
 from sweep.study.folder import WORKER_LOG, Gate, State, TrialRecord
-from sweep.tracking.mirror import MlflowMirror
+from sweep.tracking.mirror import LITTLE_PATIENCE, MlflowMirror
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
 
@@ -60,7 +61,10 @@ class Driver:
         self._stopping = Stopping(study)
         self._records: Records = {}
         self._spending = Spending(study, clock) if spending is None else spending
-        self._plan = Plan(study, self._records, self._optuna_study, self._stopping, self._spending)
+        self._gate = RegistryGate(study, self._records, mirror, view.note, self._write_gate)
+        self._plan = Plan(
+            study, self._records, self._optuna_study, self._stopping, self._spending, self._gate
+        )
         self._interrupts = Interrupts(study.paths)
         self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
         self._devices = len(launcher.slots)
@@ -82,14 +86,14 @@ class Driver:
             if (spent := self._spending.take_over()) is not None:
                 self._display.note(spent)
             warm_start(self._study, self._optuna_study, self._stopping, self._display.note)
-            self._mirror.study_started()
             taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
             self._records.update(taken[0])
+            self._mirror.study_started()
+            self._gate.ask_overdue()
             self._spending.epoch_seconds[:] = taken[1]
             self._forecast_cost()
             with self._interrupts.counted():
                 self._loop()
-                self._retry_gate()
             self._optuna_study.flush()
         finally:
             self._close()
@@ -115,9 +119,15 @@ class Driver:
         told = ""
         while True:
             self._interrupts.look()
+            self._gate.hear()
             self._fill()
             idle = not self._slots.runs
-            if self._interrupts.count > 1 or (idle and not self._waits()):
+            if self._interrupts.count > 1:
+                self._mirror.patience = LITTLE_PATIENCE
+                return
+            if idle and not self._waits():
+                if self._gate.waits and self._mirror.wait_for_answer(self._stopped):
+                    continue
                 return
             if (asked := self._interrupts.told) != told:
                 told = asked
@@ -132,6 +142,10 @@ class Driver:
     def _waits(self) -> bool:
         """Whether a run may start later although none runs now."""
         return not self._interrupts.count and (self._interrupts.paused or self._plan.waiting)
+
+    def _stopped(self) -> bool:
+        self._interrupts.look()
+        return self._interrupts.count > 0
 
     def _fill(self) -> None:
         self._plan.out_of_time = False
@@ -167,7 +181,6 @@ class Driver:
         self._judge(run, run.reports[max(run.reports)], interrupted=False)
         if run.stopped is None:
             return False
-        self._mirror.run_started(run.record, run.config, run.run_dir)
         self._finish(run, run.stopped, run.record.reason or "")
         return True
 
@@ -178,7 +191,8 @@ class Driver:
         self._write(run, state="running", started=self._wall() if started is None else started)
         self._slots.start(slot, run, run.job(self._study))
         self._display.started(run.record, len(run.reports))
-        self._mirror.run_started(run.record, run.config, run.run_dir)
+        # The last worker, or driver, may have died between writing an epoch and telling of it.
+        self._publish(run, list(run.reports.values()))
 
     # -- handling events
 
@@ -233,7 +247,10 @@ class Driver:
         for report in reports:
             if run.record.stage == "probe":
                 self._optuna_study.report(run.record.trial, report)
-            self._mirror.epoch(run.record, report)
+        self._tell_mlflow(run)
+
+    def _tell_mlflow(self, run: ActiveRun) -> None:
+        self._mirror.run_changed(run.record, run.run_dir, run.config, len(run.reports))
 
     def _ended(self, run: ActiveRun) -> None:
         if run.stopped == "interrupted":
@@ -251,12 +268,12 @@ class Driver:
             decision = admission.own_decision(self._study, run.record) or decision
         self._finish(run, "promoted" if promoted else "complete", decision.reason)
         if run.record.stage == "full":
-            self._admit(run.record.trial, *due_runs.undecided(self._records))
+            self._gate.run_ended(run.record.trial)
 
     def _interrupted(self, run: ActiveRun) -> None:
         """Records that the run has no driver any more. The next driver resumes it."""
         self._write(run, state="interrupted")
-        self._mirror.run_interrupted(run.record)
+        self._tell_mlflow(run)
 
     def _died(self, slot: str, run: ActiveRun, message: str) -> None:
         message = run.hung or message
@@ -278,45 +295,22 @@ class Driver:
             self._start(slot, run)
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
+        self._publish(run, run.catch_up())
         best = run.best
         self._write(run, state=state, reason=reason, ended=run.end_time(self._wall()))
         self._spending.ended(run)
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)
             self._stopping.learn(run)
-        self._mirror.run_ended(run.record, run.run_dir)
+        self._tell_mlflow(run)
         self._display.ended(run.record)
         self._forecast_cost()
         self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
         if self._early_failures >= MAX_EARLY_FAILURES:
             raise given_up(run.record.label, reason, run.run_dir)
 
-    def _admit(self, *trials: int) -> None:
-        """Judges trials by their full runs, and asks the registry about those that are admitted."""
-        for trial in dict.fromkeys(trials):
-            full = due_runs.replicates(self._records, trial)
-            if not admission.is_due(self._study, full):
-                continue
-            answer = admission.judge(self._study, full)
-            if self._study.replicates > 1 and answer.verdict != "admit":
-                self._display.note(f"{trial:04d}: {answer.reason}")
-            if answer.verdict == "reject":
-                gate = Gate(registered=False, reason=answer.reason, tests=answer.tests)
-                self._decided(full[-1], gate)
-            elif answer.chosen is not None:
-                told = admission.candidate(self._study, full, answer, answer.chosen)
-                if (found := self._mirror.promote(told)) is not None:
-                    self._decided(answer.chosen, found)
-
-    def _decided(self, record: TrialRecord, gate: Gate) -> None:
+    def _write_gate(self, record: TrialRecord, gate: Gate) -> None:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
-        self._mirror.decided(self._records.values())
-        if gate.registered and (record.gate is None or record.gate.reason != gate.reason):
-            self._display.note(f"{record.label}: {gate.reason}")
-
-    def _retry_gate(self) -> None:
-        """Judges the trials that could not be judged while the registry was out of reach."""
-        self._admit(*sorted({record.trial for record in self._records.values()}))
 
     def _forecast_cost(self) -> None:
         self._display.cost(self._spending.forecast(self._records, self._devices))

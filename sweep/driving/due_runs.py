@@ -13,24 +13,36 @@ from uvtex.runs.epochs import best_epoch, read_epochs
 Records = dict[RunKey, TrialRecord]
 
 
-def due(study: StudyConfig, records: Records, active: Collection[RunKey]) -> Iterator[TrialRecord]:
+def due(
+    study: StudyConfig,
+    records: Records,
+    active: Collection[RunKey],
+    asked: Collection[int] = (),
+) -> Iterator[TrialRecord]:
     """The runs that may start now, in their order: interrupted runs first, then full runs.
 
     Full runs of one trial are replicates. They run one after the other, because each may decide
-    that no other is needed.
+    that no other is needed. For the same reason, none starts that waits for the registry.
 
     Args:
         active: the runs that have a slot.
+        asked: the trials that are admitted, and on which the registry has not answered yet.
     """
     found = [records[key] for key in sorted(records)]
     for record in found:
         if record.state in UNFINISHED and record.key not in active:
             yield record
     for record in found:
-        if is_candidate(record):
+        if is_candidate(record) and not _waits(records, record.trial, asked):
             replicate = next_replicate(study, records, record)
             if replicate is not None:
                 yield replicate
+
+
+def _waits(records: Records, trial: int, asked: Collection[int]) -> bool:
+    """Whether a trial's next full run depends on an answer that is to come."""
+    compared = any(record.gate is not None for record in replicates(records, trial))
+    return trial in asked or (compared and bool(asked))
 
 
 def is_candidate(record: TrialRecord) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweep.driving import due_runs
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
+from sweep.driving.gate import RegistryGate
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
@@ -39,8 +40,9 @@ class Plan:
         optuna_study: OptunaStudy,
         stopping: Stopping,
         spending: Spending,
+        gate: RegistryGate,
     ) -> None:
-        self._study, self._records = study, records
+        self._study, self._records, self._gate = study, records, gate
         self._optuna_study, self._stopping, self._spending = optuna_study, stopping, spending
         self.out_of_time = False
         """Whether a run did not fit what is left of a limit."""
@@ -64,7 +66,7 @@ class Plan:
         after all of them, a probe that nearly passed gets a second look.
         """
         keys = {run.record.key for run in active}
-        for record in due_runs.due(self._study, self._records, keys):
+        for record in due_runs.due(self._study, self._records, keys, self._gate.open):
             run = ActiveRun.load(self._study, record)
             if self._fits(record.epochs - len(run.reports), active):
                 return Planned(run)
@@ -104,7 +106,7 @@ class Plan:
         return self.ending is not None
 
     def _second_look(self) -> Planned | None:
-        near = due_runs.near_miss(self._study, self._records)
+        near = None if self._gate.open else due_runs.near_miss(self._study, self._records)
         if near is None or not self._fits(self._study.stages.full, []):
             return None
         run = ActiveRun.load(self._study, near)

@@ -245,8 +245,8 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
         outcome = driver.run()
         result = _conclude(study, mirror, view, outcome, driver.ending)
     finally:
+        mirror.close()  # it may have a last message
         view.close()
-        mirror.close()
     return outcome, result
 
 

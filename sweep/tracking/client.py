@@ -13,9 +13,9 @@ import logging
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sweep.study.database import opening, sqlite_file, sqlite_url
 from sweep.study.folder import StudyFolder
@@ -25,6 +25,9 @@ from uvtex.errors import UvtexError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.entities import PagedList
+
+T = TypeVar("T")
 
 
 SCHEMES = ("sqlite:", "http:", "https:", "postgresql", "mysql", "mssql", "databricks")
@@ -54,20 +57,10 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
     Raises:
         UvtexError: of type ``error``; the message has the action, the store and the cause.
     """
-    import requests
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     uri = masked(uri)
     try:
         yield
-    except (
-        MlflowException,
-        requests.RequestException,
-        SQLAlchemyError,
-        sqlite3.Error,
-        OSError,
-    ) as cause:
+    except _foreign_errors() as cause:
         first = masked(str(cause)).strip().splitlines() or [type(cause).__name__]
         if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
             raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
@@ -77,6 +70,20 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
             if error is TrackingError
             else f"MLflow at {uri}: cannot {doing}: {first[0][:400]}"
         ) from cause
+
+
+def is_outage(error: UvtexError) -> bool:
+    """Whether MLflow did not do what it was asked, but may do it later."""
+    return isinstance(error.__cause__, _foreign_errors()) and not isinstance(error, RefusedError)
+
+
+def _foreign_errors() -> tuple[type[Exception], ...]:
+    """What MLflow and the libraries below it raise."""
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, requests.RequestException, SQLAlchemyError, sqlite3.Error, OSError
 
 
 def client(uri: str) -> MlflowClient:
@@ -109,6 +116,31 @@ def client(uri: str) -> MlflowClient:
             made.search_experiments(max_results=1)  # creates the tables now rather than later
             relocate(file, StudyFolder(file.parent, "").artifacts)
     return made
+
+
+def paged(page: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
+    """All items of an answer that MLflow gives in pages.
+
+    Args:
+        page: a call for the page of a token; None: the first page.
+    """
+    token: str | None = None
+    while True:
+        found = page(token)
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
+def ask_anything(uri: str) -> None:
+    """Returns if MLflow answers.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    with mapped_errors("look for it", uri):
+        client(uri).search_experiments(max_results=1)
 
 
 @contextmanager
@@ -153,11 +185,14 @@ def _configure_mlflow() -> None:
     """Sets defaults for this process, where the user's environment has no value.
 
     With its own defaults MLflow waits for minutes before it reports that a server is away, and it
-    prints one line for each table that it creates. Warnings and errors are still printed.
+    prints one line for each table that it creates. This package repeats calls itself. Warnings and
+    errors are still printed, but for the sampler of the machine's load: it would warn of an outage
+    that the driver has told already.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)

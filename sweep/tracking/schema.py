@@ -19,7 +19,7 @@ from uvtex.runs.folder import RunFolder
 from uvtex.settings import flatten
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Metric
 
 STATUS = {
     "running": "RUNNING",
@@ -33,6 +33,12 @@ STATUS = {
 
 STUDY_TAG, TRIAL_TAG, STAGE_TAG = "sweep.study", "sweep.trial", "sweep.stage"
 """The tags by which the MLflow run of a trial is found, and the trial of an MLflow run."""
+
+DIGEST_TAG = "sweep.shown"
+"""The tag with the digest of all that an MLflow run shows, see :func:`digest`."""
+
+VERSION = 1
+"""To be raised whenever a run shows other things, so that `sweep sync` writes every run anew."""
 
 LONGEST_KEY = 200
 """Characters. MLflow refuses keys beyond 250 characters."""
@@ -127,6 +133,22 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
     yield from run.grid_files()
 
 
+def digest(record: TrialRecord, run_dir: Path) -> str:
+    """A digest of the record and the files that a run shows.
+
+    It reads the record, the settings and the epochs. Of the other files it takes name and size:
+    they follow from the settings, and reading them would take as long as uploading them.
+    """
+    found = hashlib.sha256(str(VERSION).encode())
+    found.update(record.model_dump_json(exclude={"gate"}).encode())  # the study's run shows it
+    for path in artifacts(run_dir):
+        if path.is_file():
+            whole = path.suffix in (".yaml", ".jsonl")
+            content = path.read_bytes() if whole else str(path.stat().st_size).encode()
+            found.update(f"\n{path.relative_to(run_dir).as_posix()}\n".encode() + content)
+    return found.hexdigest()
+
+
 def decisions(records: Iterable[TrialRecord]) -> dict[str, str]:
     """The tags of a study's run on its trials whose full runs were judged; empty if none was.
 
@@ -195,20 +217,27 @@ def number(text: str) -> float | None:
         return None
 
 
+def stamps(record: TrialRecord, reports: Iterable[EpochReport]) -> dict[int, float]:
+    """Epoch -> its time in Unix seconds: the run's start and the durations of the epochs since."""
+    clock, found = record.started or 0.0, {}
+    for report in reports:
+        clock += report.seconds
+        found[report.epoch] = clock
+    return found
+
+
+def ended(record: TrialRecord, reports: Iterable[EpochReport]) -> float:
+    """When the run ended, or was interrupted, in Unix seconds."""
+    if record.ended is not None:
+        return record.ended
+    return max(stamps(record, reports).values(), default=record.started or 0.0)
+
+
 def metric_name(key: str) -> str:
     """``key`` with slashes for dots: MLflow groups metrics by slashes."""
     return key.replace(".", "/")
 
 
-def milliseconds(seconds: float | None) -> int | None:
+def milliseconds(seconds: float) -> int:
     """Unix seconds as MLflow's Unix milliseconds."""
-    return None if seconds is None else int(seconds * 1000)
-
-
-def end_time(run: Run, ended: float | None) -> int | None:
-    """``ended`` in Unix milliseconds, but not before the start that MLflow has of the run.
-
-    The clock may have been set back in between, and MLflow would show a negative duration.
-    """
-    stamp = milliseconds(ended)
-    return None if stamp is None else max(stamp, run.info.start_time or 0)
+    return int(seconds * 1000)

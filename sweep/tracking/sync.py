@@ -2,64 +2,100 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sweep.study.config import StudyConfig
-from sweep.study.folder import UNFINISHED, TrialRecord
+from sweep.study.folder import UNFINISHED, RunKey, TrialRecord
 from sweep.study.lease import driver, shown_records
+from sweep.study.search import space
 from sweep.study.summary_record import read_summary
+from sweep.tracking import schema
 from sweep.tracking.client import RefusedError, TrackingError
 from sweep.tracking.tracker import Tracker
-from uvtex.config import TrainConfig
-from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder
 
 
-def sync(study: StudyConfig) -> int:
-    """Makes MLflow agree with the trial directories of ``study``; returns the number of runs.
+class Synced(NamedTuple):
+    """What MLflow has after a sync."""
+
+    runs: int
+    """The number of the study's runs."""
+    versions: Mapping[RunKey, str]
+    """The runs that were registered anew, and the numbers of their versions."""
+
+
+def sync(study: StudyConfig, uri: str | None = None) -> Synced:
+    """Makes MLflow agree with the trial directories of ``study``, and makes lost versions again.
 
     An MLflow run with epochs that the trial directory does not have is deleted and made again.
 
     A run that MLflow refuses does not keep the others from being synced.
 
+    Args:
+        uri: MLflow's tracking URI; None: the study's.
+
     Raises:
-        TrackingError: MLflow is away, or refuses a run.
+        TrackingError, RegistryError: MLflow is away, or refuses a run or a version.
         UvtexError: a trial directory or the summary is damaged.
     """
+    from sweep.tracking.registry import restore
+
     paths = study.paths
-    tracker = Tracker(study.tracking_uri, paths.artifacts, study.name, system_metrics=False)
-    tracker.study_started(study)
+    shown = study if uri is None else study.model_copy(update={"tracking_uri": uri})
+    tracker = tracker_of(shown)
     found = shown_records(paths)
-    refused: list[str] = []
-    for record in found:
-        try:
-            sync_run(tracker, record, paths.run_dir(*record.key))
-        except RefusedError as error:
-            refused.append(str(error))
+    state = _state(found, study)
+    tracker.study_started(shown, state=state, began=began(found))
+    refused = show_all(study, tracker, found)
     tracker.study_decisions(found)
-    tracker.study_ended(read_summary(study), paths.report, _state(found, study))
+    versions = restore(study, found, shown.tracking_uri)
+    if state != "running":
+        tracker.study_ended(read_summary(study), paths.report, state, ended(found))
     if refused:
-        raise TrackingError("\n".join(refused))
-    return len(found)
+        raise TrackingError("\n".join(str(error) for error in refused))
+    return Synced(len(found), versions)
 
 
-def sync_run(tracker: Tracker, record: TrialRecord, run_dir: Path) -> str:
-    """Makes the MLflow run of ``record`` agree with ``run_dir``; returns the MLflow run's id."""
-    reports = read_epochs(run_dir)
-    if not tracker.agrees(record, reports):
-        tracker.forget(record)
-    # A run that died before its first step has no settings.
-    config = RunFolder(run_dir).read_settings() or TrainConfig()
-    run_id = tracker.trial_started(record, config, run_dir, live=False)
-    clock = record.started or 0.0
-    for report in reports:
-        clock += report.seconds
-        tracker.epoch(record, report, at=clock)
-    if record.state == "interrupted":
-        tracker.trial_interrupted(record)
-    elif record.state != "running":
-        tracker.trial_ended(record, run_dir)
-    return run_id
+def tracker_of(study: StudyConfig) -> Tracker:
+    """The tracker of a study.
+
+    Raises:
+        TrackingError: see :class:`Tracker`.
+    """
+    return Tracker(study.tracking_uri, study.paths.artifacts, study.name)
+
+
+def show_all(
+    study: StudyConfig, tracker: Tracker, records: Sequence[TrialRecord]
+) -> list[RefusedError]:
+    """Brings up to date those runs that MLflow lacks, or has otherwise than their directories.
+
+    Returns:
+        Why MLflow refused runs. The others are up to date nevertheless.
+
+    Raises:
+        TrackingError: MLflow is away.
+    """
+    tracker.list_all()
+    refused = []
+    for record in records:
+        if tracker.is_current(record, schema.digest(record, study.paths.run_dir(*record.key))):
+            continue
+        try:
+            show(study, tracker, record)
+        except RefusedError as error:
+            refused.append(error)
+    return refused
+
+
+def show(study: StudyConfig, tracker: Tracker, record: TrialRecord) -> str:
+    """Makes the MLflow run of ``record`` agree with its directory; returns the MLflow run's id."""
+    run_dir = study.paths.run_dir(*record.key)
+    config = RunFolder(run_dir).read_settings()
+    if config is None:  # the run died before its first step
+        config = space.train_config(study, record.stage, record.params, record.seed)
+    return tracker.show(record, run_dir, config)
 
 
 def show_interrupted(study: StudyConfig) -> None:
@@ -71,15 +107,25 @@ def show_interrupted(study: StudyConfig) -> None:
     if driver(study.paths) is not None or not study.paths.settings.is_file():
         return
     found = shown_records(study.paths)
-    tracker = Tracker(study.tracking_uri, study.paths.artifacts, study.name, system_metrics=False)
+    tracker = tracker_of(study)
     for record in found:
         if record.state == "interrupted" and tracker.run_id(record):
-            tracker.trial_interrupted(record)
+            show(study, tracker, record)
     if tracker.is_running():
-        tracker.study_ended(read_summary(study), None, _state(found, study))
+        tracker.study_ended(read_summary(study), None, _state(found, study), ended(found))
 
 
-def _state(found: list[TrialRecord], study: StudyConfig) -> str:
+def began(records: Sequence[TrialRecord]) -> float | None:
+    """When the first run began, in Unix seconds; None if none did."""
+    return min((r.started for r in records if r.started is not None), default=None)
+
+
+def ended(records: Sequence[TrialRecord]) -> float:
+    """When the last run ended, in Unix seconds; 0 if none did."""
+    return max((r.ended or r.started or 0.0 for r in records), default=0.0)
+
+
+def _state(found: Sequence[TrialRecord], study: StudyConfig) -> str:
     if driver(study.paths) is not None:
         return "running"
     unfinished = any(record.state in UNFINISHED for record in found)

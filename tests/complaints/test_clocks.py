@@ -25,7 +25,7 @@ from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study, st
 from tests.sweep.made_study import empty_store
 from uvtex.config import TrainConfig
 from uvtex.progress import Eta
-from uvtex.runs.epochs import EpochReport
+from uvtex.runs.epochs import EpochReport, write_epochs
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3600.0
@@ -135,15 +135,17 @@ def test_mlflow_shows_no_run_that_ends_before_it_starts(
     values: dict[str, Any] = {"trial": 0, "stage": "probe", "schedule": "s", "params": {}}
     record = TrialRecord(**values, epochs=1, started=now, ended=now - HOUR, state="complete")
     report = EpochReport(1, {}, 1e-4, {}, {"margin": 0.1}, 1.0, 8, True)
-    tracker = Tracker(uri, tmp_path / "artifacts", "s", system_metrics=False)
+    run_dir.mkdir(parents=True)
+    write_epochs(run_dir, [report])
+    tracker = Tracker(uri, tmp_path / "artifacts", "s")
     study_run = tracker.study_started(config)
-    trial_run = tracker.trial_started(record, TrainConfig(), run_dir)
+    trial_run = tracker.show(record, run_dir, TrainConfig())
+    cut_off = record.model_copy(update={"trial": 1, "state": "interrupted", "ended": None})
     monkeypatch.setattr("sweep.tracking.tracker.time.time", lambda: now - HOUR)
-    tracker.epoch(record, report)
-    tracker.trial_ended(record, run_dir)
-    tracker.study_ended(None)
+    other_run = tracker.show(cut_off, config.paths.run_dir(1, "probe"), TrainConfig())
+    tracker.study_ended(None, ended=now - HOUR)
     client = MlflowClient(uri)
-    for run_id in (study_run, trial_run):
+    for run_id in (study_run, other_run, trial_run):
         info = client.get_run(run_id).info
         assert info.end_time >= info.start_time
     (logged,) = client.get_metric_history(trial_run, "val/margin")

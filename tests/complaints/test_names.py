@@ -9,7 +9,6 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
-from mlflow.entities import Metric
 
 from sweep.cli import main
 from sweep.driving.display import ProgressDisplay
@@ -95,26 +94,23 @@ def test_a_study_name_that_is_no_file_name_everywhere_is_refused(tmp_path: Path,
 def test_one_refused_call_does_not_keep_the_gate_from_being_asked(tmp_path: Path) -> None:
     empty_store(tmp_path)
     study = make_study(tmp_path)
-    _, run_dir = add_trial(study, 0, stage="full", reach=0.66)
+    _, strange = add_trial(study, 0)
+    epochs = strange / "epochs.jsonl"
+    epochs.write_text(epochs.read_text().replace('"ssim_uv"', '"ssim+uv"'))
+    _, run_dir = add_trial(study, 1, stage="full", reach=0.66)
     add_checkpoint(study, run_dir)
-    warnings: list[str] = []
-    mirror = MlflowMirror(study, warnings.append)
+    notes: list[str] = []
+    mirror = MlflowMirror(study, notes.append)
     mirror.study_started()
-    run_id = mirror._open().study_started(study)
-    refused = Metric("a+b", 1.0, 0, 0)
-
-    def refuse() -> None:
-        with client.mapped_errors("log a metric", study.tracking_uri):
-            mirror._open()._client.log_batch(run_id, metrics=[refused])
-
-    mirror._call(refuse)
-    assert mirror.behind
-    assert "refuses" in warnings[0]
-    mirror._sync = refuse  # type: ignore[method-assign]  (as if a run were refused for good)
-    gate = mirror.promote(candidate_of(study, run_dir))
+    mirror.ask(candidate_of(study, run_dir))
+    assert mirror.wait_for_answer(lambda: False)
+    (answer,) = mirror.answers()
     mirror.close()
-    assert gate is not None
-    assert gate.registered
+    assert mirror.behind
+    assert len(notes) == 1
+    assert "ssim+uv" in notes[0]
+    assert answer.gate is not None
+    assert answer.gate.registered
 
 
 def test_a_run_that_mlflow_refuses_keeps_no_other_from_being_synced(tmp_path: Path) -> None:

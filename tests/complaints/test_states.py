@@ -25,7 +25,8 @@ from tests.sweep.made_study import add_trial, empty_store, make_study
 def shown_in_mlflow(uri: str, name: str) -> dict[str, tuple[str, str]]:
     """Stage -> status and ``sweep.state`` of each of the study's MLflow runs."""
     store = client.client(uri)
-    runs = store.search_runs([store.get_experiment_by_name(name).experiment_id])
+    experiment = store.get_experiment_by_name(name)
+    runs = [] if experiment is None else store.search_runs([experiment.experiment_id])
     return {
         run.data.tags["sweep.stage"]: (run.info.status, run.data.tags["sweep.state"])
         for run in runs
@@ -47,7 +48,8 @@ study = load(Path(sys.argv[1]))
 with lease(study.paths):
     prepare(study)
     display = PlainDisplay(study.thresholds, sys.stdout)
-    Driver(study, InlineLauncher(), MlflowMirror(study, print), display).run()
+    mirror = MlflowMirror(study, print)
+    Driver(study, InlineLauncher(), mirror, display).run()
 """
 
 
@@ -58,9 +60,11 @@ def test_a_killed_driver_leaves_nothing_that_is_shown_as_running(tmp_path: Path)
     command = [sys.executable, "-u", "-c", DRIVE, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
-        assert any("epoch 1/60" in line for line in driver.stdout)
+        for line in driver.stdout:
+            study = saved(tmp_path / "store", "made-up")
+            if "epoch 1" in line and shown_in_mlflow(study.tracking_uri, "made-up").get("probe"):
+                break
         driver.send_signal(signal.SIGKILL)
-    study = saved(tmp_path / "store", "made-up")
     assert shown_in_mlflow(study.tracking_uri, "made-up")["probe"] == ("RUNNING", "running")
     show_interrupted(study)  # `sweep ui` does so first
     expected = {"study": ("KILLED", "interrupted"), "probe": ("KILLED", "interrupted")}

@@ -96,7 +96,7 @@ def test_a_store_that_lost_its_mlflow_database_is_synced_anew(tmp_path: Path) ->
     add_trial(make_study(tmp_path / "old"), 0)
     (tmp_path / "old/mlflow.db").unlink()
     (tmp_path / "old").rename(tmp_path / "new")
-    assert sync(saved(tmp_path / "new", "made")) == 1
+    assert sync(saved(tmp_path / "new", "made")).runs == 1
 
 
 @pytest.mark.parametrize("command", ["status", "report", "sync"])
@@ -125,7 +125,7 @@ from tests.sweep.fakes import study
 config = study(Path(sys.argv[1]) / sys.argv[2], name=sys.argv[2], store=sys.argv[1] + "/store")
 sys.stdin.readline()
 OptunaStudy(config).close()
-Tracker(config.tracking_uri, config.paths.artifacts, config.name, system_metrics=False)
+Tracker(config.tracking_uri, config.paths.artifacts, config.name)
 """
     drivers = [
         subprocess.Popen(
@@ -209,7 +209,7 @@ def test_the_advice_for_a_deleted_experiment_works_as_it_is_printed(tmp_path: Pa
         Tracker(study.tracking_uri, study.paths.artifacts, "made")
     advice = str(raised.value).split("`")[1]
     subprocess.run(advice, shell=True, check=True, capture_output=True)
-    Tracker(study.tracking_uri, study.paths.artifacts, "made", system_metrics=False)
+    Tracker(study.tracking_uri, study.paths.artifacts, "made")
 
 
 @given(st.text(st.characters(exclude_characters="\0/\\", exclude_categories=["Cs"]), min_size=1))
@@ -222,5 +222,5 @@ def test_any_folder_name_survives_a_database_url(name: str) -> None:
 def test_a_store_with_an_odd_name_works_whole(tmp_path: Path) -> None:
     store = tmp_path / ODD
     OptunaStudy(fake_study(tmp_path, store=str(store))).close()
-    Tracker(tracking_uri(store), store / "artifacts", "made", system_metrics=False)
+    Tracker(tracking_uri(store), store / "artifacts", "made")
     assert {"optuna.db", "mlflow.db"} <= {path.name for path in store.iterdir()}

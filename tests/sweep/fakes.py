@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from sweep.launchers.worker import Warn
 from sweep.study.config import StudyConfig
 from sweep.study.file import load
 from sweep.study.folder import Gate, TrialRecord
-from sweep.tracking.mirror import MlflowMirror
+from sweep.tracking.mirror import Answer, MlflowMirror
 from sweep.tracking.registry import Candidate
 from uvtex.config import TrainConfig
 from uvtex.files import write_atomic
@@ -209,13 +210,25 @@ class NoMirror(MlflowMirror):
 
     def __init__(self, study: StudyConfig) -> None:
         super().__init__(study, print)
-        self.ended: list[str] = []
+        self._told: deque[Answer] = deque()
 
-    def _call(self, action: object) -> None:
+    def study_started(self) -> None:
         pass
 
-    def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
-        self.ended.append(f"{record.label}: {record.state}")
+    def run_changed(self, *_: object) -> None:
+        pass
+
+    def ask(self, candidate: Candidate) -> None:
+        self._told.append(Answer(candidate, self.promote(candidate)))
+
+    def answers(self) -> list[Answer]:
+        return [self._told.popleft() for _ in range(len(self._told))]
+
+    def wait_for_answer(self, stopped: Callable[[], bool]) -> bool:
+        return bool(self._told)
+
+    def decided(self, found: Iterable[TrialRecord]) -> None:
+        pass
 
     def promote(self, candidate: Candidate) -> Gate | None:
         seeds = tuple(candidate.replicates)

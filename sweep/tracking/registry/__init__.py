@@ -2,6 +2,7 @@
 
 from sweep.tracking.registry.checkpoint_files import fetch_checkpoint
 from sweep.tracking.registry.registration import promote, promote_command
+from sweep.tracking.registry.restoring import restore
 from sweep.tracking.registry.standing import Standing, rollback, standing
 from sweep.tracking.registry.version_record import MODEL, Candidate, VersionRecord
 
@@ -13,6 +14,7 @@ __all__ = [
     "fetch_checkpoint",
     "promote",
     "promote_command",
+    "restore",
     "rollback",
     "standing",
 ]

@@ -8,23 +8,22 @@ checkpoint. Whether a trial is admitted is decided before. Who is champion is de
 from __future__ import annotations
 
 import shlex
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.decisions.champion import Comparison, compare, joint_noise
 from sweep.study.config import OBJECTIVE
 from sweep.study.folder import Gate, TrialRecord, store_option
-from sweep.study.judged import Judged, judged
+from sweep.study.judged import judged
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry import history
 from sweep.tracking.registry.checkpoint_files import best_checkpoint
+from sweep.tracking.registry.kept import keep
 from sweep.tracking.registry.page import version_page
+from sweep.tracking.registry.upload import register, registered, set_tags
 from sweep.tracking.registry.version_record import (
-    CHECKPOINT_DIGEST,
     MODEL,
     Candidate,
     VersionRecord,
@@ -34,14 +33,12 @@ from sweep.tracking.registry.version_record import (
     read_version,
 )
 from uvtex.files import sha256_of
-from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
+from uvtex.runs.epochs import best_epoch, read_epochs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from sweep.study.config import StudyConfig
-    from sweep.tracking.tracker import Tracker
-    from uvtex.runs.checkpoint import Checkpoint
 
 BY_OVERRIDE = "champion by override: "
 """How the answer begins where a person decided."""
@@ -63,12 +60,15 @@ def promote(study: StudyConfig, candidate: Candidate, uri: str) -> Gate:
     checkpoint = best_checkpoint(candidate.run_dir)
     with seam.mapped_errors(f"register {record.label}", uri, RegistryError):
         client = seam.client(uri)
-        version = _registered(client, checkpoint) or _register(
-            client, study, candidate, (best, found), checkpoint, uri
-        )
-        _set_tags(client, version, decision_tags(candidate))
+        version = registered(client, sha256_of(checkpoint))
+        if version is None:
+            tags = origin_tags(study, record, best, found) | decision_tags(candidate)
+            version = register(client, study, record, tags, uri)
+        set_tags(client, version, decision_tags(candidate))
         with history.changing(uri):
-            return _challenge(client, study, candidate, version)
+            gate = _challenge(client, study, candidate, version)
+            keep(client, study.store, uri)
+    return gate
 
 
 def _challenge(
@@ -135,7 +135,7 @@ def _compare(
     undecided = not wins and comparison.verdict == "continue" and _can_go_on(study, ours, theirs)
     words = _in_words(study, candidate, comparison, undecided)
     tags = comparison_tags(comparison, words, theirs, override)
-    _set_tags(client, ours.version, tags)
+    set_tags(client, ours.version, tags)
     if wins:
         kind: history.Kind = "override" if override else "promotion"
         history.crown(client, ours.version, kind, words.removeprefix(BY_OVERRIDE))
@@ -194,88 +194,3 @@ def _trial_here(study: StudyConfig, version: VersionRecord | None) -> int | None
     if version is None or version.study != study.name or version.trial is None:
         return None
     return int(version.trial)
-
-
-def _register(
-    client: MlflowClient,
-    study: StudyConfig,
-    candidate: Candidate,
-    figures: tuple[EpochReport, Judged],
-    checkpoint: Path,
-    uri: str,
-) -> str:
-    """Exports and uploads the model. It creates the version last, so that it is complete."""
-    from sweep.tracking.sync import sync_run
-    from sweep.tracking.tracker import Tracker
-    from uvtex.runs.checkpoint import load
-
-    best, found = figures
-    record = candidate.record
-    loaded = load(checkpoint)
-    tracker = Tracker(uri, study.paths.artifacts, study.name, system_metrics=False)
-    # A version always has its run: without one, MLflow would look it up in the process's store.
-    run_id = tracker.run_id(record) or sync_run(tracker, record, candidate.run_dir)
-    tags = origin_tags(
-        study,
-        record,
-        best,
-        found,
-        run_id=run_id,
-        checkpoint_sha256=sha256_of(checkpoint),
-    )
-    model_id, location = _upload(client, tracker, loaded, checkpoint, run_id, tags, best.epoch)
-    if not history.has_model(client):
-        client.create_registered_model(
-            MODEL, description="Showroom picture of the car (uint8 [N, H, W, 3]) to UV texture."
-        )
-    made = client.create_model_version(
-        MODEL,
-        source=location,  # MLflow looks up models:/ID in the process's store
-        run_id=run_id,
-        tags=tags | decision_tags(candidate),
-        model_id=model_id,
-    )
-    return str(made.version)
-
-
-def _upload(
-    client: MlflowClient,
-    tracker: Tracker,
-    loaded: Checkpoint,
-    checkpoint: Path,
-    run_id: str,
-    tags: dict[str, str],
-    epoch: int,
-) -> tuple[str, str]:
-    """Logs the exported predictor as a model of the run; returns its id and its location."""
-    from mlflow.entities import LoggedModelOutput
-
-    from sweep.tracking import export
-
-    logged = client.create_logged_model(
-        tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=tags, model_type="predictor"
-    )
-    model_id, size = logged.model_id, loaded.config.image_size
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        export.save(loaded.predictor, size, folder, [checkpoint], run_id=run_id, model_id=model_id)
-        client.log_model_artifacts(model_id, str(folder))
-    client.finalize_logged_model(model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model_id, epoch)])
-    return model_id, logged.artifact_location
-
-
-def _registered(client: MlflowClient, checkpoint: Path) -> str | None:
-    """The version with this checkpoint, if there is one."""
-    digest = sha256_of(checkpoint)
-    found = client.search_model_versions(
-        f"name = '{MODEL}' and tag.`{CHECKPOINT_DIGEST}` = '{digest}'"
-    )
-    return str(found[0].version) if found else None
-
-
-def _set_tags(client: MlflowClient, version: str, tags: dict[str, str]) -> None:
-    known = client.get_model_version(MODEL, version).tags
-    for key, value in tags.items():
-        if known.get(key) != value:
-            client.set_model_version_tag(MODEL, version, key, value)

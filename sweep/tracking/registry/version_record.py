@@ -27,6 +27,10 @@ CHECKPOINT_DIGEST = "sweep.checkpoint_sha256"
 """The tag by which a checkpoint's version is found again."""
 
 
+RUN_ID = "sweep.run_id"
+"""The tag with the id of the MLflow run that a version came from."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A full run that is to be registered, and what was decided on its trial."""
@@ -133,9 +137,6 @@ def origin_tags(
     record: TrialRecord,
     best: EpochReport,
     found: Judged,
-    *,
-    run_id: str,
-    checkpoint_sha256: str,
 ) -> dict[str, str]:
     """The tags on where a version came from, which never change."""
     facts = {
@@ -150,11 +151,10 @@ def origin_tags(
         "validation": json.dumps(best.val),
         "thresholds": json.dumps([t.model_dump(exclude_none=True) for t in study.thresholds]),
         "margin": repr(margin(found.metrics, study.thresholds)),
-        "run_id": run_id,
         "data_fingerprint": found.fingerprint,
         "metric_versions": json.dumps(dict(found.definitions), sort_keys=True),
     }
-    return _prefixed(facts) | {CHECKPOINT_DIGEST: checkpoint_sha256}
+    return _prefixed(facts)
 
 
 def decision_tags(candidate: Candidate) -> dict[str, str]:

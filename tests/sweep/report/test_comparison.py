@@ -12,7 +12,7 @@ import pytest
 from sweep.report.comparison import compare
 from sweep.study.config import StudyConfig
 from sweep.study.folder import read_record
-from sweep.tracking.sync import sync_run
+from sweep.tracking.sync import show
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import add_trial, empty_store, make_study
 from uvtex.errors import UvtexError
@@ -54,8 +54,8 @@ def test_a_run_can_be_given_by_its_trial_directory(study: StudyConfig) -> None:
 def test_a_run_can_be_given_by_its_mlflow_run_id(study: StudyConfig) -> None:
     empty_store(study.store)
     folder = study.paths.run_dir(7, "full")
-    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
-    run_id = sync_run(tracker, read_record(folder), folder)
+    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made")
+    run_id = show(study, tracker, read_record(folder))
     from_mlflow, from_disk = compare([run_id, "made/7/full"], study.tracking_uri, study.store).rows
     assert from_mlflow.run == run_id
     assert replace(from_mlflow, run=from_disk.run) == from_disk
@@ -64,9 +64,9 @@ def test_a_run_can_be_given_by_its_mlflow_run_id(study: StudyConfig) -> None:
 def test_a_run_id_whose_directory_is_missing_is_refused(study: StudyConfig) -> None:
     empty_store(study.store)
     folder = study.paths.run_dir(7, "full")
-    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made", system_metrics=False)
+    tracker = Tracker(study.tracking_uri, study.store / "artifacts", "made")
     parent = tracker.study_started(study)
-    run_id = sync_run(tracker, read_record(folder), folder)
+    run_id = show(study, tracker, read_record(folder))
     shutil.rmtree(folder)
     with pytest.raises(UvtexError, match=f"{run_id}: study made has no such run"):
         compare([run_id], study.tracking_uri, study.store)

@@ -77,7 +77,7 @@ def test_the_first_run_that_passes_becomes_champion_with_its_origin(study: Study
     run_dir = full_run(study, 4, reach=0.66)
     record = read_record(run_dir)
     tracker = Tracker(study.tracking_uri, study.store / "artifacts", study.name)
-    run_id = tracker.trial_started(record, TrainConfig(), run_dir, live=False)
+    run_id = tracker.show(record, run_dir, TrainConfig())
     answer = promote_run(study, run_dir)
     assert (answer.registered, answer.version, answer.champion) == (True, "1", True)
     facts = champion(study)

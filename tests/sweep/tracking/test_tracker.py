@@ -141,8 +141,8 @@ def test_system_metrics_are_logged_while_a_trial_runs(
 ) -> None:
     monkeypatch.setattr("sweep.tracking.system_load.SAMPLE_SECONDS", 0.2)
     add_trial(study, 0, state="running", made=1)
-    tracker = tracker_of(study, system_metrics=True)
-    run_id = track(tracker, study, 0)
+    tracker = tracker_of(study)
+    run_id = track(tracker, study, 0, live=True)
     client = MlflowClient(study.tracking_uri)
     until = time.monotonic() + 20
     while time.monotonic() < until:

@@ -36,22 +36,22 @@ def candidate_of(study: StudyConfig, run_dir: Path) -> Candidate:
     return admission.candidate(study, full, answer, answer.chosen)
 
 
-def tracker_of(study: StudyConfig, **kwargs: bool) -> Tracker:
-    kwargs.setdefault("system_metrics", False)
-    return Tracker(study.tracking_uri, study.store / "artifacts", study.name, **kwargs)
+def tracker_of(study: StudyConfig) -> Tracker:
+    return Tracker(study.tracking_uri, study.store / "artifacts", study.name)
 
 
-def track(tracker: Tracker, study: StudyConfig, number: int, stage: str = "probe") -> str:
+def track(
+    tracker: Tracker, study: StudyConfig, number: int, stage: str = "probe", live: bool = False
+) -> str:
     """Tracks a trial as the driver does; returns the id of its run."""
-    run_dir = study.paths.run_dir(number, stage)  # type: ignore[arg-type]
+    run_dir = study.paths.run_dir(number, stage)
     record = read_record(run_dir)
     config = TrainConfig.model_validate(load_yaml(run_dir / "config.yaml"))
     running = record.model_copy(update={"state": "running", "reason": None})
-    run_id = tracker.trial_started(running, config, run_dir)
-    for report in read_epochs(run_dir):
-        tracker.epoch(running, report)
+    for count in range(len(read_epochs(run_dir)) + 1):
+        run_id = tracker.show(running, run_dir, config, epochs=count, live=live)
     if record.state != "running":
-        tracker.trial_ended(record, run_dir)
+        tracker.show(record, run_dir, config)
     return run_id
 
 
