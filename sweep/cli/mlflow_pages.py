@@ -19,16 +19,18 @@ from uvtex.output import echo
 @click.option("--uri", help="MLflow's tracking URI (default: the study's).")
 @JSON
 def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
-    """Add to MLflow what it lacks of STUDY's trial directories.
+    """Add to MLflow what it lacks of STUDY: runs, registered versions, the champion's history.
+
+    The registry is also asked about full runs on which `sweep run` got no answer. With --uri, the
+    study is copied into another MLflow, such as a team's server.
 
     \b
     Example: sweep sync quickstart
     """
     from sweep.driving import session
-    from sweep.tracking.sync import sync as sync_study
+    from sweep.driving.syncing import sync as sync_study
 
-    found = session.saved(store, study)
-    done = sync_study(found, uri)
+    done = sync_study(session.saved(store, study), uri, lambda text: echo(text, err=as_json))
     if as_json:
         echo(json.dumps({"runs": done.runs, "versions": len(done.versions)}))
         return

@@ -111,7 +111,7 @@ def rollback(version: int | None, store: Path, uri: str | None, reason: str, as_
     from sweep.tracking.registry import rollback as roll_back
 
     target = None if version is None else str(version)
-    _print(roll_back(uri or tracking_uri(store), target, reason), False, as_json)
+    _print(roll_back(uri or tracking_uri(store), target, reason, store), False, as_json)
 
 
 def _print(found: Standing, show_history: bool, as_json: bool) -> None:

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Set
+from typing import Protocol
 
 from sweep.driving import admission, due_runs
 from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, TrialRecord
-from sweep.tracking.mirror import MlflowMirror
+from sweep.tracking.mirror import Answer
 from sweep.tracking.registry import Candidate
+
+
+class Registry(Protocol):
+    """What the gate needs of the mirror."""
+
+    def ask(self, candidate: Candidate) -> None:
+        """Takes a question."""
+
+    def answers(self) -> list[Answer]:
+        """The answers since the last call."""
+
+    def decided(self, found: Iterable[TrialRecord]) -> None:
+        """Shows the records' decisions in MLflow."""
 
 
 class RegistryGate:
@@ -24,7 +38,7 @@ class RegistryGate:
         self,
         study: StudyConfig,
         records: Records,
-        mirror: MlflowMirror,
+        mirror: Registry,
         note: Callable[[str], None],
         write: Callable[[TrialRecord, Gate], None],
     ) -> None:

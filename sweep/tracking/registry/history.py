@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweep.study.database import sqlite_file
 from sweep.study.urls import resolved
-from sweep.tracking.client import RegistryError
+from sweep.tracking.client import RegistryError, paged
 from sweep.tracking.registry.version_record import MODEL, read_version
 
 if TYPE_CHECKING:
@@ -180,7 +180,9 @@ def holder_of(client: MlflowClient, alias: str) -> ModelVersion | None:
 
 def versions(client: MlflowClient) -> dict[str, ModelVersion]:
     """The versions that were not deleted, oldest first."""
-    found = client.search_model_versions(f"name = '{MODEL}'")
+    found: Iterator[ModelVersion] = paged(
+        lambda token: client.search_model_versions(f"name = '{MODEL}'", page_token=token)
+    )
     return {str(v.version): v for v in sorted(found, key=lambda version: int(version.version))}
 
 

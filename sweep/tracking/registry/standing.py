@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.study.urls import masked
@@ -11,6 +12,7 @@ from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
 from sweep.tracking.registry import history
 from sweep.tracking.registry.history import Event
+from sweep.tracking.registry.kept import keep
 from sweep.tracking.registry.version_record import MODEL, VersionRecord, read_version
 
 if TYPE_CHECKING:
@@ -47,12 +49,13 @@ def standing(uri: str) -> Standing:
         return _standing(client)
 
 
-def rollback(uri: str, version: str | None, reason: str) -> Standing:
+def rollback(uri: str, version: str | None, reason: str, store: Path | None = None) -> Standing:
     """Makes an earlier champion champion again; by default the last one before the present one.
 
     Args:
         version: a version's number. It need not have been champion before.
         reason: why, for the history.
+        store: the store that keeps a copy of the registry's history; None: none.
 
     Raises:
         RegistryError: there is no such version, no earlier champion, or MLflow is away or refuses.
@@ -69,6 +72,8 @@ def rollback(uri: str, version: str | None, reason: str) -> Standing:
             target = _target(client, version)
             if target is not None:
                 history.crown(client, target, "rollback", reason)
+                if store is not None:
+                    keep(client, store, uri)
         return _standing(client)
 
 
