@@ -38,6 +38,7 @@ def passing_study(folder: Path, uri: str, **changes: Any) -> StudyConfig:
     }
     return study(folder, **(values | changes))
 
+
 UNTOLD = re.compile(r"^system/|/gate/at$")
 """Metrics that differ between two equal studies: the load of the machine, the time of an answer."""
 
