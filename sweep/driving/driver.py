@@ -67,7 +67,6 @@ class Driver:
         )
         self._interrupts = Interrupts(study.paths)
         self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
-        self._devices = len(launcher.slots)
         self._early_failures = 0
         self._told_ending = False
 
@@ -141,14 +140,18 @@ class Driver:
 
     def _waits(self) -> bool:
         """Whether a run may start later although none runs now."""
-        return not self._interrupts.count and (self._interrupts.paused or self._plan.waiting)
+        lost = self._slots.none and not self._plan.out_of_time
+        return not self._interrupts.count and (
+            self._interrupts.paused or self._plan.waiting or lost
+        )
 
     def _stopped(self) -> bool:
         self._interrupts.look()
         return self._interrupts.count > 0
 
     def _fill(self) -> None:
-        self._plan.out_of_time = False
+        left = self._spending.left
+        self._plan.out_of_time = self._slots.none and left is not None and left <= 0
         if self._interrupts.holding:
             self._slots.free_devices()
         else:
@@ -289,8 +292,8 @@ class Driver:
         self._display.note(
             f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
         )
-        if self._interrupts.holding:
-            self._interrupted(run)
+        if self._interrupts.holding or slot not in self._slots.free:
+            self._interrupted(run)  # a slot that was lost with its node: another one takes the run
         elif not self._ends_on_disk(run):
             self._start(slot, run)
 
@@ -313,7 +316,7 @@ class Driver:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
 
     def _forecast_cost(self) -> None:
-        self._display.cost(self._spending.forecast(self._records, self._devices))
+        self._display.cost(self._spending.forecast(self._records, self._slots.most))
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)

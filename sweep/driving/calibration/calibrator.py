@@ -119,7 +119,8 @@ class Calibrator:
         while True:
             self._interrupts.look()
             self._fill()
-            waits = self._interrupts.paused and not self._interrupts.count
+            lost = bool(self._waiting) and self._slots.none
+            waits = (self._interrupts.paused or lost) and not self._interrupts.count
             if self._interrupts.count > 1 or not (self._slots.runs or waits):
                 return
             if (asked := self._interrupts.told) != told:

@@ -42,6 +42,18 @@ class Slots(Generic[R]):
         self._launcher, self._others = launcher, others
         self._patience = Patience(hang)
         self._runs: dict[str, R] = {}
+        self._most = 1
+
+    @property
+    def most(self) -> int:
+        """The most slots that the launcher had at once, at least 1."""
+        self._most = max(self._most, len(self._launcher.slots))
+        return self._most
+
+    @property
+    def none(self) -> bool:
+        """Whether the launcher has no slot now: no node of its cluster is left."""
+        return not self._launcher.slots
 
     @property
     def runs(self) -> Collection[R]:

@@ -79,6 +79,7 @@ class Places:
         self._banned: set[str] = set()
         self._sent: SentData | None = None
         self._next_look = self._next_place = 0.0
+        self._told_none = True
 
     def call(self, place: Place, reference: Any, handler: Handler) -> None:
         """Calls ``handler`` with the result of a call to a place's actor, once it is there."""
@@ -117,7 +118,14 @@ class Places:
         if now >= self._next_place:
             while len(self.all) < wanted:
                 self._place()
+        self._tell_none()
         return lost
+
+    def _tell_none(self) -> None:
+        none = not any(place.ready for place in self.all.values())
+        if none and not self._told_none:
+            self._say("no worker has a place in the cluster now; waiting for one")
+        self._told_none = none
 
     def drop(self, place: Place) -> None:
         """Ends a place's actor, and forgets its calls."""
