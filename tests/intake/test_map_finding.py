@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from tests.imaging.map_estimation.made_camera import SIDE, true_map
 from tests.intake.made_photos import photo_set, repaint
@@ -64,6 +65,12 @@ def test_the_trainer_reads_the_set(mapped: Path) -> None:
     assert store.loaded.maps is not None
     assert store.bank is not None
     assert store.bank.hits.sum() > 100
+
+
+def test_training_under_another_split_is_refused(mapped: Path) -> None:
+    config = TrainConfig(image_size=32, val_split=0.3, test_split=0.1, device="cpu")
+    with pytest.raises(DataError, match=r"val_split 0\.1, test_split 0\.1, split_seed 0"):
+        PairStore.open(mapped, config)
 
 
 def test_nothing_of_held_out_liveries_gets_in(photos: Path, mapped: Path, tmp_path: Path) -> None:
@@ -148,6 +155,40 @@ def test_a_photo_of_something_else_is_told_and_not_used(tmp_path: Path) -> None:
     assert camera.liveries == 11
     assert camera.known > 0.8
     assert any("'livery04' was not used" in note for note in camera.notes)
+
+
+def test_views_without_a_camera_are_grouped(tmp_path: Path) -> None:
+    folder = photo_set(tmp_path / "set", cameras=(None, None))
+    report = find_maps(folder, tmp_path / "out")
+    assert any("24 views name no camera" in note for note in report.notes)
+    groups: dict[str, list[str]] = {}
+    for record in manifest.read(tmp_path / "out").records:
+        groups.setdefault(str(record.camera), []).append(Path(record.view).stem.split("-")[1])
+    assert all(len(set(group)) == 1 for group in groups.values())
+    assert sorted(map(len, groups.values()))[-2:] > [10, 10]
+
+
+def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
+    """Some pictures are moved by whole pixels; in the written set all lie in one place again."""
+    folder = photo_set(tmp_path / "set")
+    off = {1: (1, 0), 4: (0, -2), 7: (2, 1)}
+    for livery, (down, right) in off.items():
+        path = folder / f"views/{livery}-0.png"
+        moved = np.roll(np.asarray(Image.open(path)), (down, right), axis=(0, 1))
+        Image.fromarray(moved).save(path)
+    report = find_maps(folder, tmp_path / "out")
+    (camera,) = report.cameras
+    assert any("did not stand still" in note for note in camera.notes)
+    assert camera.known > 0.6
+    still = photo_set(tmp_path / "still")
+    inner = (slice(4, -4), slice(4, -4))
+    for livery in off:
+        name = f"views/{livery}-0.png"
+        back, moved, true = (
+            np.asarray(Image.open(place / name)).astype(float)[inner]
+            for place in (tmp_path / "out", folder, still)
+        )
+        assert abs(back - true).mean() < 0.5 * abs(moved - true).mean()
 
 
 def test_the_better_a_set_is_known_the_fewer_liveries_it_lacks() -> None:

@@ -20,6 +20,7 @@ from uvtex.config import Augment, TrainConfig
 from uvtex.data import manifest, splits
 from uvtex.data.augment import augmented
 from uvtex.data.batch import Batch
+from uvtex.data.found_maps import check_held_out
 from uvtex.data.recolour import recoloured
 from uvtex.data.splits import Sides, Split
 from uvtex.data.storage import fingerprints
@@ -101,7 +102,8 @@ class PairStore:
                 all of its records.
 
         Raises:
-            DataError: the manifest or a file is missing or broken, or the split is impossible.
+            DataError: the manifest or a file is missing or broken, the split is impossible, or the
+                UV maps were found from liveries that are held out.
             UvtexError: the pictures fit neither in memory nor on the disk.
         """
         key = DataKey.of(config)
@@ -109,6 +111,8 @@ class PairStore:
         # The records are freed after this line. Those of a large set take a gigabyte.
         files = file_table(manifest.read(folder).records)
         sides = _split(files.liveries, key, unsplit)
+        if not unsplit:
+            check_held_out(folder, files.liveries, sides)
         space = MemoryBudget(device, limit)
         loaded = load_set(folder, files, key.image_size, space, sides)
         covered = loaded.covered

@@ -24,7 +24,7 @@ def odd_views(views: Tensor) -> list[int]:
     """The views that do not show what the others show: of another place, or another car.
 
     Args:
-        views: uint8 [L, 3, h, w], one of each livery.
+        views: uint8 or float [L, 3, h, w] in [0, 255], one of each livery.
 
     With fewer than four views nothing says which of them is odd, and none is.
     """

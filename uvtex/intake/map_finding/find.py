@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from uvtex.data import manifest, pictures, splits
+from uvtex.data.found_maps import MAPS
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
-from uvtex.files import npz, png, refuse_existing, whole_folder, write_atomic
+from uvtex.files import refuse_existing, whole_folder, write_atomic
 from uvtex.imaging.map_estimation.changing import changing_pixels, odd_views
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map, reduced
-from uvtex.imaging.map_estimation.footprints import SAMPLES
-from uvtex.intake.map_finding.camera_views import CameraViews, TextureReader, read_camera
-from uvtex.intake.map_finding.report import (
-    KNOWN,
-    SURE,
-    FoundMap,
-    MapsReport,
-    liveries_missing,
-)
+from uvtex.imaging.map_estimation.registration import moved, register
+from uvtex.intake.map_finding.camera_views import CameraViews, Shifts, TextureReader, read_camera
+from uvtex.intake.map_finding.cameras import cameras_of
+from uvtex.intake.map_finding.report import KNOWN, SURE, FoundMap, MapsReport, liveries_missing
+from uvtex.intake.map_finding.write import write_map, write_record
 from uvtex.progress import Progress, no_progress
 
-MAPS = "maps.json"
 MOST_LIVERIES = 64
 """Largest number of liveries that a camera's map is found from."""
 LEAST_KNOWN = 0.02
@@ -45,6 +37,16 @@ class SplitChoice:
     val_split: float
     test_split: float
     split_seed: int
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What became of a camera."""
+
+    told: FoundMap
+    estimate: MapEstimate | None = None
+    shifts: Shifts | None = None
+    """How to bring each view to the map; None where the camera stood still."""
 
 
 def find_maps(
@@ -70,15 +72,9 @@ def find_maps(
     records = manifest.read(folder).records
     _check_files(folder, records)
     used = _training_liveries(records, split)
-    report = MapsReport(str(out), side, used, split.__dict__ if split else {})
-    cameras: dict[str, list[Record]] = {}
-    for record in records:
-        if record.camera is not None:
-            cameras.setdefault(record.camera, []).append(record)
-    unnamed = sum(record.camera is None for record in records)
-    if unnamed:
-        report.left_out += unnamed
-        report.notes.append(f"{unnamed} views name no camera")
+    report = MapsReport(str(out), side, used, asdict(split) if split else {})
+    cameras, unused = cameras_of(folder, records, report.notes)
+    report.left_out += len(unused)
     chosen = set(used)
     if len(used) > MOST_LIVERIES:
         chosen = set(random.Random(f"maps/{seed}").sample(used, MOST_LIVERIES))
@@ -88,12 +84,16 @@ def find_maps(
         for number, (camera, members) in enumerate(sorted(cameras.items())):
             training = [record for record in members if record.livery in chosen]
             views = read_camera(folder, training, side, textures) if training else None
-            found, files = _find(target, number, camera, members, views)
-            report.cameras.append(found)
-            if files is None:
+            search = _search(camera, len(members), views)
+            if search.estimate is None:
                 report.left_out += len(members)
+                report.cameras.append(search.told)
             else:
-                written += [_kept(folder, target, record, files) for record in members]
+                files = write_map(target, f"{number:03d}", search.estimate)
+                report.cameras.append(replace(search.told, uv_map=files.uv_map))
+                for record in members:
+                    shift = search.shifts.of(folder, record) if search.shifts else (0.0, 0.0)
+                    written.append(write_record(folder, target, record, files, shift))
             progress("cameras", number + 1, len(cameras))
         if not written:
             raise DataError("\n".join([f"{folder}: no UV map could be found", *report.lines()]))
@@ -134,92 +134,54 @@ def _texture_side(folder: Path, records: Sequence[Record], side: int) -> int:
     return reduced(min(facts.width, facts.height), side)
 
 
-def _find(
-    target: Path, number: int, camera: str, members: Sequence[Record], views: CameraViews | None
-) -> tuple[FoundMap, tuple[str, str] | None]:
-    """What is known of a camera, and the files of its map and its mask; None where nothing is."""
-    notes = list(views.notes) if views else ["it has no training view that can be read"]
-    count = len(views.liveries) if views else 0
-    if views is None or count < 2:
-        notes += [f"{count} livery: nothing can be found"] if views else []
-        return _unknown(camera, count, len(members), 0.0, notes), None
-    views = _of_one_kind(views)
-    notes, count = list(views.notes), len(views.liveries)
-    changing = changing_pixels(views.views)
+def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
+    """Finds the map of a camera that has ``views`` views, from those that were read."""
+
+    def nothing(share: float, why: str) -> _Search:
+        more = liveries_missing(0.0, count)
+        told = FoundMap(camera, count, views, share, 0.0, 0.0, more, None, [*notes, why])
+        return _Search(told)
+
+    count, notes = 0, []
+    if read is None:
+        return nothing(0.0, "it has no training view that can be read")
+    read, shifts = _brought_together(_of_one_kind(read))
+    count, notes = len(read.liveries), read.notes
+    if count < 2:
+        return nothing(0.0, "one livery tells nothing")
+    changing = changing_pixels(read.views)
     if not changing.any():
-        notes.append("no pixel changes between its liveries")
-        return _unknown(camera, count, len(members), 0.0, notes), None
-    found = estimate_map(views.linear(), views.textures, changing)
+        return nothing(0.0, "no pixel changes between its liveries")
+    found = estimate_map(read.linear(), read.textures, changing)
     painted = torch.isfinite(found.uv[..., 0])
-    sureness = found.confidence[painted]
-    known = float((sureness >= KNOWN).float().mean()) if len(sureness) else 0.0
     share = float(painted.float().mean())
-    if known < LEAST_KNOWN:
-        notes.append("its liveries do not tell which texels its pixels show")
-        return _unknown(camera, count, len(members), share, notes), None
-    files = _write_map(target, f"{number:03d}", found, painted)
-    sure = float((sureness >= SURE).float().mean())
+    sureness = found.confidence[painted]
+    known, sure = (float((sureness >= least).float().mean()) for least in (KNOWN, SURE))
+    if not len(sureness) or known < LEAST_KNOWN:
+        return nothing(share, "its liveries do not tell which texels its pixels show")
     more = liveries_missing(known, count)
-    return FoundMap(camera, count, len(members), share, known, sure, more, files[0], notes), files
+    told = FoundMap(camera, count, views, share, known, sure, more, None, notes)
+    return _Search(told, found, shifts)
 
 
 def _of_one_kind(views: CameraViews) -> CameraViews:
     """``views`` without those of another car or place."""
-    for number in reversed(odd_views(views.views)):
+    aligned = torch.stack([*map(moved, views.views, register(views.views))])
+    for number in reversed(odd_views(aligned)):
         views = views.without(number, "it does not show what the others of this camera show")
     return views
 
 
-def _unknown(camera: str, count: int, views: int, share: float, notes: list[str]) -> FoundMap:
-    more = liveries_missing(0.0, count)
-    return FoundMap(camera, count, views, share, 0.0, 0.0, more, None, notes)
-
-
-def _write_map(target: Path, name: str, found: MapEstimate, painted: Tensor) -> tuple[str, str]:
-    files = (f"uv_maps/{name}.npz", f"masks/{name}.png")
-    for file in files:
-        (target / file).parent.mkdir(exist_ok=True)
-    light = found.light.half().numpy()
-    content = npz(
-        uv=finer(found).numpy(),
-        confidence=found.confidence.half().numpy(),
-        falling=light[..., :3],
-        reflected=light[..., 3:],
+def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:
+    """``views``, moved so that what does not change lies in one place, and how they were moved."""
+    shifts = register(views.views)
+    if not shifts.any():
+        return views, None
+    aligned = torch.stack([*map(moved, views.views, shifts)]).round().to(torch.uint8)
+    off = shifts.norm(dim=1)
+    note = (
+        f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were moved by "
+        f"up to {off.max():.1f} of {max(aligned.shape[-2:])} pixels"
     )
-    write_atomic(target / files[0], content)
-    write_atomic(target / files[1], png((painted.numpy() * np.uint8(255)).astype(np.uint8)))
-    return files
-
-
-def finer(found: MapEstimate) -> Tensor:
-    """The UV map with three samples along each side of a pixel: float32 [3 * h, 3 * w, 2].
-
-    It is NaN where the confidence is below KNOWN.
-    """
-    height, width = found.confidence.shape
-    at = found.uv[:, :, None] + torch.einsum("hwij,kj->hwki", found.slope, SAMPLES)
-    at = at.clamp(0, 1).masked_fill((found.confidence < KNOWN)[..., None, None], torch.nan)
-    parts = at.view(height, width, 3, 3, 2).permute(0, 2, 1, 3, 4)
-    return parts.reshape(3 * height, 3 * width, 2)
-
-
-def _kept(folder: Path, target: Path, record: Record, files: tuple[str, str]) -> Record:
-    """The record in the new set, whose picture and texture are copied."""
-    view, texture = (_copied(folder, target, name) for name in (record.view, record.texture))
-    return Record(
-        view=view,
-        livery=record.livery,
-        texture=texture,
-        mask=files[1],
-        uv_map=files[0],
-        camera=record.camera,
-    )
-
-
-def _copied(folder: Path, target: Path, name: str) -> str:
-    root = os.path.realpath(folder)
-    relative = os.path.relpath(os.path.join(root, name), root)
-    if not (target / relative).exists():
-        (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, target / relative)
-    return Path(relative).as_posix()
+    together = replace(views, views=aligned, notes=[*views.notes, note])
+    return together, Shifts.of_training(together, shifts)

@@ -1,0 +1,199 @@
+"""The UV maps that `uvtex data maps` finds, beside the true maps of rendered sets.
+
+    uvtex showroom build /tmp/sets/built-in-64 --size 64 --cameras 6 --liveries 44 --samples 48
+    python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 4,8,16,34
+
+Errors are in texels of an atlas of 256. A pixel's truth is the mean of the places that its samples
+show. A pixel whose samples lie on two sides of a jump shows two places, and its error is to the
+nearest sample. Pixels that change with the livery and show no paint count as wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.console import PATH, CleanErrorGroup
+from uvtex.data import manifest, pictures
+from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.map_estimation.changing import changing_pixels
+from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
+from uvtex.imaging.map_estimation.estimate import estimate_map
+from uvtex.imaging.uv_maps import read_uv_map
+
+SMOOTH = 6.0
+"""Distance of a pixel's samples from their mean up to which the pixel shows one place."""
+EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.01)
+
+
+@dataclass
+class Case:
+    """One camera, estimated from some liveries."""
+
+    name: str
+    liveries: int
+    error: np.ndarray  # [P] of the pixels that were found
+    features: Tensor  # [P, F]
+    recall: float
+    seconds: float
+
+
+@click.group(cls=CleanErrorGroup)
+def main() -> None:
+    """Measure the maps that are found on rendered sets.
+
+    \b
+    Example:
+      python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 4,8,16,34
+    """
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=PATH)
+@click.option("--liveries", default="4,8,16,34", help="Numbers of liveries, with commas.")
+@click.option("--cameras", default=3, help="Cameras of each set.")
+@click.option("--seed", default=0, help="Seed of the choice of liveries.")
+@click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
+def measure(
+    folders: Sequence[Path], liveries: str, cameras: int, seed: int, save: Path | None
+) -> None:
+    """Print errors, recall and calibration for each set and number of liveries.
+
+    \b
+    Example:
+      python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 8,16
+    """
+    print("| set | liveries | median | within 2 | painted found | known | of it within 2 | s |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    every: list[Case] = []
+    for folder in folders:
+        for count in map(int, liveries.split(",")):
+            cases = list(_cases(folder, count, cameras, seed))
+            every += cases
+            print(_row(folder.name, count, cases), flush=True)
+    print(f"\n{_calibration(every, WEIGHTS)}")
+    if save is not None:
+        torch.save([vars(case) for case in every], save)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+def calibrate(files: Sequence[Path]) -> None:
+    """Fit the weights of the confidence to saved cases, and test them on the set left out.
+
+    \b
+    Example:
+      python -m benchmarks.maps calibrate /tmp/cases.pt
+    """
+    cases = [Case(**values) for f in files for values in torch.load(f, weights_only=False)]
+    names = sorted({case.name for case in cases})
+    for left_out in names if len(names) > 1 else ():
+        weights = _fitted([case for case in cases if case.name != left_out])
+        print(f"{left_out}, by weights of the others:")
+        for count in sorted({case.liveries for case in cases}):
+            some = [c for c in cases if (c.name, c.liveries) == (left_out, count)]
+            print(f"  {count:3d} liveries {_calibration(some, weights)}")
+    weights = _fitted(cases)
+    print(f"all: {_calibration(cases, weights)}")
+    print("WEIGHTS =", [round(value, 3) for value in weights.tolist()])
+
+
+def _cases(folder: Path, count: int, cameras: int, seed: int) -> Iterator[Case]:
+    records = manifest.read(folder).records
+    names = sorted({record.camera for record in records if record.camera})
+    for number, camera in enumerate(names[:cameras]):
+        members = [record for record in records if record.camera == camera]
+        generator = np.random.default_rng((seed, count, number))
+        chosen = [members[k] for k in generator.permutation(len(members))[:count]]
+        views = _stack(folder / record.view for record in chosen)
+        textures = _stack(folder / record.texture for record in chosen)
+        start = time.process_time()
+        found = estimate_map(
+            linear_from_srgb(views.float() / 255),
+            linear_from_srgb(textures.float() / 255),
+            changing_pixels(views),
+        )
+        seconds = time.process_time() - start
+        samples = true_samples(read_uv_map(folder / str(members[0].uv_map)), len(found.uv))
+        there = np.isfinite(found.uv[..., 0].numpy())
+        painted = np.isfinite(samples[..., 0]).any(axis=2)
+        off = errors(samples, found.uv.numpy())[there]
+        recall = float((there & painted).sum() / painted.sum())
+        yield Case(folder.name, count, off, found.support.features(), recall, seconds)
+
+
+def _stack(paths: Iterator[Path]) -> Tensor:
+    pixels = [torch.from_numpy(pictures.read_rgb(path).copy()) for path in paths]
+    return torch.stack(pixels).permute(0, 3, 1, 2)
+
+
+def true_samples(uv: np.ndarray, size: int) -> np.ndarray:
+    """The true places of each pixel's samples, [size, size, k * k, 2]."""
+    k = len(uv) // size
+    parts = uv.reshape(size, k, size, k, 2).transpose(0, 2, 1, 3, 4)
+    return parts.reshape(size, size, k * k, 2)
+
+
+def errors(samples: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """The error of each pixel of ``uv`` [h, w, 2], in texels of 256; infinite without paint."""
+    painted = np.isfinite(samples[..., 0])
+    count = painted.sum(axis=2)
+    middle = np.where(painted[..., None], samples, 0).sum(axis=2) / np.maximum(count, 1)[..., None]
+    far = np.linalg.norm(samples - middle[:, :, None], axis=3)
+    spread = np.where(painted, far, 0).max(axis=2) * 256
+    off = np.linalg.norm(samples - uv[:, :, None], axis=3)
+    nearest = np.where(painted, off, np.inf).min(axis=2)
+    error = np.where(spread < SMOOTH, np.linalg.norm(middle - uv, axis=2), nearest) * 256
+    return np.where(count > 0, error, np.inf)
+
+
+def _row(name: str, count: int, cases: Sequence[Case]) -> str:
+    off = np.concatenate([case.error for case in cases])
+    sure = torch.cat([torch.sigmoid(case.features @ WEIGHTS) for case in cases]).numpy()
+    known = sure >= 0.5
+    recall = np.mean([case.recall for case in cases])
+    seconds = np.mean([case.seconds for case in cases])
+    right = (off[known] < WITHIN).mean() if known.any() else np.nan
+    return (
+        f"| {name} | {count} | {np.median(off):.2f} | {(off < WITHIN).mean():.1%} | {recall:.1%} | "
+        f"{known.mean():.1%} | {right:.1%} | {seconds:.1f} |"
+    )
+
+
+def _calibration(cases: Sequence[Case], weights: Tensor) -> str:
+    """For each range of the stated confidence: its mean, the share within 2, and the pixels."""
+    sure = torch.cat([torch.sigmoid(case.features @ weights) for case in cases]).numpy()
+    right = np.concatenate([case.error for case in cases]) < WITHIN
+    parts = []
+    for low, high in itertools.pairwise(EDGES):
+        inside = (sure >= low) & (sure < high)
+        if inside.sum() >= 20:
+            told, true = sure[inside].mean(), right[inside].mean()
+            parts.append(f"{told:.2f}: {true:.2f} ({inside.sum()})")
+    return "stated: true (pixels)  " + "  ".join(parts)
+
+
+def _fitted(cases: Sequence[Case]) -> Tensor:
+    """Weights of a logistic regression of ``error < WITHIN``, with a weak ridge."""
+    features = torch.cat([case.features for case in cases]).double()
+    right = torch.from_numpy(np.concatenate([case.error for case in cases]) < WITHIN).double()
+    weights = torch.zeros(features.shape[1], dtype=torch.float64)
+    ridge = 1e-4 * len(features)
+    for _ in range(50):
+        sure = torch.sigmoid(features @ weights)
+        bend = (features * (sure * (1 - sure)).clamp_min(1e-6)[:, None]).T @ features
+        slope = features.T @ (right - sure) - ridge * weights
+        weights = weights + torch.linalg.solve(bend + ridge * torch.eye(len(weights)), slope)
+    return weights.float()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Preset `atlas` on UV maps that were found, beside the true maps, plates, and pairs alone.
+
+    uvtex showroom build /tmp/sets/q48 --size 48 --cameras 8 --liveries 40 --samples 32
+    python -m benchmarks.maps_training /tmp/sets/q48 --liveries 16
+
+The rows train on the same liveries under the same seed. All are measured on the same held-out
+liveries of the whole set, at the epoch with the best SSIM(UV) on it.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.ablations import Job, run
+from uvtex.console import PATH, CleanErrorCommand
+from uvtex.data import manifest, splits
+from uvtex.data.manifest import Record
+from uvtex.intake.map_finding.find import SplitChoice, find_maps
+
+ROWS = ("pairs alone", "maps found", "true maps", "plates")
+SHOWN = ("ssim_uv", "ssim_uv_visible", "l1_uv_visible")
+
+
+@click.command(cls=CleanErrorCommand)
+@click.argument("folder", metavar="DATA", type=PATH)
+@click.option("--liveries", type=int, default=16, help="Training liveries.")
+@click.option("--val-split", type=float, default=0.15, help="Share of validation liveries.")
+@click.option("--epochs", type=int, default=6, help="Epochs of each run.")
+@click.option("--width", type=float, default=0.25, help="Factor on the networks' channels.")
+@click.option("--size", type=int, default=48, help="Side of the networks' pictures, in pixels.")
+@click.option("--lr", type=float, default=1e-3, help="Learning rate.")
+@click.option("--seed", type=int, default=0, help="Seed of the runs.")
+@click.option("--only", type=click.Choice(ROWS), multiple=True, help="Rows to train; all.")
+def main(
+    folder: Path, liveries: int, val_split: float, size: int, only: Sequence[str], **common: Any
+) -> None:
+    """Train preset atlas on four kinds of knowledge of DATA's cameras, and print SSIM(UV).
+
+    \b
+    Example:
+      python -m benchmarks.maps_training /tmp/sets/q48 --liveries 16
+    """
+    records = manifest.read(folder).records
+    names = [record.livery for record in records]
+    sides = splits.split(names, "livery", val_split, 0)
+    training = sorted({names[number] for number in sides.train})
+    chosen = set(random.Random(0).sample(training, min(liveries, len(training))))
+    held_out = {names[number] for number in sides.val}
+    kept = [record for record in records if record.livery in chosen | held_out]
+    # The split draws from sorted names: they are given so that it draws the same ones again.
+    share = len(held_out) / (len(held_out) + len(chosen))
+    kept = _renamed(kept, held_out, share)
+    values = {
+        "preset": "atlas",
+        "device": "cpu",
+        "image_size": size,
+        "batch_size": 8,
+        "val_split": share,
+        "thresholds": [{"metric": "ssim_uv", "at_least": 0.0}],
+        "lr": common.pop("lr"),
+        "width": common.pop("width"),
+        "epochs": common.pop("epochs"),
+    }
+    print(f"{len(chosen)} training liveries, {len(held_out)} held out, seed {common['seed']}")
+    print("| | " + " | ".join(SHOWN) + " |")
+    print("| --- |" + " --- |" * len(SHOWN))
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = _variant(folder, Path(temporary) / "true", kept, ("plate",))
+        for row in only or ROWS:
+            data = _set(row, folder, Path(temporary), kept, whole, SplitChoice(share, 0.0, 0))
+            curve = run(Job(data, whole, values, common["seed"]))
+            figures = [f"{curve.best[name]:.3f}" if curve else "-" for name in SHOWN]
+            print(f"| {row} | " + " | ".join(figures) + " |", flush=True)
+
+
+def _set(
+    row: str,
+    folder: Path,
+    temporary: Path,
+    kept: list[Record],
+    whole: Path,
+    split: SplitChoice,
+) -> Path:
+    if row == "true maps":
+        return whole
+    if row == "plates":
+        return _variant(folder, temporary / "plates", kept, ())
+    bare = temporary / "bare"
+    if not bare.exists():
+        _variant(folder, bare, kept, ("plate", "uv_map"))
+    if row == "pairs alone":
+        return bare
+    report = find_maps(bare, temporary / "found", split=split)
+    known = sum(camera.known for camera in report.cameras) / len(report.cameras)
+    print(f"maps found: {known:.1%} of the painted pixels known", flush=True)
+    return temporary / "found"
+
+
+def _variant(folder: Path, out: Path, records: list[Record], without: Sequence[str]) -> Path:
+    """The set with some records, without some of their fields."""
+    shutil.copytree(folder, out)
+    manifest.write(out, [record.model_copy(update=dict.fromkeys(without)) for record in records])
+    return out
+
+
+def _renamed(records: list[Record], held_out: set[str], share: float) -> list[Record]:
+    """The records with names of liveries, of which a split of ``share`` holds out ``held_out``."""
+    liveries = sorted({record.livery for record in records})
+    numbered = [f"livery-{number:04d}" for number in range(len(liveries))]
+    sides = splits.split(numbered, "livery", share, 0)
+    free = {side: [numbered[k] for k in sides.of(side)] for side in ("train", "val")}
+    names = {livery: free["val" if livery in held_out else "train"].pop(0) for livery in liveries}
+    return [record.model_copy(update={"livery": names[record.livery]}) for record in records]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""``maps.json``: from which liveries the UV maps of a set were found (``uvtex data maps``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from uvtex.data.splits import Sides
+from uvtex.errors import DataError
+from uvtex.typed.text_files import read_json
+
+MAPS = "maps.json"
+
+
+class FoundCamera(BaseModel):
+    """A camera, as ``maps.json`` has it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    camera: str
+    liveries: int
+    painted: float
+    known: float
+    sure: float
+    more: int
+    uv_map: str | None = None
+    notes: list[str] = []
+
+
+class FoundMaps(BaseModel):
+    """The content of ``maps.json``."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    used: list[str]
+    """The liveries from which the maps were found."""
+    split: dict[str, Any]
+    """The split's settings; empty where all liveries were used by request."""
+    cameras: list[FoundCamera]
+    left_out: int = 0
+    notes: list[str] = []
+
+
+def read_found_maps(folder: Path) -> FoundMaps | None:
+    """The facts of a set's found maps. None where the set's maps were not found from pictures.
+
+    Raises:
+        DataError: the file is no JSON, or lacks a field.
+    """
+    path = folder / MAPS
+    if not path.is_file():
+        return None
+    try:
+        return FoundMaps.model_validate(read_json(path, DataError))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}: {where}: {first['msg']}") from None
+
+
+def check_held_out(folder: Path, liveries: Sequence[str], sides: Sides) -> None:
+    """Checks that no livery of validation or test had a part in finding the maps.
+
+    A set whose maps were found from all liveries by request is not refused.
+
+    Raises:
+        DataError: such liveries had. The message has the split under which the maps were found.
+    """
+    found = read_found_maps(folder)
+    if found is None or not found.split:
+        return
+    used = set(found.used)
+    held_out = {liveries[number] for number in [*sides.val, *sides.test]}
+    if used & held_out:
+        split = ", ".join(f"{name} {value:g}" for name, value in found.split.items())
+        raise DataError(
+            f"{folder}: its UV maps were found from {len(used & held_out)} liveries that would now "
+            f"validate or test; train with the split of the maps ({split}), or find the maps anew"
+        )

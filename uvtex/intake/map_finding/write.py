@@ -1,0 +1,113 @@
+"""Writes what was found: maps, masks, and the set's pictures beside them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from uvtex.data import pictures
+from uvtex.data.manifest import Record
+from uvtex.files import npz, png, write_atomic
+from uvtex.imaging.map_estimation.estimate import MapEstimate
+from uvtex.imaging.map_estimation.footprints import SAMPLES
+from uvtex.intake.map_finding.report import KNOWN
+
+
+class MapFiles(NamedTuple):
+    """The files of a camera's map, as the manifest names them."""
+
+    uv_map: str
+    mask: str
+
+
+def write_map(target: Path, name: str, found: MapEstimate) -> MapFiles:
+    """Writes the map and the mask of a camera into the set ``target``.
+
+    The map's file has ``uv``, and beside it ``confidence`` [h, w] in [0, 1], and the light
+    ``falling`` and ``reflected`` [h, w, 3] as a plate's file has them.
+    """
+    files = MapFiles(f"uv_maps/{name}.npz", f"masks/{name}.png")
+    for file in files:
+        (target / file).parent.mkdir(exist_ok=True)
+    light = found.light.half().numpy()
+    content = npz(
+        uv=finer(found).numpy(),
+        confidence=found.confidence.half().numpy(),
+        falling=light[..., :3],
+        reflected=light[..., 3:],
+    )
+    write_atomic(target / files.uv_map, content)
+    painted = torch.isfinite(found.uv[..., 0]).numpy()
+    write_atomic(target / files.mask, png((painted * 255).astype(np.uint8)))
+    return files
+
+
+def finer(found: MapEstimate) -> Tensor:
+    """The UV map with three samples along each side of a pixel: float32 [3 * h, 3 * w, 2].
+
+    It is NaN where the confidence is below KNOWN.
+    """
+    height, width = found.confidence.shape
+    at = found.uv[:, :, None] + torch.einsum("hwij,kj->hwki", found.slope, SAMPLES)
+    at = at.clamp(0, 1).masked_fill((found.confidence < KNOWN)[..., None, None], torch.nan)
+    parts = at.view(height, width, 3, 3, 2).permute(0, 2, 1, 3, 4)
+    return parts.reshape(3 * height, 3 * width, 2)
+
+
+def write_record(
+    folder: Path, target: Path, record: Record, files: MapFiles, shift: tuple[float, float]
+) -> Record:
+    """The record in the set ``target``. Its texture is copied, and its view copied or moved.
+
+    Args:
+        shift: how far the view lies to the right of and below the map, as shares of its width and
+            height.
+    """
+    view = _place(folder, target, record.view)
+    if any(shift):
+        view = str(Path(view).with_suffix(".png").as_posix())
+        _write_moved(folder / record.view, target / view, shift)
+    else:
+        _copy(folder / record.view, target / view)
+    texture = _place(folder, target, record.texture)
+    _copy(folder / record.texture, target / texture)
+    return Record(
+        view=view,
+        livery=record.livery,
+        texture=texture,
+        mask=files.mask,
+        uv_map=files.uv_map,
+        camera=record.camera,
+    )
+
+
+def _place(folder: Path, target: Path, name: str) -> str:
+    """A path that stays inside the set, for a file that does so by its manifest."""
+    root = os.path.realpath(folder)
+    relative = os.path.relpath(os.path.join(root, name), root)
+    (target / relative).parent.mkdir(parents=True, exist_ok=True)
+    return Path(relative).as_posix()
+
+
+def _copy(source: Path, place: Path) -> None:
+    if not place.exists():
+        shutil.copyfile(source, place)
+
+
+def _write_moved(source: Path, place: Path, shift: tuple[float, float]) -> None:
+    picture = Image.fromarray(pictures.read_rgb(source))
+    right, down = shift[0] * picture.width, shift[1] * picture.height
+    moved = picture.transform(
+        picture.size,
+        Image.Transform.AFFINE,
+        (1, 0, right, 0, 1, down),
+        Image.Resampling.BICUBIC,
+    )
+    moved.save(place)
