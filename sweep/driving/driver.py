@@ -194,8 +194,7 @@ class Driver:
         self._write(run, state="running", started=self._wall() if started is None else started)
         self._slots.start(slot, run, run.job(self._study))
         self._display.started(run.record, len(run.reports))
-        # The last worker, or driver, may have died between writing an epoch and telling of it.
-        self._publish(run, list(run.reports.values()))
+        self._tell_mlflow(run)  # of epochs too that no driver has told it of
 
     # -- handling events
 

@@ -15,6 +15,7 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sweep.study.database import opening, sqlite_file, sqlite_url
@@ -112,8 +113,10 @@ def client(uri: str) -> MlflowClient:
         # Absolute, because MLflow keeps connections by this text, wherever the process is later.
         uri = absolute(uri)
         with opening(file):
+            if not file.exists():
+                _create(file)
             made = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            made.search_experiments(max_results=1)  # creates the tables now rather than later
+            made.search_experiments(max_results=1)  # migrates an older database now, in the lock
             relocate(file, StudyFolder(file.parent, "").artifacts)
     return made
 
@@ -141,6 +144,22 @@ def ask_anything(uri: str) -> None:
     """
     with mapped_errors("look for it", uri):
         client(uri).search_experiments(max_results=1)
+
+
+def _create(file: Path) -> None:
+    """Creates MLflow's database.
+
+    It gets its name when it is whole: MLflow cannot open one that a process left half made.
+    """
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    part = file.with_name(f".{file.name}.new")
+    for left in (part, part.with_name(f"{part.name}-journal")):
+        left.unlink(missing_ok=True)
+    store = SqlAlchemyStore(sqlite_url(part.resolve()), DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+    store.engine.dispose()
+    part.replace(file)
 
 
 @contextmanager

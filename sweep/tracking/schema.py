@@ -217,6 +217,21 @@ def number(text: str) -> float | None:
         return None
 
 
+def batches(epochs: Iterable[list[Metric]], most: int) -> Iterator[list[Metric]]:
+    """The metrics of epochs in batches of at most ``most``, each of whole epochs.
+
+    One batch is one transaction, so MLflow has all metrics of an epoch or none.
+    """
+    batch: list[Metric] = []
+    for metrics in epochs:
+        if batch and len(batch) + len(metrics) > most:
+            yield batch
+            batch = []
+        batch = [*batch, *metrics]
+    if batch:
+        yield batch
+
+
 def stamps(record: TrialRecord, reports: Iterable[EpochReport]) -> dict[int, float]:
     """Epoch -> its time in Unix seconds: the run's start and the durations of the epochs since."""
     clock, found = record.started or 0.0, {}

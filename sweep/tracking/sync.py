@@ -25,7 +25,7 @@ class Synced(NamedTuple):
     """The runs that were registered anew, and the numbers of their versions."""
 
 
-def sync(study: StudyConfig, uri: str | None = None) -> Synced:
+def sync(study: StudyConfig, uri: str | None = None, *, anew: bool = False) -> Synced:
     """Makes MLflow agree with the trial directories of ``study``, and makes lost versions again.
 
     An MLflow run with epochs that the trial directory does not have is deleted and made again.
@@ -34,6 +34,8 @@ def sync(study: StudyConfig, uri: str | None = None) -> Synced:
 
     Args:
         uri: MLflow's tracking URI; None: the study's.
+        anew: whether to go through the runs too that say of themselves that they are up to date. A
+            hand may have changed them.
 
     Raises:
         TrackingError, RegistryError: MLflow is away, or refuses a run or a version.
@@ -47,7 +49,7 @@ def sync(study: StudyConfig, uri: str | None = None) -> Synced:
     found = shown_records(paths)
     state = _state(found, study)
     tracker.study_started(shown, state=state, began=began(found))
-    refused = show_all(study, tracker, found)
+    refused = show_all(study, tracker, found, anew)
     tracker.study_decisions(found)
     versions = restore(study, found, shown.tracking_uri)
     if state != "running":
@@ -67,9 +69,12 @@ def tracker_of(study: StudyConfig) -> Tracker:
 
 
 def show_all(
-    study: StudyConfig, tracker: Tracker, records: Sequence[TrialRecord]
+    study: StudyConfig, tracker: Tracker, records: Sequence[TrialRecord], anew: bool = False
 ) -> list[RefusedError]:
     """Brings up to date those runs that MLflow lacks, or has otherwise than their directories.
+
+    Args:
+        anew: see :func:`sync`.
 
     Returns:
         Why MLflow refused runs. The others are up to date nevertheless.
@@ -80,22 +85,27 @@ def show_all(
     tracker.list_all()
     refused = []
     for record in records:
-        if tracker.is_current(record, schema.digest(record, study.paths.run_dir(*record.key))):
+        digest = schema.digest(record, study.paths.run_dir(*record.key))
+        if not anew and tracker.is_current(record, digest):
             continue
         try:
-            show(study, tracker, record)
+            show(study, tracker, record, anew)
         except RefusedError as error:
             refused.append(error)
     return refused
 
 
-def show(study: StudyConfig, tracker: Tracker, record: TrialRecord) -> str:
-    """Makes the MLflow run of ``record`` agree with its directory; returns the MLflow run's id."""
+def show(study: StudyConfig, tracker: Tracker, record: TrialRecord, anew: bool = False) -> str:
+    """Makes the MLflow run of ``record`` agree with its directory; returns the MLflow run's id.
+
+    Args:
+        anew: see :func:`sync`.
+    """
     run_dir = study.paths.run_dir(*record.key)
     config = RunFolder(run_dir).read_settings()
     if config is None:  # the run died before its first step
         config = space.train_config(study, record.stage, record.params, record.seed)
-    return tracker.show(record, run_dir, config)
+    return tracker.show(record, run_dir, config, anew=anew)
 
 
 def show_interrupted(study: StudyConfig) -> None:

@@ -88,13 +88,14 @@ class Tracker:
         *,
         epochs: int | None = None,
         live: bool = False,
+        anew: bool = False,
     ) -> str:
         """Makes the MLflow run of ``record`` show its directory; returns its id.
 
         See :meth:`sweep.tracking.trial_runs.TrialRuns.show`.
         """
         with seam.mapped_errors(f"log {record.label}", self.uri):
-            return self._runs.show(record, run_dir, config, self._parent(), epochs, live)
+            return self._runs.show(record, run_dir, config, self._parent(), epochs, live, anew)
 
     def run_id(self, record: TrialRecord) -> str | None:
         """The id of the child run of ``record``, if there is one."""

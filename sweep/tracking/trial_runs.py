@@ -9,7 +9,7 @@ step and time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +99,7 @@ class TrialRuns:
         parent: str,
         epochs: int | None = None,
         live: bool = False,
+        anew: bool = False,
     ) -> str:
         """Makes the run of ``record`` show its directory, and creates it if it is missing.
 
@@ -108,6 +109,7 @@ class TrialRuns:
             parent: the id of the study's run.
             epochs: the number of epochs to show of a run that is training; None: all.
             live: whether to sample the load of this machine while the run trains.
+            anew: whether to upload files that were uploaded before.
 
         Returns:
             The MLflow run's id.
@@ -123,6 +125,8 @@ class TrialRuns:
                 self._load.start(shown.run_id)
         else:
             self._load.stop(shown.run_id)
+            if anew:
+                shown.tags.pop(schema.DIGEST_TAG, None)
             self._show_ended(shown, record, run_dir, config, reports)
         return shown.run_id
 
@@ -203,7 +207,7 @@ class TrialRuns:
             at = schema.milliseconds(stamps[best.epoch])
             epochs.append([Metric(*figure, at, best.epoch) for figure in figures.items()])
         rest = [RunTag(key, value) for key, value in new_tags.items()]
-        for metrics in _batches(epochs, MOST_ENTITIES - 2 * MOST_NAMES):
+        for metrics in schema.batches(epochs, MOST_ENTITIES - 2 * MOST_NAMES):
             self._batch(shown, metrics, params, rest)
         while params or rest:
             self._batch(shown, [], params, rest)
@@ -283,18 +287,3 @@ def _name(record: TrialRecord) -> tuple[str, str]:
 def _tags(study: str, record: TrialRecord) -> dict[str, str]:
     trial, stage = _name(record)
     return {schema.STUDY_TAG: study, schema.TRIAL_TAG: trial, schema.STAGE_TAG: stage}
-
-
-def _batches(epochs: Iterable[list[Metric]], most: int) -> Iterator[list[Metric]]:
-    """The metrics in batches of whole epochs: one batch is one transaction.
-
-    So MLflow has all metrics of an epoch or none.
-    """
-    batch: list[Metric] = []
-    for metrics in epochs:
-        if batch and len(batch) + len(metrics) > most:
-            yield batch
-            batch = []
-        batch = [*batch, *metrics]
-    if batch:
-        yield batch

@@ -25,7 +25,7 @@ def sync_remedy(study: StudyConfig) -> Remedy:
     def act() -> None:
         from sweep.tracking.sync import sync
 
-        sync(study)
+        sync(study, anew=True)
 
     return Remedy(f"sync {study.name}", act, order=3, shows_files=True)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from sweep.tracking.pages import HOST, free_port, server_command, server_environment
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds that the server gets to answer for the first time."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -62,3 +64,26 @@ def test_no_other_module_catches_mlflow_errors() -> None:
     modules = Path(client_module.__file__).parent.rglob("*.py")
     handling = {path.name for path in modules if "MlflowException" in path.read_text()}
     assert handling <= {"client.py", "history.py", "export.py"}
+
+
+CREATE = """
+import sys
+from sweep.tracking.client import client
+client(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_process_that_is_killed_while_it_makes_the_store_leaves_none_in_part(
+    tmp_path: Path,
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with subprocess.Popen([sys.executable, "-c", CREATE, uri]) as process:
+        until = time.monotonic() + 120
+        while not any(p.stat().st_size for p in tmp_path.glob(".mlflow.db.new")):
+            assert time.monotonic() < until
+            time.sleep(0.01)  # another process writes, and gives no signal
+        process.kill()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert client_module.client(uri).search_experiments()
+    assert [path.name for path in tmp_path.iterdir() if ".new" in path.name] == []

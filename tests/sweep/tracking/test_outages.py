@@ -18,6 +18,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import records
 from sweep.tracking.pages import HOST
 from sweep.tracking.sync import sync
+from tests.postgres import Postgres
 from tests.sweep.made_study import empty_store
 from tests.sweep.tracking.driven import content, drive, passing_study
 from tests.sweep.tracking.mlflow_server import MlflowServer
@@ -142,3 +143,22 @@ def test_a_database_that_was_deleted_is_made_again_with_its_registry(
     assert content(config) == before
     assert sync(config).versions == {}
     assert content(config) == before
+
+
+@pytest.mark.slow
+def test_a_server_on_postgresql_that_is_killed_and_restarted_has_everything(
+    tmp_path: Path, postgres: Postgres, undisturbed: Undisturbed
+) -> None:
+    """The files go through the server's artifact proxy."""
+    artifacts = ["--artifacts-destination", str(tmp_path / "artifacts")]
+    server = MlflowServer(postgres.database("mlflow"), artifacts)
+    server.start()
+    try:
+        config = passing_study(tmp_path, server.address)
+        driven = drive(config, {6: postgres.kill, undisturbed[1] - 4: postgres.restart})
+        assert not driven.behind
+        assert gates(config) == gates(undisturbed[0])
+        assert content(config) == content(undisturbed[0])
+    finally:
+        server.stop()
+    assert list((tmp_path / "artifacts").rglob("best.safetensors"))
