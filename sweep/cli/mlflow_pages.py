@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from sweep.cli.options import STORE
-from sweep.study.folder import tracking_uri
+from sweep.study.folder import study_names, tracking_uri
 from uvtex.console import JSON, CleanErrorCommand
+from uvtex.errors import UvtexError
 from uvtex.output import echo
 
 
@@ -50,10 +51,25 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     \b
     Example: sweep ui --port 5001
     """
-    from sweep.driving import session
     from sweep.tracking.pages import serve_ui
 
     if uri is None:
-        for problem in session.show_interrupted(store):
+        for problem in _show_interrupted(store):
             echo(f"warning: {problem}", err=True)
     serve_ui(uri or tracking_uri(store), port)
+
+
+def _show_interrupted(store: Path) -> list[str]:
+    """Ends what MLflow still shows as running although no driver runs it; returns the problems."""
+    from sweep.driving import session
+    from sweep.tracking.sync import show_interrupted
+
+    problems = []
+    for name in study_names(store):
+        try:
+            study = session.saved(store, name)
+            if study.tracking_uri == tracking_uri(store):
+                show_interrupted(study)
+        except UvtexError as error:
+            problems.append(str(error))
+    return problems

@@ -44,7 +44,11 @@ def report(study: str, store: Path, as_json: bool) -> None:
     Example: sweep report quickstart
     """
     from sweep.driving import session
+    from sweep.driving.mending import damage
     from sweep.report import write_report
 
-    path = write_report(session.saved(store, study))
+    found = session.saved(store, study)
+    for problem in damage(found.paths):
+        echo(f"warning: left out or not whole: {problem}", err=True)
+    path = write_report(found)
     echo(json.dumps({"report": str(path)}) if as_json else str(path))

@@ -103,6 +103,7 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     Example: sweep status quickstart
     """
     from sweep.driving import session
+    from sweep.driving.mending import damage
 
     if study is None:
         _print_studies(study_names(store), as_json)
@@ -110,11 +111,14 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     found = session.saved(store, study)
     from sweep.report.summary import summarise
 
-    view, summary = _status(found), summarise(found)
+    view, summary, damaged = _status(found), summarise(found), damage(found.paths)
     if as_json:
-        echo(json.dumps({**view, "summary": summary.to_dict()}, indent=1))
+        out = {**view, "damaged": damaged, "summary": summary.to_dict()}
+        echo(json.dumps(out, indent=1))
         return
     echo(f"study {study}: {view['driver']}")
+    for problem in damaged:
+        echo(f"damaged: {problem}")
     header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
     _print_summary(summary)

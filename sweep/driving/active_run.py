@@ -11,6 +11,7 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord, write_record
 from sweep.study.search import space
 from uvtex.config import TrainConfig
+from uvtex.errors import DataError
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 
 
@@ -32,6 +33,8 @@ class ActiveRun:
     """Whether its worker has not reported an epoch yet."""
     hung: str | None = None
     """Why the driver killed its worker, as a predicate of ``worker``; None if it did not."""
+    broken: str | None = None
+    """What is wrong with the reports on disk; None if nothing is."""
     furthest: int = 0
     """The latest epoch that the run ever reached. One that began anew has to reach it again."""
 
@@ -40,8 +43,13 @@ class ActiveRun:
         """The run of ``record`` with its epochs on disk."""
         run_dir = study.paths.run_dir(*record.key)
         config = space.train_config(study, record.stage, record.params, record.seed)
-        reports = {r.epoch: r for r in read_epochs(run_dir)}
-        return cls(record, run_dir, config, reports, furthest=max(reports, default=0))
+        broken = None
+        try:
+            reports = {r.epoch: r for r in read_epochs(run_dir)}
+        except DataError as error:  # its worker puts the file aside, and begins the run anew
+            reports, broken = {}, str(error)
+        furthest = max(reports, default=0)
+        return cls(record, run_dir, config, reports, furthest=furthest, broken=broken)
 
     def job(self, study: StudyConfig) -> Job:
         """What its worker is told."""

@@ -29,6 +29,9 @@ def after_epoch(
         return "failed", {"reason": f"{', '.join(bad)} is not a number at epoch {report.epoch}"}
     if report.epoch >= run.record.epochs:
         return None, {}
+    flag = run.record.flag
+    if flag is not None and not flag.audited:
+        return "pruned", {}  # by a driver, or a worker, that died before the run had ended
     seen = stopping.look(run)
     changes: dict[str, object] = {}
     if seen is not None:

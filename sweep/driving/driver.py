@@ -85,7 +85,9 @@ class Driver:
             if (spent := self._spending.take_over()) is not None:
                 self._display.note(spent)
             warm_start(self._study, self._optuna_study, self._stopping, self._display.note)
-            taken = recover(self._study, self._optuna_study, self._stopping, self._wall())
+            taken = recover(
+                self._study, self._optuna_study, self._stopping, self._wall(), self._display.note
+            )
             self._records.update(taken[0])
             self._mirror.study_started()
             self._gate.ask_overdue()
@@ -299,7 +301,8 @@ class Driver:
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
         self._publish(run, run.catch_up())
         best = run.best
-        self._write(run, state=state, reason=reason, ended=run.end_time(self._wall()))
+        made, ended = len(run.reports), run.end_time(self._wall())
+        self._write(run, state=state, reason=reason, ended=ended, epochs_made=made)
         self._spending.ended(run)
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)

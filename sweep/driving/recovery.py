@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
+from sweep.driving.mending import mend
 from sweep.driving.sampling.optuna_storage import shown
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
-from sweep.study.folder import UNFINISHED, TrialRecord, records
+from sweep.study.folder import UNFINISHED, TrialRecord, read_records, records
 from uvtex.errors import ConfigError, UvtexError
+from uvtex.runs.folder import RunFolder
+from uvtex.runs.repair import put_aside
 
 
 def warm_start(
@@ -48,17 +51,24 @@ def take_up_failed(study: StudyConfig) -> list[str]:
         A line for each of them.
     """
     lines = []
-    for record in records(study.paths.folder):
+    for record in read_records(study.paths.folder)[0]:
         if record.state == "failed":
             lines.append(f"{record.label}: is taken up again; it had failed: {record.reason}")
-            ActiveRun.load(study, record).update(
-                state="interrupted", reason=None, ended=None, deaths=0, output=None, gate=None
-            )
+            _take_up(ActiveRun.load(study, record))
     return lines
 
 
+def _take_up(run: ActiveRun) -> None:
+    changes = {"reason": None, "ended": None, "output": None, "gate": None, "epochs_made": None}
+    run.update(state="interrupted", deaths=0, **changes)
+
+
 def recover(
-    study: StudyConfig, trials: OptunaStudy, stopping: Stopping, now: float
+    study: StudyConfig,
+    trials: OptunaStudy,
+    stopping: Stopping,
+    now: float,
+    say: Callable[[str], None],
 ) -> tuple[Records, list[float]]:
     """The study's records, and the duration in seconds of every epoch on disk.
 
@@ -70,17 +80,26 @@ def recover(
 
     Args:
         now: Unix seconds.
+        say: told what was damaged and is made again.
 
     Raises:
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
+    for line in mend(study, trials):
+        say(line)
     found: Records = {r.key: r for r in records(study.paths.folder)}
+    _rebuild(study, trials, found, say)
     unfinished = {asked.number: asked for asked in trials.unfinished()}
     _check_both_sides(study, found, trials.numbers(), set(unfinished))
     trials.enqueue()
     seconds: list[float] = []
     for record in sorted(found.values(), key=lambda record: record.ended or math.inf):
         run = ActiveRun.load(study, record)
+        if run.broken is not None:
+            kept = put_aside(RunFolder(run.run_dir).epochs)
+            say(f"{run.broken}; it is kept as {kept.name}, and {record.label} is made again")
+            _take_up(run)
+            found[record.key] = run.record
         seconds.extend(report.seconds for report in run.reports.values())
         if record.stage == "probe":
             tell_run(trials, run)
@@ -96,6 +115,20 @@ def recover(
                 started=now,
             )
     return found, seconds
+
+
+def _rebuild(
+    study: StudyConfig, trials: OptunaStudy, found: Records, say: Callable[[str], None]
+) -> None:
+    """Adds the trials to Optuna's storage that it has lost, if it lost all from some number on."""
+    known = trials.numbers()
+    probes = [r for r in found.values() if r.stage == "probe"]
+    lost = [record for record in probes if record.trial not in known]
+    if lost and trials.rebuild(probes):
+        say(
+            f"{shown(study.optuna_url)} had lost {len(lost)} trials of {len(probes)}; they were "
+            "made anew from the trial directories"
+        )
 
 
 def tell_run(trials: OptunaStudy, run: ActiveRun) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from pydantic import TypeAdapter, ValidationError
+
 from sweep.decisions.relative_thresholds import resolve
 from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
@@ -21,20 +23,21 @@ from sweep.report.summary import summarise
 from sweep.study.calibration import Calibration, read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_data
-from sweep.study.file import changes, read_saved
-from sweep.study.folder import StudyFolder, records, study_names, tracking_uri
+from sweep.study.file import changes, read_saved, write_saved
+from sweep.study.folder import RECORD, StudyFolder, study_names
 from sweep.study.lease import StudyTaken, lease
 from sweep.study.requests import withdraw_request
 from sweep.study.summary_record import Summary, write_summary
 from sweep.study.urls import resolved
 from uvtex.errors import ConfigError, UvtexError
-from uvtex.files import write_atomic
 from uvtex.output import lasting
-from uvtex.settings import dump_yaml
+from uvtex.typed.names import FileName
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
 
+
+_FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 LEAST_CALIBRATION_SEEDS = 3
 """Seeds of the calibration that a study makes itself if it needs one and has none."""
@@ -47,10 +50,19 @@ def saved(store: Path, name: str) -> StudyConfig:
         UvtexError: ``store`` has no such study. The message lists its studies.
     """
     path = StudyFolder(store, name).settings
-    if not path.is_file():
+    if not _is_name(name) or not path.is_file():
         there = ", ".join(study_names(store)) or "none"
         raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
     return read_saved(path).in_store(store)
+
+
+def _is_name(name: str) -> bool:
+    """Whether a study can have this name. Others could lead out of the store."""
+    try:
+        _FILE_NAME.validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def check(study: StudyConfig) -> None:
@@ -65,7 +77,7 @@ def check(study: StudyConfig) -> None:
     resolved(study.tracking_uri, "tracking_uri")
     resolved(study.storage or "", "storage")
     path = study.paths.settings
-    if path.is_file() and records(study.paths.folder):
+    if path.is_file() and _has_trials(study):
         before = read_saved(path)
         if differing := changes(before, study):
             listed = "\n  ".join(differing)
@@ -91,7 +103,7 @@ def prepare(study: StudyConfig) -> StudyConfig:
     check(study)
     study = with_thresholds(study)
     study.paths.folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(study.paths.settings, dump_yaml(study).encode())
+    write_saved(study)
     return study
 
 
@@ -107,7 +119,7 @@ def with_thresholds(study: StudyConfig) -> StudyConfig:
     if not study.relative_thresholds:
         return study
     path = study.paths.settings
-    if path.is_file() and records(study.paths.folder):
+    if path.is_file() and _has_trials(study):
         before = read_saved(path)
         probe, full = before.resolved_probe_thresholds, before.resolved_thresholds
     elif (calibration := read_calibration(study.paths)) is not None:
@@ -159,21 +171,6 @@ def _calibrate(
         print(f"  {line}", file=out, flush=True)
 
     return Calibrator(study, runs, make_launcher(study, say), say).run()
-
-
-def show_interrupted(store: Path) -> list[str]:
-    """Ends what MLflow still shows as running although no driver runs it; returns the problems."""
-    from sweep.tracking import sync
-
-    problems = []
-    for name in study_names(store):
-        try:
-            study = saved(store, name)
-            if study.tracking_uri == tracking_uri(store):
-                sync.show_interrupted(study)
-        except UvtexError as error:
-            problems.append(str(error))
-    return problems
 
 
 def rehearse(study: StudyConfig) -> str | None:
@@ -257,9 +254,13 @@ def _needs_calibration(study: StudyConfig) -> bool:
     return bool(unresolved or tested)
 
 
+def _has_trials(study: StudyConfig) -> bool:
+    return any(study.paths.folder.glob(f"trials/*/*/{RECORD}"))
+
+
 def _has_runs(study: StudyConfig) -> bool:
     """Whether anything was trained on the study's data set, the calibration included."""
-    return bool(records(study.paths.folder)) or study.paths.calibration.is_file()
+    return _has_trials(study) or study.paths.calibration.is_file()
 
 
 def _check_lpips(study: StudyConfig) -> None:

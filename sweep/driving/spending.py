@@ -23,6 +23,10 @@ DRAWS = 300
 """Simulated studies of a forecast while the study runs: a few hundredths of a second."""
 
 
+SPENT = "spent.json"
+"""In the study's folder: what the running call has spent of its limits so far."""
+
+
 class _Spent(BaseModel):
     """What a call has spent, on disk."""
 
@@ -41,6 +45,7 @@ class Spending:
     ) -> None:
         """``started``: when the call began, by ``clock``; None: now."""
         self._study, self._clock = study, clock
+        self._file = study.paths.folder / SPENT
         self._budget = Budget(
             _seconds(study.hours),
             clock() if started is None else started,
@@ -64,7 +69,7 @@ class Spending:
             What was added, in a sentence; None if nothing was.
         """
         try:
-            before = _Spent.model_validate_json(self._study.paths.spent.read_bytes())
+            before = _Spent.model_validate_json(self._file.read_bytes())
         except (OSError, ValidationError):
             return None
         self._budget = replace(self._budget, started=self._budget.started - before.seconds)
@@ -81,11 +86,11 @@ class Spending:
         now = self._clock()
         running = sum(max(0.0, now - run.began) for run in active)
         spent = _Spent(seconds=now - self._budget.started, device_seconds=self._used + running)
-        write_atomic(self._study.paths.spent, (spent.model_dump_json() + "\n").encode())
+        write_atomic(self._file, (spent.model_dump_json() + "\n").encode())
 
     def forget(self) -> None:
         """The call ended as asked: the next one has all of its limits."""
-        self._study.paths.spent.unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
 
     def hold(self, seconds: float) -> None:
         """Leaves out seconds in which the study was paused."""

@@ -15,8 +15,9 @@ from sweep.study.search.checks import search_problems
 from sweep.study.search.settings import NamedSchedule
 from sweep.study.urls import problem as url_problem
 from uvtex.config import NEW_TEST_SPLIT, PRESETS, resolve
-from uvtex.errors import ConfigError
-from uvtex.settings import differences, flatten, load_yaml, validate
+from uvtex.errors import ConfigError, UvtexError
+from uvtex.files import write_atomic
+from uvtex.settings import differences, dump_yaml, flatten, load_yaml, validate
 from uvtex.typed.paths import typed
 from uvtex.typed.yaml_dialect import Number, WholeNumber
 
@@ -54,6 +55,10 @@ PATHS = (
 
 EARLIER_PRUNING = frozenset({"warmup_epochs", "allowance", "spare"})
 """Settings of the first pruner, which saved studies may have."""
+
+# The first and the last line of saved settings. Earlier versions wrote neither.
+SAVED_BEGINS = "# Settings of a study, saved by sweep. The last line says that they are whole."
+SAVED_ENDS = "# The settings are whole."
 
 Resolver = Callable[[Mapping[str, Any], Path | None], dict[str, Any]]
 
@@ -142,12 +147,23 @@ def parse(
     return study
 
 
+def write_saved(study: StudyConfig) -> None:
+    """Saves a study's settings in its folder, which must exist."""
+    text = f"{SAVED_BEGINS}\n{dump_yaml(study)}{SAVED_ENDS}\n"
+    write_atomic(study.paths.settings, text.encode())
+
+
 def read_saved(path: Path) -> StudyConfig:
     """The settings that a study saved, by this version or an earlier one.
 
     Raises:
         ConfigError: they have problems.
+        UvtexError: the file was cut.
     """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or SAVED_BEGINS.startswith(lines[0]) != (lines[-1] == SAVED_ENDS):
+        instead = "the study file has the settings that the trials were made with"
+        raise UvtexError(f"{path}: is cut; restore it from a copy, or remove it if {instead}")
     return parse(_of_this_version(load_yaml(path)), str(path))
 
 

@@ -128,6 +128,8 @@ class TrialRecord(Settings):
     """For full runs that passed. None until the registry has answered."""
     cleaned: Cleaned | None = None
     """The files that `sweep clean` removed; None if it removed none."""
+    epochs_made: int | None = None
+    """How many epochs a run made that has ended. Reports that lack one are cut."""
     started: float | None = None
     """Unix seconds."""
     ended: float | None = None
@@ -195,16 +197,6 @@ class StudyFolder:
         return self.folder / "driver.json"
 
     @property
-    def request(self) -> Path:
-        """What another command asks the driver, see :mod:`sweep.study.requests`."""
-        return self.folder / "request.json"
-
-    @property
-    def spent(self) -> Path:
-        """What the running call of the command has spent of its limits so far."""
-        return self.folder / "spent.json"
-
-    @property
     def data(self) -> Path:
         """Digests of the data set that the trials were trained on."""
         return self.folder / "data.json"
@@ -270,13 +262,38 @@ def read_record(run_dir: Path) -> TrialRecord:
         return TrialRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UvtexError(f"{path}: no such file; is {run_dir} a trial directory?") from None
-    except ValidationError as error:
-        raise UvtexError(
-            f"{path}: {error.error_count()} problems, the file is damaged: {error}"
-        ) from None
+    except ValidationError:
+        advice = "`sweep run` with the study's file makes it anew"
+        raise UvtexError(f"{path}: is damaged; {advice}") from None
+
+
+def read_records(study_dir: Path) -> tuple[list[TrialRecord], dict[Path, str]]:
+    """The records of a study's runs that can be read, and what is wrong with the others.
+
+    The records are sorted by trial number, the probe before the full run.
+
+    Returns:
+        The records; and trial directory -> problem, in a sentence.
+    """
+    found, problems = [], dict[Path, str]()
+    for path in sorted(study_dir.glob(f"trials/*/*/{RECORD}")):
+        try:
+            record = read_record(path.parent)
+            if path.parent.parts[-2:] != (f"{record.trial:04d}", record.name):
+                raise UvtexError(f"{path}: is the record of another run, {record.label}")
+            found.append(record)
+        except (UvtexError, OSError) as error:
+            problems[path.parent] = str(error)
+    return sorted(found, key=lambda r: (r.trial, r.stage != "probe", r.replicate)), problems
 
 
 def records(study_dir: Path) -> list[TrialRecord]:
-    """The records of a study's runs, by trial number, the probe before the full run."""
-    found = [read_record(path.parent) for path in study_dir.glob(f"trials/*/*/{RECORD}")]
-    return sorted(found, key=lambda r: (r.trial, r.stage != "probe", r.replicate))
+    """The records of a study's runs, by trial number, the probe before the full run.
+
+    Raises:
+        UvtexError: a record cannot be read, or is that of another run.
+    """
+    found, problems = read_records(study_dir)
+    if problems:
+        raise UvtexError("\n".join(problems.values()))
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sweep.study.folder import StudyFolder, TrialRecord, records
+from sweep.study.folder import StudyFolder, TrialRecord, read_records
 from uvtex.errors import UvtexError
 from uvtex.files import write_atomic
 
@@ -38,7 +38,8 @@ def lease(paths: StudyFolder) -> Iterator[None]:
     except Timeout:
         raise StudyTaken(
             f"study {paths.name!r} is being driven by {_who(holder(paths))}; wait until it ends, "
-            f"stop it with Ctrl-C, or watch it with `{paths.command('status')}`"
+            f"stop it with `{paths.command('stop')}`, or watch it with `{paths.command('status')}`"
+            + _without_flock(paths)
         ) from None
     # A file of its own: opening a lock file empties it, and Windows refuses to read a locked file.
     try:
@@ -82,16 +83,33 @@ def driver(paths: StudyFolder) -> str | None:
 def shown_records(paths: StudyFolder) -> list[TrialRecord]:
     """The study's records as they are to be shown: a run without a driver is ``interrupted``.
 
-    Raises:
-        UvtexError: a record is damaged.
+    A record that cannot be read is left out, see :func:`sweep.study.folder.read_records`.
     """
-    found = records(paths.folder)
+    found, _ = read_records(paths.folder)
     if driver(paths) is not None:
         return found
     return [
         record.model_copy(update={"state": "interrupted"}) if record.state == "running" else record
         for record in found
     ]
+
+
+def _without_flock(paths: StudyFolder) -> str:
+    """What to do about a lock that no system frees; empty where one does.
+
+    Where the file system has no flock, the lock is a file that names its owner. A dead owner of
+    this host is recognised. One of another host, or of a container with another name, is not.
+    """
+    try:
+        content = paths.lock.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    if not content.strip():
+        return ""
+    return (
+        f". This file system has no locks that end with their process: if that process has ended, "
+        f"remove {paths.lock}"
+    )
 
 
 def _who(note: dict[str, Any] | None) -> str:

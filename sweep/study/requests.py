@@ -14,6 +14,9 @@ from sweep.study.folder import StudyFolder
 from uvtex.files import write_atomic
 from uvtex.settings import Settings
 
+REQUEST = "request.json"
+"""The file's name in the study's folder."""
+
 Ask = Literal["pause", "stop", "stop now"]
 
 
@@ -29,17 +32,17 @@ class Request(Settings):
 
 def write_request(paths: StudyFolder, request: Request) -> None:
     """Asks the study's driver. An earlier request is replaced."""
-    write_atomic(paths.request, (request.model_dump_json() + "\n").encode())
+    write_atomic(paths.folder / REQUEST, (request.model_dump_json() + "\n").encode())
 
 
 def read_request(paths: StudyFolder) -> Request | None:
     """What is asked; None if nothing is."""
     try:
-        return Request.model_validate_json(paths.request.read_bytes())
+        return Request.model_validate_json((paths.folder / REQUEST).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
 def withdraw_request(paths: StudyFolder) -> None:
     """Takes the request back, if there is one."""
-    paths.request.unlink(missing_ok=True)
+    (paths.folder / REQUEST).unlink(missing_ok=True)

@@ -82,3 +82,13 @@ def end_twice(job: Job, warn: Warn) -> Reports:
     """Ends the run itself, so that its slot is idle when the true end comes."""
     os.write(channel(), b'{"event": "ended"}\n')
     yield from ()
+
+
+def chatter(job: Job, warn: Warn) -> Reports:
+    """Prints 4 MB an epoch for five epochs, as a library may that reports each step."""
+    report: dict[str, Any] = {"weights": {}, "lr": 1e-4, "train": {}, "val": {"margin": 0.0}}
+    for epoch in range(1, 6):
+        for step in range(20):
+            print(f'{{"event": "ended"}} step {step} of no interest\n' * 4_000, flush=True)
+            time.sleep(0.05)
+        yield {**report, "epoch": epoch, "seconds": 1.0, "images": 8, "best": False}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from uvtex.errors import CheckpointError, DataError, PartialCheckpoint
@@ -35,14 +34,18 @@ def put_aside_broken(run: RunFolder, name: str) -> list[str]:
     found = dict(_broken(run, name))
     problems = []
     for path, problem in found.items():
-        aside = path.with_name(path.name + ENDING)
-        with suppress(FileNotFoundError):
-            os.replace(path, aside)
-            problem += f"; it is kept as {aside.name}"
-        problems.append(problem)
+        kept = f"; it is kept as {put_aside(path).name}" if path.is_file() else ""
+        problems.append(problem + kept)
     if found:
         clear(run, name)
     return problems
+
+
+def put_aside(path: Path) -> Path:
+    """Renames a broken file, and returns its new path."""
+    aside = path.with_name(path.name + ENDING)
+    os.replace(path, aside)
+    return aside
 
 
 def _broken(run: RunFolder, name: str) -> Iterator[tuple[Path, str]]:

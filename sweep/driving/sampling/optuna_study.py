@@ -35,6 +35,8 @@ class OptunaStudy:
         self._asking: Future[Asked | None] | None = None
         self._ended: set[int] = set()
         """The trials that have a result, stored or on its way."""
+        self._failed: set[int] = set()
+        """Those of them that failed."""
         self._reported: dict[int, set[int]] = {}
         """Of the other trials, the epochs that were reported."""
         self._warm_start = study.search.warm_start
@@ -43,6 +45,8 @@ class OptunaStudy:
             for trial in self._calls.do("open the study", self._stored.open):
                 if trial.state.is_finished():
                     self._ended.add(trial.number)
+                    if trial.state == optuna.trial.TrialState.FAIL:
+                        self._failed.add(trial.number)
                 else:
                     self._reported[trial.number] = set(trial.intermediate_values)
         except BaseException:
@@ -120,6 +124,19 @@ class OptunaStudy:
         """Trials that have no result yet, by number."""
         return self._calls.do("read the running trials", self._stored.unfinished)
 
+    def known(self, number: int) -> Asked | None:
+        """The trial of a number, whether it has ended or not; None if it was not trained here."""
+        return self._calls.do("read a trial", lambda: self._stored.known(number))
+
+    def rebuild(self, probes: Sequence[TrialRecord]) -> bool:
+        """Adds the trials of records that the storage has lost, under their numbers, as running.
+
+        Returns:
+            Whether they could be added. Nothing is added if the storage has given one of their
+            numbers to another trial since.
+        """
+        return self._calls.do("add the lost trials", lambda: self._stored.rebuild(probes))
+
     def numbers(self) -> set[int]:
         """The numbers of all trials that this study trains or has trained."""
         return self._calls.do("read the trials", self._stored.numbers)
@@ -135,11 +152,20 @@ class OptunaStudy:
     def tell(self, record: TrialRecord, best: Mapping[str, float] | None) -> None:
         """Ends a probe's trial. A second call does nothing.
 
+        Optuna cannot take back that a trial failed. So a probe that failed first, and was taken up
+        again, gets another trial that holds its result.
+
         Args:
             best: metrics of the probe's best epoch; None if it has no epoch.
         """
+        if record.trial in self._failed and best is not None and record.state != "failed":
+            self._failed.discard(record.trial)
+            doing = "store the result of a trial that had failed"
+            self._calls.put(doing, lambda: self._stored.tell_again(record, best))
         if record.trial in self._ended:
             return
+        if record.state == "failed":
+            self._failed.add(record.trial)
         self._calls.put("store the result of a trial", lambda: self._stored.tell(record, best))
         self._ended.add(record.trial)
         self._reported.pop(record.trial, None)

@@ -1,4 +1,4 @@
-"""What Optuna is told of a probe that has ended."""
+"""What Optuna is told of a probe that has ended, and the attributes of its trial."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ from sweep.study.folder import TrialRecord
 
 READ_COMPLETE_ONLY = ("gp", "cmaes")
 """Samplers that pass over trials in the state PRUNED (docs/decisions/0018)."""
+
+SCHEDULE = "schedule"
+"""Name of the user attribute that holds the schedule's name."""
+
+REPEATS = "repeats"
+"""Name of the user attribute of a trial that was not trained, because its settings had been trained
+already. It holds the number of the trial whose result it has."""
+
+RETRIED = "retried"
+"""Name of the user attribute of a trial that holds the result of one that had failed before it was
+taken up again. It holds that one's number."""
 
 WARM_START = "warm_start"
 """Name of the user attribute of a trial that an earlier study trained, such as ``STUDY/0007``. The
@@ -52,4 +63,28 @@ def as_trial(
         user_attrs={WARM_START: name, "margin": probe.best["margin"]},
         intermediate_values={r.epoch: r.val[OBJECTIVE] for r in probe.epochs},
         constraints=constraints(study, probe.best),
+    )
+
+
+def as_retried(
+    study: StudyConfig,
+    distributions: Mapping[str, BaseDistribution],
+    record: TrialRecord,
+    best: Mapping[str, float],
+    reported: Mapping[int, float],
+) -> FrozenTrial:
+    """The result of a probe as a trial of its own, because its own trial has failed.
+
+    Args:
+        reported: epoch -> objective, as its own trial has them.
+    """
+    state = result_state(study, record)
+    return optuna.trial.create_trial(
+        state=state,
+        value=best[OBJECTIVE] if state == TrialState.COMPLETE else None,
+        params=dict(record.params),
+        distributions=dict(distributions),
+        user_attrs={RETRIED: record.trial, "margin": best["margin"]},
+        intermediate_values=dict(reported),
+        constraints=constraints(study, best),
     )

@@ -1,8 +1,9 @@
 """A study in Optuna's storage. What fails may be done again.
 
 A trial keeps its number for life. A trial that was running when its driver died is resumed under
-the same number, so the trial directories and Optuna's storage agree about the numbers. Two kinds of
-trials have a number and no directory: those of earlier studies, and those that repeat another.
+the same number, so the trial directories and Optuna's storage agree about the numbers. Three
+kinds of trials have a number and no directory: those of earlier studies, those that repeat another,
+and those that hold the result of a trial that had failed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,18 @@ from optuna.trial import FrozenTrial
 
 from sweep.driving.sampling import repeats
 from sweep.driving.sampling.known_settings import KnownSettings
+from sweep.driving.sampling.lost_trials import rebuild
 from sweep.driving.sampling.optuna_storage import open_storage
-from sweep.driving.sampling.results import WARM_START, as_trial, constraints, result_state
+from sweep.driving.sampling.results import (
+    REPEATS,
+    RETRIED,
+    SCHEDULE,
+    WARM_START,
+    as_retried,
+    as_trial,
+    constraints,
+    result_state,
+)
 from sweep.driving.sampling.samplers import sampler
 from sweep.driving.sampling.warm_start import EarlierProbe
 from sweep.study.config import OBJECTIVE, StudyConfig
@@ -25,12 +36,8 @@ from sweep.study.folder import SEARCHED, TrialRecord
 from sweep.study.search import space
 from sweep.study.search.distributions import distributions
 
-SCHEDULE = "schedule"
-"""Name of the user attribute that holds the schedule's name."""
-
-REPEATS = "repeats"
-"""Name of the user attribute of a trial that was not trained, because its settings had been trained
-already. It holds the number of the trial whose result it has."""
+NO_DIRECTORY = {REPEATS, RETRIED, WARM_START}
+"""User attributes of trials that have no directory of their own."""
 
 State = optuna.trial.TrialState
 
@@ -187,12 +194,24 @@ class StoredStudy:
         self._handed.update(trial.number for trial in running)
         return [self._asked(self._completed(trial)) for trial in running]
 
+    def known(self, number: int) -> Asked | None:
+        """The trial of a number; None if there is none, or none with a directory."""
+        trials = self._trials()
+        if number >= len(trials) or trials[number].user_attrs.keys() & NO_DIRECTORY:
+            return None
+        whole = trials[number].params.keys() >= self._distributions.keys()
+        return self._asked(self._trial(number)) if whole else None
+
+    def rebuild(self, probes: Sequence[TrialRecord]) -> bool:
+        """Adds trials under the numbers of ``probes``, if none of these was given since."""
+        return rebuild(self._study, self._distributions, probes)
+
     def numbers(self) -> set[int]:
         """The numbers of all trials that this study trains or has trained."""
         return {
             trial.number
             for trial in self._trials()
-            if trial.state != State.WAITING and not trial.user_attrs.keys() & {REPEATS, WARM_START}
+            if trial.state != State.WAITING and not trial.user_attrs.keys() & NO_DIRECTORY
         }
 
     def report(self, number: int, epoch: int, value: float) -> None:
@@ -218,6 +237,13 @@ class StoredStudy:
             self._study.tell(record.trial, state=State.PRUNED)
         else:
             self._study.tell(record.trial, best[OBJECTIVE])
+
+    def tell_again(self, record: TrialRecord, best: Mapping[str, float]) -> None:
+        """Adds a trial with the result of a probe whose own trial failed, unless there is one."""
+        if any(trial.user_attrs.get(RETRIED) == record.trial for trial in self._trials()):
+            return
+        made = self._trials()[record.trial].intermediate_values
+        self._study.add_trial(as_retried(self._config, self._distributions, record, best, made))
 
     def _asked(self, trial: optuna.Trial) -> Asked:
         drawn = trial.params

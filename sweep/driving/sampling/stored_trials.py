@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import optuna
 
 from sweep.driving.sampling.optuna_storage import mapped_errors, open_storage
-from sweep.driving.sampling.results import WARM_START
-from sweep.driving.sampling.stored_study import REPEATS, State
+from sweep.driving.sampling.results import REPEATS, WARM_START
+from sweep.driving.sampling.stored_study import State
 from sweep.study.config import StudyConfig
 
 

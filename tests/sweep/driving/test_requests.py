@@ -18,9 +18,10 @@ from sweep.driving.session import prepare
 from sweep.study.config import StudyConfig
 from sweep.study.folder import records
 from sweep.study.lease import driver, lease
-from sweep.study.requests import Request, read_request, write_request
+from sweep.study.requests import REQUEST, Request, read_request, write_request
 from tests.sweep.driving.test_processes import ROOT, epochs_done, start_driver, wait_for
 from tests.sweep.fakes import inject_faults, study, study_file
+from tests.sweep.made_study import add_trial
 from uvtex.output import lasting
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
@@ -51,7 +52,6 @@ def test_a_paused_study_frees_its_workers_and_goes_on_where_it_was(
     running = start_driver(tmp_path, trials=2)
     wait_for(lambda: epochs_done(slow) >= 1, "an epoch")
     assert sweep(slow, "pause").exit_code == 0
-    assert "pausing, asked at 20" in sweep(slow, "status").output
     process = psutil.Process(running.pid)
     wait_for(lambda: not process.children(), "the worker's end")
     assert states(slow) == ["interrupted"]
@@ -107,17 +107,17 @@ def test_stop_now_does_not_wait_for_the_epoch(tmp_path: Path) -> None:
 def test_a_study_without_a_driver_cannot_be_asked(slow: StudyConfig, command: str) -> None:
     done = sweep(slow, command)
     assert done.exit_code == 1
-    assert "study 'made-up': no driver is running; `sweep run`" in str(
-        done.exception or done.output
-    )
+    assert "study 'made-up': no driver is running; `sweep run`" in done.stderr
     assert read_request(slow.paths) is None
 
 
 def test_a_damaged_request_asks_nothing(slow: StudyConfig) -> None:
+    add_trial(slow, 0, state="running", made=2)
     with lease(slow.paths):
         assert sweep(slow, "pause").exit_code == 0
+        assert "; pausing, asked at 20" in sweep(slow, "status").output
     assert read_request(slow.paths) is not None
-    slow.paths.request.write_text('{"ask": "dan')
+    (slow.paths.folder / REQUEST).write_text('{"ask": "dan')
     assert read_request(slow.paths) is None
 
 

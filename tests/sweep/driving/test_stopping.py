@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sweep.driving.driver import Driver
 from sweep.driving.session import rehearse, saved
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
-from sweep.study.folder import RECORD, SEARCHED, TrialRecord, records
+from sweep.study.folder import RECORD, SEARCHED, TrialRecord, read_record, records, write_record
 from tests.sweep.fakes import InlineLauncher, NoMirror, study
 from uvtex.runs.epochs import read_epochs
 from uvtex.settings import load_yaml
@@ -67,6 +68,27 @@ def test_hopeless_probes_are_stopped_early_and_say_with_what_probability(
         assert record.reason.startswith(
             f"stopped after epoch {made} of {EPOCHS}: it passes with prob"
         )
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_probe_whose_driver_died_while_it_was_stopped_does_not_go_on(
+    ended: StudyConfig, recorded: bool, tmp_path: Path
+) -> None:
+    """``recorded``: the driver had written the flag, but not the end of the run."""
+    shutil.copytree(ended.store, tmp_path / "store")
+    config = ended.in_store(tmp_path / "store")
+    record = next(r for r in probes(config) if r.state == "pruned")
+    running = record.model_copy(update={"state": "running", "ended": None, "epochs_made": None})
+    unjudged = {"flag": None, "reason": None, "looks": record.looks[:-1]}
+    run_dir = config.paths.run_dir(*record.key)
+    write_record(run_dir, running if recorded else running.model_copy(update=unjudged))
+    launcher = InlineLauncher()
+    Driver(config, launcher, NoMirror(config), ProgressDisplay()).run()
+    assert launcher.jobs == []
+    after = read_record(run_dir)
+    assert (after.state, after.epochs_made) == ("pruned", record.epochs_made)
+    assert after.flag is not None
+    assert after.flag.epoch == len(read_epochs(run_dir))
 
 
 def test_no_probe_that_would_have_passed_is_stopped(ended: StudyConfig) -> None:

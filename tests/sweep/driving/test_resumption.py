@@ -1,0 +1,139 @@
+"""What a killed driver left undone is done by the next one: judgements, and the time it spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.display import ProgressDisplay
+from sweep.driving.driver import Driver
+from sweep.driving.spending import SPENT, Spending
+from sweep.study.config import StudyConfig
+from sweep.study.folder import TrialRecord, read_record, records, write_record
+from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
+from uvtex.errors import UvtexError
+
+
+def drive(config: StudyConfig, **options: Any) -> list[str]:
+    launcher = InlineLauncher()
+    Driver(config, launcher, NoMirror(config), ProgressDisplay(), **options).run()
+    return ["/".join(Path(job.run_dir).parts[-2:]) for job in launcher.jobs]
+
+
+def outcome(config: StudyConfig) -> list[tuple[Any, ...]]:
+    return [
+        (r.trial, r.name, r.state, r.reason, r.looks, r.flag, r.params)
+        for r in records(config.paths.folder)
+    ]
+
+
+def test_an_epoch_that_no_driver_judged_is_judged_before_its_run_goes_on(tmp_path: Path) -> None:
+    """The driver died between the epoch and its record, so the record lacks what it decided.
+
+    ``test_stopping`` has the same for probes that are pruned.
+    """
+    config = study(tmp_path, trials=2)
+    inject_faults(config, nan={"0000/probe": 3})
+    drive(config)
+    before = outcome(config)
+    run_dir = config.paths.run_dir(0, "probe")
+    record = read_record(run_dir)
+    assert record.state == "failed"
+    undone: dict[str, Any] = {"state": "running", "reason": None, "ended": None}
+    write_record(run_dir, record.model_copy(update={**undone, "epochs_made": None}))
+    assert drive(config) == []  # no worker was needed
+    assert outcome(config) == before
+
+
+# -- the time that a killed call spent
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run_of(config: StudyConfig, began: float) -> ActiveRun:
+    record = TrialRecord(trial=0, stage="probe", schedule="good", params={}, epochs=6)
+    return ActiveRun(record, Path(), config.train_config("probe", config.search.schedule(
+        config.search.schedules["good"], 6)), {}, began=began)  # fmt: skip
+
+
+def test_the_time_of_a_killed_call_counts_in_the_next_one(tmp_path: Path) -> None:
+    config = study(tmp_path, hours=1.0, device_hours=1.0)
+    config.paths.folder.mkdir(parents=True)
+    first, clock = Clock(), Clock()
+    spending = Spending(config, first)
+    assert spending.take_over() is None
+    first.now += 1800
+    spending.save([run_of(config, first.now - 600)])
+
+    clock.now = 5.0  # another boot
+    second = Spending(config, clock)
+    told = second.take_over()
+    assert told is not None
+    assert "30 min" in told
+    assert second.left == 1800
+    clock.now += 100
+    assert second.left == 1700
+    second.save([])
+    third = Spending(config, clock)
+    third.take_over()
+    assert third.left == 1700
+    third.epoch_seconds.extend([100.0] * 10)
+    assert third.fits(16, [])
+    assert not third.fits(18, [])
+    second.forget()
+    fourth = Spending(config, clock)
+    assert fourth.take_over() is None
+    assert fourth.left == 3600
+
+
+def test_device_hours_of_a_killed_call_count_too(tmp_path: Path) -> None:
+    config = study(tmp_path, device_hours=1.0)
+    config.paths.folder.mkdir(parents=True)
+    clock = Clock()
+    spending = Spending(config, clock)
+    clock.now += 3000
+    spending.save([run_of(config, 1000.0)])
+    again = Spending(config, clock)
+    again.take_over()
+    again.epoch_seconds.extend([10.0] * 10)
+    assert again.fits(50, [])
+    assert not again.fits(70, [])
+
+
+def test_a_pause_does_not_count(tmp_path: Path) -> None:
+    config, clock = study(tmp_path, hours=1.0), Clock()
+    spending = Spending(config, clock)
+    clock.now += 600
+    spending.hold(500)
+    assert spending.left == 3500
+
+
+def test_a_call_that_ended_as_asked_leaves_nothing_to_count_and_an_error_does(
+    tmp_path: Path,
+) -> None:
+    config = study(tmp_path)
+    inject_faults(config, **{"raise": {f"{trial:04d}/probe": 2 for trial in range(1)}})
+    drive(config)
+    spent = config.paths.folder / SPENT
+    assert not spent.exists()
+
+    class Full(NoMirror):
+        def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
+            raise UvtexError("no space left on device")
+
+    more = config.model_copy(update={"trials": config.trials + 1})
+    launcher = InlineLauncher()
+    with pytest.raises(UvtexError, match="no space left"):
+        Driver(more, launcher, Full(more), ProgressDisplay()).run()
+    assert spent.exists()
+    drive(more)
+    assert not spent.exists()
