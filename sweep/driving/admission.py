@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from sweep.decisions import promotion
 from sweep.decisions import replicates as test
 from sweep.decisions.replicates import Replicate, Verdict
+from sweep.driving.active_run import ActiveRun
 from sweep.study.calibration import read_calibration
 from sweep.study.config import StudyConfig
 from sweep.study.folder import (
     UNFINISHED,
     Gate,
     RunKey,
+    State,
     ThresholdTest,
     TrialRecord,
     records,
@@ -41,6 +43,19 @@ class Admission:
     """Where the trial is admitted: the run to register."""
     tests: tuple[ThresholdTest, ...] = ()
     """One for each threshold; empty where the study allows one full run."""
+
+
+def after_run(study: StudyConfig, run: ActiveRun) -> tuple[State, str]:
+    """The state of a run whose worker has ended it, and the reason in a sentence."""
+    if run.stopped is not None:
+        return run.stopped, run.record.reason or ""
+    if run.best is None:
+        return "failed", "the run ended without an epoch"
+    decision = promotion.decide(run.best.val, study.thresholds_of(run.record.stage))
+    if run.record.stage == "full":
+        decision = own_decision(study, run.record) or decision
+    promoted = decision.passed and run.record.stage == "probe"
+    return "promoted" if promoted else "complete", decision.reason
 
 
 def figures(study: StudyConfig, record: TrialRecord) -> Mapping[str, float]:

@@ -11,23 +11,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-from sweep.decisions import promotion
-from sweep.driving import admission
 from sweep.driving.active_run import ActiveRun
+from sweep.driving.admission import after_run
 from sweep.driving.after_epoch import after_epoch
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
 from sweep.driving.gate import RegistryGate
 from sweep.driving.plan import Plan
-from sweep.driving.recovery import recover, warm_start
+from sweep.driving.recovery import recover
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.driving.workers.interrupts import Interrupts
-from sweep.driving.workers.patience import MAX_EARLY_FAILURES, died_for_good, given_up
+from sweep.driving.workers.patience import EarlyFailures, died_for_good, goes_on
 from sweep.driving.workers.slots import Slots
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Launcher, Note
-from sweep.launchers.worker_log import last_lines
+from sweep.launchers.worker_log import last_output
 from sweep.study.config import StudyConfig
 from sweep.study.data_identity import check_run
 from sweep.study.folder import WORKER_LOG, Gate, State, TrialRecord
@@ -67,7 +66,7 @@ class Driver:
         )
         self._interrupts = Interrupts(study.paths)
         self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
-        self._early_failures = 0
+        self._failures = EarlyFailures()
         self._told_ending = False
 
     @property
@@ -82,9 +81,7 @@ class Driver:
             UvtexError: too many runs failed, or trial directories and Optuna disagree.
         """
         try:
-            if (spent := self._spending.take_over()) is not None:
-                self._display.note(spent)
-            warm_start(self._study, self._optuna_study, self._stopping, self._display.note)
+            self._spending.take_over(self._display.note)
             taken = recover(
                 self._study, self._optuna_study, self._stopping, self._wall(), self._display.note
             )
@@ -114,10 +111,7 @@ class Driver:
         with suppress(Exception):  # the server of Optuna's storage may be away
             self._optuna_study.close()
 
-    # -- starting runs
-
     def _loop(self) -> None:
-        told = ""
         while True:
             self._interrupts.look()
             self._gate.hear()
@@ -127,12 +121,12 @@ class Driver:
                 self._mirror.patience = LITTLE_PATIENCE
                 return
             if idle and not self._waits():
-                if self._gate.waits and self._mirror.wait_for_answer(self._stopped):
+                if self._gate.waits and self._mirror.wait_for_answer(
+                    self._interrupts.asked_to_stop
+                ):
                     continue
                 return
-            if (asked := self._interrupts.told) != told:
-                told = asked
-                self._display.note(asked or "The study goes on.")
+            self._interrupts.tell(self._display.note)
             paused = idle and self._interrupts.paused
             began = self._clock() if paused else 0.0
             for run, event in self._slots.wait():
@@ -143,13 +137,8 @@ class Driver:
     def _waits(self) -> bool:
         """Whether a run may start later although none runs now."""
         lost = self._slots.none and not self._plan.out_of_time
-        return not self._interrupts.count and (
-            self._interrupts.paused or self._plan.waiting or lost
-        )
-
-    def _stopped(self) -> bool:
-        self._interrupts.look()
-        return self._interrupts.count > 0
+        may = self._interrupts.paused or self._plan.waiting or lost
+        return may and not self._interrupts.count
 
     def _fill(self) -> None:
         left = self._spending.left
@@ -197,8 +186,6 @@ class Driver:
         self._slots.start(slot, run, run.job(self._study))
         self._display.started(run.record, len(run.reports))
         self._tell_mlflow(run)  # of epochs too that no driver has told it of
-
-    # -- handling events
 
     def _handle(self, run: ActiveRun, event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -257,21 +244,12 @@ class Driver:
         self._mirror.run_changed(run.record, run.run_dir, run.config, len(run.reports))
 
     def _ended(self, run: ActiveRun) -> None:
-        if run.stopped == "interrupted":
+        state, reason = after_run(self._study, run)
+        if state == "interrupted":
             self._interrupted(run)
             return
-        if run.stopped is not None:
-            self._finish(run, run.stopped, run.record.reason or "")
-            return
-        if run.best is None:
-            self._finish(run, "failed", "the run ended without an epoch")
-            return
-        decision = promotion.decide(run.best.val, self._study.thresholds_of(run.record.stage))
-        promoted = decision.passed and run.record.stage == "probe"
-        if run.record.stage == "full":
-            decision = admission.own_decision(self._study, run.record) or decision
-        self._finish(run, "promoted" if promoted else "complete", decision.reason)
-        if run.record.stage == "full":
+        self._finish(run, state, reason)
+        if run.record.stage == "full" and state == "complete":
             self._gate.run_ended(run.record.trial)
 
     def _interrupted(self, run: ActiveRun) -> None:
@@ -285,14 +263,11 @@ class Driver:
         self._publish(run, missed)
         deaths = 1 if missed else run.record.deaths + 1
         if deaths > self._study.retries:
-            output = "\n".join(last_lines(run.run_dir / WORKER_LOG)) or None
-            self._write(run, deaths=deaths, output=output)
+            self._write(run, deaths=deaths, output=last_output(run.run_dir / WORKER_LOG))
             self._finish(run, "failed", died_for_good(deaths, message))
             return
         self._write(run, retries=run.record.retries + 1, deaths=deaths)
-        self._display.note(
-            f"{run.record.label}: worker {message}; the run continues from its last checkpoint"
-        )
+        self._display.note(goes_on(run.record.label, message))
         if self._interrupts.holding or slot not in self._slots.free:
             self._interrupted(run)  # a slot that was lost with its node: another one takes the run
         elif not self._ends_on_disk(run):
@@ -310,9 +285,8 @@ class Driver:
         self._tell_mlflow(run)
         self._display.ended(run.record)
         self._forecast_cost()
-        self._early_failures = self._early_failures + 1 if state == "failed" and best is None else 0
-        if self._early_failures >= MAX_EARLY_FAILURES:
-            raise given_up(run.record.label, reason, run.run_dir)
+        failed_early = state == "failed" and best is None
+        self._failures.count(failed_early, run.record.label, reason, run.run_dir)
 
     def _write_gate(self, record: TrialRecord, gate: Gate) -> None:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())

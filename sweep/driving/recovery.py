@@ -72,7 +72,7 @@ def recover(
 ) -> tuple[Records, list[float]]:
     """The study's records, and the duration in seconds of every epoch on disk.
 
-    ``stopping`` is told of all probes.
+    ``stopping`` is told of all probes. Earlier studies are told first, see :func:`warm_start`.
 
     Optuna gets the results that only the trial directories hold. A trial that only Optuna holds
     gets a record, unless it repeats another. The driver then resumes all records that are not
@@ -83,8 +83,10 @@ def recover(
         say: told what was damaged and is made again.
 
     Raises:
+        ConfigError: an earlier study cannot be used.
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
+    warm_start(study, trials, stopping, say)
     for line in mend(study, trials):
         say(line)
     found: Records = {r.key: r for r in records(study.paths.folder)}

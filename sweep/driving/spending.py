@@ -62,24 +62,19 @@ class Spending:
         """Seconds left; None: no limit."""
         return self._budget.left(self._clock())
 
-    def take_over(self) -> str | None:
-        """Adds what the last call spent, if it was killed or ended by an error.
-
-        Returns:
-            What was added, in a sentence; None if nothing was.
-        """
+    def take_over(self, say: Callable[[str], None]) -> None:
+        """Adds what the last call spent, if it was killed or ended by an error, and says so."""
         try:
             before = _Spent.model_validate_json(self._file.read_bytes())
         except (OSError, ValidationError):
-            return None
+            return
         self._budget = replace(self._budget, started=self._budget.started - before.seconds)
         self._used += before.device_seconds
-        if self._study.hours is None and self._study.device_hours is None:
-            return None
-        return (
-            f"the last call did not end as asked; its {duration_text(before.seconds)} "
-            f"({before.device_seconds / 3600:.2g} device-hours) count towards the limits"
-        )
+        if self._study.hours is not None or self._study.device_hours is not None:
+            say(
+                f"the last call did not end as asked; its {duration_text(before.seconds)} "
+                f"({before.device_seconds / 3600:.2g} device-hours) count towards the limits"
+            )
 
     def save(self, active: Collection[ActiveRun]) -> None:
         """Keeps what this call has spent, for the case that it is killed."""

@@ -64,6 +64,11 @@ def last_lines(log: Path, since: int = 0) -> list[str]:
     return [line[:_LONGEST_LINE] for line in said[-LAST_LINES:]]
 
 
+def last_output(log: Path) -> str | None:
+    """The last lines of ``log`` as one text; None if there are none."""
+    return "\n".join(last_lines(log)) or None
+
+
 def size_of(log: Path) -> int:
     """The size of a log in bytes; 0 if there is none."""
     return log.stat().st_size if log.is_file() else 0

@@ -20,7 +20,7 @@ from sweep.driving.calibration.runs import (
     run_figures,
 )
 from sweep.driving.workers.interrupts import Interrupts
-from sweep.driving.workers.patience import MAX_EARLY_FAILURES, died_for_good, given_up
+from sweep.driving.workers.patience import EarlyFailures, died_for_good, goes_on
 from sweep.driving.workers.slots import Slots
 from sweep.launchers.base import Died, Ended, EpochEnded, Event, Failed, Job, Launcher, Note
 from sweep.study.calibration import (
@@ -61,7 +61,7 @@ class Calibrator:
         self._epoch_seconds: list[float] = []
         self._slots = Slots[CalibrationRun](launcher, study.hang, self._epoch_seconds)
         self._interrupts = Interrupts(study.paths)
-        self._early_failures = 0
+        self._failures = EarlyFailures()
 
     def run(self) -> Calibration | None:
         """Runs to the end and writes ``calibration.json``; None after Ctrl-C.
@@ -115,7 +115,6 @@ class Calibrator:
         return found
 
     def _loop(self) -> None:
-        told = ""
         while True:
             self._interrupts.look()
             self._fill()
@@ -123,9 +122,7 @@ class Calibrator:
             waits = (self._interrupts.paused or lost) and not self._interrupts.count
             if self._interrupts.count > 1 or not (self._slots.runs or waits):
                 return
-            if (asked := self._interrupts.told) != told:
-                told = asked
-                self._say(asked or "The calibration goes on.")
+            self._interrupts.tell(self._say)
             for run, event in self._slots.wait():
                 self._handle(run, event)
 
@@ -172,7 +169,7 @@ class Calibrator:
             if not self._interrupts.count:  # it was paused
                 self._waiting.insert(0, run)
             return
-        self._early_failures = 0
+        self._failures.count(False, run.label, "", run.run_dir)
         if len(run.seconds) == run.config.epochs:
             run.overhead = max(0.0, self._clock() - run.began - sum(run.seconds))
         found = sum(run.done or run.failure is not None for run in self._runs)
@@ -185,12 +182,10 @@ class Calibrator:
             self._failed(run, died_for_good(run.deaths, message))
             return
         run.seconds.clear()
-        self._say(f"{run.label}: worker {message}; the run continues from its last checkpoint")
+        self._say(goes_on(run.label, message))
         self._waiting.insert(0, run)
 
     def _failed(self, run: CalibrationRun, message: str) -> None:
         run.failure = message
         self._say(f"{run.label} failed: {message}; see {run.run_dir / WORKER_LOG}")
-        self._early_failures = 0 if read_epochs(run.run_dir) else self._early_failures + 1
-        if self._early_failures >= MAX_EARLY_FAILURES:
-            raise given_up(run.label, message, run.run_dir)
+        self._failures.count(not read_epochs(run.run_dir), run.label, message, run.run_dir)

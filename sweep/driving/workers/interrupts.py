@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -28,19 +28,24 @@ class Interrupts:
         """The first interrupt stops runs after their epoch, the second at once."""
         self.paused = False
         """Whether `sweep pause` asks to start nothing for now."""
+        self._told = ""
 
     @property
     def holding(self) -> bool:
         """Whether no run is to be started, and runs are to end after their epoch."""
         return self.count > 0 or self.paused
 
-    @property
-    def told(self) -> str:
-        """What people are told of it, empty if nothing is asked."""
+    def tell(self, say: Callable[[str], None]) -> None:
+        """Tells people once what is asked, and once that nothing is asked any more."""
+        asked = ""
         if self.count:
-            return "Stopping after the current epoch. Press Ctrl-C again to stop at once."
-        resume = self._paths.command("resume")
-        return f"Pausing after the current epoch. To go on: {resume}" if self.paused else ""
+            asked = "Stopping after the current epoch. Press Ctrl-C again to stop at once."
+        elif self.paused:
+            resume = self._paths.command("resume")
+            asked = f"Pausing after the current epoch. To go on: {resume}"
+        if asked != self._told:
+            say(asked or "The study goes on.")
+        self._told = asked
 
     def look(self) -> None:
         """Reads the requests of `sweep pause`, `sweep resume` and `sweep stop`."""
@@ -48,6 +53,11 @@ class Interrupts:
         self.paused = request is not None and request.ask == "pause"
         if request is not None and request.ask != "pause":
             self.count = max(self.count, 2 if request.ask == "stop now" else 1)
+
+    def asked_to_stop(self) -> bool:
+        """Whether the driver is to end, also by a request of this moment."""
+        self.look()
+        return self.count > 0
 
     @contextmanager
     def counted(self) -> Iterator[None]:

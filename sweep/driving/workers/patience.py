@@ -65,6 +65,11 @@ class Patience:
         return max(least, self._hang.factor * usual)
 
 
+def goes_on(label: str, message: str) -> str:
+    """What people are told of a run whose worker ``message``, a predicate of ``worker``."""
+    return f"{label}: worker {message}; the run continues from its last checkpoint"
+
+
 def died_for_good(deaths: int, message: str) -> str:
     """Why a run failed after its last worker ``message``, a predicate of ``worker``."""
     if deaths == 1:
@@ -72,9 +77,21 @@ def died_for_good(deaths: int, message: str) -> str:
     return f"{deaths} workers in a row died without a new epoch; the last one {message}"
 
 
-def given_up(label: str, reason: str, run_dir: Path) -> UvtexError:
-    """The error after MAX_EARLY_FAILURES; the arguments are those of the last run that failed."""
-    return UvtexError(
-        f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
-        f"{label}: {reason}; see {run_dir / WORKER_LOG}"
-    )
+class EarlyFailures:
+    """Counts runs that fail one after the other without a single epoch."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def count(self, failed_early: bool, label: str, reason: str, run_dir: Path) -> None:
+        """Counts a run that has ended.
+
+        Raises:
+            UvtexError: it is the MAX_EARLY_FAILURES-th of its kind in a row.
+        """
+        self._number = self._number + 1 if failed_early else 0
+        if self._number >= MAX_EARLY_FAILURES:
+            raise UvtexError(
+                f"{MAX_EARLY_FAILURES} runs in a row failed before their first epoch; the last, "
+                f"{label}: {reason}; see {run_dir / WORKER_LOG}"
+            )

@@ -70,28 +70,30 @@ def test_the_time_of_a_killed_call_counts_in_the_next_one(tmp_path: Path) -> Non
     config.paths.folder.mkdir(parents=True)
     first, clock = Clock(), Clock()
     spending = Spending(config, first)
-    assert spending.take_over() is None
+    told: list[str] = []
+    spending.take_over(told.append)
+    assert told == []
     first.now += 1800
     spending.save([run_of(config, first.now - 600)])
 
     clock.now = 5.0  # another boot
     second = Spending(config, clock)
-    told = second.take_over()
-    assert told is not None
-    assert "30 min" in told
+    second.take_over(told.append)
+    assert "30 min" in told[0]
     assert second.left == 1800
     clock.now += 100
     assert second.left == 1700
     second.save([])
     third = Spending(config, clock)
-    third.take_over()
+    third.take_over(told.append)
     assert third.left == 1700
     third.epoch_seconds.extend([100.0] * 10)
     assert third.fits(16, [])
     assert not third.fits(18, [])
     second.forget()
     fourth = Spending(config, clock)
-    assert fourth.take_over() is None
+    fourth.take_over(told.append)
+    assert len(told) == 2
     assert fourth.left == 3600
 
 
@@ -103,7 +105,7 @@ def test_device_hours_of_a_killed_call_count_too(tmp_path: Path) -> None:
     clock.now += 3000
     spending.save([run_of(config, 1000.0)])
     again = Spending(config, clock)
-    again.take_over()
+    again.take_over(print)
     again.epoch_seconds.extend([10.0] * 10)
     assert again.fits(50, [])
     assert not again.fits(70, [])
@@ -126,14 +128,14 @@ def test_a_call_that_ended_as_asked_leaves_nothing_to_count_and_an_error_does(
     spent = config.paths.folder / SPENT
     assert not spent.exists()
 
-    class Full(NoMirror):
-        def run_ended(self, record: TrialRecord, run_dir: Path) -> None:
+    class Full(ProgressDisplay):
+        def ended(self, record: TrialRecord) -> None:
             raise UvtexError("no space left on device")
 
     more = config.model_copy(update={"trials": config.trials + 1})
     launcher = InlineLauncher()
     with pytest.raises(UvtexError, match="no space left"):
-        Driver(more, launcher, Full(more), ProgressDisplay()).run()
+        Driver(more, launcher, NoMirror(more), Full()).run()
     assert spent.exists()
     drive(more)
     assert not spent.exists()
