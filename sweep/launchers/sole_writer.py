@@ -27,13 +27,18 @@ OWNER = ".worker.json"
 LEAVING_SECONDS = 3.0
 """How long a worker may take to end itself after its driver, and a killed one to be gone."""
 
+ELSEWHERE_SECONDS = 90.0
+"""The same for a worker of another host. A Ray cluster sees the end of a node, or of a driver that
+is connected from outside, within half a minute, and ends the workers then."""
+
 
 @contextmanager
 def sole_writer(run_dir: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock of ``run_dir`` inside the block.
 
     The driver of this worker holds the study's lease. So a worker of this host that holds the lock
-    was left behind by a driver that died. It is killed, and ``warn`` is told.
+    was left behind by a driver that died. It is killed, and ``warn`` is told. One of another host
+    is waited for.
 
     Raises:
         UvtexError: another process holds the lock: one of another host, or one that is no worker.
@@ -42,11 +47,19 @@ def sole_writer(run_dir: Path, warn: Callable[[str], None]) -> Iterator[None]:
         try:
             stack.enter_context(claimed(run_dir, LEAVING_SECONDS))
         except Taken:
-            if (left := _left_behind(run_dir)) is None:
+            if (left := _left_behind(run_dir)) is not None:
+                left.kill()
+                warn(
+                    f"process {left.pid}, a worker of an earlier driver, was still there; it is "
+                    "ended"
+                )
+            here = _owner(run_dir).get("host") in (None, socket.gethostname())
+            try:
+                stack.enter_context(
+                    claimed(run_dir, LEAVING_SECONDS if here else ELSEWHERE_SECONDS)
+                )
+            except Taken:
                 raise UvtexError(_refusal(run_dir)) from None
-            left.kill()
-            warn(f"process {left.pid}, a worker of an earlier driver, was still there; it is ended")
-            stack.enter_context(claimed(run_dir, LEAVING_SECONDS))
         me = {"host": socket.gethostname(), "pid": os.getpid(), "created": _created(os.getpid())}
         write_atomic(run_dir / OWNER, json.dumps(me).encode())
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from sweep.driving import session
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.launchers.base import Ended, Launcher
@@ -29,6 +31,7 @@ from tests.sweep.launchers.clusters import add_node, cluster, hides_folders, nod
 from tests.sweep.launchers.contract import MakeLauncher, WorkerContract, events, is_end, job
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import EpochReport, read_epochs
+from uvtex.runs.test_figures import read_test_figures
 
 pytest.importorskip("ray")
 
@@ -278,3 +281,35 @@ def test_resources_that_others_hold_are_waited_for_and_then_said(
             RayLauncher(settings, None, "cpu", tmp_path, tiny_set, (), print, RUNNER)
     finally:
         first.close()
+
+
+# -- whole studies
+
+
+@pytest.mark.slow
+def test_the_same_study_file_gives_the_same_figures_on_a_cluster(
+    tmp_path: Path, tiny_set: Path, two_nodes: Any
+) -> None:
+    found = []
+    for launcher in ("local", {"kind": "ray", "address": two_nodes.address}):
+        folder = tmp_path / str(len(found))
+        config = study(
+            folder,
+            data={"path": str(tiny_set)},
+            train={
+                "preset": "atlas", "image_size": 32, "width": 0.1, "device": "cpu",
+                "val_split": 0.34, "test_split": 0.17,
+            },
+            stages={"probe": 2, "full": 2},
+            thresholds=[{"metric": "ssim_uv", "at_least": 0.01}],
+            trials=1, workers=1, launcher=launcher, search={"queue": ["good"]},
+        )  # fmt: skip
+        ended, summary = session.run(config, io.StringIO())
+        assert ended == "done"
+        runs = [config.paths.run_dir(*record.key) for record in records(config.paths.folder)]
+        tested = [read_test_figures(run) for run in runs]
+        found.append((outcome(config), [t and t.metrics for t in tested], summary.probes))
+        logs = [(run / "worker.log").read_text() for run in runs]
+        assert all("epoch 2: " in log for log in logs)
+    assert found[0] == found[1]
+    assert len(found[0][0]) >= 2

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,14 +73,27 @@ def test_a_worker_that_was_left_behind_is_ended(run_dir: Path, left: subprocess.
 
 @pytest.mark.parametrize("changes", [{"host": "another"}, {"created": 1.0}])
 def test_a_process_that_is_not_surely_a_worker_of_this_host_is_left_alone(
-    run_dir: Path, left: subprocess.Popen[str], changes: dict[str, object]
-) -> None:
+    run_dir: Path, left: subprocess.Popen[str], changes: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sweep.launchers.sole_writer.ELSEWHERE_SECONDS", 0.1)
     owner = json.loads((run_dir / OWNER).read_text())
     assert owner["host"] == socket.gethostname()
     (run_dir / OWNER).write_text(json.dumps(owner | changes))
     with pytest.raises(UvtexError, match=rf"process {left.pid} on .*; end it, then run the study"):
         sole_writer(run_dir, print).__enter__()
     assert left.poll() is None
+
+
+@posix
+def test_a_worker_of_another_host_is_waited_for(run_dir: Path, left: subprocess.Popen[str]) -> None:
+    owner = json.loads((run_dir / OWNER).read_text())
+    (run_dir / OWNER).write_text(json.dumps(owner | {"host": "another"}))
+    ending = threading.Timer(4.0, left.kill)  # after the wait for workers of this host
+    ending.start()
+    with sole_writer(run_dir, print):
+        assert left.wait(10) < 0
+    ending.join()
 
 
 def test_a_person_who_trains_into_the_directory_is_left_alone(run_dir: Path) -> None:
