@@ -46,7 +46,8 @@ def test_the_page_is_a_single_file(tiny_set: Path) -> None:
     page = Page(render(inspect_set(tiny_set, fraction=0.34)))
     assert page.open == []
     assert all(address.startswith("#") for address in page.addresses)
-    assert len(page.pictures) == 1 + 3 + 6 * 4  # the atlas, a view a camera, a texture and 3 views
+    # The atlas, a view and a UV map a camera, a texture and 3 views a livery.
+    assert len(page.pictures) == 1 + 3 + 3 + 6 * 4
     for source in page.pictures:
         assert source.startswith("data:image/")
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from uvtex.data import manifest
-from uvtex.errors import DataError, UvtexError
+from uvtex.errors import ConfigError, DataError, UvtexError
 from uvtex.imaging import seams
 from uvtex.showroom import ShowroomSettings
 from uvtex.showroom.build import build
@@ -52,6 +52,23 @@ def test_a_set_holds_the_seams_of_the_car(built: Path) -> None:
     with np.load(built / seams.SEAMS, allow_pickle=False) as arrays:
         assert arrays["a"].shape == arrays["b"].shape == (len(arrays["length"]), 2, 2)
         assert float(arrays["length"].sum()) == pytest.approx(9.41, abs=0.05)
+
+
+def test_without_maps_a_set_is_as_of_photos(built: Path, tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"maps": False})
+    bare = build(settings, tmp_path / "bare").parent
+    for record, known in zip(
+        manifest.read(bare).records, manifest.read(built).records, strict=True
+    ):
+        assert (record.uv_map, record.plate) == (None, None)
+        assert record.model_copy(update={"uv_map": known.uv_map, "plate": known.plate}) == known
+        assert (bare / record.view).read_bytes() == (built / known.view).read_bytes()
+
+
+def test_a_set_without_maps_needs_its_views(tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"maps": False, "views": False})
+    with pytest.raises(ConfigError, match="--no-maps"):
+        build(settings, tmp_path / "set")
 
 
 def test_the_same_settings_give_the_same_files(built: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from uvtex.cli.data_maps import maps_
+from uvtex.cli.data_maps import found_facts, maps_
 from uvtex.config import NEW_TEST_SPLIT, TrainConfig
 from uvtex.console import JSON, PATH, CleanErrorGroup, FiniteRange, print_table
 from uvtex.errors import DataError
@@ -251,6 +251,7 @@ def _facts(report: SetReport) -> Iterator[tuple[str, str]]:
     yield "cameras", f"{len(report.cameras)}{unnamed}"
     yield "masks", f"{report.masks} of {views} views"
     yield "UV maps", f"{report.uv_maps} of {views} views"
+    yield from found_facts(report.found)
     if report.plates:
         yield "plates", f"{report.plates} of {views} views"
     unseen = "not known without UV maps" if report.unseen is None else f"{report.unseen:.1%}"

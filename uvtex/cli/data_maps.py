@@ -13,6 +13,9 @@ from uvtex.console import JSON, PATH, CleanErrorCommand, FiniteRange, print_tabl
 from uvtex.output import echo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from uvtex.data.found_maps import FoundMaps
     from uvtex.intake.map_finding.report import MapsReport
 
 DEFAULTS = TrainConfig()
@@ -118,3 +121,18 @@ def _print(report: MapsReport) -> None:
         echo(f"and {len(report.cameras) - MOST_LINES} more: --json has all")
     for line in report.lines():
         echo(line)
+
+
+def found_facts(found: FoundMaps | None) -> Iterator[tuple[str, str]]:
+    """The lines of `uvtex data report` on maps that were found: what is known, what is missing."""
+    if found is None or not found.cameras:
+        return
+    known = [camera.known for camera in found.cameras]
+    yield (
+        "UV maps found",
+        f"from {len(found.used)} liveries; {min(known):.0%} to {max(known):.0%} of a camera's "
+        "paint is known",
+    )
+    more = max(camera.more for camera in found.cameras)
+    if more:
+        yield "liveries missing", f"about {more} more until most of the paint is known everywhere"

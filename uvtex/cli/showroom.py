@@ -69,6 +69,12 @@ def showroom() -> None:
     help="Write plates and textures only: the set is much smaller, and each view is composed when "
     "it is read.",
 )
+@click.option(
+    "--no-maps",
+    is_flag=True,
+    help="Make a set as of photos: its records name no UV map and no plate. `uvtex data maps` "
+    "finds the maps again.",
+)
 @_flag("--seed", int, "Random seed of liveries, cameras and light paths")
 @click.option(
     "--car",
@@ -90,7 +96,7 @@ def showroom() -> None:
     default=None,
     help="Make new UV coordinates for the paint; by default those of the car's file are used.",
 )
-def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
+def showroom_build(out: Path, no_views: bool, no_maps: bool, **given: Any) -> None:
     """Render a race car in many liveries, from cameras all around it, into the folder OUT.
 
     The car is the built-in one or your own. The liveries are procedural or your own. Train on many
@@ -121,6 +127,7 @@ def showroom_build(out: Path, no_views: bool, **given: Any) -> None:
     from uvtex.showroom.build import build
 
     values = _showroom_values(given) | ({"views": False} if no_views else {})
+    values |= {"maps": False} if no_maps else {}
     settings = validate(ShowroomSettings, values, where="showroom")
     with stages() as (say, progress):
         manifest = build(settings, out, say, progress)

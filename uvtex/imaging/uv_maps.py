@@ -116,3 +116,29 @@ def _joined(texels: np.ndarray) -> np.ndarray:
     graph = sparse.coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(count, count))
     place: np.ndarray = sparse.csgraph.connected_components(graph, directed=False)[1]
     return place
+
+
+def overlay(rgb: np.ndarray, uv: np.ndarray, painted: np.ndarray | None) -> np.ndarray:
+    """Draws a UV map over a picture: u as red, v as green. Paint without a place is magenta.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        uv: [h, w, 2] in [0, 1], NaN for pixels without a place; resampled to the picture.
+        painted: bool [H, W], the picture's mask; None if there is none.
+
+    Returns:
+        uint8 [H, W, 3]. Pixels that show no paint are dimmed.
+    """
+    height, width = rgb.shape[:2]
+    rows, columns = (
+        ((np.arange(count) + 0.5) / count * have).astype(np.int64)
+        for count, have in zip((height, width), uv.shape[:2], strict=True)
+    )
+    place = uv[rows][:, columns]
+    known = np.isfinite(place).all(axis=2)
+    colour = np.dstack([np.where(known[..., None], place, 0) * 235 + 20, np.full(known.shape, 70)])
+    grey = rgb.mean(axis=2, keepdims=True)
+    out = np.where(known[..., None], 0.7 * colour + 0.3 * grey, rgb // 4 + 24.0)
+    if painted is not None:
+        out[painted & ~known] = (220, 0, 180)
+    return out.round().clip(0, 255).astype(np.uint8)

@@ -44,6 +44,9 @@ def render(report: SetReport) -> str:
         most_cameras_see=most_seen,
         cameras=report.cameras[:MOST_CAMERAS],
         masks={record.view: record.mask for record in report.records},
+        uv_maps={record.view: record.uv_map for record in report.records if record.uv_map},
+        found={} if report.found is None else {c.camera: c for c in report.found.cameras},
+        found_notes=_found_notes(report),
         liveries=_liveries(report),
         sides=SIDES,
         most_rows=MOST_ROWS,
@@ -134,6 +137,24 @@ def _coverage(report: SetReport) -> str:
         f"{COVERAGE_SIZE} texels. Texels that the car does not use count as unseen."
         + ("" if report.car is None else f" {_car_figures(report.car)}")
     )
+
+
+def _found_notes(report: SetReport) -> list[str]:
+    """What is to be told of UV maps that were found from pictures."""
+    found = report.found
+    if found is None:
+        return []
+    more = [camera.more for camera in found.cameras]
+    told = [f"The UV maps were found from {count(len(found.used), 'livery', 'liveries')}."]
+    if any(more):
+        told.append(
+            f"It would take about {max(more)} liveries more until most of the paint is known from "
+            "every camera."
+        )
+    if found.left_out:
+        told.append(f"{count(found.left_out, 'view')} of cameras without a map were left out.")
+    told += found.notes
+    return told + [f"{c.camera}: {note}." for c in found.cameras for note in c.notes]
 
 
 def _car_figures(car: CarFacts) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from uvtex.data import manifest
 from uvtex.data.car_facts import CAR, CarFacts, read_car
+from uvtex.data.found_maps import MAPS, FoundMaps, read_found_maps
 from uvtex.errors import DataError
 from uvtex.inspection.leakage import Leakage, leakage
 from uvtex.inspection.scan import COVERAGE_SIZE, Problem, Scan
@@ -78,6 +79,8 @@ class SetReport:
     problems: list[Problem]
     car: CarFacts | None = None
     """The facts of ``car.json``; None if the set was not rendered from a user's mesh."""
+    found: FoundMaps | None = None
+    """What ``maps.json`` says; None if the UV maps were not found from pictures."""
     seen_by: np.ndarray | None = field(default=None, repr=False)
     """int [COVERAGE_SIZE, COVERAGE_SIZE]: number of UV maps that see each texel."""
     records: tuple[manifest.Record, ...] = field(default=(), repr=False)
@@ -93,6 +96,7 @@ class SetReport:
         values["leakage"]["share"] = self.leakage.share
         values["leakage"]["test_share"] = self.leakage.test_share
         values["car"] = None if self.car is None else self.car.model_dump()
+        values["found"] = None if self.found is None else self.found.model_dump()
         values["coverage_size"] = COVERAGE_SIZE
         return values
 
@@ -122,7 +126,7 @@ def inspect_set(
         scan.add(record)
         progress("pictures", number + 1, len(records))
     problems += _shared_names(records)
-    car = _car(folder, problems)
+    car, found = _car(folder, problems), _found(folder, problems)
     leak, sides = leakage(records, scan, by, fraction, seed, test_fraction)
     coverage, seen_by = _coverage(scan.seen)
     return SetReport(
@@ -140,6 +144,7 @@ def inspect_set(
         leakage=leak,
         problems=sorted(problems, key=lambda p: (p.kind, p.file)),
         car=car,
+        found=found,
         seen_by=seen_by,
         records=tuple(records),
         sides=sides,
@@ -164,6 +169,14 @@ def _car(folder: Path, problems: list[Problem]) -> CarFacts | None:
         return read_car(folder)
     except DataError as error:
         problems.append(Problem("odd", CAR, str(error)))
+        return None
+
+
+def _found(folder: Path, problems: list[Problem]) -> FoundMaps | None:
+    try:
+        return read_found_maps(folder)
+    except DataError as error:
+        problems.append(Problem("odd", MAPS, str(error)))
         return None
 
 

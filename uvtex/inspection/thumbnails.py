@@ -14,10 +14,13 @@ from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.data.view_files import ViewFile, ViewReader
 from uvtex.errors import DataError
-from uvtex.imaging import masks
+from uvtex.imaging import masks, uv_maps
 
 LONGER_SIDE = 112
 """Pixels along a thumbnail's longer side."""
+
+MAP_SIDE = 192
+"""Pixels along the longer side of a view with its UV map."""
 
 
 class Thumbnails:
@@ -42,6 +45,25 @@ class Thumbnails:
             except DataError:
                 self._uris[key] = None
         return self._uris[key]
+
+    def map_uri(self, view: str, uv_map: str, mask: str | None = None) -> str | None:
+        """A view with its UV map drawn over it, as a data URI; None where a file cannot be read.
+
+        Args:
+            mask: the view's mask. Its pixels that the map does not know are marked.
+        """
+        try:
+            rgb = self._pixels(view, None)
+            uv = uv_maps.read_uv_map(self._folder / uv_map)
+            painted = None if mask is None else pictures.read_grey(self._folder / mask) > 127
+        except DataError:
+            return None
+        shown = Image.fromarray(rgb)
+        shown.thumbnail((MAP_SIDE, MAP_SIDE), Image.Resampling.BOX)
+        if painted is not None:
+            grey = Image.fromarray(painted).resize(shown.size, Image.Resampling.NEAREST)
+            painted = np.asarray(grey)
+        return _uri(Image.fromarray(uv_maps.overlay(np.asarray(shown), uv, painted)), "PNG")
 
     def _pixels(self, name: str, mask: str | None) -> np.ndarray:
         if name in self._with_plate:

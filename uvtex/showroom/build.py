@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uvtex.data import manifest
-from uvtex.errors import DataError, UvtexError
+from uvtex.errors import ConfigError, DataError, UvtexError
 from uvtex.files import make_folder, write_atomic
 from uvtex.progress import Echo, Eta, Progress
 from uvtex.settings import dump_yaml
@@ -49,6 +49,11 @@ def build(
         UvtexError: the path tracer is missing, or ``out`` cannot be written.
     """
     echo = say or (lambda line: None)
+    if settings.maps is False and settings.views is False:
+        raise ConfigError(
+            "showroom: views false needs the maps, from which views are composed; leave out one of "
+            "--no-views and --no-maps"
+        )
     sealed = with_hashes(settings)
     if _is_complete(sealed, out):
         echo(f"{out}: complete already")
@@ -126,21 +131,26 @@ def _render(
         if sealed.views is not False:
             write_views(out, camera.name, plate, textures)
         remaining.skipped() if traced_before else remaining.done()
-        records.extend(_record(camera.name, path) for path in textures)
+        records.extend(_record(camera.name, path, sealed.maps is not False) for path in textures)
     advance(CAMERAS, len(poses), len(poses), "")
     return records
 
 
-def _record(camera: str, texture: Path) -> manifest.Record:
-    return manifest.Record(
+def _record(camera: str, texture: Path, with_maps: bool) -> manifest.Record:
+    record = manifest.Record(
         view=f"views/{camera}/{texture.name}",
         livery=texture.stem,
         texture=f"textures/{texture.name}",
         mask=f"masks/{camera}.png",
-        uv_map=f"uv_maps/{camera}.npz",
-        plate=f"plates/{camera}.npz",
         camera=camera,
     )
+    if not with_maps:
+        return record
+    files = {
+        "uv_map": f"uv_maps/{camera}.npz",
+        "plate": f"plates/{camera}.npz",
+    }
+    return record.model_copy(update=files)
 
 
 def _write_report(sealed: ShowroomSettings, out: Path, car: OwnCar, poses: list[Camera]) -> str:

@@ -89,6 +89,9 @@ class ShowroomSettings(Settings):
     views: Literal[False] | None = None
     """False: plates and textures only, from which views are composed when they are read; so the
     set takes disk for cameras plus liveries, not for cameras times liveries."""
+    maps: Literal[False] | None = None
+    """False: the set's records name no UV map and no plate, as those of photos do. The files are
+    there, and no record names them."""
 
 
 class _PosesFile(Settings):

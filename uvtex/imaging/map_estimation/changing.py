@@ -16,7 +16,7 @@ STILL = 3.0
 """Median distance from the median view, in levels, up to which a pixel stands still."""
 OFF = 16.0
 """Distance from the median view, in levels, from which a pixel that should stand still does not."""
-MOVED = 0.1
+MOVED = 0.15
 """Share of such pixels from which a view is not of this camera, or not of this car."""
 
 

@@ -179,12 +179,14 @@ def _reduced(path: Path, longest: int) -> np.ndarray:
 
 
 def _common_size(views: Sequence[np.ndarray]) -> tuple[int, int]:
-    """The most frequent form's largest size, height and width."""
-    sizes = [view.shape[:2] for view in views]
-    votes = [sum(_same_form(size, other) for other in sizes) for size in sizes]
-    most = max(votes)
-    height, width, *_ = max(size for size, count in zip(sizes, votes, strict=True) if count == most)
-    return height, width
+    """Height and width: the most frequent size of the most frequent form."""
+    sizes = [(view.shape[0], view.shape[1]) for view in views]
+
+    def rank(size: tuple[int, int]) -> tuple[int, int, int]:
+        form = sum(_same_form(size, other) for other in sizes)
+        return form, sizes.count(size), size[0]
+
+    return max(sizes, key=rank)
 
 
 def _same_form(one: Sequence[int], other: Sequence[int]) -> bool:

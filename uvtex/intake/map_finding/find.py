@@ -23,6 +23,7 @@ from uvtex.intake.map_finding.cameras import cameras_of
 from uvtex.intake.map_finding.report import KNOWN, SURE, FoundMap, MapsReport, liveries_missing
 from uvtex.intake.map_finding.write import write_map, write_record
 from uvtex.progress import Progress, no_progress
+from uvtex.typed.text_files import read_json
 
 MOST_LIVERIES = 64
 """Largest number of liveries that a camera's map is found from."""
@@ -111,6 +112,21 @@ def _check_files(folder: Path, records: Sequence[Record]) -> None:
             f"{folder}: its views have no files, they are composed from plates; its UV maps are "
             "known already"
         )
+    if _is_augmented(folder):
+        raise DataError(
+            f"{folder}: was imported from a metadata.json of augmented pictures, in which no "
+            "camera stands still; import the pictures from before the augmentation with a CSV "
+            "table, one row a view with its camera"
+        )
+
+
+def _is_augmented(folder: Path) -> bool:
+    """Whether the set was imported from an earlier script's ``metadata.json``."""
+    try:
+        told = read_json(folder / "import.json", DataError)
+    except DataError:
+        return False
+    return isinstance(told, dict) and told.get("kind") == "metadata"
 
 
 def _training_liveries(records: Sequence[Record], split: SplitChoice | None) -> list[str]:

@@ -101,6 +101,11 @@ def _note_transforms(source: Source, records: Sequence[_Augmented]) -> None:
 
     The colours of a jittered view differ from its texture, and no later check notices this.
     """
+    if any(distance(transform_names(record.transforms))[0] for record in records):
+        source.notes.append(
+            "the pictures are augmented, so no camera stands still: `uvtex data maps` finds UV "
+            "maps only in the pictures from before the augmentation; import those with a CSV table"
+        )
     counts: dict[str, Counter[str]] = {}
     for record in records:
         counter = counts.setdefault(livery_of(record.source_uv), Counter())
