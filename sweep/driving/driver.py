@@ -121,10 +121,10 @@ class Driver:
                 self._mirror.patience = LITTLE_PATIENCE
                 return
             if idle and not self._waits():
-                if self._gate.waits and self._mirror.wait_for_answer(
-                    self._interrupts.asked_to_stop
-                ):
+                before, asked = self._interrupts.count, self._interrupts.asked_to_stop
+                if self._gate.waits and self._mirror.wait_for_answer(asked):
                     continue
+                self._interrupts.count = before  # Ctrl-C has ended the wait, and no run
                 return
             self._interrupts.tell(self._display.note)
             paused = idle and self._interrupts.paused

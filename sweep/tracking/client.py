@@ -39,6 +39,9 @@ REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
 """MLflow's error codes for one call that it will never accept."""
 
 
+ADVICE = "; the trial directories are complete, run `sweep sync STUDY` when the store answers again"
+
+
 class TrackingError(UvtexError):
     """MLflow's tracking store is away or refuses. The trial directories have lost nothing."""
 
@@ -66,10 +69,8 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
         if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
             raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
         raise error(
-            f"MLflow at {uri}: cannot {doing}: {first[0][:400]}; the trial directories are "
-            "complete, run `sweep sync STUDY` when the store answers again"
-            if error is TrackingError
-            else f"MLflow at {uri}: cannot {doing}: {first[0][:400]}"
+            f"MLflow at {uri}: cannot {doing}: {first[0][:400]}"
+            + (ADVICE if error is TrackingError else "")
         ) from cause
 
 

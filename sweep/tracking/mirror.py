@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sweep.study.config import StudyConfig
 from sweep.study.folder import UNFINISHED, Gate, RunKey, TrialRecord, records
 from sweep.study.summary_record import Summary
+from sweep.tracking import client
 from sweep.tracking.delivery import Delivery
 from uvtex.config import TrainConfig
 from uvtex.errors import UvtexError
@@ -158,7 +159,8 @@ class MlflowMirror:
             away = self._delivery.away
             quiet = time.monotonic() - max(began, self._delivery.heard)
             self._gave_up = away and (self._gave_up or quiet > self.patience)
-            if stopped() or self._gave_up:
+            if self._gave_up or stopped():
+                self._gave_up = True
                 return False
             if away and not told:
                 told = True
@@ -216,14 +218,13 @@ class MlflowMirror:
         restore(self._study, found, self._study.tracking_uri)
 
     def _probe(self) -> None:
-        from sweep.tracking import client
-
         client.ask_anything(self._study.tracking_uri)
 
     def _lost(self, error: UvtexError) -> None:
         if not self._told_lost:
             self._told_lost = True
-            self._texts.append(f"MLflow is away; it gets all results when it is back: {error}")
+            why = str(error).removesuffix(client.ADVICE)
+            self._texts.append(f"MLflow is away; it gets all results when it is back: {why}")
 
     def _found(self) -> None:
         # What the tracker remembers of MLflow may be wrong after an outage, and a call that was

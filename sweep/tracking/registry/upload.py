@@ -6,15 +6,15 @@ with it if it is whole, and deletes it if it is not.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from sweep.study.folder import TrialRecord
 from sweep.tracking import client as seam
+from sweep.tracking.holdings import artifact_store
 from sweep.tracking.registry import history
 from sweep.tracking.registry.checkpoint_files import best_checkpoint
 from sweep.tracking.registry.version_record import CHECKPOINT_DIGEST, MODEL, RUN_ID
@@ -60,7 +60,7 @@ def register(
     # A version always has its run: without one, MLflow would look it up in the process's store.
     run_id = tracker.run_id(record) or show(study, tracker, record)
     own = {**tags, RUN_ID: run_id, CHECKPOINT_DIGEST: sha256_of(checkpoint)}
-    model = _whole_model(client, tracker.experiment_id, own)
+    model = _whole_model(client, tracker.experiment_id, own, uri)
     if model is None:
         model = client.create_logged_model(
             tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=own,
@@ -92,7 +92,7 @@ def set_tags(client: MlflowClient, version: str, tags: Mapping[str, str]) -> Non
 
 
 def _whole_model(
-    client: MlflowClient, experiment_id: str, tags: Mapping[str, str]
+    client: MlflowClient, experiment_id: str, tags: Mapping[str, str], uri: str
 ) -> LoggedModel | None:
     """A logged model of this checkpoint and run that has no version; others are deleted."""
     query = f"tags.`{CHECKPOINT_DIGEST}` = '{tags[CHECKPOINT_DIGEST]}'"
@@ -104,17 +104,18 @@ def _whole_model(
         if found is None and model.status == READY and model.tags.get(RUN_ID) == tags[RUN_ID]:
             found = model
         else:
-            client.delete_logged_model(model.model_id)
-            _remove_files(model)
+            _delete(client, model, uri)
     return found
 
 
-def _remove_files(model: LoggedModel) -> None:
-    """Removes the folder of a deleted model if it is on this machine; MLflow leaves it."""
-    address = urlsplit(model.artifact_location)
-    folder = Path(unquote(address.path))
-    if address.scheme == "file" and model.model_id in folder.parts:
-        shutil.rmtree(folder, ignore_errors=True)
+def _delete(client: MlflowClient, model: LoggedModel, uri: str) -> None:
+    """Deletes a logged model, and its files, which MLflow would leave."""
+    artifact_store.delete(uri, model.artifact_location)
+    folder = artifact_store.local_folder(model.artifact_location)
+    if folder is not None and folder.parent.name == model.model_id:
+        with suppress(OSError):  # something else is in it
+            folder.parent.rmdir()
+    client.delete_logged_model(model.model_id)
 
 
 def _upload(

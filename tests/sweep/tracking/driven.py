@@ -83,16 +83,23 @@ def drive(
     at: Mapping[int, Callable[[], object]] | None = None,
     patience: float = LONG,
     end: Callable[[], object] = lambda: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Driven:
     """Drives a study to its end.
 
     Args:
         at: number of an event, from 1 on -> what happens then.
         patience: see :class:`MlflowMirror`.
+        note: is told too what the user is told.
         end: what happens after the driver has ended, and before the mirror is closed.
     """
     notes: list[str] = []
-    mirror = MlflowMirror(config, notes.append, patience)
+
+    def keep(text: str) -> None:
+        notes.append(text)
+        note(text)
+
+    mirror = MlflowMirror(config, keep, patience)
     launcher = CheckpointLauncher(config, at or {})
     config.paths.folder.mkdir(parents=True, exist_ok=True)
     config.paths.settings.write_text(dump_yaml(config))

@@ -6,6 +6,7 @@ What happens to the driver is counted in its events. No assertion depends on spe
 from __future__ import annotations
 
 import http.server
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from sweep.study.config import StudyConfig
 from sweep.study.folder import records
-from sweep.tracking.pages import HOST
+from sweep.tracking.pages import HOST, free_port
 from sweep.tracking.sync import sync
 from tests.postgres import Postgres
 from tests.sweep.made_study import empty_store
@@ -90,6 +91,23 @@ def test_a_study_ends_while_its_server_is_frozen(
     assert not drive(config).behind  # it asks what was not answered, in order
     assert gates(config) == gates(undisturbed[0])
     assert content(config) == content(undisturbed[0])
+
+
+def test_one_ctrl_c_ends_the_waits_for_a_server_that_is_away(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    config = passing_study(tmp_path, f"http://{HOST}:{free_port(0)}")
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        if "Ctrl-C" in text:
+            signal.raise_signal(signal.SIGINT)
+
+    driven = drive(config, note=note)  # the study is done, and not interrupted
+    assert driven.behind
+    assert driven.events == undisturbed[1]
+    assert len([text for text in notes if "Ctrl-C" in text]) == 1
 
 
 class Broken(http.server.BaseHTTPRequestHandler):
