@@ -103,12 +103,14 @@ def drive(
     launcher = CheckpointLauncher(config, at or {})
     config.paths.folder.mkdir(parents=True, exist_ok=True)
     config.paths.settings.write_text(dump_yaml(config))
-    assert Driver(config, launcher, mirror, ProgressDisplay()).run() == "done"
-    end()
-    result = summarise(config)
-    write_summary(config, result)
-    mirror.study_ended(result, None, "complete")
-    mirror.close()
+    try:
+        assert Driver(config, launcher, mirror, ProgressDisplay()).run() == "done"
+        end()
+        result = summarise(config)
+        write_summary(config, result)
+        mirror.study_ended(result, None, "complete")
+    finally:
+        mirror.close()
     return Driven(notes, mirror.behind, launcher.events)
 
 

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
+from sweep.driving.sampling.optuna_storage import open_storage
 from sweep.study.config import StudyConfig
 from sweep.study.folder import records
 from sweep.tracking.pages import HOST, free_port
@@ -23,6 +25,7 @@ from tests.postgres import Postgres
 from tests.sweep.made_study import empty_store
 from tests.sweep.tracking.driven import content, drive, passing_study
 from tests.sweep.tracking.mlflow_server import MlflowServer
+from uvtex.runs.epochs import read_epochs
 
 pytestmark = pytest.mark.usefixtures("exported_once")
 
@@ -149,6 +152,34 @@ def test_all_runs_are_trained_while_the_database_is_locked(
     assert not driven.behind
     assert gates(config) == gates(undisturbed[0])
     assert content(config) == content(undisturbed[0])
+
+
+def test_an_epoch_that_its_driver_did_not_hear_of_is_told_by_the_next(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    """The worker has written the epoch, and the driver dies before it takes the event."""
+
+    def die() -> None:
+        raise RuntimeError("the driver dies")
+
+    config = passing_study(tmp_path, empty_store(tmp_path / "store"))
+    with pytest.raises(RuntimeError, match="the driver dies"):
+        drive(config, {3: die})
+    assert len(read_epochs(config.paths.run_dir(0, "probe"))) == 3
+    assert not drive(config).behind
+    assert content(config) == content(undisturbed[0])
+    assert values(config) == values(undisturbed[0])
+
+
+def values(config: StudyConfig) -> list[dict[int, float]]:
+    """What Optuna knows of each trial's epochs."""
+    storage = open_storage(config.optuna_url)
+    try:
+        trials = optuna.load_study(study_name=config.name, storage=storage).get_trials()
+        return [trial.intermediate_values for trial in trials]
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def test_a_database_that_was_deleted_is_made_again_with_its_registry(
