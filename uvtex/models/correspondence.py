@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.affine import inverse, transform, warp
-from uvtex.imaging.camera_bank import CameraBank
+from uvtex.imaging.camera_bank import CameraBank, decode, painted
+from uvtex.imaging.full_size import ViewGeometry
 from uvtex.models import evidence
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.camera_estimate import CameraCode, CameraEstimate
@@ -130,6 +131,28 @@ class AtlasPredictor(Predictor):
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor]:
         estimate = self.estimate_camera(views)
         return evidence.shown(self.cameras, _straight(views, estimate), estimate.camera)
+
+    @property
+    def knows_geometry(self) -> bool:
+        return True
+
+    def geometry(self, views: Tensor) -> list[ViewGeometry]:
+        estimate = self.estimate_camera(views)
+        cameras, still = self.cameras, torch.eye(2, 3).repeat(len(views), 1, 1)
+        poses = (still if estimate.pose is None else estimate.pose).double().cpu().numpy()
+        found = []
+        for camera, pose in zip(estimate.camera.tolist(), poses, strict=True):
+            falling, reflected = (
+                x[camera].permute(1, 2, 0).cpu().numpy()
+                for x in (cameras.falling, cameras.reflected)
+            )
+            share = painted(cameras.paint[camera][None], len(falling))[0, 0].cpu().numpy()
+            uv = decode(cameras.paint[camera])
+            found.append(ViewGeometry(uv, falling, reflected, share, pose))
+        return found
+
+    def groundless(self, views: Tensor) -> Tensor:
+        return evidence.groundless(self.cameras, self.estimate_camera(views).camera)
 
     def _mended(self, known: Tensor) -> Tensor:
         place = self.place.expand(known.shape[0], -1, -1, -1)
