@@ -112,21 +112,24 @@ class AtlasPredictor(Predictor):
         self.mend.clip_gradients()
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
-        estimate = self.estimate_camera(view)
-        with torch.autocast(view.device.type, enabled=False):
-            known = evidence.of_view(self.cameras, _straight(view, estimate), estimate.camera)
-        return self._mended(known), estimate
+        return self.fuse(view[:, None])
 
     def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate]:
-        if views.shape[1] == 1:
-            return self.predict(views[:, 0])
-        flat = views.flatten(0, 1)
-        estimate = self.estimate_camera(flat)
+        estimate = self.estimate_camera(views.flatten(0, 1))
+        return self._mended(self._evidence(views, estimate)), estimate
+
+    def evidence_of(self, views: Tensor) -> Tensor:
+        """The evidence of views [B, V, 3, S, S]: see :mod:`uvtex.models.evidence`."""
+        return self._evidence(views, self.estimate_camera(views.flatten(0, 1)))
+
+    def _evidence(self, views: Tensor, estimate: CameraEstimate) -> Tensor:
+        count = views.shape[1]
         with torch.autocast(views.device.type, enabled=False):
-            straight = evidence.grouped(_straight(flat, estimate), views.shape[1])
-            camera = evidence.grouped(estimate.camera, views.shape[1])
-            known = evidence.of_views(self.cameras, straight, camera)
-        return self._mended(known), estimate
+            straight = _straight(views.flatten(0, 1), estimate)
+            if count == 1:
+                return evidence.of_view(self.cameras, straight, estimate.camera)
+            camera = evidence.grouped(estimate.camera, count)
+            return evidence.of_views(self.cameras, evidence.grouped(straight, count), camera)
 
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor]:
         estimate = self.estimate_camera(views)
