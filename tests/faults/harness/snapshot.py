@@ -86,8 +86,9 @@ def _epochs(study: StudyConfig) -> dict[str, Any]:
 def _optuna(study: StudyConfig) -> dict[str, Any]:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{study.paths.optuna}")
+    from sweep.driving.sampling.optuna_storage import open_storage
+
+    storage = open_storage(study.optuna_url)
     try:
         loaded = optuna.load_study(study_name=study.name, storage=storage)
         return {
