@@ -6,39 +6,26 @@ whole; its way to the disk; its new name. A database has one step a transaction.
 
 from __future__ import annotations
 
-from tests.faults.harness.points import Point
+from tests.faults.harness.points import Point, file_points
 
-FILES = "uvtex.files"
 OPTUNA = "optuna.storages:RDBStorage"
 MLFLOW = "mlflow:MlflowClient"
 
-
-def _file(name: str, module: str, nth: int = 1) -> list[Point]:
-    """The points of one writing of a file whose path ends with ``name``."""
-    part = f"/.{name}."  # the name of the file beside it
-    return [
-        Point(f"{module}:write_atomic", "before", nth, name),
-        Point(f"{module}:write_atomic", "halfway", nth, name),
-        Point(f"{FILES}:os.replace", "before", nth, part),
-        Point(f"{FILES}:os.replace", "after", nth, part),
-    ]
-
-
 RECORD = [
-    *_file("trial.json", "sweep.study.folder", 1),  # the run is new
-    *_file("trial.json", "sweep.study.folder", 2),  # its first epoch
-    *_file("trial.json", "sweep.study.folder", 4),  # its end
-    *_file("trial.json", "sweep.study.folder", 8),  # what was decided on its trial
+    *file_points("trial.json", "sweep.study.folder", 1),  # the run is new
+    *file_points("trial.json", "sweep.study.folder", 2),  # its first epoch
+    *file_points("trial.json", "sweep.study.folder", 4),  # its end
+    *file_points("trial.json", "sweep.study.folder", 8),  # what was decided on its trial
 ]
 """The records of a study with a probe of two epochs and a full run of two."""
 
 STUDY_FILES = [
-    *_file("study.yaml", "sweep.driving.session"),
-    *_file("data.json", "sweep.study.data_identity", 1),
-    *_file("data.json", "sweep.study.data_identity", 2),
-    *_file("driver.json", "sweep.study.lease"),
-    *_file("summary.json", "sweep.study.summary_record", 1),
-    *_file("report.html", "sweep.report.build"),
+    *file_points("study.yaml", "sweep.driving.session"),
+    *file_points("data.json", "sweep.study.data_identity", 1),
+    *file_points("data.json", "sweep.study.data_identity", 2),
+    *file_points("driver.json", "sweep.study.lease"),
+    *file_points("summary.json", "sweep.study.summary_record", 1),
+    *file_points("report.html", "sweep.report.build"),
 ]
 
 
@@ -77,3 +64,5 @@ REGISTRATION = [
     *_calls(MLFLOW, "set_registered_model_alias", 1),
     *_calls(MLFLOW, "update_model_version", 1),
 ]
+
+ALL = [*RECORD, *STUDY_FILES, *OPTUNA_STATES, *MLFLOW_RUNS, *REGISTRATION]

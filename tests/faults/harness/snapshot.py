@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sweep.launchers.sole_writer import OWNER
 from sweep.study.config import StudyConfig
 from sweep.study.folder import RECORD, WORKER_LOG, records
 from tests.faults.harness.mlflow_snapshot import mlflow_state
@@ -122,7 +123,7 @@ def content(path: Path, folder: Path) -> str:
     """A digest of a file without its times; a word for files that are compared by name only."""
     if path.name in WITHOUT_CONTENT or path.suffix in (".log", ".lock"):
         return "there"
-    if path.name in (RECORD, WORKER_LOG, "driver.json"):
+    if path.name in (RECORD, WORKER_LOG, OWNER, "driver.json", "spent.json"):
         return "there"
     if path.suffix == ".safetensors":
         return _digest_of_tensors(path)

@@ -1,0 +1,69 @@
+"""Workers, drivers and both at once, killed at random moments of one study."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import MakeLab, Undisturbed
+from tests.faults.harness.kills import Victim, kill_often
+from tests.faults.harness.lab import assert_at_rest, assert_same
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+LONG: dict[str, Any] = {"trials": 6, "stages": {"probe": 4, "full": 5}}
+"""A study of some fifty epochs, long enough for twenty kills."""
+REPLICATED: dict[str, Any] = {"trials": 2, "replicates": 2, "search": {"queue": ["good", "better"]}}
+"""A study with a calibration, whose full runs are repeated under a second seed."""
+BUT = {"worker": ("/retries",), "driver": (), "both": ()}
+"""What differs, because the fault must show."""
+VICTIMS: tuple[Victim, ...] = ("worker", "driver", "both")
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_three_kills_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab()
+    assert kill_often(lab, victim, kills=3, seed=0) == 3
+    found = lab.snapshot()
+    assert_same(undisturbed(), found, *BUT[victim])
+    assert_at_rest(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_twenty_kills_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab(**LONG)
+    assert kill_often(lab, victim, kills=20, seed=0) == 20
+    found = lab.snapshot()
+    assert_same(undisturbed(**LONG), found, *BUT[victim])
+    assert_at_rest(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_kills_among_replicates_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab(**REPLICATED)
+    assert kill_often(lab, victim, kills=5, seed=0) == 5
+    found = lab.snapshot()
+    assert_same(undisturbed(**REPLICATED), found, *BUT[victim])
+    assert_at_rest(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_kills_of_workers_that_start_as_a_users_do(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab({"fresh": True})
+    assert kill_often(lab, victim, kills=2, seed=0) == 2
+    found = lab.snapshot()
+    assert_same(undisturbed(), found, *BUT[victim])
+    assert_at_rest(found)
