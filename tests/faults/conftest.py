@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.faults.harness.forks import call
-from tests.faults.harness.lab import Lab, Supplies, assert_at_rest
+from tests.faults.harness.lab import Lab, Supplies
 from tests.sets import make_set
 
 MakeLab = Callable[..., Lab]
@@ -65,10 +65,9 @@ def undisturbed(supplies: Supplies, tmp_path_factory: pytest.TempPathFactory) ->
             lab = Lab(tmp_path_factory.mktemp("undisturbed"), supplies, changes, order or {})
             try:
                 lab.run()
-                found[key] = lab.snapshot()
+                found[key] = lab.final()
             finally:
                 lab.close()
-            assert_at_rest(found[key])
         return found[key]
 
     return of

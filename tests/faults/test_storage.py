@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.conftest import MakeLab, Undisturbed
 from tests.faults.harness.forks import await_that
-from tests.faults.harness.lab import Lab, assert_at_rest, assert_same
+from tests.faults.harness.lab import Lab, assert_same
 from tests.faults.test_driver_points import ONE_TRIAL
 from tests.postgres import Postgres
 
@@ -43,9 +43,8 @@ def test_training_goes_on_while_mlflows_database_is_locked(
         await_that(lambda: lab.epochs() >= before + 4, "epochs of two runs", timeout=60)
         _outlast(lab, seconds)
     assert command.wait() == 0, command.output
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(), found)
-    assert_at_rest(found)
 
 
 @pytest.mark.parametrize("seconds", [2.0, pytest.param(20.0, marks=pytest.mark.slow)])
@@ -59,9 +58,8 @@ def test_the_study_waits_while_optunas_database_is_locked(
     with locked(lab.study.paths.optuna):
         _outlast(lab, seconds)
     assert command.wait() == 0, command.output
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(), found)
-    assert_at_rest(found)
 
 
 def _outlast(lab: Lab, seconds: float) -> None:
@@ -111,10 +109,9 @@ def test_a_full_disk_stops_the_study_cleanly_and_the_same_command_goes_on(
         assert "Traceback" not in command.output, command.output
         ballast.unlink()
         lab.run()
-        found = lab.snapshot()
+        found = lab.final()
         lab.close()
     assert_same(undisturbed(**ONE_TRIAL), found)
-    assert_at_rest(found)
 
 
 def test_artifacts_that_cannot_be_written_are_made_up_for(
@@ -129,10 +126,9 @@ def test_artifacts_that_cannot_be_written_are_made_up_for(
         assert "Traceback" not in command.output, command.output
         subprocess.run(["mount", "-o", "remount,rw", str(artifacts)], check=True)
         lab.run()
-        found = lab.snapshot()
+        found = lab.final()
         lab.close()
     assert_same(undisturbed(**ONE_TRIAL), found)
-    assert_at_rest(found)
 
 
 def test_postgres_that_dies_in_mid_study_costs_nothing_but_time(
@@ -146,6 +142,5 @@ def test_postgres_that_dies_in_mid_study_costs_nothing_but_time(
     await_that(lambda: not command.running or lab.epochs() >= 3, "an epoch without the server")
     postgres.start()
     assert command.wait() == 0, command.output
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(), found, "study.storage", "/storage")
-    assert_at_rest(found)

@@ -12,7 +12,7 @@ import pytest
 from sweep.study.folder import WORKER_LOG, read_record
 from tests.faults.conftest import MakeLab, Undisturbed
 from tests.faults.harness.forks import await_that
-from tests.faults.harness.lab import Lab, assert_at_rest, assert_same
+from tests.faults.harness.lab import Lab, assert_same
 from tests.faults.test_driver_points import ONE_TRIAL
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -35,9 +35,8 @@ def test_a_worker_that_is_stopped_in_a_run_is_replaced(
     for pid in command.workers():
         os.kill(pid, signal.SIGSTOP)
     assert command.wait() == 0, command.output
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**IMPATIENT), found, "/retries")
-    assert_at_rest(found)
     assert not command.workers()
 
 
@@ -47,7 +46,7 @@ def test_an_epoch_that_never_ends_is_made_again(
     lab = make_lab(**IMPATIENT)
     lab.misbehave(hang={"0000/probe": 2})
     lab.run()
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**IMPATIENT), found, "/retries")
     assert found["records"]["0000/probe"]["retries"] >= 1
 
@@ -61,7 +60,7 @@ def test_a_worker_without_memory_is_replaced(
     lab = make_lab(**ONE_TRIAL)
     lab.misbehave(**{fault: at})
     lab.run()
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**ONE_TRIAL), found, "/retries")
     assert found["records"][next(iter(at))]["retries"] == 1
 
@@ -72,8 +71,7 @@ def test_a_run_that_kills_every_worker_fails_and_the_others_are_the_same(
     lab = make_lab(trials=2, retries=1, search={"queue": ["baseline", "good"]})
     lab.misbehave(die={"0000/probe": 2}, always=True, print=5000)
     lab.run()
-    found, whole = lab.snapshot(), undisturbed(trials=2, search={"queue": ["baseline", "good"]})
-    assert_at_rest(found)
+    found, whole = lab.final(), undisturbed(trials=2, search={"queue": ["baseline", "good"]})
     failed = found["records"]["0000/probe"]
     assert (failed["state"], failed["retries"], failed["deaths"]) == ("failed", 1, 2)
     assert "killed by SIGKILL" in failed["reason"]
@@ -91,8 +89,7 @@ def test_figures_that_are_no_numbers_fail_their_run_alone(
     lab = make_lab(trials=2, search={"queue": ["baseline", "good"]})
     lab.misbehave(nan={"0000/probe": 2})
     lab.run()
-    found, whole = lab.snapshot(), undisturbed(trials=2, search={"queue": ["baseline", "good"]})
-    assert_at_rest(found)
+    found, whole = lab.final(), undisturbed(trials=2, search={"queue": ["baseline", "good"]})
     assert found["records"]["0000/probe"]["state"] == "failed"
     assert "not a number at epoch 2" in found["records"]["0000/probe"]["reason"]
     for run in ("0001/probe", "0001/full"):
@@ -107,7 +104,7 @@ def test_a_megabyte_of_output_an_epoch_disturbs_nothing(
     lab = make_lab(**ONE_TRIAL)
     lab.misbehave(print=3 << 20)
     lab.run()
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**ONE_TRIAL), found)
     log = lab.study.paths.run_dir(0, "full") / WORKER_LOG
     assert log.stat().st_size <= 5 << 20
@@ -121,9 +118,8 @@ def test_of_two_drivers_in_the_same_second_one_refuses(
     assert sorted(codes.values()) == [0, 1]
     winner = next(pid for pid, code in codes.items() if code == 0)
     assert f"is being driven by process {winner} on " in lab.commands[0].output
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**ONE_TRIAL), found)
-    assert_at_rest(found)
 
 
 def test_a_clock_that_is_set_back_an_hour_changes_nothing(
@@ -136,9 +132,8 @@ def test_a_clock_that_is_set_back_an_hour_changes_nothing(
     first.kill()
     assert lab.epochs() < 4
     lab.run(clock=-3600)
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(**ONE_TRIAL), found)
-    assert_at_rest(found)
     runs = found["mlflow"]["runs"].values()
     assert not any(run["ends before it starts"] for run in runs)
     record = read_record(lab.study.paths.run_dir(0, "probe"))
@@ -159,4 +154,4 @@ def test_a_stopped_worker_of_a_driver_that_died_is_ended(lab: Lab) -> None:
     lab.misbehave()
     lab.run()
     assert stopped not in lab.commands[-1].workers()
-    assert_at_rest(lab.snapshot())
+    lab.final()

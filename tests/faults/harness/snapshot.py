@@ -22,7 +22,7 @@ TIMES = re.compile(r'"(seconds|started|ended|at)": *[0-9.e+-]+|"sha256": *"[0-9a
 no fixed order."""
 STORE_FILES = ("optuna.db", "mlflow.db")
 OF_THE_HARNESS = ("faults.json", "happened")
-WITHOUT_CONTENT = ("report.html", "summary.json", "study.yaml")
+WITHOUT_CONTENT = ("report.html", "summary.json", "study.yaml", "registry.json")
 """Files that hold times or addresses: only their names are compared."""
 
 
