@@ -21,11 +21,12 @@ Undisturbed = Callable[..., dict[str, Any]]
 def supplies(tmp_path_factory: pytest.TempPathFactory) -> Supplies:
     folder = tmp_path_factory.mktemp("faults")
     data = make_set(folder / "set", liveries=6, cameras=2, size=32)
-    call(_export, folder / "model")
+    call(export_once, folder / "model")
     return Supplies(data, folder / "model")
 
 
-def _export(folder: Path) -> None:
+def export_once(folder: Path) -> None:
+    """Exports a model of the tiny study into ``folder``, without its checkpoint."""
     from sweep.tracking import export
     from uvtex.config import resolve
     from uvtex.models import build

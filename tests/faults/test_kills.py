@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import MakeLab, Undisturbed
-from tests.faults.harness.kills import Victim, kill_often
+from tests.faults.harness.kills import Killer, Victim
 from tests.faults.harness.lab import assert_same
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -27,7 +27,7 @@ def test_three_kills_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab()
-    assert kill_often(lab, victim, kills=3, seed=0) == 3
+    assert Killer(lab, victim, seed=0).kill(3) == 3
     found = lab.final()
     assert_same(undisturbed(), found, *BUT[victim])
 
@@ -38,7 +38,7 @@ def test_twenty_kills_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab(**LONG)
-    assert kill_often(lab, victim, kills=20, seed=0) == 20
+    assert Killer(lab, victim, seed=0).kill(20) == 20
     found = lab.final()
     assert_same(undisturbed(**LONG), found, *BUT[victim])
 
@@ -49,7 +49,7 @@ def test_kills_among_replicates_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab(**REPLICATED)
-    assert kill_often(lab, victim, kills=5, seed=0) == 5
+    assert Killer(lab, victim, seed=0).kill(5) == 5
     found = lab.final()
     assert_same(undisturbed(**REPLICATED), found, *BUT[victim])
 
@@ -60,6 +60,6 @@ def test_kills_of_workers_that_start_as_a_users_do(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab({"fresh": True})
-    assert kill_often(lab, victim, kills=2, seed=0) == 2
+    assert Killer(lab, victim, seed=0).kill(2) == 2
     found = lab.final()
     assert_same(undisturbed(), found, *BUT[victim])

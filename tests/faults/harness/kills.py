@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-from tests.faults.harness.forks import Command
 from tests.faults.harness.lab import Lab
 
 Victim = Literal["worker", "driver", "both"]
@@ -17,50 +16,70 @@ POLL = 0.02
 """Seconds between two looks at a study."""
 
 
-def kill_often(lab: Lab, victim: Victim, kills: int, seed: int) -> int:
-    """Kills the victim of a study ``kills`` times, and runs the command again where it ended.
+class Killer:
+    """Kills the victim of a study many times, and runs the command again where it ended.
 
     A kill comes at a random moment of the first epoch since the last kill, or of the second. So the
     study makes progress, and the moments fall into all that a driver does between two epochs.
-
-    Returns:
-        The number of kills that met a living process. The study has ended then.
     """
-    rng = random.Random(f"{victim}/{seed}")
-    command, done = lab.start(), 0
-    while done < kills:
-        _until_epochs(lab, command, lab.epochs() + rng.choice((0, 1)))
-        _wait(command, rng.uniform(0, 1))
-        if not command.running:
-            break
-        done += _kill(command, victim)
-        if not command.running:
-            command.kill()  # and awaits its workers
-            command = lab.start()
-    assert command.wait() == 0, command.output
-    return done
 
+    def __init__(self, lab: Lab, victim: Victim, seed: int) -> None:
+        self._lab, self._victim = lab, victim
+        self._rng = random.Random(f"{victim}/{seed}")
+        self._command = lab.start()
+        self._waiting: list[tuple[float, int]] = []
+        self.done = 0
+        """Number of kills that met a living process."""
+        self.recoveries: list[float] = []
+        """Seconds from a kill until one more epoch was on disk than there were then. A kill after
+        the last epoch has none."""
 
-def _kill(command: Command, victim: Victim) -> bool:
-    """Whether there was a process to kill."""
-    workers = command.workers()
-    if victim == "worker" and not workers:
-        return False
-    for pid in workers if victim != "driver" else []:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    if victim != "worker":
-        command.signal(signal.SIGKILL)
-        command.wait()
-    return True
+    def kill(self, times: int) -> int:
+        """Kills until the study has ended or ``times`` is reached, and lets it end.
 
+        Returns:
+            The number of kills that met a living process.
+        """
+        while self.done < times and self._command.running:
+            self._until_epochs(self._lab.epochs() + self._rng.choice((0, 1)))
+            self._pass(self._rng.uniform(0, 1))
+            if self._command.running and self._kill():
+                self.done += 1
+                self._waiting.append((time.monotonic(), self._lab.epochs()))
+            if self._victim != "worker" and not self._command.running:
+                self._command.kill()  # and awaits its workers
+                self._command = self._lab.start()
+        while self._waiting and self._command.running:
+            self._look()
+        assert self._command.wait() == 0, self._command.output
+        return self.done
 
-def _until_epochs(lab: Lab, command: Command, goal: int) -> None:
-    while command.running and (lab.epochs() < goal or not command.workers()):
+    def _kill(self) -> bool:
+        """Whether there was a process to kill."""
+        workers = self._command.workers()
+        if self._victim == "worker" and not workers:
+            return False
+        for pid in workers if self._victim != "driver" else []:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._victim != "worker":
+            self._command.signal(signal.SIGKILL)
+            return self._command.wait() == -signal.SIGKILL
+        return True
+
+    def _until_epochs(self, goal: int) -> None:
+        while self._command.running and (self._look() < goal or not self._command.workers()):
+            pass
+
+    def _pass(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._command.running and time.monotonic() < end:
+            self._look()
+
+    def _look(self) -> int:
+        """The number of epochs on disk, after a pause."""
         time.sleep(POLL)
-
-
-def _wait(command: Command, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while command.running and time.monotonic() < end:
-        time.sleep(POLL)
+        epochs, now = self._lab.epochs(), time.monotonic()
+        self.recoveries += [now - at for at, before in self._waiting if epochs > before]
+        self._waiting = [one for one in self._waiting if epochs <= one[1]]
+        return epochs
