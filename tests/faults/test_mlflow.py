@@ -123,5 +123,7 @@ def test_a_lost_database_is_made_again(
             lab.run("sync", "tiny", "--store", str(lab.study.store))
     else:
         lab.run()
+    # The files of the runs that the lost database had are still there, and nobody's.
+    lab.run("doctor", "tiny", "--store", str(lab.study.store), "--fix")
     found = lab.final()
     assert_same(undisturbed(), found)

@@ -34,6 +34,7 @@ CONTEXT.set_forkserver_preload(["tests.faults.harness.preload"])
 
 PATIENCE = 120.0
 """Seconds that a command gets. A loaded machine is ten times slower than an idle one."""
+MOST_LINES = 40
 PIDS = "FAULTS_PIDS"
 """The variable with the folder in which workers leave their process ids."""
 
@@ -77,7 +78,9 @@ class Command:
 
     @property
     def output(self) -> str:
-        return (self.order.folder / "output.log").read_text(errors="replace")
+        """The last lines that the commands in this folder have printed."""
+        text = (self.order.folder / "output.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-MOST_LINES:])
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """The exit code, negative for a signal.

@@ -61,14 +61,14 @@ class Server:
 
 def serve_mlflow(port: int, folder: Path) -> None:
     """The application that ``mlflow server`` runs, with its artifact proxy."""
-    from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, SERVE_ARTIFACTS_ENV_VAR, handlers
+    from mlflow.server import constants
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ |= {
-        handlers.BACKEND_STORE_URI_ENV_VAR: f"sqlite:///{folder}/mlflow.db",
-        handlers.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
-        ARTIFACTS_DESTINATION_ENV_VAR: str(folder / "artifacts"),
-        SERVE_ARTIFACTS_ENV_VAR: "true",
+        constants.BACKEND_STORE_URI_ENV_VAR: f"sqlite:///{folder}/mlflow.db",
+        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: str(folder / "artifacts"),
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     import uvicorn
