@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import sys
 import time
@@ -47,7 +48,8 @@ def served(make_lab: MakeLab) -> Iterator[ServedLab]:
 
 
 def assert_complete(found: dict[str, Any], whole: dict[str, Any]) -> None:
-    """As with a database in the store, but for the addresses of artifacts."""
+    """As with a database in the store, but for the addresses of artifacts and their files."""
+    found, whole = copy.deepcopy((found, whole))
     for state in (found, whole):
         del state["mlflow"]["artifacts"]
         for version in state["mlflow"]["versions"].values():

@@ -11,7 +11,13 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, text
 
-NO_TAGS = ("mlflow.user", "mlflow.source.", "mlflow.parentRunId", "sweep.run_id")
+NO_TAGS = (
+    "mlflow.modelVersions",
+    "mlflow.user",
+    "mlflow.source.",
+    "mlflow.parentRunId",
+    "sweep.run_id",
+)
 """Tags that a user or a store decides."""
 NO_METRICS = re.compile(r"system/.*|epoch/seconds|summary/(.*/)?(seconds|hours|cost|at)(/.*)?")
 ID = re.compile(r"[0-9a-f]{32}|m-[0-9a-f]{32}")
