@@ -33,7 +33,7 @@ from uvtex.console import CleanErrorCommand, print_table
 STUDY: dict[str, Any] = {"trials": 6, "stages": {"probe": 4, "full": 5}}
 EPOCH_SECONDS = 0.1
 VICTIMS: tuple[Victim, ...] = ("worker", "driver", "both")
-EXPECTED = ("/retries",)
+EXPECTED = ("/retries", "/deaths")
 """What a fault shows, and is no loss."""
 
 

@@ -17,7 +17,7 @@ LONG: dict[str, Any] = {"trials": 6, "stages": {"probe": 4, "full": 5}}
 """A study of some fifty epochs, long enough for twenty kills."""
 REPLICATED: dict[str, Any] = {"trials": 2, "replicates": 2, "search": {"queue": ["good", "better"]}}
 """A study with a calibration, whose full runs are repeated under a second seed."""
-BUT = {"worker": ("/retries",), "driver": (), "both": ()}
+BUT = {"worker": ("/retries", "/deaths"), "driver": (), "both": ()}
 """What differs, because the fault must show."""
 VICTIMS: tuple[Victim, ...] = ("worker", "driver", "both")
 

@@ -28,7 +28,7 @@ def test_a_run_whose_worker_dies_here_goes_on_in_another(
     lab.run(worker_point=point)
     assert lab.reached, f"{point} was not reached"
     found = lab.final()
-    assert_same(undisturbed(**ONE_TRIAL), found, "/retries")
+    assert_same(undisturbed(**ONE_TRIAL), found, "/retries", "/deaths")
     assert sum(record["retries"] for record in found["records"].values()) == 1
 
 
@@ -41,4 +41,4 @@ def test_training_whose_worker_dies_here_goes_on_in_another(
     lab.run(worker_point=point)
     assert lab.reached, f"{point} was not reached"
     found = lab.final()
-    assert_same(undisturbed(TRAINER, **TRAINED), found, "/retries")
+    assert_same(undisturbed(TRAINER, **TRAINED), found, "/retries", "/deaths")

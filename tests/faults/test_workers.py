@@ -36,7 +36,7 @@ def test_a_worker_that_is_stopped_in_a_run_is_replaced(
         os.kill(pid, signal.SIGSTOP)
     assert command.wait() == 0, command.output
     found = lab.final()
-    assert_same(undisturbed(**IMPATIENT), found, "/retries")
+    assert_same(undisturbed(**IMPATIENT), found, "/retries", "/deaths")
     assert not command.workers()
 
 
@@ -47,7 +47,7 @@ def test_an_epoch_that_never_ends_is_made_again(
     lab.misbehave(hang={"0000/probe": 2})
     lab.run()
     found = lab.final()
-    assert_same(undisturbed(**IMPATIENT), found, "/retries")
+    assert_same(undisturbed(**IMPATIENT), found, "/retries", "/deaths")
     assert found["records"]["0000/probe"]["retries"] >= 1
 
 
@@ -61,7 +61,7 @@ def test_a_worker_without_memory_is_replaced(
     lab.misbehave(**{fault: at})
     lab.run()
     found = lab.final()
-    assert_same(undisturbed(**ONE_TRIAL), found, "/retries")
+    assert_same(undisturbed(**ONE_TRIAL), found, "/retries", "/deaths")
     assert found["records"][next(iter(at))]["retries"] == 1
 
 

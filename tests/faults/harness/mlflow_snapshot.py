@@ -49,7 +49,7 @@ def _state(connection: Connection, study: str, artifacts: Path) -> dict[str, Any
                 connection, "logged_model_tags", "model_id", row["model_id"], names, "tag_"
             ),
         }
-        for row in _rows(connection, "SELECT * FROM logged_models")
+        for row in _rows(connection, "SELECT * FROM logged_models WHERE lifecycle_stage = 'active'")
     }
     return {
         "experiments": [
@@ -82,7 +82,8 @@ def _names(connection: Connection) -> dict[str, str]:
         name = f"{tags.get('sweep.study')}/{trial}/{stage}"
         seen[name] += 1
         names[row["run_uuid"]] = name if seen[name] == 1 else f"{name}#{seen[name]}"
-    for row in _rows(connection, "SELECT model_id, source_run_id FROM logged_models"):
+    query = "SELECT model_id, source_run_id FROM logged_models WHERE lifecycle_stage = 'active'"
+    for row in _rows(connection, query):
         name = f"model of {names.get(row['source_run_id'], '?')}"
         seen[name] += 1
         names[row["model_id"]] = name if seen[name] == 1 else f"{name}#{seen[name]}"
