@@ -41,7 +41,9 @@ def cluster(nodes: int = 1, **resources: Any) -> Iterator[Any]:
                 add_node(made, **resources)
             yield made
         finally:
+            session = made.head_node.get_session_dir_path()
             made.shutdown()
+            shutil.rmtree(session, ignore_errors=True)
 
 
 def add_node(there: Any, **resources: Any) -> Any:
