@@ -6,6 +6,7 @@ Validation lists every problem. :mod:`uvtex.typed.setting_values` has the rules 
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from pydantic_core import ErrorDetails
 from uvtex.errors import ConfigError
 from uvtex.typed import yaml_dialect
 from uvtex.typed.paths import why_missing
-from uvtex.typed.setting_values import as_wanted, message, place
+from uvtex.typed.setting_values import as_wanted, kinds_of, message, place
 from uvtex.typed.text_files import read_text
 
 LARGEST_FILE = 4_000_000
@@ -35,7 +36,13 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_wanted(cls, value: Any, info: ValidationInfo) -> Any:
-        return as_wanted(value, cls.model_fields[str(info.field_name)])
+        field = cls.model_fields[str(info.field_name)]
+        return as_wanted(value, field, _field_kinds(cls, str(info.field_name)))
+
+
+@functools.cache
+def _field_kinds(model: type[BaseModel], name: str) -> frozenset[Any]:
+    return kinds_of(model.model_fields[name].annotation)
 
 
 S = TypeVar("S", bound=BaseModel)

@@ -45,7 +45,7 @@ def report(study: str, store: Path, as_json: bool) -> None:
     """
     from sweep.driving import session
     from sweep.driving.mending import damage
-    from sweep.report import write_report
+    from sweep.report.build import write_report
 
     found = session.saved(store, study)
     for problem in damage(found.paths):

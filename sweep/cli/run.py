@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from sweep.cli.options import STORE
-from sweep.study.folder import store_option, study_names, tracking_uri
+from sweep.study.folder import UNFINISHED, store_option, study_names, tracking_uri
 from sweep.study.urls import masked
 from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
 from uvtex.output import echo, stdout
 
+LATEST = 100
+"""So many runs `sweep status` shows at least."""
+
 if TYPE_CHECKING:
     from sweep.study.config import StudyConfig
+    from sweep.study.run_index import IndexedRun
     from sweep.study.summary_record import Summary
 
 
@@ -95,8 +100,9 @@ def run(
 @click.command(cls=CleanErrorCommand)
 @click.argument("study", required=False)
 @STORE
+@click.option("--all", "show_all", is_flag=True, help="Show every run, however many there are.")
 @JSON
-def status(study: str | None, store: Path, as_json: bool) -> None:
+def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> None:
     """Show the runs of STUDY, or list all studies.
 
     \b
@@ -108,10 +114,13 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     if study is None:
         _print_studies(study_names(store), as_json)
         return
-    found = session.saved(store, study)
     from sweep.report.summary import summarise
+    from sweep.study.run_index import indexed_runs
 
-    view, summary, damaged = _status(found), summarise(found), damage(found.paths)
+    found = session.saved(store, study)
+    runs, whole = indexed_runs(found)
+    view, summary = _status(found, runs), summarise(found, runs)
+    damaged = [] if whole else damage(found.paths)
     if as_json:
         out = {**view, "damaged": damaged, "summary": summary.to_dict()}
         echo(json.dumps(out, indent=1))
@@ -120,8 +129,17 @@ def status(study: str | None, store: Path, as_json: bool) -> None:
     for problem in damaged:
         echo(f"damaged: {problem}")
     header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
-    print_table(header, [[str(run[key]) for key in header] for run in view["runs"]])
+    shown = view["runs"] if show_all else _latest(view["runs"])
+    if (left_out := len(view["runs"]) - len(shown)) > 0:
+        echo(f"{left_out} runs that ended earlier are left out; --all shows them")
+    print_table(header, [[str(run[key]) for key in header] for run in shown])
     _print_summary(summary)
+
+
+def _latest(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that have not ended, and the latest of the others."""
+    going_on = [run for run in runs[:-LATEST] if run["state"] in UNFINISHED]
+    return [*going_on, *runs[-LATEST:]]
 
 
 def _stopped(again: str, out: TextIO) -> NoReturn:
@@ -129,30 +147,28 @@ def _stopped(again: str, out: TextIO) -> NoReturn:
     sys.exit(130)
 
 
-def _status(study: StudyConfig) -> dict[str, Any]:
-    from sweep.study.lease import driver, shown_records
+def _status(study: StudyConfig, indexed: Sequence[IndexedRun]) -> dict[str, Any]:
+    from sweep.study.lease import driver
     from sweep.study.requests import read_request
-    from uvtex.runs.epochs import best_epoch, read_epochs
     from uvtex.runs.test_figures import read_test_figures
     from uvtex.thresholds import margin
 
     driven_by = driver(study.paths)
     runs = []
-    for record in shown_records(study.paths):
-        run_dir = study.paths.run_dir(*record.key)
-        epochs = read_epochs(run_dir)
-        best = best_epoch(epochs)
-        tested = read_test_figures(run_dir)
+    for run in indexed:
+        record = run.record
+        full = record.stage == "full"
+        tested = read_test_figures(study.paths.run_dir(*record.key)) if full else None
         runs.append(
             {
                 "trial": f"{record.trial:04d}/{record.name}",
                 "schedule": record.schedule,
                 "state": record.state,
-                "epochs": f"{len(epochs)}/{record.epochs}",
+                "epochs": f"{len(run.epochs)}/{record.epochs}",
                 "test margin": "-"
                 if tested is None
                 else f"{margin(tested.metrics, study.thresholds):+.4f}",
-                "validation margin": "-" if best is None else f"{best.val['margin']:+.4f}",
+                "validation margin": f"{run.margin:+.4f}" if run.epochs else "-",
                 "reason": record.reason or "",
             }
         )

@@ -49,6 +49,10 @@ UNKNOWN_SPEED = 0.2
 speed to come: other load on the machine. Divided by the square root of the hours measured, 1 at
 least."""
 
+RECENT = 2000
+"""A forecast draws from so many of the latest epochs, overheads and probes. They say as much as all
+of ten thousand, and cost a tenth."""
+
 Array = npt.NDArray[np.float64]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from sweep.decisions.stopping.ledger import percent
 
@@ -84,7 +84,7 @@ def fresh_draw(margins: Sequence[float]) -> float | None:
     if n < 3 or not np.isfinite(values).all() or float(np.ptp(values)) == 0:
         return None
     scale = float(values.std(ddof=1)) * math.sqrt(1 + 1 / n)
-    return float(stats.t.sf(-float(values.mean()) / scale, n - 1))
+    return float(special.stdtr(n - 1, float(values.mean()) / scale))
 
 
 def _any_passes(a: float, b: float, n: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from sweep.decisions import promotion
 from sweep.study.calibration import read_calibration
-from sweep.study.config import StudyConfig
+from sweep.study.config import MOST_REPLICATES, StudyConfig
 from sweep.study.folder import UNFINISHED, RunKey, TrialRecord
 from uvtex.runs.epochs import best_epoch, read_epochs
 
@@ -76,8 +76,8 @@ def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
 
 def replicates(records: Records, trial: int) -> list[TrialRecord]:
     """The full runs of a trial, in the order of their numbers."""
-    full = [r for r in records.values() if r.trial == trial and r.stage == "full"]
-    return sorted(full, key=lambda record: record.replicate)
+    names = ("full", *(f"full-{number}" for number in range(2, MOST_REPLICATES + 1)))
+    return [records[trial, name] for name in names if (trial, name) in records]
 
 
 def undecided(records: Records) -> list[int]:
@@ -115,11 +115,11 @@ def _is_compared(records: Records, trial: int) -> bool:
     Of challenger and champion, the one with fewer full runs is next. At a tie it is the challenger,
     so the champion only catches up.
     """
-    counts = {r.trial: len(replicates(records, r.trial)) for r in records.values()}
+    own = len(replicates(records, trial))
     for challenger, champion in _pairs(records):
-        if trial == challenger and (champion is None or counts[trial] <= counts[champion]):
+        if trial == challenger and (champion is None or own <= len(replicates(records, champion))):
             return True
-        if trial == champion and counts[trial] < counts[challenger]:
+        if trial == champion and own < len(replicates(records, challenger)):
             return True
     return False
 

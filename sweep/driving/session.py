@@ -284,7 +284,7 @@ def _conclude(
     write_summary(study, result)
     report = None
     try:
-        from sweep.report import write_report
+        from sweep.report.build import write_report
 
         report = write_report(study)
         result = result.model_copy(update={"report": str(report)})

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from sweep.decisions.budget import Budget, Measured, fits, predict
-from sweep.decisions.cost import Ahead, Cost, Seen, forecast_cost
+from sweep.decisions.cost import RECENT, Ahead, Cost, Seen, forecast_cost
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records, compared, is_candidate, replicates
 from sweep.study.calibration import read_calibration
@@ -148,9 +148,9 @@ class Spending:
         promoted = [record for record in probes if record.state == "promoted"]
         full = [replicates(records, record.trial) for record in promoted]
         return Seen(
-            epoch_seconds=seconds,
-            overheads=self.overheads,
-            shares=[min(1.0, self._made(record) / record.epochs) for record in probes],
+            epoch_seconds=seconds[-RECENT:],
+            overheads=self.overheads[-RECENT:],
+            shares=[min(1.0, self._made(record) / record.epochs) for record in probes[-RECENT:]],
             probes=len(probes),
             passes=len(promoted),
             replicates=[len(runs) for runs in full if any(run.gate for run in runs)],

@@ -29,6 +29,8 @@ class Stopping:
         self._ended: dict[int, tuple[float, rule.Run]] = {}
         self._flagged: dict[int, Flag] = {}
         self._earlier: list[rule.Run] = []
+        self._past: rule.History | None = None
+        """None: another run has ended since."""
         self._outlook: Outlook | None = None
         self._learnt = 0
 
@@ -37,6 +39,7 @@ class Stopping:
         record = run.record
         if record.stage != "probe":
             return
+        self._past = None
         if record.flag is not None:
             self._flagged[record.trial] = record.flag
         if record.state not in UNFINISHED:
@@ -49,9 +52,12 @@ class Stopping:
         Only those that ran to their end tell something. What pruning cost there does not count.
         """
         thresholds = self._study.thresholds_of("probe")
+        self._past = None
         for record, reports in probes:
             config = space.train_config(self._study, "probe", record.params)
-            run = as_run(record.model_copy(update={"flag": None}), reports, thresholds, config)
+            run = as_run(
+                record.model_copy(update={"flag": None}), _metrics(reports), thresholds, config
+            )
             if run.state == "ended":
                 self._earlier.append(run)
 
@@ -78,6 +84,11 @@ class Stopping:
 
     def history(self) -> rule.History:
         """What follows from the probes so far."""
+        if self._past is None:
+            self._past = self._history()
+        return self._past
+
+    def _history(self) -> rule.History:
         ended = [run for _, run in sorted(self._ended.values(), key=lambda pair: pair[0])]
         going_on = [
             rule.Run((), {}, None, None, flag=flag)
@@ -101,12 +112,19 @@ class Stopping:
 
     def _fitted(self, past: rule.History) -> Outlook | None:
         """The forecast, learnt anew whenever another probe has ended."""
-        if past.finished is not None and len(past.finished.curves) != self._learnt:
-            self._learnt = len(past.finished.curves)
+        if len(past.learnt) != self._learnt and past.finished is not None:
+            self._learnt = len(past.learnt)
             self._outlook = fit(past.finished)
         return self._outlook
 
     def _run(self, run: ActiveRun) -> rule.Run:
         return as_run(
-            run.record, run.reports.values(), self._study.thresholds_of("probe"), run.config
+            run.record,
+            _metrics(run.reports.values()),
+            self._study.thresholds_of("probe"),
+            run.config,
         )
+
+
+def _metrics(reports: Iterable[EpochReport]) -> list[tuple[int, dict[str, float]]]:
+    return [(report.epoch, report.val) for report in reports]

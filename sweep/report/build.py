@@ -13,9 +13,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from sweep.decisions.stopping.told import sentences
-from sweep.report import charts, pruning, schedule_panels, study_data, theme
+from sweep.report import charts, importance, pruning, schedule_panels, study_data, theme
 from sweep.report import summary as summaries
-from sweep.report.importance import LEAST, importances
 from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import UNFINISHED
@@ -23,6 +22,11 @@ from uvtex import pages
 from uvtex.files import write_atomic
 from uvtex.metric_catalogue import DEFINITIONS, METRICS, title
 from uvtex.thresholds import Threshold
+
+MOST_RUNS = 1000
+"""So many runs a report shows one by one. With more, a browser is slow and the file large."""
+MOST_CURVES = 200
+"""The same for their curves."""
 
 
 def write_report(study: StudyConfig) -> Path:
@@ -32,8 +36,9 @@ def write_report(study: StudyConfig) -> Path:
         UvtexError: a trial directory is damaged, or the report cannot be written.
     """
     data = study_data.read_study_data(study)
-    pairs = [(run.record, run.epochs) for run in data.runs]
+    pairs = [(run.record, run.metrics) for run in data.runs]
     metrics = [threshold.metric for threshold in data.thresholds]
+    shown = study_data.thinned(data, MOST_RUNS)
     text = pages.render(
         "sweep.report",
         "study.html",
@@ -45,12 +50,13 @@ def write_report(study: StudyConfig) -> Path:
         probe_thresholds=_probe_thresholds(study),
         objective=title(OBJECTIVE),
         plane_heading=f"{title(OBJECTIVE)} against {title(data.other)}",
-        charts=_charts(data),
+        left_out=_left_out(data, shown),
+        charts=_charts(data, shown),
         pruning_told=" ".join(sentences(pruning.figures(study, pairs))),
-        flagged=pruning.flagged(data),
-        least_probes=LEAST,
+        flagged=pruning.flagged(shown),
+        least_probes=importance.LEAST,
         metric_columns=[(title(metric), "n") for metric in metrics],
-        trials=[_trial_row(run, metrics) for run in data.runs],
+        trials=[_trial_row(run, metrics) for run in shown.runs],
         tooltips={metric.title: _tooltip(name) for name, metric in METRICS.items()},
         state_colours=theme.STATES,
         tokens=theme.TOKENS,
@@ -90,15 +96,32 @@ def _counts(data: StudyData) -> list[tuple[str, str]]:
     ]
 
 
-def _charts(data: StudyData) -> dict[str, Markup | None]:
-    """Chart's name -> its HTML; None where there is nothing to draw yet."""
-    shares = importances(data)
+def _left_out(data: StudyData, shown: StudyData) -> str | None:
+    """What a page about many runs does not show; None if it shows all."""
+    if len(shown.runs) == len(data.runs):
+        return None
+    return (
+        f"This study has {len(data.runs)} runs. The charts and the tables show {len(shown.runs)} "
+        f"of them, and the curves {MOST_CURVES}: all full runs, the best probes, and an even share "
+        f"of the others. The importances are those of at most {importance.MOST} probes. All other "
+        "figures are of all runs."
+    )
+
+
+def _charts(data: StudyData, shown: StudyData) -> dict[str, Markup | None]:
+    """Chart's name -> its HTML; None where there is nothing to draw yet.
+
+    Args:
+        shown: the part of ``data`` whose runs are drawn one by one.
+    """
+    few = study_data.thinned(data, MOST_CURVES)
+    shares = importance.importances(data)
     drawn = schedule_panels.drawn_schedules(data)
     has_plane = any(run.at_best(data.other) is not None for run in data.runs)
     return {
-        "history": _html(charts.history(data)) if any(run.best for run in data.runs) else None,
-        "curves": _html(charts.curves(data)) if any(run.epochs for run in data.runs) else None,
-        "plane": _html(charts.plane(data)) if has_plane else None,
+        "history": _html(charts.history(shown)) if any(run.best for run in data.runs) else None,
+        "curves": _html(charts.curves(few)) if any(run.epochs for run in data.runs) else None,
+        "plane": _html(charts.plane(shown)) if has_plane else None,
         "importance": _html(charts.importance(shares)) if shares else None,
         "schedules": _html(schedule_panels.schedules(drawn)) if drawn else None,
     }
@@ -132,8 +155,6 @@ class TrialRow:
     margin: str
     seconds: str
     reason: str
-    output: str
-    """What the worker said last, where it died for good; else empty."""
     passed: bool
 
 
@@ -150,7 +171,6 @@ def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
         margin=f"{run.margin:+.4f}" if math.isfinite(run.margin) else "-",
         seconds=f"{sum(epoch.seconds for epoch in run.epochs):.0f}",
         reason=record.reason or ("not ended yet" if record.state in UNFINISHED else ""),
-        output=record.output or "",
         passed=run.passed,
     )
 

@@ -12,11 +12,13 @@ import math
 import warnings
 
 from sweep.report.pruning import joint_slacks
-from sweep.report.study_data import StudyData, StudyRun
+from sweep.report.study_data import StudyData, StudyRun, even_share
 from sweep.study.search.settings import Search
 
 LEAST = 8
 """With fewer probes than this, an importance would be noise."""
+MOST = 2000
+"""Of more probes, an even share is taken."""
 
 
 def importances(data: StudyData) -> dict[str, float]:
@@ -32,7 +34,7 @@ def importances(data: StudyData) -> dict[str, float]:
     ]
     if len(known) < LEAST:
         return {}
-    return _ped_anova(known, data.study.search)
+    return _ped_anova(even_share(known, MOST), data.study.search)
 
 
 def _ped_anova(runs: list[tuple[StudyRun, float]], search: Search) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,6 @@ from sweep.report.study_data import StudyData, StudyRun
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord
 from sweep.study.summary_record import PruningFigures
-from uvtex.runs.epochs import EpochReport
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,13 @@ class FlaggedRow:
 
 
 def figures(
-    study: StudyConfig, runs: Iterable[tuple[TrialRecord, list[EpochReport]]]
+    study: StudyConfig,
+    runs: Iterable[tuple[TrialRecord, Iterable[tuple[int, Mapping[str, float]]]]],
 ) -> PruningFigures:
     """What the pruner did in a study, and what is known of its errors.
 
     Args:
-        runs: records with their epochs; full runs are left out.
+        runs: records with the validation metrics of each epoch; full runs are left out.
     """
     probes = [(record, epochs) for record, epochs in runs if record.stage == "probe"]
     probes.sort(key=lambda pair: pair[0].ended or 0.0)
@@ -65,7 +65,7 @@ def joint_slacks(data: StudyData) -> dict[int, float]:
 
 
 def _measured(data: StudyData, ended: list[StudyRun]) -> list[float]:
-    runs = [as_run(run.record, run.epochs, data.study.thresholds_of("probe")) for run in ended]
+    runs = [as_run(run.record, run.metrics, data.study.thresholds_of("probe")) for run in ended]
     curves = [np.array(list(run.slacks.values())) for run in runs]  # [t, J] each
     if not any(len(curve) for curve in curves):
         return [math.nan] * len(ended)

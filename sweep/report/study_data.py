@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -15,6 +17,8 @@ from sweep.study.judged import has_passed, judged
 from sweep.study.lease import shown_records
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class StudyRun:
         """Trial number and schedule, ``7 uv-heavy``; a full run's name ends in ``full``."""
         stage = f" {self.record.name}" if self.record.stage == "full" else ""
         return f"{self.record.trial} {self.record.schedule}{stage}"
+
+    @property
+    def metrics(self) -> list[tuple[int, dict[str, float]]]:
+        """Number and validation metrics of each epoch."""
+        return [(epoch.epoch, epoch.val) for epoch in self.epochs]
 
     @property
     def margin(self) -> float:
@@ -84,6 +93,35 @@ class StudyData:
     def threshold(self, metric: str) -> Threshold | None:
         """The threshold on ``metric``; None if there is none."""
         return next((t for t in self.thresholds if t.metric == metric), None)
+
+
+def thinned(data: StudyData, most: int) -> StudyData:
+    """The study with at most ``most`` of its probes, for what would be too large with all of them.
+
+    Kept are all full runs, the baseline, each probe whose objective was the best so far, then the
+    best margins, and an even share of the others. The order stays.
+    """
+    if len(data.runs) <= most:
+        return data
+    kept, best = {id(data.baseline)}, -math.inf
+    for run in data.runs:
+        value = run.at_best(OBJECTIVE)
+        if run.record.stage == "full" or (value is not None and value > best):
+            kept.add(id(run))
+        if value is not None and run.record.stage == "probe":
+            best = max(best, value)
+    ranked = sorted(data.runs, key=lambda run: run.margin, reverse=True)
+    kept.update(id(run) for run in ranked[: most // 2])
+    rest = [run for run in data.runs if id(run) not in kept]
+    kept.update(id(run) for run in even_share(rest, most - len(kept)))
+    return StudyData(data.study, [run for run in data.runs if id(run) in kept])
+
+
+def even_share(items: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` items at equal distances."""
+    if len(items) <= most:
+        return list(items)
+    return [items[index * len(items) // most] for index in range(max(0, most))]
 
 
 def read_study_data(study: StudyConfig) -> StudyData:

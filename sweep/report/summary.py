@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sweep.decisions.promotion import decide
 from sweep.report.pruning import figures
 from sweep.study.config import BASELINE, StudyConfig
-from sweep.study.folder import UNFINISHED, WORKER_LOG, TrialRecord
+from sweep.study.folder import UNFINISHED, WORKER_LOG, RunKey, TrialRecord
 from sweep.study.judged import Judged, has_passed, judged
-from sweep.study.lease import shown_records
+from sweep.study.run_index import IndexedRun, indexed_runs
 from sweep.study.summary_record import PruningFigures, RunSummary, Summary, read_summary
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import SUMMARY
@@ -20,16 +19,21 @@ from uvtex.runs.folder import RunFolder
 from uvtex.thresholds import margin
 
 
-def summarise(study: StudyConfig) -> Summary:
+def summarise(study: StudyConfig, runs: Sequence[IndexedRun] | None = None) -> Summary:
     """The summary of ``study`` as its trial directories are now.
+
+    Args:
+        runs: what the directories hold; None: they are read.
 
     Raises:
         UvtexError: a trial directory is damaged.
     """
-    found = shown_records(study.paths)
+    runs = indexed_runs(study)[0] if runs is None else runs
+    found = [run.record for run in runs]
+    margins = {run.record.key: run.margin for run in runs}
     passed = [record for record in found if has_passed(study, record, _judged(study, record))]
     sound = [record for record in found if record.state != "failed"]
-    nearest = max(sound, key=lambda record: _margin(study, record), default=None)
+    nearest = max(sound, key=lambda record: margins[record.key], default=None)
     return Summary(
         study=study.name,
         thresholds=study.thresholds,
@@ -37,18 +41,21 @@ def summarise(study: StudyConfig) -> Summary:
         full_runs=dict(Counter(r.state for r in found if r.stage == "full")),
         passed=bool(passed),
         over=_over(study, found),
-        champion=_entry(study, _champion(found, passed, study)),
+        champion=_entry(study, _champion(found, passed, margins)),
         baseline=_entry(study, _baseline(found)),
         nearest=_entry(study, nearest),
         **_measured_mean_colours(study),
-        pruning=_pruning(study, found),
+        pruning=_pruning(study, runs),
         failure=_failure(study, found),
     )
 
 
-def _pruning(study: StudyConfig, found: list[TrialRecord]) -> PruningFigures | None:
-    runs = [(record, read_epochs(study.paths.run_dir(*record.key))) for record in found]
-    made = figures(study, runs)
+def _pruning(study: StudyConfig, runs: Sequence[IndexedRun]) -> PruningFigures | None:
+    # What was neither flagged nor passed adds nothing to these figures.
+    telling = [
+        run for run in runs if run.record.flag or run.margin >= 0 or study.relative_thresholds
+    ]
+    made = figures(study, [(run.record, run.curve) for run in telling])
     return made if made.flagged else None
 
 
@@ -155,13 +162,13 @@ def _cells(metrics: Mapping[str, float], columns: Sequence[str]) -> list[str]:
 
 
 def _champion(
-    found: list[TrialRecord], passed: list[TrialRecord], study: StudyConfig
+    found: list[TrialRecord], passed: list[TrialRecord], margins: Mapping[RunKey, float]
 ) -> TrialRecord | None:
     """The run that the registry made champion last, else the run that passed by most."""
     crowned = [record for record in found if record.gate and record.gate.champion]
     if crowned:
         return max(crowned, key=lambda record: (record.gate and record.gate.at) or 0)
-    return max(passed, key=lambda record: _margin(study, record), default=None)
+    return max(passed, key=lambda record: margins[record.key], default=None)
 
 
 def _baseline(found: list[TrialRecord]) -> TrialRecord | None:
@@ -218,11 +225,6 @@ def _over(study: StudyConfig, found: list[TrialRecord]) -> bool:
 
 def _judged(study: StudyConfig, record: TrialRecord) -> Judged | None:
     return judged(study.paths.run_dir(*record.key)) if record.stage == "full" else None
-
-
-def _margin(study: StudyConfig, record: TrialRecord) -> float:
-    best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
-    return -math.inf if best is None else best.val["margin"]
 
 
 def _measured_mean_colours(study: StudyConfig) -> dict[str, dict[str, float] | None]:

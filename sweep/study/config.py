@@ -25,6 +25,9 @@ from uvtex.typed.setting_values import InputPath, PathHere
 OBJECTIVE = "ssim_uv"
 """The metric that Optuna maximises: the probe's SSIM(UV) at the epoch with the best margin."""
 
+MOST_REPLICATES = 8
+"""Full runs of one trial, at most."""
+
 BASELINE = "baseline"
 """The schedule that every study knows."""
 
@@ -141,7 +144,7 @@ class StudyConfig(Settings):
     """What is searched."""
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
-    replicates: int = Field(default=1, ge=1, le=8)
+    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
     """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, which
     is not the probe's."""
     grids: int = Field(default=12, ge=0)

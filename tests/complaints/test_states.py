@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from sweep.cli import main
 from sweep.driving.session import rehearse, saved
-from sweep.report import write_report
+from sweep.report.build import write_report
 from sweep.report.summary import summarise, verdict
 from sweep.study.folder import read_record
 from sweep.tracking import client

@@ -55,16 +55,18 @@ PathHere = Annotated[Path, BeforeValidator(_path_here)]
 """A path in a settings file, which counts from the working folder, as a flag's does."""
 
 
-def as_wanted(value: Any, field: FieldInfo) -> Any:
+def as_wanted(value: Any, field: FieldInfo, kinds: frozenset[Any]) -> Any:
     """``value`` as the setting ``field`` takes it.
 
     A number becomes the text that was written where a text is asked for. A section without any
     value becomes the section's default.
 
+    Args:
+        kinds: of the field's annotation, see :func:`kinds_of`.
+
     Raises:
         ValueError: true or false where a number or a text is asked for.
     """
-    kinds = _kinds(field.annotation)
     if Any in kinds:
         return value
     if value is None and type(None) not in kinds and not field.is_required():
@@ -102,7 +104,7 @@ def _scalar(value: Any, kinds: frozenset[Any]) -> Any:
     return value
 
 
-def _kinds(annotation: Any) -> frozenset[Any]:
+def kinds_of(annotation: Any) -> frozenset[Any]:
     """The types that an annotation is made of, without those of a mapping's keys and values."""
     origin = get_origin(annotation)
     if origin is Literal:
@@ -110,11 +112,11 @@ def _kinds(annotation: Any) -> frozenset[Any]:
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return frozenset({dict})
     if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
+        return kinds_of(get_args(annotation)[0])
     parts = get_args(annotation)
     if not parts:
         return frozenset({annotation})
-    return frozenset().union(*(_kinds(part) for part in parts if part is not Ellipsis))
+    return frozenset().union(*(kinds_of(part) for part in parts if part is not Ellipsis))
 
 
 _QUOTE = "must be a text; put it in quotes"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 FIRST, FIRST_SHARE, SHARE = 30, 0.3, 0.1
 """Of the first 30 flagged trials 30 % are audited, of the rest 10 %."""
@@ -20,6 +20,7 @@ RAISE = 3.0
 """The factor on the chances that the e-process tests, and then applies."""
 
 Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 EMPTY = (0, 0, 0, 1.0)
 """A stratum without trials."""
@@ -144,9 +145,28 @@ def _tables(n: int, audited: int, q: float) -> tuple[Array, Array]:
     if audited == 0:
         return np.zeros(1), np.ones((n + 1, 1))
     found = np.arange(audited + 1)
-    good = np.arange(n + 1)[:, None]
-    probability: Array = np.nan_to_num(stats.hypergeom.pmf(found, n, good, audited))
-    return found / q, probability
+    return found / q, _hypergeometric(found, n, np.arange(n + 1)[:, None], audited)
+
+
+def _hypergeometric(found: Integers, n: int, good: Integers | int, audited: int) -> Array:
+    """Probability that ``found`` of the ``audited`` are good, where ``good`` of ``n`` are.
+
+    SciPy's own takes a hundred times as long, seconds for a thousand flagged trials.
+    """
+    possible = (found <= good) & (audited - found <= n - good)
+    logarithm = (
+        _log_choose(good, np.minimum(found, good))
+        + _log_choose(n - good, np.minimum(audited - found, n - good))
+        - _log_choose(n, audited)
+    )
+    probability: Array = np.where(possible, np.exp(logarithm), 0.0)
+    return probability
+
+
+def _log_choose(n: Integers | int, k: Integers | int) -> Array:
+    # C(n, k) = 1 / ((n + 1) B(n - k + 1, k + 1))
+    logarithm: Array = -np.log1p(n) - special.betaln(np.subtract(n, k) + 1, np.add(k, 1))
+    return logarithm
 
 
 def _rate(lost: float, seen: int) -> float:
@@ -183,10 +203,11 @@ def more_audits(flagged: int, audited: int, found: int, passed: int) -> int | No
 
 def _upper(n: int, audited: int, found: int) -> int:
     """The most good ones among ``n`` of which a sample of ``audited`` has ``found``."""
+    below = np.arange(found + 1)
     low, high = found, n - (audited - found)
     while low < high:
         middle = (low + high + 1) // 2
-        if stats.hypergeom.cdf(found, n, middle, audited) >= (1 - LEVEL) / 2:
+        if _hypergeometric(below, n, middle, audited).sum() >= (1 - LEVEL) / 2:
             low = middle
         else:
             high = middle - 1

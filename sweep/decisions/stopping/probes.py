@@ -11,7 +11,6 @@ from sweep.decisions.stopping.curves import Array
 from sweep.decisions.stopping.rule import Run
 from sweep.study.folder import TrialRecord
 from uvtex.config import TERMS, TrainConfig
-from uvtex.runs.epochs import EpochReport
 from uvtex.thresholds import Threshold
 from uvtex.training.schedule import learning_rate, weights
 
@@ -26,18 +25,19 @@ STATES: dict[str, Literal["ended", "stopped", "failed"]] = {
 
 def as_run(
     record: TrialRecord,
-    reports: Iterable[EpochReport],
+    metrics: Iterable[tuple[int, Mapping[str, float]]],
     thresholds: Sequence[Threshold],
     config: TrainConfig | None = None,
 ) -> Run:
     """A probe as the rule knows it.
 
     Args:
+        metrics: the validation metrics of each epoch.
         config: the probe's settings, which say what its schedule will be. None: it is unknown.
     """
     return Run(
         settings=tuple(sorted(record.params.items())),
-        slacks={report.epoch: _slacks(report.val, thresholds) for report in reports},
+        slacks={epoch: _slacks(val, thresholds) for epoch, val in metrics},
         lr=None if config is None else _rates(config, record.epochs),
         loss_weights=None if config is None else _weights(config, record.epochs),
         state=STATES.get(record.state, "running"),

@@ -69,8 +69,15 @@ class History:
     """All flagged runs, those in progress included."""
     unflagged_passes: int
     """Runs that passed and were never flagged."""
-    finished: Finished | None
-    """The runs to learn from; None before the first has ended."""
+    learnt: tuple[Run, ...]
+    """The runs to learn from."""
+    epochs: int
+    """Of a whole run."""
+
+    @cached_property
+    def finished(self) -> Finished | None:
+        """The curves to learn from; None before the first run has ended."""
+        return _finished(self.learnt, self.epochs) if self.learnt else None
 
 
 def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
@@ -105,7 +112,8 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
         stops=tuple(run.flag for run in runs if run.state == "stopped" and run.flag is not None),
         flags=sum(run.flag is not None for run in runs),
         unflagged_passes=sum(run.passed for run in learnt if run.flag is None),
-        finished=_finished(learnt, epochs) if learnt else None,
+        learnt=tuple(learnt),
+        epochs=epochs,
     )
 
 

@@ -157,7 +157,12 @@ def test_a_record_and_settings_of_the_first_pruner_still_load(tmp_path: Path) ->
 
 def test_what_the_rule_is_told_of_a_probe(ended: StudyConfig) -> None:
     active = ActiveRun.load(ended, probes(ended)[1])
-    run = as_run(active.record, active.reports.values(), ended.thresholds, active.config)
+    run = as_run(
+        active.record,
+        [(r.epoch, r.val) for r in active.reports.values()],
+        ended.thresholds,
+        active.config,
+    )
     assert len(run.slacks) == EPOCHS
     assert run.lr is not None
     assert run.loss_weights is not None
