@@ -7,7 +7,8 @@ Each epoch multiplies matrices until its wall time is over, and writes a report 
 So what training takes is known, and the rest is the machinery: start of a worker for the first
 trial, events and answers, records, Optuna, and MLflow on SQLite. A trial lasts from its start to
 its end, as the driver sees them. "Alone" is one process without a driver that makes the same epochs
-and reports; its own start counts. The ways take turns in each repeat.
+and reports; its own start counts. The ways take turns in each repeat. After the first epoch what is
+not training is events, answers and records alone, without the start of a worker.
 """
 
 from __future__ import annotations
@@ -70,18 +71,24 @@ def _alone(folder: Path, trials: int, count: int, seconds: float) -> float:
 
 
 class Timed(ProgressDisplay):
-    """Adds up how long the runs of a study last."""
+    """Adds up how long the runs of a study last, and their epochs but the first."""
 
     seconds = 0.0
+    between = 0.0
 
     def started(self, record: TrialRecord, done: int) -> None:
         self._began = time.perf_counter()
+
+    def epoch(self, record: TrialRecord, report: EpochReport) -> None:
+        now = time.perf_counter()
+        self.between += 0.0 if report.epoch == 1 else now - self._last
+        self._last = now
 
     def ended(self, record: TrialRecord) -> None:
         self.seconds += time.perf_counter() - self._began
 
 
-def _driven(way: str, folder: Path, trials: int, count: int, seconds: float, address: str) -> float:
+def _driven(way: str, folder: Path, trials: int, count: int, seconds: float, address: str) -> Timed:
     from sweep.driving.driver import Driver
     from sweep.launchers.local import LocalLauncher, local_slots
     from sweep.study.file import load
@@ -123,7 +130,7 @@ def _driven(way: str, folder: Path, trials: int, count: int, seconds: float, add
         Driver(study, launcher, mirror, view).run()
     finally:
         mirror.close()
-    return view.seconds
+    return view
 
 
 def _data(folder: Path) -> Path:
@@ -152,22 +159,32 @@ def main(
     ways = [way for way in WAYS if way != "ray" or not without_ray]
     for length in seconds:
         took: dict[str, list[float]] = {way: [] for way in ways}
+        later: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(repeats):
             for way in ways:
                 with tempfile.TemporaryDirectory() as folder:
                     if way == "alone":
                         took[way].append(_alone(Path(folder), trials, count, length))
                     else:
-                        took[way].append(_driven(way, Path(folder), trials, count, length, address))
+                        seen = _driven(way, Path(folder), trials, count, length, address)
+                        took[way].append(seen.seconds)
+                        later[way].append(seen.between)
         for way in ways:
             shares = [100 * (1 - trials * count * length / whole) for whole in took[way]]
+            work = trials * (count - 1) * length
+            waits = [100 * (1 - work / whole) for whole in later[way]]
             print(
-                f"{length:g} s epochs, {trials} x {count}, {way}: "
-                f"{np.mean(took[way]):.2f} s ({min(took[way]):.2f} to {max(took[way]):.2f}), "
-                f"not training {np.mean(shares):.1f} % ({min(shares):.1f} to {max(shares):.1f}); "
+                f"{length:g} s epochs, {trials} x {count}, {way}: {_spread(took[way])} s, not "
+                f"training {_spread(shares)} %, after the first epoch {_spread(waits)} %; "
                 f"load {os.getloadavg()[0]:.0f}",
                 flush=True,
             )
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

@@ -66,14 +66,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, name: str = "") -> None:
     """Removes the temporary files of killed writers from ``folder``.
 
-    No writer may be active in ``folder``.
+    No writer may be active in ``folder``, or none that writes the file ``name``.
+
+    Args:
+        name: only the temporary files of the file of this name; empty: all.
     """
     for path in folder.iterdir():
-        if LEFTOVER.fullmatch(path.name) and path.is_file():
-            path.unlink()
+        ours = not name or path.name.startswith(f".{name}.")
+        if ours and LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def refuse_existing(out: Path) -> None:

@@ -114,6 +114,7 @@ class Driver:
     def _loop(self) -> None:
         while True:
             self._interrupts.look()
+            self._interrupts.tell(self._display.note)
             self._gate.hear()
             self._fill()
             idle = not self._slots.runs
@@ -126,7 +127,6 @@ class Driver:
                     continue
                 self._interrupts.count = before  # Ctrl-C has ended the wait, and no run
                 return
-            self._interrupts.tell(self._display.note)
             paused = idle and self._interrupts.paused
             began = self._clock() if paused else 0.0
             for run, event in self._slots.wait():

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 
 from sweep.driving.due_runs import Records
 from sweep.driving.gate import RegistryGate
+from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.folder import Gate, TrialRecord, records, write_record
 from sweep.study.lease import lease
+from sweep.study.summary_record import read_summary, write_summary
 from sweep.tracking import sync as tracking_sync
 from sweep.tracking.mirror import Answer
 from sweep.tracking.registry import Candidate, promote
@@ -31,14 +33,33 @@ def sync(study: StudyConfig, uri: str | None, note: Callable[[str], None]) -> tr
         pass
     done = tracking_sync.sync(study)
     with lease(study.paths):
-        for record in records(study.paths.folder):
+        before = records(study.paths.folder)
+        for record in before:
             number = done.versions.get(record.key)
             if record.gate is not None and number not in (None, record.gate.version):
                 gate = record.gate.model_copy(update={"version": number})
                 kept = record.model_copy(update={"gate": gate})
                 write_record(study.paths.run_dir(*record.key), kept)
         ask_overdue(study, note)
+        answered = records(study.paths.folder) != before
+        if answered:
+            _summarise_again(study)
+    if answered:
+        tracking_sync.show_end(study)
     return done
+
+
+def _summarise_again(study: StudyConfig) -> None:
+    """Writes the summary and the report anew: the registry has answered since they were written."""
+    from sweep.report import write_report
+
+    last = read_summary(study)
+    if last is None:  # the study has not ended
+        return
+    kept = {"outcome": last.outcome, "ending": last.ending, "report": last.report}
+    write_summary(study, summarise(study).model_copy(update=kept))
+    if last.report is not None:
+        write_report(study)
 
 
 class AnswersAtOnce:

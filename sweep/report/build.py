@@ -155,6 +155,8 @@ class TrialRow:
     margin: str
     seconds: str
     reason: str
+    output: str
+    """What the worker said last, where it died for good; else empty."""
     passed: bool
 
 
@@ -171,6 +173,7 @@ def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
         margin=f"{run.margin:+.4f}" if math.isfinite(run.margin) else "-",
         seconds=f"{sum(epoch.seconds for epoch in run.epochs):.0f}",
         reason=record.reason or ("not ended yet" if record.state in UNFINISHED else ""),
+        output=record.output or "",
         passed=run.passed,
     )
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sweep.study.folder import StudyFolder, TrialRecord, read_records
+from sweep.study.folder import RECORD, StudyFolder, TrialRecord, read_records
 from uvtex.errors import UvtexError
-from uvtex.files import write_atomic
+from uvtex.files import remove_leftovers, write_atomic
 
 LOCK_TIMEOUT = 0.5
 """Seconds to wait for the lock. :func:`driver` holds it for a moment to test it."""
@@ -43,12 +43,20 @@ def lease(paths: StudyFolder) -> Iterator[None]:
         ) from None
     # A file of its own: opening a lock file empties it, and Windows refuses to read a locked file.
     try:
+        _tidy(paths)
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
         write_atomic(paths.driver, json.dumps(me).encode())
         yield
     finally:
         paths.driver.unlink(missing_ok=True)
         lock.release()
+
+
+def _tidy(paths: StudyFolder) -> None:
+    """Removes what an earlier driver that was killed had half written."""
+    remove_leftovers(paths.folder)
+    for record in paths.folder.glob(f"trials/*/*/{RECORD}"):
+        remove_leftovers(record.parent, RECORD)
 
 
 def holder(paths: StudyFolder) -> dict[str, Any] | None:

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+_UPLOADING = ".artifact.uploading.*"
+"""The names of the files that MLflow copies an artifact to before it gives it its name."""
+
+
+def remove_unfinished_uploads(artifacts: Path | None) -> None:
+    """Removes from a local experiment what processes that were killed had half copied into it.
+
+    Args:
+        artifacts: the experiment's folder of artifacts; None: they are a server's.
+    """
+    if artifacts is not None:
+        for path in artifacts.rglob(_UPLOADING):
+            path.unlink(missing_ok=True)
+
+
 def find_experiment(client: MlflowClient, uri: str, study: str, artifact_root: Path | None) -> str:
     """The id of the study's experiment, which is created if it is missing.
 

@@ -107,6 +107,8 @@ def tags(record: TrialRecord) -> dict[str, str]:
 def note(record: TrialRecord) -> str:
     """What MLflow's page of a run says above all else, in Markdown."""
     parts = [f"**{record.state}**: {record.reason}"] if record.reason else []
+    if record.output is not None:
+        parts.append(f"The last lines of its worker:\n\n```text\n{record.output}\n```")
     if record.flag is not None and record.flag.audited:
         parts.append(
             f"It would have been stopped after epoch {record.flag.epoch}. It went on, to show "

@@ -125,6 +125,18 @@ def show_interrupted(study: StudyConfig) -> None:
         tracker.study_ended(read_summary(study), None, _state(found, study), ended(found))
 
 
+def show_end(study: StudyConfig) -> None:
+    """Shows the summary and the report of a study that no driver runs.
+
+    Raises:
+        TrackingError: MLflow is away or refuses.
+    """
+    found = shown_records(study.paths)
+    state, summary = _state(found, study), read_summary(study)
+    if state != "running":
+        tracker_of(study).study_ended(summary, study.paths.report, state, ended(found))
+
+
 def began(records: Sequence[TrialRecord]) -> float | None:
     """When the first run began, in Unix seconds; None if none did."""
     return min((r.started for r in records if r.started is not None), default=None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sweep.study.folder import TrialRecord
 from sweep.tracking import client as seam
 from sweep.tracking import schema
-from sweep.tracking.experiment import find_experiment
+from sweep.tracking.experiment import find_experiment, remove_unfinished_uploads
 from sweep.tracking.system_load import SystemLoad
 from sweep.tracking.trial_runs import MOST_NAMES, TrialRuns
 from uvtex.config import TrainConfig
@@ -44,6 +44,7 @@ class Tracker:
         """
         self.uri = uri
         self.study = study
+        self._artifacts = (artifact_root and artifact_root / study) if seam.is_local(uri) else None
         self._load = SystemLoad(seam.absolute(uri))
         self._parent_id: str | None = None
         with seam.mapped_errors("open the store", uri):
@@ -62,13 +63,15 @@ class Tracker:
             began: when a study began that is not yet in MLflow, in Unix seconds; None: now.
         """
         with seam.mapped_errors("log the study", self.uri):
+            remove_unfinished_uploads(self._artifacts)
             run_id = self._parent(began)
             if state == "running" and self._client.get_run(run_id).info.status != "RUNNING":
                 self._client.update_run(run_id, status="RUNNING")
             settings = config.model_dump(mode="json", exclude_none=True)
-            tags = dict(schema.flat(settings, "study."))
-            if self._set_tags(tags | {"sweep.state": state}):
+            tags = dict(schema.flat(settings, "study.")) | {"sweep.state": state}
+            if self._new_tags(tags):  # file first: who dies in between leaves both to be done again
                 self._client.log_text(run_id, dump_yaml(config), config.paths.settings.name)
+                self._set_tags(tags)
         return run_id
 
     def list_all(self) -> None:
@@ -164,16 +167,18 @@ class Tracker:
         found = self._client.search_runs([self.experiment_id], query, order_by=order)
         return found[0] if found else None
 
-    def _set_tags(self, tags: Mapping[str, str]) -> bool:
-        """Sets those tags of the parent run that differ; returns whether any did."""
+    def _set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets those tags of the parent run that differ."""
         from mlflow.entities import RunTag
 
-        run_id = self._parent()
-        known = self._client.get_run(run_id).data.tags
-        new = [RunTag(key, value) for key, value in tags.items() if known.get(key) != value]
+        new = [RunTag(key, value) for key, value in self._new_tags(tags).items()]
         for start in range(0, len(new), MOST_NAMES):
-            self._client.log_batch(run_id, tags=new[start : start + MOST_NAMES], synchronous=True)
-        return bool(new)
+            some = new[start : start + MOST_NAMES]
+            self._client.log_batch(self._parent(), tags=some, synchronous=True)
+
+    def _new_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        known = self._client.get_run(self._parent()).data.tags
+        return {key: value for key, value in tags.items() if known.get(key) != value}
 
     def _log_summary(self, run: Run, summary: Summary) -> None:
         from mlflow.entities import Metric

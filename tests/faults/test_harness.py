@@ -11,7 +11,7 @@ from tests.faults.harness.snapshot import difference
 
 def test_two_undisturbed_studies_are_the_same(undisturbed: Undisturbed, lab: Lab) -> None:
     lab.run()
-    found = lab.snapshot()
+    found = lab.final()
     assert_same(undisturbed(), found)
     states = {name: run["state"] for name, run in found["records"].items()}
     assert states["0000/probe"] == "complete"

@@ -28,7 +28,7 @@ def test_texels_that_one_view_alone_sees_are_not_compared() -> None:
 
 
 def test_the_odd_view_is_a_group_of_its_own() -> None:
-    found = agreement(*compare(*_views(0.0, 0.05, 0.6, -0.05)))
+    found = agreement(*compare(*_views(0.0, 0.1, 0.6, -0.1)))
     assert found.groups == [[0, 1, 3], [2]]
     assert found.decided
     assert not found.unchecked

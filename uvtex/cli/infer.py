@@ -35,7 +35,13 @@ LARGEST = 16384
 @click.option(
     "--texture-size",
     type=click.IntRange(16, LARGEST),
-    help="Side of the texture file, in pixels; the network's own by default.",
+    help="Side of the texture file, in pixels; the network's own by default. A larger texture is "
+    "sampled from the photo itself.",
+)
+@click.option(
+    "--dds",
+    is_flag=True,
+    help="Also write the texture as NAME_uv.dds: DXT1, without mipmaps, 8 bits.",
 )
 @click.option(
     "--fuse",
@@ -58,6 +64,7 @@ def infer(
     mask: Path | None,
     whole: bool,
     texture_size: int | None,
+    dds: bool,
     fused: bool,
     keep_all: bool,
     device: str | None,
@@ -81,6 +88,13 @@ def infer(
       NAME_view.png    the view that the network saw
       NAME_infer.json  every step that was taken, and warnings (--json prints these records)
 
+    With --texture-size, a texture larger than the network's is sampled from the photo at the
+    photo's own resolution, its light taken off. It keeps 16 bits a channel if the photo has them.
+    Texels that the photo does not show are enlarged from the network's texture. This needs preset
+    atlas and a data set with UV maps. Two more files say what is known of each texel:
+    NAME_confidence.png (0 to 255) and NAME_layers.png (255 sampled from the photo, 128 mended by
+    the network, 0 unknown).
+
     With --fuse, what all photos of a livery show is combined first, and texels that none of them
     sees are mended once. PHOTOS are then photos of one livery, a folder for each livery, or a CSV
     file with the columns view and livery (and mask). Photos that contradict the others, as if they
@@ -90,6 +104,7 @@ def infer(
 
     \b
     Example:
+      uvtex infer models:/uvtex@champion photo.jpg --texture-size 2048 --dds --out textures
       uvtex infer models:/uvtex@champion photo.jpg --out textures
       uvtex infer models:/uvtex@champion front.jpg side.jpg rear.jpg --fuse --out textures
       uvtex infer models:/uvtex@champion photos/red photos/blue --fuse --out textures
@@ -100,12 +115,22 @@ def infer(
     if fused:
         from uvtex.inference.fuse import fuse
 
-        made = fuse(checkpoint, photos, out, device or "auto", mask, texture_size, whole, keep_all)
+        made = fuse(
+            checkpoint,
+            photos,
+            out,
+            device or "auto",
+            masks=mask,
+            texture_size=texture_size,
+            whole=whole,
+            keep_all=keep_all,
+            dds=dds,
+        )
         _show_fused(made, as_json)
         return
     from uvtex.inference.infer import infer as run
 
-    results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole)
+    results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole, dds)
     if as_json:
         echo(json.dumps([result.to_dict() for result in results]))
         return

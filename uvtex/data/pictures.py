@@ -74,6 +74,24 @@ def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
         return _sized(picture.convert("RGB"), size)
 
 
+def read_sixteen(path: Path) -> np.ndarray | None:
+    """An sRGB picture of 16 bits a channel as uint16 [H, W, 3], upright.
+
+    None for a picture of 8 bits, and for one whose colours have to be converted: the conversion
+    gives 8 bits.
+
+    Raises:
+        DataError: see :func:`read_rgb`.
+    """
+    with _reading(path) as file:
+        low = deep_colour.low_bytes(file)  # first: colours_of() decodes all of a PNG
+        if low is None or colours_of(file).transform is not None:
+            return None
+        high = np.asarray(_upright(file).convert("RGB")).astype(np.uint16)
+        both: np.ndarray = high * 256 + np.asarray(low.convert("RGB"))
+        return both
+
+
 def resized(picture: np.ndarray, size: int) -> np.ndarray:
     """``picture`` resized to ``size``.
 

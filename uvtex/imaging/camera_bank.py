@@ -70,6 +70,15 @@ def encode(uv: np.ndarray) -> np.ndarray:
     return coded.transpose(2, 0, 1)
 
 
+def decode(paint: Tensor) -> np.ndarray:
+    """The UV map, float32 [h, w, 2], of what :func:`encode` made, int16 [2, h, w]."""
+    x, y = (paint.float().cpu() / 32767 + 1) / 2
+    uv = torch.stack([x, 1 - y], dim=2)
+    uv[paint[0].cpu() == NO_PAINT] = torch.nan
+    found: np.ndarray = uv.numpy()
+    return found
+
+
 def count_hits(paint: Tensor, size: int) -> Tensor:
     """Count the sub-pixels of ``paint``, int16 [2, h, w], per texel: float [1, size, size]."""
     x, y = paint.flatten(1)[:, paint[0].flatten() != NO_PAINT].float()

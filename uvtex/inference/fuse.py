@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -17,16 +16,17 @@ from uvtex.errors import ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
 from uvtex.imaging.agreement import agreement, compare
+from uvtex.inference.full_size import samples_photos
 from uvtex.inference.infer import (
     as_views,
     locate,
     prepare_all,
-    resampled,
-    resampling_warnings,
     source_of,
+    texture_files,
+    write_results,
 )
 from uvtex.inference.liveries import Livery, liveries_of
-from uvtex.inference.outputs import distinct_names, fused_files, refuse_overwriting
+from uvtex.inference.outputs import FULL, distinct_names, fused_files, refuse_overwriting
 from uvtex.inference.photos import Photo
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -74,6 +74,7 @@ def fuse(
     texture_size: int | None = None,
     whole: bool = False,
     keep_all: bool = False,
+    dds: bool = False,
 ) -> list[Fused]:
     """Predicts one texture of each livery from all of its photos, and writes it to ``out``.
 
@@ -101,7 +102,9 @@ def fuse(
     target = resolve_device(device)
     loaded = checkpoint.load(locate(name))
     networks = loaded.predictor.to(target), loaded.renderer.to(target)
-    work = [_prepared(loaded, livery, out, masks, whole) for livery in liveries]
+    full = samples_photos(loaded.predictor, loaded.config.image_size, texture_size)
+    more = (*(FULL if full else ()), *(("dds",) if dds else ()))
+    work = [_prepared(loaded, livery, out, masks, whole, more) for livery in liveries]
     used = [file for job in work for photo in job.photos for file in (photo.path, photo.mask.file)]
     refuse_overwriting([job.files for job in work], [file for file in used if file is not None])
     chosen = [_chosen(job, networks[0], target, keep_all) for job in work]
@@ -133,12 +136,17 @@ class _Choice:
 
 
 def _prepared(
-    loaded: checkpoint.Checkpoint, livery: Livery, out: Path, masks: Path | None, whole: bool
+    loaded: checkpoint.Checkpoint,
+    livery: Livery,
+    out: Path,
+    masks: Path | None,
+    whole: bool,
+    more: Sequence[str],
 ) -> _Job:
     names = distinct_names(livery.photos)
     given = [mask or masks for mask in livery.masks]
     photos = prepare_all(loaded, livery.photos, names, given, whole)
-    return _Job(livery, names, photos, fused_files(out, livery.name, names))
+    return _Job(livery, names, photos, fused_files(out, livery.name, names, more))
 
 
 def _chosen(job: _Job, predictor: Predictor, device: torch.device, keep_all: bool) -> _Choice:
@@ -210,19 +218,19 @@ def _fuse_one(
     coverage = None if shown is None else float((shown[1] > 0).any(dim=0).float().mean())
     native = texture.shape[-1]
     side = texture_size or native
-    pictures = {"texture": resampled(to_picture(texture[0]), side)}
+    used = [job.photos[i] for i in choice.kept]
+    made, notes = texture_files(predictor, used, views, texture[0], side)
     for i, photo in enumerate(job.photos):
-        pictures[f"view {job.names[i]}"] = Image.fromarray(np.asarray(photo.view))
+        made[f"view {job.names[i]}"] = encode_png(Image.fromarray(photo.view))
     for i, picture in zip(choice.kept, back, strict=True):
-        pictures[f"reprojection {job.names[i]}"] = to_picture(picture)
-    files = {kind: file for kind, file in job.files.items() if kind in pictures or kind == "record"}
-    for kind, picture in pictures.items():
-        write_atomic(files[kind], encode_png(picture))
+        made[f"reprojection {job.names[i]}"] = encode_png(to_picture(picture))
+    files = {k: file for k, file in job.files.items() if k in made or k in ("record", "dds")}
+    write_results(files, made)
     warnings = [
         *(f"{photo.path}: {warning}" for photo in job.photos for warning in photo.warnings),
         *(f"{path}: {why}; left out" for path, why in choice.left_out.items()),
         *choice.warnings,
-        *resampling_warnings(native, side),
+        *notes,
     ]
     result = Fused(
         job.livery.name,

@@ -17,7 +17,8 @@ from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
-from uvtex.inference.outputs import distinct_names, refuse_overwriting, result_files
+from uvtex.inference.full_size import encode_dds, full_size, samples_photos
+from uvtex.inference.outputs import FULL, distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -109,6 +110,7 @@ def infer(
     masks: Path | None = None,
     texture_size: int | None = None,
     whole: bool = False,
+    dds: bool = False,
 ) -> list[Inferred]:
     """Predicts the texture of each photo and writes it to ``out``.
 
@@ -124,6 +126,11 @@ def infer(
             from the photo's transparency, else guessed.
         texture_size: side of the texture file in texels; None: the network's own.
         whole: show the network the whole photo instead of cropping it to the car.
+        dds: also write the texture as ``NAME_uv.dds``.
+
+    A texture larger than the network's is sampled from the photo itself, where the network knows
+    the cameras. It has ``NAME_confidence.png`` and ``NAME_layers.png`` beside it; see
+    :class:`uvtex.inference.full_size.FullSize`.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
@@ -143,7 +150,9 @@ def infer(
     path = locate(name)
     loaded = checkpoint.load(path)
     ready = prepare_all(loaded, photos, names, [masks] * len(photos), whole)
-    results = [result_files(out, stem) for stem in names]
+    full = samples_photos(loaded.predictor, loaded.config.image_size, texture_size)
+    more = (*(FULL if full else ()), *(("dds",) if dds else ()))
+    results = [result_files(out, stem, more) for stem in names]
     refuse_overwriting(results, [*photos, *(p.mask.file for p in ready if p.mask.file)])
     make_folder(out)
     source = source_of(name, loaded)
@@ -170,17 +179,47 @@ def _infer_one(
         reprojection = renderer(texture, camera)
     native = texture.shape[-1]
     side = texture_size or native
-    pictures = {
-        "texture": resampled(to_picture(texture[0]), side),
-        "reprojection": to_picture(reprojection[0]),
-        "view": Image.fromarray(photo.view),
-    }
-    for kind, picture in pictures.items():
-        write_atomic(files[kind], encode_png(picture))
-    warnings = (*photo.warnings, *resampling_warnings(native, side))
+    made, notes = texture_files(predictor, [photo], view, texture[0], side)
+    made["reprojection"] = encode_png(to_picture(reprojection[0]))
+    made["view"] = encode_png(Image.fromarray(photo.view))
+    write_results(files, made)
+    warnings = (*photo.warnings, *notes)
     result = Inferred(photo, files, warnings, source, native, side)
     write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
+
+
+def texture_files(
+    predictor: Predictor,
+    photos: Sequence[Photo],
+    views: torch.Tensor,
+    texture: torch.Tensor,
+    side: int,
+) -> tuple[dict[str, bytes], list[str]]:
+    """The file of the texture with ``side`` texels, those that belong to it, and warnings.
+
+    Args:
+        views: [N, 3, S, S], the views of ``photos``.
+        texture: [3, S, S] in [-1, 1], the network's texture of all of them.
+    """
+    native = texture.shape[-1]
+    if not samples_photos(predictor, native, side):
+        picture = resampled(to_picture(texture), side)
+        return {"texture": encode_png(picture)}, resampling_warnings(native, side)
+    full = full_size(predictor, photos, views, texture, side)
+    note = (
+        f"{full.sampled:.0%} of the texels are sampled from the photo{'s'[: len(photos) > 1]}; the "
+        f"others are enlarged from the network's {native} px"
+    )
+    return full.files(), [note]
+
+
+def write_results(files: dict[str, Path], made: dict[str, bytes]) -> None:
+    """Writes each kind of result to its file, and the DDS file of the texture if it has one."""
+    for kind, content in made.items():
+        write_atomic(files[kind], content)
+    if "dds" in files:
+        write_atomic(files["dds"], encode_dds(made["texture"]))
 
 
 def resampled(texture: Image.Image, size: int) -> Image.Image:

@@ -12,21 +12,31 @@ ENDINGS = {
     "reprojection": "reproj.png",
     "view": "view.png",
     "record": "infer.json",
+    "confidence": "confidence.png",
+    "layers": "layers.png",
+    "dds": "uv.dds",
 }
 """Kind of result -> ending of its file's name."""
+ALWAYS = ("texture", "reprojection", "view", "record")
+"""The kinds of result that every photo has."""
+FULL = ("confidence", "layers")
+"""The kinds of result that only a texture has that was sampled from the photos."""
 
 
-def result_files(out: Path, name: str) -> dict[str, Path]:
-    """Kind of result -> the file of that kind for one photo."""
-    return {kind: out / f"{name}_{ending}" for kind, ending in ENDINGS.items()}
+def result_files(out: Path, name: str, more: Sequence[str] = ()) -> dict[str, Path]:
+    """Kind of result -> the file of that kind for one photo, those of ALWAYS and ``more``."""
+    return {kind: out / f"{name}_{ENDINGS[kind]}" for kind in (*ALWAYS, *more)}
 
 
-def fused_files(out: Path, livery: str, names: Sequence[str]) -> dict[str, Path]:
+def fused_files(
+    out: Path, livery: str, names: Sequence[str], more: Sequence[str] = ()
+) -> dict[str, Path]:
     """Kind of result -> the file of that kind for one livery with photos of these ``names``.
 
-    The kinds are ``texture``, ``record``, and ``view NAME`` and ``reprojection NAME`` of each.
+    The kinds are ``texture``, ``record`` and ``more``; ``view NAME`` and ``reprojection NAME`` of
+    each photo.
     """
-    files = {kind: out / f"{livery}_{ENDINGS[kind]}" for kind in ("texture", "record")}
+    files = {kind: out / f"{livery}_{ENDINGS[kind]}" for kind in ("texture", "record", *more)}
     for name in names:
         for kind in ("view", "reprojection"):
             files[f"{kind} {name}"] = out / f"{livery}_{name}_{ENDINGS[kind]}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from uvtex.imaging.full_size import ViewGeometry
     from uvtex.models.camera_estimate import CameraCode, CameraEstimate
 
 
@@ -58,6 +59,19 @@ class Predictor(nn.Module):
         not see. None from a network that does not know which texels a view sees.
         """
         return None
+
+    @property
+    def knows_geometry(self) -> bool:
+        """Whether :meth:`geometry` and :meth:`groundless` can be called."""
+        return False
+
+    def geometry(self, views: Tensor) -> list[ViewGeometry]:
+        """What the network knows of each view [V, 3, S, S]: its UV map and its light."""
+        raise NotImplementedError
+
+    def groundless(self, views: Tensor) -> Tensor:
+        """Texels that no view shows and no seen texel resembles: bool [S, S]."""
+        raise NotImplementedError
 
     def predict_separately(self, *views: Tensor) -> tuple[Tensor, ...]:
         """The textures of ``views``, in their order, equal to one ``forward`` call for each.

@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.affine import inverse, transform, warp
-from uvtex.imaging.camera_bank import CameraBank
+from uvtex.imaging.camera_bank import CameraBank, decode, painted
+from uvtex.imaging.full_size import ViewGeometry
 from uvtex.models import evidence
 from uvtex.models.base import Predictor, Renderer
 from uvtex.models.camera_estimate import CameraCode, CameraEstimate
@@ -111,25 +112,50 @@ class AtlasPredictor(Predictor):
         self.mend.clip_gradients()
 
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
-        estimate = self.estimate_camera(view)
-        with torch.autocast(view.device.type, enabled=False):
-            known = evidence.of_view(self.cameras, _straight(view, estimate), estimate.camera)
-        return self._mended(known), estimate
+        return self.fuse(view[:, None])
 
     def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate]:
-        if views.shape[1] == 1:
-            return self.predict(views[:, 0])
-        flat = views.flatten(0, 1)
-        estimate = self.estimate_camera(flat)
+        estimate = self.estimate_camera(views.flatten(0, 1))
+        return self._mended(self._evidence(views, estimate)), estimate
+
+    def evidence_of(self, views: Tensor) -> Tensor:
+        """The evidence of views [B, V, 3, S, S]: see :mod:`uvtex.models.evidence`."""
+        return self._evidence(views, self.estimate_camera(views.flatten(0, 1)))
+
+    def _evidence(self, views: Tensor, estimate: CameraEstimate) -> Tensor:
+        count = views.shape[1]
         with torch.autocast(views.device.type, enabled=False):
-            straight = evidence.grouped(_straight(flat, estimate), views.shape[1])
-            camera = evidence.grouped(estimate.camera, views.shape[1])
-            known = evidence.of_views(self.cameras, straight, camera)
-        return self._mended(known), estimate
+            straight = _straight(views.flatten(0, 1), estimate)
+            if count == 1:
+                return evidence.of_view(self.cameras, straight, estimate.camera)
+            camera = evidence.grouped(estimate.camera, count)
+            return evidence.of_views(self.cameras, evidence.grouped(straight, count), camera)
 
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor]:
         estimate = self.estimate_camera(views)
         return evidence.shown(self.cameras, _straight(views, estimate), estimate.camera)
+
+    @property
+    def knows_geometry(self) -> bool:
+        return True
+
+    def geometry(self, views: Tensor) -> list[ViewGeometry]:
+        estimate = self.estimate_camera(views)
+        cameras, still = self.cameras, torch.eye(2, 3).repeat(len(views), 1, 1)
+        poses = (still if estimate.pose is None else estimate.pose).double().cpu().numpy()
+        found = []
+        for camera, pose in zip(estimate.camera.tolist(), poses, strict=True):
+            falling, reflected = (
+                x[camera].permute(1, 2, 0).cpu().numpy()
+                for x in (cameras.falling, cameras.reflected)
+            )
+            share = painted(cameras.paint[camera][None], len(falling))[0, 0].cpu().numpy()
+            uv = decode(cameras.paint[camera])
+            found.append(ViewGeometry(uv, falling, reflected, share, pose))
+        return found
+
+    def groundless(self, views: Tensor) -> Tensor:
+        return evidence.groundless(self.cameras, self.estimate_camera(views).camera)
 
     def _mended(self, known: Tensor) -> Tensor:
         place = self.place.expand(known.shape[0], -1, -1, -1)

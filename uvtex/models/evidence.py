@@ -28,6 +28,8 @@ STIFFNESS = 0.03
 Without it the solution would follow small errors of light and UV maps. 0.01 has 0.007 more of SSIM
 where both are exact, and doubles the error where the light was fitted to few liveries.
 """
+GROUNDLESS = 0.1
+"""The doubt from which on a texel's donors say nothing of its colour."""
 CLOSENESS = 0.05
 """The doubt at which a view's donors count 1/e as much as donors without doubt."""
 
@@ -119,6 +121,13 @@ def shown(cameras: Cameras, straight: Tensor, camera: Tensor) -> tuple[Tensor, T
     """
     colour = cameras.gather(cameras.albedo(straight, camera), camera).clamp(0, 1)
     return srgb_from_linear(colour) * 2 - 1, texel_weight(cameras, camera)
+
+
+def groundless(cameras: Cameras, camera: Tensor) -> Tensor:
+    """Texels that no camera of [V] sees, and whose donors differ too much: bool [S, S]."""
+    seen = cameras.seen[camera].any(dim=0)[0]
+    doubt = torch.where(cameras.has_donor[camera], cameras.doubt[camera], 1.0).amin(dim=0)[0]
+    return ~seen & (doubt > GROUNDLESS) & (cameras.fixed[3] == 0)
 
 
 def texel_weight(cameras: Cameras, camera: Tensor) -> Tensor:

@@ -18,6 +18,9 @@ from uvtex.errors import ConfigError, UvtexError
 CONNECT_SECONDS = 10.0
 """How long the answer of a cluster's address may take."""
 
+HEAD_SECONDS = 2.0
+"""How long a connection to the head may take. A busy head is no dead one."""
+
 STORE_BYTES = 100 << 20
 """Size of the object store of a cluster that a study starts for itself. It holds pieces of a data
 set only."""
@@ -78,6 +81,22 @@ def connect(settings: LauncherSettings, runner: str) -> tuple[Any, bool]:
 
 
 _HINT = "`ray status` on the cluster's head node says how it is"
+
+
+def head_answers(ray: Any) -> bool:
+    """Whether the cluster's head accepts connections. Ray's own calls would wait for a minute, and
+    then end this process."""
+    from ray.util.client import ray as client
+
+    if client.is_connected():  # by ray://, whose calls raise ConnectionError
+        return True
+    address = ray.get_runtime_context().gcs_address
+    host, _, port = str(address).rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), HEAD_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def write_packages(path: Path, names: tuple[str, ...]) -> None:

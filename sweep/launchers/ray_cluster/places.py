@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sweep.launchers.ray_cluster.connection import head_answers
 from sweep.launchers.ray_cluster.demand import Demand
 from sweep.launchers.ray_cluster.node_data import LISTING, Piece, SentData
 from sweep.launchers.ray_cluster.node_view import Question, Seen, answered
 from sweep.launchers.ray_cluster.node_worker import NodeWorker
+from uvtex.errors import UvtexError
 
 REFRESH_SECONDS = 2.0
 """How often to ask which nodes the cluster has."""
 
+MOST_SILENT = 8
+"""After so many looks in a row at which the head did not answer, it is gone."""
+
 PAUSE_SECONDS = 30.0
-"""How long to place no worker after one could not be placed."""
+"""The longest wait before another worker is placed, after some could not be."""
 
 
 @dataclass(eq=False)
@@ -79,6 +84,7 @@ class Places:
         self._banned: set[str] = set()
         self._sent: SentData | None = None
         self._next_look = self._next_place = 0.0
+        self._silent = 0
         self._told_none = True
 
     def call(self, place: Place, reference: Any, handler: Handler) -> None:
@@ -101,12 +107,17 @@ class Places:
 
         Returns:
             Places that were lost with their nodes.
+
+        Raises:
+            UvtexError: the head of the cluster is gone. Without it Ray ends this process soon.
         """
         now = time.monotonic()
         if now < self._next_look:
             return []
         self._next_look = now + REFRESH_SECONDS
-        nodes = self._ray.nodes()
+        nodes = self._nodes()
+        if nodes is None:
+            return []
         dead = {node["NodeID"] for node in nodes if not node["Alive"]}
         lost = [place for place in self.all.values() if place.node in dead]
         for place in lost:
@@ -120,6 +131,22 @@ class Places:
                 self._place()
         self._tell_none()
         return lost
+
+    def _nodes(self) -> list[Any] | None:
+        """The cluster's nodes; None while its head does not answer, which may be busy."""
+        try:
+            if head_answers(self._ray):
+                self._silent = 0
+                return list(self._ray.nodes())
+        except ConnectionError:
+            self._silent = MOST_SILENT
+        self._silent += 1
+        if self._silent <= MOST_SILENT:
+            return None
+        raise UvtexError(
+            "launcher: the head of the Ray cluster does not answer any more; start the cluster "
+            "again, then run the same command: it goes on from the checkpoints"
+        )
 
     def _tell_none(self) -> None:
         none = not any(place.ready for place in self.all.values())
@@ -143,7 +170,7 @@ class Places:
         if not self.failures:
             self._say(f"no worker could be started on {place.host}: {reason}")
         self.failures.append(reason)
-        self._next_place = time.monotonic() + PAUSE_SECONDS
+        self._next_place = time.monotonic() + min(PAUSE_SECONDS, 2.0 ** len(self.failures))
 
     def _wanted(self, nodes: list[Any]) -> int:
         if self._workers is not None:

@@ -19,7 +19,7 @@ from sweep.tracking.registry import history
 from sweep.tracking.registry.history import Event
 from sweep.tracking.registry.version_record import CHECKPOINT_DIGEST, MODEL
 from uvtex.errors import UvtexError
-from uvtex.files import write_atomic
+from uvtex.files import remove_leftovers, write_atomic
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,7 +75,11 @@ def read_kept(study: StudyConfig) -> KeptRegistry:
 
 
 def keep(client: MlflowClient, store: Path, uri: str) -> None:
-    """Brings the copy of the registry at ``uri`` up to date. Nothing is taken out of it."""
+    """Brings the copy of the registry at ``uri`` up to date. Nothing is taken out of it.
+
+    The caller holds :func:`history.changing`, so no other process writes the copy.
+    """
+    remove_leftovers(store, FILE)
     found = _read(store)
     kept = found.registries.setdefault(_name(store, uri), KeptRegistry())
     before = found.model_dump_json()

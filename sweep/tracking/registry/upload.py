@@ -17,7 +17,7 @@ from sweep.tracking import client as seam
 from sweep.tracking.holdings import artifact_store
 from sweep.tracking.registry import history
 from sweep.tracking.registry.checkpoint_files import best_checkpoint
-from sweep.tracking.registry.version_record import CHECKPOINT_DIGEST, MODEL, RUN_ID
+from sweep.tracking.registry.version_record import CHECKPOINT_DIGEST, MODEL, RUN_ID, unchanging
 from uvtex.files import sha256_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def register(
     model = _whole_model(client, tracker.experiment_id, own, uri)
     if model is None:
         model = client.create_logged_model(
-            tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=own,
+            tracker.experiment_id, name=MODEL, source_run_id=run_id, tags=unchanging(own),
             model_type="predictor",
         )  # fmt: skip
         _upload(client, model, checkpoint, run_id, int(tags["sweep.epoch"]))

@@ -173,6 +173,17 @@ def decision_tags(candidate: Candidate) -> dict[str, str]:
     return _prefixed(facts)
 
 
+_CHANGING = (
+    "admitted", "admission", "tests", "replicates", "noise", "answer", "comparison", "override"
+)  # fmt: skip
+"""The tags of :func:`decision_tags` and of :func:`comparison_tags`."""
+
+
+def unchanging(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a version that never change. Its logged model has them too."""
+    return {k: v for k, v in tags.items() if k.removeprefix("sweep.") not in _CHANGING}
+
+
 def comparison_tags(
     comparison: Comparison, words: str, rival: VersionRecord | None, override: str | None
 ) -> dict[str, str]:

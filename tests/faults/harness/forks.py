@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ CONTEXT.set_forkserver_preload(["tests.faults.harness.preload"])
 
 PATIENCE = 120.0
 """Seconds that a command gets. A loaded machine is ten times slower than an idle one."""
+MOST_LINES = 40
 PIDS = "FAULTS_PIDS"
 """The variable with the folder in which workers leave their process ids."""
 
@@ -63,7 +65,9 @@ class Command:
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        self._process = CONTEXT.Process(target=_main, args=(order,))
+        forkserver.ensure_running()
+        address = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+        self._process = CONTEXT.Process(target=_main, args=(order, address))
         self._process.start()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
@@ -74,7 +78,9 @@ class Command:
 
     @property
     def output(self) -> str:
-        return (self.order.folder / "output.log").read_text(errors="replace")
+        """The last lines that the commands in this folder have printed."""
+        text = (self.order.folder / "output.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-MOST_LINES:])
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """The exit code, negative for a signal.
@@ -163,7 +169,10 @@ def _lives(pid: int) -> bool:
 # -- in the command's process
 
 
-def _main(order: Order) -> None:
+def _main(order: Order, address: str) -> None:
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    # A forked process would start a server of its own, and import everything again.
+    server._forkserver_address, server.ensure_running = address, lambda: None
     os.setsid()
     os.chdir(order.folder)
     _output_to(order.folder / "output.log")

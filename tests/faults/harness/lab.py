@@ -39,6 +39,12 @@ class Lab:
         self.file = write_study(self.folder, self.supplies.data, **self.changes)
         self.study: StudyConfig = read_study(self.file)
 
+    def use(self, **changes: Any) -> None:
+        """Changes settings of the study before its first command."""
+        self.changes |= changes
+        self.file = write_study(self.folder, self.supplies.data, **self.changes)
+        self.study = read_study(self.file)
+
     def start(self, *arguments: str, **order: Any) -> Command:
         """Starts a command; by default ``sweep run`` on the study."""
         values = {"runner": RUNNER, "exported": self.supplies.exported, **self.order, **order}
@@ -65,6 +71,14 @@ class Lab:
         """Number of epochs on disk, of all runs."""
         found = self.study.paths.folder.glob("trials/*/*")
         return sum(len(read_epochs(run_dir)) for run_dir in found)
+
+    def final(self) -> dict[str, Any]:
+        """The snapshot of a study in which nothing runs and ``sweep doctor`` finds nothing."""
+        doctor = self.start("doctor", self.study.name, "--store", str(self.study.store))
+        assert doctor.wait() == 0, doctor.output
+        found = self.snapshot()
+        assert_at_rest(found)
+        return found
 
     def snapshot(self, backend: str | None = None) -> dict[str, Any]:
         found: dict[str, Any] = call(snapshot, self.study, backend)

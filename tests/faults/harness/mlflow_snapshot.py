@@ -11,7 +11,13 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, text
 
-NO_TAGS = ("mlflow.user", "mlflow.source.", "mlflow.parentRunId", "sweep.run_id")
+NO_TAGS = (
+    "mlflow.modelVersions",
+    "mlflow.user",
+    "mlflow.source.",
+    "mlflow.parentRunId",
+    "sweep.run_id",
+)
 """Tags that a user or a store decides."""
 NO_METRICS = re.compile(r"system/.*|epoch/seconds|summary/(.*/)?(seconds|hours|cost|at)(/.*)?")
 ID = re.compile(r"[0-9a-f]{32}|m-[0-9a-f]{32}")
@@ -43,7 +49,7 @@ def _state(connection: Connection, study: str, artifacts: Path) -> dict[str, Any
                 connection, "logged_model_tags", "model_id", row["model_id"], names, "tag_"
             ),
         }
-        for row in _rows(connection, "SELECT * FROM logged_models")
+        for row in _rows(connection, "SELECT * FROM logged_models WHERE lifecycle_stage = 'active'")
     }
     return {
         "experiments": [
@@ -76,7 +82,8 @@ def _names(connection: Connection) -> dict[str, str]:
         name = f"{tags.get('sweep.study')}/{trial}/{stage}"
         seen[name] += 1
         names[row["run_uuid"]] = name if seen[name] == 1 else f"{name}#{seen[name]}"
-    for row in _rows(connection, "SELECT model_id, source_run_id FROM logged_models"):
+    query = "SELECT model_id, source_run_id FROM logged_models WHERE lifecycle_stage = 'active'"
+    for row in _rows(connection, query):
         name = f"model of {names.get(row['source_run_id'], '?')}"
         seen[name] += 1
         names[row["model_id"]] = name if seen[name] == 1 else f"{name}#{seen[name]}"

@@ -7,10 +7,12 @@ import importlib
 import itertools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,28 @@ class Point:
     def __str__(self) -> str:
         of = f" of {self.where}" if self.where else ""
         return f"{self.when} {self.target.rpartition(':')[2]} {self.nth}{of}"
+
+
+def file_points(name: str, module: str, nth: int = 1) -> list[Point]:
+    """The points of the ``nth`` writing of a file ``name``, which ``module`` writes.
+
+    The content is written beside the file, half of it and then all; then it gets its name.
+    """
+    part = f"/.{name}."
+    return [
+        Point(f"{module}:write_atomic", "before", nth, f"/{name}"),
+        Point(f"{module}:write_atomic", "halfway", nth, f"/{name}"),
+        Point("uvtex.files:os.replace", "before", nth, part),
+        Point("uvtex.files:os.replace", "after", nth, part),
+    ]
+
+
+def points_as_parameters(points: Sequence[Point], every: int) -> list[Any]:
+    """Parameters of a test. Only one of ``every`` runs in the ordinary suite, all as ``slow``."""
+    return [
+        pytest.param(point, id=str(point), marks=[pytest.mark.slow] if index % every else [])
+        for index, point in enumerate(points)
+    ]
 
 
 def install(point: Point, reached: Path) -> None:

@@ -30,6 +30,7 @@ MODULES = (
     "sweep.tracking.mirror",
     "sweep.tracking.registry",
     "sweep.tracking.sync",
+    "sweep.upkeep.doctor",
     "tests.faults.harness.lab",
     "tests.faults.harness.runner",
     "tests.faults.harness.snapshot",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sweep.launchers.sole_writer import OWNER
 from sweep.study.config import StudyConfig
 from sweep.study.folder import RECORD, WORKER_LOG, records
 from tests.faults.harness.mlflow_snapshot import mlflow_state
@@ -21,7 +22,7 @@ TIMES = re.compile(r'"(seconds|started|ended|at)": *[0-9.e+-]+|"sha256": *"[0-9a
 no fixed order."""
 STORE_FILES = ("optuna.db", "mlflow.db")
 OF_THE_HARNESS = ("faults.json", "happened")
-WITHOUT_CONTENT = ("report.html", "summary.json", "study.yaml")
+WITHOUT_CONTENT = ("report.html", "summary.json", "study.yaml", "registry.json")
 """Files that hold times or addresses: only their names are compared."""
 
 
@@ -86,8 +87,9 @@ def _epochs(study: StudyConfig) -> dict[str, Any]:
 def _optuna(study: StudyConfig) -> dict[str, Any]:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{study.paths.optuna}")
+    from sweep.driving.sampling.optuna_storage import open_storage
+
+    storage = open_storage(study.optuna_url)
     try:
         loaded = optuna.load_study(study_name=study.name, storage=storage)
         return {
@@ -121,7 +123,7 @@ def content(path: Path, folder: Path) -> str:
     """A digest of a file without its times; a word for files that are compared by name only."""
     if path.name in WITHOUT_CONTENT or path.suffix in (".log", ".lock"):
         return "there"
-    if path.name in (RECORD, WORKER_LOG, "driver.json"):
+    if path.name in (RECORD, WORKER_LOG, OWNER, "driver.json", "spent.json"):
         return "there"
     if path.suffix == ".safetensors":
         return _digest_of_tensors(path)

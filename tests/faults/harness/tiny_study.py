@@ -85,5 +85,5 @@ def _databases() -> Path:
 
     folder = Path(tempfile.mkdtemp(prefix="faults-template-"))
     client.client(f"sqlite:///{folder}/mlflow.db")
-    open_storage(folder / "optuna.db").engine.dispose()
+    open_storage(f"sqlite:///{folder}/optuna.db").engine.dispose()
     return folder

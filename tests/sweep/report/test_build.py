@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from sweep.report.summary import summarise
 from sweep.study.config import StudyConfig
 from sweep.study.folder import write_record
 from sweep.study.look import Flag, Forecast, Look
+from sweep.tracking.schema import note
 from tests.sweep.made_study import add_trial, make_study, make_whole_study
 from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import DEFINITIONS
@@ -69,6 +70,15 @@ def test_a_run_that_died_before_its_first_epoch_has_a_row(tmp_path: Path) -> Non
 
 
 HOSTILE = "<script>alert('x')</script>&\" \u8eca</td><b onclick='x'>%{y}"
+
+
+def test_the_last_lines_of_a_worker_that_died_are_shown(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0, state="failed", made=0)
+    said = "Traceback\n<CUDA> error"
+    write_record(run_dir, record.model_copy(update={"output": said}))
+    assert f"<pre>{escape(said)}</pre>" in html(study)
+    assert f"```text\n{said}\n```" in note(record.model_copy(update={"output": said}))
 
 
 def test_names_and_reasons_are_escaped(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Workers, drivers and both at once, killed at random moments of one study."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import MakeLab, Undisturbed
+from tests.faults.harness.kills import Killer, Victim
+from tests.faults.harness.lab import assert_same
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+LONG: dict[str, Any] = {"trials": 6, "stages": {"probe": 4, "full": 5}}
+"""A study of some fifty epochs, long enough for twenty kills."""
+REPLICATED: dict[str, Any] = {"trials": 2, "replicates": 2, "search": {"queue": ["good", "better"]}}
+"""A study with a calibration, whose full runs are repeated under a second seed."""
+BUT = {"worker": ("/retries", "/deaths"), "driver": (), "both": ()}
+"""What differs, because the fault must show."""
+VICTIMS: tuple[Victim, ...] = ("worker", "driver", "both")
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_three_kills_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab()
+    assert Killer(lab, victim, seed=0).kill(3) == 3
+    found = lab.final()
+    assert_same(undisturbed(), found, *BUT[victim])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_twenty_kills_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab(**LONG)
+    assert Killer(lab, victim, seed=0).kill(20) == 20
+    found = lab.final()
+    assert_same(undisturbed(**LONG), found, *BUT[victim])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_kills_among_replicates_lose_nothing(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab(**REPLICATED)
+    assert Killer(lab, victim, seed=0).kill(5) == 5
+    found = lab.final()
+    assert_same(undisturbed(**REPLICATED), found, *BUT[victim])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_kills_of_workers_that_start_as_a_users_do(
+    victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
+) -> None:
+    lab = make_lab({"fresh": True})
+    assert Killer(lab, victim, seed=0).kill(2) == 2
+    found = lab.final()
+    assert_same(undisturbed(), found, *BUT[victim])

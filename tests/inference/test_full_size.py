@@ -1,0 +1,135 @@
+"""`uvtex infer --texture-size`: textures at the photos' own resolution."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.inference.made_photos import call, inferred
+from tests.inference.trained_atlas import CAMERAS, make
+from tests.sets import GROUND, shoot, uv_map
+from uvtex.inference.full_size import encode_pixels
+
+pytestmark = pytest.mark.usefixtures("in_tmp_path")
+FINE = 256
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def livery() -> np.ndarray:
+    """Discs of 16 texels on plain paint, uint8 [FINE, FINE, 3]: the network's texels hide them."""
+    y, x = np.mgrid[:FINE, :FINE]
+    discs = (x % 16 - 8) ** 2 + (y % 16 - 8) ** 2 < 16
+    made: np.ndarray = np.where(discs[..., None], (230, 60, 40), (60, 90, 160)).astype(np.uint8)
+    return made
+
+
+def _photo(livery: np.ndarray, camera: int, side: int = FINE) -> np.ndarray:
+    return shoot(livery, uv_map(camera, CAMERAS, side), GROUND + 40 * camera)
+
+
+def _error(path: Path, livery: np.ndarray) -> float:
+    """Mean difference to the true texture in the middle, which all cameras see."""
+    with Image.open(path) as file:
+        made = np.asarray(file.convert("RGB"), float)
+    middle = slice(FINE // 4, -FINE // 4)
+    return float(np.abs(made - livery)[middle, middle].mean())
+
+
+def test_a_large_texture_is_sampled_from_the_photo(atlas: Path, livery: np.ndarray) -> None:
+    Image.fromarray(_photo(livery, 0)).save("p.png")
+    (record,) = inferred(atlas, "p.png", "--texture-size", FINE)
+    assert record["texture"] == {"network_size": 32, "size": FINE, "resampled": True}
+    assert "of the texels are sampled from the photo" in " ".join(record["warnings"])
+    call(atlas, "p.png", "--out", "small")
+    with Image.open("small/p_uv.png") as small:
+        small.resize((FINE, FINE), Image.Resampling.LANCZOS).save("enlarged.png")
+    assert _error(Path("o/p_uv.png"), livery) < 0.4 * _error(Path("enlarged.png"), livery)
+    with Image.open("o/p_layers.png") as layers, Image.open("o/p_confidence.png") as sure:
+        assert layers.size == sure.size == (FINE, FINE)
+        seen, sure_of = np.asarray(layers) == 255, np.asarray(sure)
+    assert seen[FINE // 2, FINE // 2]
+    assert not seen[2, 2]
+    assert sure_of[seen].min() > 0
+    assert sure_of[~seen].max() < 20
+
+
+def test_several_photos_are_fused_at_full_size(atlas: Path, livery: np.ndarray) -> None:
+    names = []
+    for camera in range(3):
+        names.append(f"{camera}.png")
+        Image.fromarray(_photo(livery, camera)).save(names[-1])
+    given = [*names, "--fuse", "--texture-size", FINE, "--dds"]
+    result = call(atlas, *given, "--out", "o", "--json")
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    assert {"texture", "confidence", "layers", "dds"} <= record["files"].keys()
+    (alone, *_) = inferred(atlas, "0.png", "--texture-size", FINE)
+    assert _error(Path("o/fused_uv.png"), livery) < 1.3 * _error(
+        Path(alone["files"]["texture"]), livery
+    )
+    with Image.open("o/fused_uv.dds") as dds:
+        assert (dds.format, dds.size) == ("DDS", (FINE, FINE))
+        packed = np.asarray(dds.convert("RGB"), float)
+    with Image.open("o/fused_uv.png") as png:
+        assert np.abs(packed - np.asarray(png, float)).mean() < 12
+
+
+def test_sixteen_bits_stay_sixteen(atlas: Path, livery: np.ndarray) -> None:
+    photo = _photo(livery, 1).astype(np.uint16) * 257
+    photo += np.random.default_rng(0).integers(0, 200, photo.shape, dtype=np.uint16)
+    Path("p.png").write_bytes(encode_pixels(photo))
+    inferred(atlas, "p.png", "--texture-size", FINE)
+    header = Path("o/p_uv.png").read_bytes()[16:26]
+    assert (int.from_bytes(header[:4]), int.from_bytes(header[4:8])) == (FINE, FINE)
+    assert (header[8], header[9]) == (16, 2)
+    with Image.open("o/p_uv.png") as file:
+        file.load()  # Pillow reads what was written
+        assert file.size == (FINE, FINE)
+
+
+def test_dds_of_a_small_texture(atlas: Path, livery: np.ndarray) -> None:
+    Image.fromarray(_photo(livery, 0)).save("p.png")
+    (record,) = inferred(atlas, "p.png", "--texture-size", "30", "--dds")
+    assert "confidence" not in record["files"]
+    with Image.open("o/p_uv.dds") as dds:
+        assert dds.size == (30, 30)
+
+
+def test_a_photo_of_twenty_thousand_pixels_a_side_is_refused(atlas: Path) -> None:
+    Image.new("1", (20000, 20000)).save("huge.png")
+    result = call(atlas, "huge.png", "--texture-size", FINE, "--out", "o")
+    assert result.exit_code == 1
+    assert "scale it down first" in result.stderr
+    assert not Path("o").exists()
+
+
+@pytest.mark.slow
+def test_a_photo_of_24_megapixels_and_4096_texels_stay_under_two_gigabytes(
+    atlas: Path, livery: np.ndarray
+) -> None:
+    Image.fromarray(_photo(livery, 0, 1024)).resize((4900, 4900)).save("p.jpg", quality=80)
+    script = f"""
+import resource, sys
+from pathlib import Path
+from uvtex.inference.fuse import fuse
+fuse({str(atlas)!r}, [Path("p.jpg")], Path("o"), "cpu", texture_size=4096)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 2048
+    with Image.open("o/fused_uv.png") as made:
+        assert made.size == (4096, 4096)
