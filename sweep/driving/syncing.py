@@ -51,7 +51,7 @@ def sync(study: StudyConfig, uri: str | None, note: Callable[[str], None]) -> tr
 
 def _summarise_again(study: StudyConfig) -> None:
     """Writes the summary and the report anew: the registry has answered since they were written."""
-    from sweep.report import write_report
+    from sweep.report.build import write_report
 
     last = read_summary(study)
     if last is None:  # the study has not ended
