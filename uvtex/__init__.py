@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uvtex.config import TrainConfig
     from uvtex.data.store import PairStore
+    from uvtex.inference.fuse import fuse
     from uvtex.inference.infer import infer
     from uvtex.runs.checkpoint import load as load_checkpoint
     from uvtex.thresholds import Threshold, margin
@@ -43,6 +44,7 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "Trainer",
+    "fuse",
     "infer",
     "load_checkpoint",
     "margin",
@@ -53,6 +55,7 @@ _OWNERS = {
     "Threshold": ("uvtex.thresholds", "Threshold"),
     "TrainConfig": ("uvtex.config", "TrainConfig"),
     "Trainer": ("uvtex.training.trainer", "Trainer"),
+    "fuse": ("uvtex.inference.fuse", "fuse"),
     "infer": ("uvtex.inference.infer", "infer"),
     "load_checkpoint": ("uvtex.runs.checkpoint", "load"),
     "margin": ("uvtex.thresholds", "margin"),
