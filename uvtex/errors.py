@@ -7,6 +7,10 @@ class UvtexError(Exception):
     exit_code = 1
 
 
+class DiskFull(UvtexError):
+    """A file could not be written for want of space. What was there is untouched."""
+
+
 class ConfigError(UvtexError):
     """Settings, flags or a settings file are wrong. The message has every problem, one a line."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from uvtex.errors import DataError, UvtexError
+from uvtex.errors import DataError, DiskFull, UvtexError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,10 +61,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise UvtexError(
+        kind = DiskFull if is_disk_full(error) else UvtexError
+        raise kind(
             f"{path}: cannot be written: {error.strerror or error}; free space or choose another "
             "folder, what was there is untouched"
         ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether ``error`` says that a disk, a quota or a size limit leaves no space."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in full)
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:

@@ -10,7 +10,7 @@ from sweep.cli.reading import compare, report
 from sweep.cli.registry import champion, promote, rollback
 from sweep.cli.requests import pause, resume, stop
 from sweep.cli.run import run, status
-from sweep.cli.upkeep import doctor
+from sweep.cli.upkeep import clean, doctor
 from uvtex.console import CleanErrorGroup
 
 
@@ -26,6 +26,6 @@ def main() -> None:
 
 for command in (
     run, status, pause, resume, stop, calibrate, compare, report, promote, champion, rollback, sync,
-    ui, doctor,
+    ui, doctor, clean,
 ):  # fmt: skip
     main.add_command(command)

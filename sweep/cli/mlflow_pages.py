@@ -41,11 +41,15 @@ def sync(study: str, store: Path, uri: str | None, as_json: bool) -> None:
 
 @click.command(cls=CleanErrorCommand)
 @STORE
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, help="Port; 0: any free one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=5000, help="Port on the loopback address."
+    "--host",
+    default="127.0.0.1",
+    help="Address to listen on. With another than the default, other machines reach MLflow, which "
+    "has no login by default.",
 )
 @click.option("--uri", help="MLflow's tracking URI (default: the store's).")
-def ui(store: Path, port: int, uri: str | None) -> None:
+def ui(store: Path, port: int, host: str, uri: str | None) -> None:
     """Serve MLflow's pages for the store on this machine, until Ctrl-C.
 
     \b
@@ -56,7 +60,7 @@ def ui(store: Path, port: int, uri: str | None) -> None:
     if uri is None:
         for problem in _show_interrupted(store):
             echo(f"warning: {problem}", err=True)
-    serve_ui(uri or tracking_uri(store), port)
+    serve_ui(uri or tracking_uri(store), port, host)
 
 
 def _show_interrupted(store: Path) -> list[str]:

@@ -56,6 +56,7 @@ def run(
     Example: sweep run configs/quickstart.yaml --workers 2
     """
     from sweep.driving import session
+    from sweep.driving.disk_space.room import disk_forecast
     from sweep.study.file import load
     from uvtex.settings import dump_yaml
 
@@ -70,6 +71,7 @@ def run(
         not_saved = session.rehearse(study)
         text = json.dumps(study.model_dump(mode="json"), indent=1) if as_json else dump_yaml(study)
         echo(text)
+        echo(disk_forecast(study), err=True)
         if not_saved:
             echo(not_saved, err=True)
         return
@@ -89,6 +91,9 @@ def run(
         _print_where(study, summary)
     if outcome == "out of time":
         click.echo(f"Time is up. To resume: {again}", file=out)
+    if outcome == "disk nearly full":
+        click.echo(f"When there is space again: {again}", file=out)
+        sys.exit(1)
     if outcome == "interrupted":
         _stopped(again, out)
     if summary.probes.get("failed") or summary.full_runs.get("failed"):
@@ -109,6 +114,7 @@ def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> Non
     Example: sweep status quickstart
     """
     from sweep.driving import session
+    from sweep.driving.disk_space.room import disk_forecast
     from sweep.driving.mending import damage
 
     if study is None:
@@ -128,6 +134,8 @@ def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> Non
     echo(f"study {study}: {view['driver']}")
     for problem in damaged:
         echo(f"damaged: {problem}")
+    if not summary.over:
+        echo(disk_forecast(found))
     header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     shown = view["runs"] if show_all else _latest(view["runs"])
     if (left_out := len(view["runs"]) - len(shown)) > 0:

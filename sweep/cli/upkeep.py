@@ -1,4 +1,4 @@
-"""The commands that look after a store: ``sweep doctor``."""
+"""The commands that look after a store: ``sweep doctor`` and ``sweep clean``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweep.cli.options import STORE
-from uvtex.console import JSON, CleanErrorCommand
+from uvtex.console import JSON, CleanErrorCommand, print_table
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -51,6 +51,44 @@ def doctor(study: str | None, store: Path, fix: bool, as_json: bool) -> None:
         _print(found, study, store, fix)
     if found.findings:
         sys.exit(1)
+
+
+@click.command(cls=CleanErrorCommand)
+@click.argument("study")
+@STORE
+@click.option("--yes", is_flag=True, help="Remove it. Without this, it is only listed.")
+@JSON
+def clean(study: str, store: Path, yes: bool, as_json: bool) -> None:
+    """List what STUDY can do without, by the verdict on its trials, or remove it.
+
+    Of a pruned probe the record and one grid stay. Of another run that ended, the best checkpoint
+    stays too, and all its grids. Unfinished and failed runs, trials that are still being decided
+    on, and those that the registry has a version of are not touched. MLflow's copies go as well.
+
+    \b
+    Example: sweep clean quickstart --yes
+    """
+    from sweep.driving import session
+    from sweep.upkeep.clean import clean as remove
+    from sweep.upkeep.clean import superfluous
+
+    found = session.saved(store, study)
+    rows = remove(found) if yes else superfluous(found)
+    if as_json:
+        echo(json.dumps({"removed": yes, "rows": [asdict(row) for row in rows]}, indent=1))
+        return
+    header = ["verdict", "runs", "files", "bytes", "bytes in MLflow"]
+    cells = [[r.verdict, r.runs, r.files, f"{r.bytes:,}", f"{r.in_mlflow:,}"] for r in rows]
+    if not rows:
+        echo(f"study {study}: every file is needed")
+        return
+    print_table(header, [[str(cell) for cell in row] for row in cells])
+    total = sum(row.bytes + row.in_mlflow for row in rows)
+    if yes:
+        echo(f"removed {total:,} bytes")
+    else:
+        command = found.paths.command("clean")
+        echo(f"{total:,} bytes can go; to remove them: {command} --yes")
 
 
 def _print(found: Diagnosis, study: str | None, store: Path, fixed: bool) -> None:

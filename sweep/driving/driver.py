@@ -14,6 +14,7 @@ from typing import Literal
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.admission import after_run
 from sweep.driving.after_epoch import after_epoch
+from sweep.driving.disk_space.retention import Cleaner
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
 from sweep.driving.gate import RegistryGate
@@ -34,7 +35,7 @@ from sweep.tracking.mirror import LITTLE_PATIENCE, MlflowMirror
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
 
-Outcome = Literal["done", "interrupted", "out of time", "ended early"]
+Outcome = Literal["done", "interrupted", "out of time", "ended early", "disk nearly full"]
 
 
 class Driver:
@@ -64,6 +65,7 @@ class Driver:
         self._plan = Plan(
             study, self._records, self._optuna_study, self._stopping, self._spending, self._gate
         )
+        self._cleaner = Cleaner(study, self._records)
         self._interrupts = Interrupts(study.paths)
         self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
         self._failures = EarlyFailures()
@@ -72,7 +74,7 @@ class Driver:
     @property
     def ending(self) -> str | None:
         """Why the study ended early, in a sentence; None if it did not."""
-        return self._plan.ending
+        return self._plan.disk_full or self._plan.ending
 
     def run(self) -> Outcome:
         """Runs until all trials are done, time is up, or Ctrl-C; then closes the launcher.
@@ -92,12 +94,15 @@ class Driver:
             self._forecast_cost()
             with self._interrupts.counted():
                 self._loop()
+                self._cleaner.clean()
             self._optuna_study.flush()
         finally:
             self._close()
         self._spending.forget()
         if self._interrupts.count:
             return "interrupted"
+        if self._plan.disk_full is not None:
+            return "disk nearly full"
         if self._plan.out_of_time:
             return "out of time"
         return "done" if self.ending is None else "ended early"
@@ -194,6 +199,9 @@ class Driver:
             self._display.note(f"{run.record.label}: {event.message}")
         elif isinstance(event, Died):
             self._died(event.slot, run, event.message)
+        elif isinstance(event, Failed) and event.disk_full:
+            self._plan.stop_for(f"The disk is full: {event.message}")
+            self._interrupted(run)
         elif isinstance(event, Failed):
             self._finish(run, "failed", event.message)
         elif isinstance(event, Ended):
@@ -278,6 +286,7 @@ class Driver:
         best = run.best
         made, ended = len(run.reports), run.end_time(self._wall())
         self._write(run, state=state, reason=reason, ended=ended, epochs_made=made)
+        self._cleaner.clean(run.record.trial)  # before MLflow gets a copy of what is not kept
         self._spending.ended(run)
         if run.record.stage == "probe":
             self._optuna_study.tell(run.record, best.val if best else None)

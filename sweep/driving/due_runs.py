@@ -53,25 +53,34 @@ def is_candidate(record: TrialRecord) -> bool:
 def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
     """The probe that comes nearest to passing, of those that another seed may let pass.
 
-    None if a trial was admitted or is being decided on, if a candidate has one full run only (no
-    test then guards against luck), or if there is no calibration that says what seeds do.
+    None if a trial is being decided on, or if there is none, see :func:`near_misses`.
+    """
+    if any(r.stage == "full" and r.state in UNFINISHED for r in records.values()):
+        return None
+    near = near_misses(study, records)
+    return max(near, key=lambda one: (one[0], -one[1].trial))[1] if near else None
+
+
+def near_misses(study: StudyConfig, records: Records) -> list[tuple[float, TrialRecord]]:
+    """The probes that another seed may let pass, with their margins.
+
+    There is none if a trial was admitted, if a candidate has one full run only (no test then guards
+    against luck), or if no calibration says what seeds do.
     """
     found = records.values()
     if study.replicates == 1 or any(r.gate is not None and r.gate.registered for r in found):
-        return None
-    if any(r.stage == "full" and r.state in UNFINISHED for r in found):
-        return None
+        return []
     calibration = read_calibration(study.paths)
     if calibration is None:
-        return None
+        return []
     deviations = {m: spread.deviation for m, spread in calibration.spreads("probe").items()}
     thresholds, near = study.thresholds_of("probe"), []
     for record in found:
         if record.stage == "probe" and record.state == "complete" and not record.second_look:
             best = best_epoch(read_epochs(study.paths.run_dir(*record.key)))
             if best and promotion.nearly_passes(best.val, thresholds, deviations):
-                near.append((best.val["margin"], -record.trial, record))
-    return max(near, key=lambda one: one[:2])[2] if near else None
+                near.append((best.val["margin"], record))
+    return near
 
 
 def replicates(records: Records, trial: int) -> list[TrialRecord]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from sweep.driving import due_runs
 from sweep.driving.active_run import ActiveRun
+from sweep.driving.disk_space.room import DiskRoom
 from sweep.driving.due_runs import Records
 from sweep.driving.gate import RegistryGate
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
-from sweep.study.folder import TrialRecord
+from sweep.study.folder import Stage, TrialRecord
 
 FIRST_WAIT = 2.0
 """Seconds that Optuna gets to answer before the driver turns to its workers again."""
@@ -44,8 +45,13 @@ class Plan:
     ) -> None:
         self._study, self._records, self._gate = study, records, gate
         self._optuna_study, self._stopping, self._spending = optuna_study, stopping, spending
+        self._disk = DiskRoom(study, records)
         self.out_of_time = False
         """Whether a run did not fit what is left of a limit."""
+        self.disk_full: str | None = None
+        """Why no run may start for want of disk space, in a sentence; None if one may."""
+        self.disk_was_full = False
+        """Whether a run found the disk full. Then no other is started."""
         self.ending: str | None = None
         """Why the study ends early, in a sentence; None if it does not."""
 
@@ -68,21 +74,29 @@ class Plan:
         keys = {run.record.key for run in active}
         for record in due_runs.due(self._study, self._records, keys, self._gate.open):
             run = ActiveRun.load(self._study, record)
-            if self._fits(record.epochs - len(run.reports), active):
+            if self._fits(record.stage, record.epochs - len(run.reports), active):
                 return Planned(run)
         if self.probes_left and not self._hopeless():
-            if not self._fits(self._study.stages.probe, active):
+            if not self._fits("probe", self._study.stages.probe, active):
                 return None
             if (probe := self._probe()) is not None:
                 return Planned(probe)
             if self.waiting:
                 return None
-        return None if active or self.out_of_time else self._second_look()
+        if active or self.out_of_time or self.disk_full is not None:
+            return None
+        return self._second_look()
 
-    def _fits(self, epochs: int, active: Collection[ActiveRun]) -> bool:
+    def _fits(self, stage: Stage, epochs: int, active: Collection[ActiveRun]) -> bool:
         fit = self._spending.fits(epochs, active)
         self.out_of_time |= not fit
-        return fit
+        if fit and not self.disk_was_full:
+            self.disk_full = self._disk.lacks(stage, active)
+        return fit and self.disk_full is None
+
+    def stop_for(self, problem: str) -> None:
+        """Starts no run any more: the disk was full although no run was expected to fill it."""
+        self.disk_was_full, self.disk_full = True, problem
 
     def _probe(self) -> ActiveRun | None:
         first = not self._optuna_study.waiting
@@ -107,7 +121,7 @@ class Plan:
 
     def _second_look(self) -> Planned | None:
         near = None if self._gate.open else due_runs.near_miss(self._study, self._records)
-        if near is None or not self._fits(self._study.stages.full, []):
+        if near is None or not self._fits("full", self._study.stages.full, []):
             return None
         run = ActiveRun.load(self._study, near)
         run.update(second_look=True)

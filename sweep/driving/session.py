@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from pydantic import TypeAdapter, ValidationError
-
 from sweep.decisions.relative_thresholds import resolve
 from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, measured_mean_colours
+from sweep.driving.disk_space.retention import free_in_mlflow
+from sweep.driving.disk_space.room import disk_forecast
 from sweep.driving.recovery import take_up_failed
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.spending import Spending
@@ -31,38 +31,36 @@ from sweep.study.summary_record import Summary, write_summary
 from sweep.study.urls import resolved
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.output import lasting
-from uvtex.typed.names import FileName
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
 
 
-_FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
-
 LEAST_CALIBRATION_SEEDS = 3
 """Seeds of the calibration that a study makes itself if it needs one and has none."""
+
+
+def find_study(store: Path, name: str) -> StudyFolder:
+    """The study of this name in a store. A name that leads out of the store is none.
+
+    Raises:
+        UvtexError: ``store`` has no such study. The message lists its studies.
+    """
+    there = study_names(store)
+    if name not in there:
+        raise UvtexError(
+            f"{name}: no such study in {store}; studies there: {', '.join(there) or 'none'}"
+        )
+    return StudyFolder(store, name)
 
 
 def saved(store: Path, name: str) -> StudyConfig:
     """The settings that a study in ``store`` was last run with.
 
     Raises:
-        UvtexError: ``store`` has no such study. The message lists its studies.
+        UvtexError: see :func:`find_study`, or the settings are damaged.
     """
-    path = StudyFolder(store, name).settings
-    if not _is_name(name) or not path.is_file():
-        there = ", ".join(study_names(store)) or "none"
-        raise UvtexError(f"{path}: no such study; studies in {store}: {there}")
-    return read_saved(path).in_store(store)
-
-
-def _is_name(name: str) -> bool:
-    """Whether a study can have this name. Others could lead out of the store."""
-    try:
-        _FILE_NAME.validate_python(name)
-    except ValidationError:
-        return False
-    return True
+    return read_saved(find_study(store, name).settings).in_store(store)
 
 
 def check(study: StudyConfig) -> None:
@@ -200,7 +198,7 @@ def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[st
         retry_failed: whether the runs that failed are taken up again.
 
     Returns:
-        The outcome (``done``, ``interrupted`` or ``out of time``) and the summary.
+        The outcome, see :data:`sweep.driving.driver.Outcome`, and the summary.
 
     Raises:
         UvtexError: another driver owns the study, or the study cannot continue.
@@ -236,6 +234,7 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
         study = prepare(study)
     view = display.progress_display(study.name, study.thresholds, out)
     mirror = MlflowMirror(study, view.note)
+    view.note(disk_forecast(study))
     try:
         launcher = make_launcher(study, view.note)
         driver = Driver(study, launcher, mirror, view, spending=spending)
@@ -244,6 +243,8 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
     finally:
         mirror.close()  # it may have a last message
         view.close()
+    if study.keep == "verdict":
+        free_in_mlflow(study, lambda line: print(line, file=out))
     return outcome, result
 
 

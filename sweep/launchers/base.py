@@ -62,6 +62,8 @@ class Failed:
 
     slot: str
     message: str
+    disk_full: bool = False
+    """Whether the disk was full. The run goes on from its last checkpoint when there is space."""
 
 
 @dataclass(frozen=True)

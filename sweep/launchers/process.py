@@ -203,7 +203,7 @@ def _event(slot: str, message: dict[str, Any]) -> Event:
         case {"event": "note", "message": str() as text}:
             return Note(slot, text)
         case {"event": "failed", "message": str() as text}:
-            return Failed(slot, text)
+            return Failed(slot, text, message.get("disk_full") is True)
         case {"event": "ended"}:
             return Ended(slot)
         case {"event": "broken", "message": str() as text}:

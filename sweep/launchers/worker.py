@@ -24,6 +24,7 @@ from sweep.launchers.channel import Channel, NotAMessage
 from sweep.launchers.sole_writer import sole_writer
 from sweep.study.folder import WORKER_LOG
 from uvtex.errors import OutOfMemory, UvtexError
+from uvtex.files import is_disk_full
 
 MEMORY_SAYS = ("out of memory", "can't allocate memory", "can't start new thread", "bad_alloc")
 """Parts of the messages of failed allocations, on the CPU and on GPUs."""
@@ -100,7 +101,7 @@ def _serve(
         if lost := what_is_lost(error):
             send("broken", message=f"{lost}: {message_of(error)}")
             os._exit(1)  # without a clean-up, which may hang on a broken device
-        send("failed", message=message_of(error))
+        send("failed", message=message_of(error), disk_full=is_disk_full(error))
     else:
         send("ended")
 

@@ -107,8 +107,8 @@ class Summary(BaseModel):
     failure: str | None = None
     """The last run that failed, its reason and its log."""
     outcome: str | None = None
-    """How the last ``sweep run`` ended: ``done``, ``interrupted``, ``out of time`` or ``ended
-    early``."""
+    """How the last ``sweep run`` ended: ``done``, ``interrupted``, ``out of time``, ``ended
+    early`` or ``disk nearly full``."""
     ending: str | None = None
     """Why it ended early, in a sentence; None if it did not."""
     report: str | None = None

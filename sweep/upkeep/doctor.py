@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sweep.driving.session import find_study
 from sweep.study.config import StudyConfig
 from sweep.study.file import read_saved
 from sweep.study.folder import StudyFolder, TrialRecord, study_names, tracking_uri
@@ -51,7 +52,7 @@ def diagnose(store: Path, study: str | None = None) -> Diagnosis:
     Raises:
         UvtexError: there is no such study.
     """
-    names = study_names(store) if study is None else [_known(store, study)]
+    names = study_names(store) if study is None else [find_study(store, study).name]
     findings: list[Finding] = []
     driven = []
     for name in names:
@@ -75,7 +76,7 @@ def mend(store: Path, study: str | None, say: Callable[[str], None]) -> Diagnosi
         StudyTaken: a driver runs a study.
         UvtexError: there is no such study.
     """
-    names = study_names(store) if study is None else [_known(store, study)]
+    names = study_names(store) if study is None else [find_study(store, study).name]
     tried: set[str] = set()
     while True:
         with ExitStack() as leases:
@@ -114,16 +115,6 @@ def _apply(remedies: Sequence[Remedy], say: Callable[[str], None]) -> bool:
             say(f"failed: {error}")
             whole = False
     return whole
-
-
-def _known(store: Path, name: str) -> str:
-    """``name``, if the store has a study of it."""
-    there = study_names(store)
-    if name not in there:
-        raise UvtexError(
-            f"{name}: no such study in {store}; studies there: {', '.join(there) or 'none'}"
-        )
-    return name
 
 
 def _study(paths: StudyFolder) -> Iterator[Finding]:

@@ -169,10 +169,14 @@ def _artifacts(
     """
     if artifact_store.local_folder(run.location) is None:
         return
+    try:
+        kept = list(schema.artifacts(study.paths.run_dir(*record.key)))
+    except UvtexError:
+        return  # the settings have a finding of their own
     uri, run_dir = study.tracking_uri, study.paths.run_dir(*record.key)
     held = artifact_store.files(uri, run.location)
     gone = set() if record.cleaned is None else set(record.cleaned.files)
-    for path in schema.artifacts(run_dir):
+    for path in kept:
         name = path.relative_to(run_dir).as_posix()
         if name in gone or not path.is_file() or held.get(name) == path.stat().st_size:
             continue

@@ -51,13 +51,17 @@ def read_epochs(run_dir: Path) -> list[EpochReport]:
     A last line without a newline is ignored: the run was killed while it was written.
 
     Raises:
-        DataError: any other line is not a report.
+        DataError: any other line is not a report, or the file is no text.
     """
     path = RunFolder(run_dir).epochs
     if not path.is_file():
         return []
     reports = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: holds no epoch reports: {error}") from None
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
         if not line.endswith("\n"):
             break
         try:

@@ -91,7 +91,11 @@ def _check_metrics(study: StudyConfig, other: StudyConfig, probes: list[TrialRec
     for record in probes:
         folder = RunFolder(other.paths.run_dir(*record.key))
         config = space.train_config(other, "probe", record.params, record.seed)
-        stored = read_header(folder.best(config.checkpoint_name)).metric_versions
+        stored = (
+            record.cleaned.metric_versions
+            if record.cleaned is not None and not folder.best(config.checkpoint_name).is_file()
+            else read_header(folder.best(config.checkpoint_name)).metric_versions
+        )
         today = dict(DEFINITIONS)
         if stored.get("lpips", "").startswith(today["lpips"]):
             today["lpips"] = stored["lpips"]  # its end names the backbone, which is a setting

@@ -135,6 +135,7 @@ def running_in_optuna(study: StudyConfig) -> None:
     """A trial that has ended and that Optuna was never told of."""
     trials = OptunaStudy(study)
     try:
+        trials.unfinished()  # a trial that is known is not handed out again
         asked = trials.ask()
     finally:
         trials.close()

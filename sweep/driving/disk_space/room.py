@@ -1,0 +1,155 @@
+"""What a study will write to the disk, by what its runs have written, and whether it fits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweep.decisions.disk import EPOCH, RunBytes, estimate, lacking, readable, run_bytes
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.due_runs import Records
+from sweep.study.config import StudyConfig
+from sweep.study.database import sqlite_file
+from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord, records
+from uvtex.config import Schedule, TrainConfig
+from uvtex.errors import UvtexError
+from uvtex.runs.folder import RunFolder
+
+
+@dataclass
+class DiskRoom:
+    """The disk of a study's store. ``records`` are the driver's, which changes them."""
+
+    study: StudyConfig
+    records: Records
+    _known: dict[RunKey, RunBytes] = field(default_factory=dict)
+    _estimated: dict[Stage, RunBytes] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free for this user."""
+        return shutil.disk_usage(_existing(self.study.store.absolute())).free
+
+    def lacks(self, stage: Stage, active: Collection[ActiveRun]) -> str | None:
+        """Why no run of a stage may start, in a sentence; None if one may."""
+        promised = [(self.needs(r.record.stage)[0], _written(r.run_dir)) for r in active]
+        need, free = self.needs(stage)[0], self.free
+        if not (missing := lacking(free, need, promised)):
+            return None
+        store, clean = self.study.store, self.study.paths.command("clean")
+        return (
+            f"The disk is nearly full: {readable(free)} are free in {store}, and a {stage} run "
+            f"needs up to {readable(need.peak)} besides what stays in reserve. Free "
+            f"{readable(missing)} or more; `{clean}` shows what the study can do without."
+        )
+
+    def forecast(self) -> str:
+        """What the study will need, against what is free, in a sentence or two."""
+        (probe, measured), (full, _) = self.needs("probe"), self.needs("full")
+        left = max(0, self.study.trials - sum(r.stage == "probe" for r in self.records.values()))
+        free, total = self.free, left * probe.kept
+        basis = "as measured" if measured else "by the size of the networks"
+        text = (
+            f"disk: a probe takes about {readable(probe.kept)} and a full run about "
+            f"{readable(full.kept)}, {basis}; {left} probes to go need {readable(total)}, and each "
+            f"full run more; {readable(free)} are free in {self.study.store}"
+        )
+        if left and lacking(free, RunBytes(total, total + probe.peak - probe.kept), ()):
+            text += (
+                "\ndisk: that is not enough; the study stops before the disk is full, and can be "
+                "resumed; with `keep: verdict` it removes the files of pruned probes itself"
+            )
+        return text
+
+    def needs(self, stage: Stage) -> tuple[RunBytes, bool]:
+        """What a run of a stage takes, and whether runs that have ended tell it."""
+        seen = {"probe": None, "full": None} | self._measured()
+        if (same := seen[stage]) is not None:
+            return same, True
+        if stage == "full" and (probe := seen["probe"]) is not None:
+            more = EPOCH * max(0, self.study.stages.full - self.study.stages.probe)
+            return RunBytes(probe.kept + more, probe.peak + more) | self._estimate(stage), True
+        return self._estimate(stage), False
+
+    def _measured(self) -> dict[str, RunBytes]:
+        """Stage -> the most that a run of it took that ended and has all its files."""
+        found: dict[str, RunBytes] = {}
+        for key, record in self.records.items():
+            if record.state in (*UNFINISHED, "failed"):
+                continue
+            if key not in self._known and record.cleaned is None:
+                self._known[key] = self._of_run(record)
+            if key in self._known:
+                known = self._known[key]
+                found[record.stage] = known | found.get(record.stage, known)
+        return found
+
+    def _of_run(self, record: TrialRecord) -> RunBytes:
+        run = RunFolder(self.study.paths.run_dir(*record.key))
+        try:
+            config = run.read_settings()
+        except UvtexError:
+            config = None
+        name = "best" if config is None else config.checkpoint_name
+        best, last = _size(run.best(name)), _size(run.last(name))
+        others = _written(run.path) - best - last
+        return run_bytes(
+            best,
+            last,
+            others,
+            record.epochs,
+            copied=self._copied,
+            registered=record.stage == "full",
+        )
+
+    def _estimate(self, stage: Stage) -> RunBytes:
+        if stage not in self._estimated:
+            config = self.study.train_config(stage, Schedule())
+            self._estimated[stage] = estimate(
+                _weights(config),
+                config.image_size,
+                self.study.grids,
+                config.epochs,
+                copied=self._copied,
+                registered=stage == "full",
+            )
+        return self._estimated[stage]
+
+    @property
+    def _copied(self) -> bool:
+        """Whether MLflow's artifacts are in the store, beside the trial directories."""
+        file = sqlite_file(self.study.tracking_uri)
+        return file is not None and file.resolve().parent == self.study.store.resolve()
+
+
+def _weights(config: TrainConfig) -> int:
+    """The number of weights of both networks. What they know of the data set is not counted."""
+    from uvtex.models import build
+
+    return sum(
+        parameter.numel() for network in build(config, None) for parameter in network.parameters()
+    )
+
+
+def disk_forecast(study: StudyConfig) -> str:
+    """What the study will need of the disk, against what is free."""
+    found = {record.key: record for record in records(study.paths.folder)}
+    return DiskRoom(study, found).forecast()
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder that is there."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _written(folder: Path) -> int:
+    return sum(_size(path) for path in folder.rglob("*") if not path.is_symlink())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # a temporary file, gone meanwhile
+        return 0
