@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -126,11 +127,15 @@ class DiskRoom:
 
 def _weights(config: TrainConfig) -> int:
     """The number of weights of both networks. What they know of the data set is not counted."""
+    return _counted(config.model_dump_json(exclude={"epochs", "schedule", "thresholds", "seed"}))
+
+
+@functools.cache
+def _counted(settings: str) -> int:
     from uvtex.models import build
 
-    return sum(
-        parameter.numel() for network in build(config, None) for parameter in network.parameters()
-    )
+    networks = build(TrainConfig.model_validate_json(settings), None)
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
 def disk_forecast(study: StudyConfig) -> str:
