@@ -1,4 +1,4 @@
-"""A runner whose second epoch writes as many bytes as the file ``bytes`` of the store says."""
+"""A runner whose second epoch writes as many bytes as the file ``bytes`` beside the store says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUNNER = "tests.sweep.driving.filling:fill"
 
 def fill(job: Job, warn: Warn) -> Iterator[dict[str, Any]]:
     run_dir = Path(job.run_dir)
-    count = int((run_dir.parents[4] / "bytes").read_text())
+    count = int((run_dir.parents[5] / "bytes").read_text())
     for report in fake(job, warn):
         if report["epoch"] == 2:
             write_atomic(run_dir / "checkpoint", b"x" * count)
