@@ -20,7 +20,13 @@ def _whole_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def whole(_whole_store: Path, tmp_path: Path) -> StudyConfig:
-    """A study that is whole: nothing is inconsistent."""
+    """A study that is whole: nothing is inconsistent.
+
+    Copies of a store have the same run ids, and MLflow remembers where a run's artifacts are.
+    """
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()
     root = tmp_path / "store"
     shutil.copytree(_whole_store, root)
     return opened(root)
