@@ -199,14 +199,6 @@ def test_a_trial_interrupted_between_suggestions_keeps_them_and_draws_the_rest(
     assert record.state not in UNFINISHED
 
 
-def test_driver_refuses_when_directories_and_optuna_disagree(tmp_path: Path) -> None:
-    config = study(tmp_path)
-    drive(config)
-    (config.paths.store / "optuna.db").unlink()
-    with pytest.raises(UvtexError, match=r"are not in .*optuna\.db.*another name"):
-        drive(config)
-
-
 def test_two_slots_run_at_once_and_nothing_is_run_twice(tmp_path: Path) -> None:
     config = study(tmp_path)
     _, launcher = drive(config, slots=2)
