@@ -43,8 +43,8 @@ OPTUNA_STATES = [
     *_calls(OPTUNA, "set_trial_user_attr", 1),
 ]
 SEARCHED = [
-    *_calls(OPTUNA, "create_new_trial", 1),
-    *_calls(OPTUNA, "set_trial_param", 1, 4),
+    *_calls(OPTUNA, "_create_new_trial", 1),
+    *_calls(OPTUNA, "_set_trial_param", 1, 4),
 ]
 """The points of a trial that the sampler draws, one parameter after the other."""
 

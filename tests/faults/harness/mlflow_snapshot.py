@@ -124,11 +124,13 @@ def _run(
         "params": {p["key"]: p["value"] for p in _rows(connection, query, run=run)},
         "tags": _tags(connection, "tags", "run_uuid", run, names),
         "metrics": dict(metrics),
+        # MLflow keeps a run's link to a model that was deleted, and no call removes one.
         "outputs": sorted(
-            names.get(one["destination_id"], "?")
+            names[one["destination_id"]]
             for one in _rows(
                 connection, "SELECT destination_id FROM inputs WHERE source_id = :run", run=run
             )
+            if one["destination_id"] in names
         ),
     }
 
