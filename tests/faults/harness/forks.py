@@ -245,7 +245,7 @@ def _copy_exports(exported: Path) -> None:
 def _draw_no_charts() -> None:
     from sweep.report import build
 
-    build._charts = lambda data: dict.fromkeys(  # type: ignore[assignment]
+    build._charts = lambda *_: dict.fromkeys(  # type: ignore[assignment]
         ("history", "curves", "plane", "importance", "schedules")
     )
 

@@ -63,7 +63,7 @@ def write_study(folder: Path, data: Path, **changes: Any) -> Path:
     store = Path(values["store"])
     store.mkdir(exist_ok=True)
     for name in ("mlflow.db", "optuna.db"):
-        shutil.copy(_databases() / name, store)
+        shutil.copy(Path(_template().name) / name, store)
     return path
 
 
@@ -78,12 +78,13 @@ def misbehave(study: StudyConfig, **faults: Any) -> None:
 
 
 @functools.cache
-def _databases() -> Path:
+def _template() -> tempfile.TemporaryDirectory[str]:
     """A store with empty databases. Creating their tables takes seconds, and a copy is fast."""
     from sweep.driving.sampling.optuna_storage import open_storage
     from sweep.tracking import client
 
-    folder = Path(tempfile.mkdtemp(prefix="faults-template-"))
+    made = tempfile.TemporaryDirectory(prefix="faults-template-")  # removed when this process ends
+    folder = Path(made.name)
     client.client(f"sqlite:///{folder}/mlflow.db")
     open_storage(f"sqlite:///{folder}/optuna.db").engine.dispose()
-    return folder
+    return made
