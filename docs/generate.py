@@ -23,9 +23,9 @@ from pydantic_core import PydanticUndefined
 from sweep.cli import main as sweep
 from sweep.study.config import StudyConfig
 from sweep.study.launcher_settings import LauncherSettings
-from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search import paths
 from sweep.study.search.settings import Choices, NamedSchedule, Range, whole_schedule
+from sweep.study.thresholds.relative import RelativeThreshold
 from uvtex import metric_catalogue as catalogue
 from uvtex.cli import main as uvtex
 from uvtex.config import PRESETS, Ramp, TrainConfig

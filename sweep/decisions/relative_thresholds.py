@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sweep.study.calibration import Calibration
 from sweep.study.folder import Stage
-from sweep.study.relative_threshold import RelativeThreshold
+from sweep.study.thresholds.relative import RelativeThreshold
 from uvtex.errors import ConfigError
 from uvtex.thresholds import Threshold
 

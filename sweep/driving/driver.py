@@ -18,7 +18,7 @@ from sweep.driving.disk_space.retention import Cleaner
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.due_runs import Records
 from sweep.driving.gate import RegistryGate
-from sweep.driving.plan import Plan
+from sweep.driving.plan import Ending, Plan
 from sweep.driving.recovery import recover
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.spending import Spending
@@ -35,7 +35,7 @@ from sweep.tracking.mirror import LITTLE_PATIENCE, MlflowMirror
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.epochs import EpochReport
 
-Outcome = Literal["done", "interrupted", "out of time", "ended early", "disk nearly full"]
+Outcome = Ending | Literal["interrupted"]
 
 
 class Driver:
@@ -52,9 +52,7 @@ class Driver:
         spending: Spending | None = None,
     ) -> None:
         """``clock`` measures budget and durations. ``wall``, Unix seconds, is only recorded.
-
-        ``spending``: what this call has spent before; None: nothing.
-        """
+        ``spending``: what this call has spent before; None: nothing."""
         self._study, self._display = study, view
         self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study, view.note)
@@ -68,8 +66,7 @@ class Driver:
         self._cleaner = Cleaner(study, self._records)
         self._interrupts = Interrupts(study.paths)
         self._slots = Slots[ActiveRun](launcher, study.hang, self._spending.epoch_seconds)
-        self._failures = EarlyFailures()
-        self._told_ending = False
+        self._failures, self._told_ending = EarlyFailures(), False
 
     @property
     def ending(self) -> str | None:
@@ -99,13 +96,7 @@ class Driver:
         finally:
             self._close()
         self._spending.forget()
-        if self._interrupts.count:
-            return "interrupted"
-        if self._plan.disk_full is not None:
-            return "disk nearly full"
-        if self._plan.out_of_time:
-            return "out of time"
-        return "done" if self.ending is None else "ended early"
+        return "interrupted" if self._interrupts.count else self._plan.outcome
 
     def _close(self) -> None:
         """Ends the workers, whose runs are interrupted then. An error here hides no earlier one."""
@@ -283,8 +274,7 @@ class Driver:
 
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
         self._publish(run, run.catch_up())
-        best = run.best
-        made, ended = len(run.reports), run.end_time(self._wall())
+        best, made, ended = run.best, len(run.reports), run.end_time(self._wall())
         self._write(run, state=state, reason=reason, ended=ended, epochs_made=made)
         self._cleaner.clean(run.record.trial)  # before MLflow gets a copy of what is not kept
         self._spending.ended(run)
@@ -294,8 +284,9 @@ class Driver:
         self._tell_mlflow(run)
         self._display.ended(run.record)
         self._forecast_cost()
-        failed_early = state == "failed" and best is None
-        self._failures.count(failed_early, run.record.label, reason, run.run_dir)
+        self._failures.count(
+            state == "failed" and best is None, run.record.label, reason, run.run_dir
+        )
 
     def _write_gate(self, record: TrialRecord, gate: Gate) -> None:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())

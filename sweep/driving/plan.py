@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from sweep.driving import due_runs
 from sweep.driving.active_run import ActiveRun
@@ -20,6 +21,8 @@ FIRST_WAIT = 2.0
 """Seconds that Optuna gets to answer before the driver turns to its workers again."""
 NEXT_WAIT = 0.05
 """The same, each time that it comes back for the answer."""
+
+Ending = Literal["done", "out of time", "ended early", "disk nearly full"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ class Plan:
         """Whether a run found the disk full. Then no other is started."""
         self.ending: str | None = None
         """Why the study ends early, in a sentence; None if it does not."""
+
+    @property
+    def outcome(self) -> Ending:
+        """How a study ends that starts no run any more."""
+        if self.disk_full is not None:
+            return "disk nearly full"
+        if self.out_of_time:
+            return "out of time"
+        return "done" if self.ending is None else "ended early"
 
     @property
     def waiting(self) -> bool:

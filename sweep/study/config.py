@@ -11,8 +11,8 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 from sweep.study.database import sqlite_url
 from sweep.study.folder import DEFAULT_STORE, Stage, StudyFolder, tracking_uri
 from sweep.study.launcher_settings import LauncherSettings
-from sweep.study.relative_threshold import RelativeThreshold
 from sweep.study.search.settings import NamedSchedule, Search
+from sweep.study.thresholds.relative import RelativeThreshold
 from sweep.study.urls import Url
 from uvtex.config import DEFAULT_THRESHOLDS, Schedule, TrainConfig, resolve
 from uvtex.errors import ConfigError

@@ -8,7 +8,7 @@ from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import SEARCHED
 from sweep.study.search import paths, space
 from sweep.study.search.settings import Choices, NamedSchedule, Range
-from sweep.study.threshold_checks import threshold_problems
+from sweep.study.thresholds.checks import threshold_problems
 from uvtex.config import TERMS, Ramp, TrainConfig
 from uvtex.errors import ConfigError
 from uvtex.settings import Settings, validate

@@ -17,7 +17,7 @@ from sweep.driving import session
 from sweep.study.calibration import Calibration, RunFigures, write_calibration
 from sweep.study.file import changes, load, parse
 from sweep.study.folder import TrialRecord, write_record
-from sweep.study.relative_threshold import RelativeThreshold
+from sweep.study.thresholds.relative import RelativeThreshold
 from tests.sweep.fakes import study, study_file
 from uvtex.config import Schedule
 from uvtex.errors import ConfigError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweep.study.config import StudyConfig
-from sweep.study.relative_threshold import RelativeThreshold
+from sweep.study.thresholds.relative import RelativeThreshold
 from uvtex.metric_catalogue import higher_is_better
 
 
