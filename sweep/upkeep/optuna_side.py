@@ -23,6 +23,7 @@ from sweep.upkeep.finding import Finding, Remedy
 from uvtex.errors import UvtexError
 from uvtex.runs.epochs import read_epochs
 
+MADE_AGAIN = "`sweep run` with the study's file makes it again from the records"
 LOST = "restore the database from a copy, or give the study another name"
 
 
@@ -39,7 +40,7 @@ def inspect_optuna(
     file = sqlite_file(study.optuna_url)
     if file is not None and not file.is_file():
         if probes:
-            yield Finding("optuna-missing", storage, "does not exist", LOST)
+            yield Finding("optuna-missing", storage, "does not exist", MADE_AGAIN)
         return
     try:
         trials = stored_trials(study)
@@ -49,7 +50,7 @@ def inspect_optuna(
     if trials is None:
         if probes:
             what = f"has no study {study.name}, which has {len(probes)} trials"
-            yield Finding("optuna-missing", storage, what, LOST)
+            yield Finding("optuna-missing", storage, what, MADE_AGAIN)
         return
     for record in probes:
         where = f"{storage}, trial {record.trial}"
