@@ -24,7 +24,7 @@ from torch import Tensor
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
 from uvtex.imaging.compose import linear_from_srgb
-from uvtex.imaging.map_estimation.changing import changing_pixels
+from uvtex.imaging.map_estimation.changing import LEAST, changing_pixels
 from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
 from uvtex.imaging.map_estimation.estimate import estimate_map
 from uvtex.imaging.uv_maps import read_uv_map
@@ -124,10 +124,26 @@ def _cases(folder: Path, count: int, cameras: int, seed: int) -> Iterator[Case]:
         seconds = time.process_time() - start
         samples = true_samples(read_uv_map(folder / str(members[0].uv_map)), len(found.uv))
         there = np.isfinite(found.uv[..., 0].numpy())
-        painted = np.isfinite(samples[..., 0]).any(axis=2)
+        painted = _paintable(samples, folder, records)
         off = errors(samples, found.uv.numpy())[there]
         recall = float((there & painted).sum() / painted.sum())
         yield Case(folder.name, count, off, found.support.features(), recall, seconds)
+
+
+def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Record]) -> np.ndarray:
+    """The pixels with a sample whose texel changes between liveries: bool [size, size].
+
+    Glass and interior of a real car are in the atlas, and no livery paints them.
+    """
+    names = sorted({record.texture for record in records})[:24]
+    textures = np.stack([pictures.read_rgb(folder / name) for name in names]).astype(np.float32)
+    changes = textures.std(axis=0).max(axis=2) > LEAST
+    there = np.isfinite(samples).all(axis=3)
+    u, v = np.moveaxis(np.where(there[..., None], samples, 0.5), 3, 0)
+    side = len(changes)
+    row, column = (np.clip(x * side, 0, side - 1).astype(int) for x in (1 - v, u))
+    found: np.ndarray = (there & changes[row, column]).any(axis=2)
+    return found
 
 
 def _stack(paths: Iterator[Path]) -> Tensor:

@@ -25,13 +25,15 @@ class Support:
     agreement: Tensor  # float [P] in [0, 1]: share of the window that lies on the pixel's plane
     around: Tensor  # float [P] in [0, 1]: share of the window that changes
     unexplained: Tensor  # float [P]: log of the share of variance that the line leaves
+    around_unexplained: Tensor  # float [P]: mean of `unexplained` over the window
+    reach: Tensor  # float [P]: log of the way that the map goes in a pixel
     liveries: int
 
     @classmethod
     def none(cls) -> Support:
         """That of no pixels."""
         none = torch.zeros(0)
-        return cls(none, none, none, none, none, none, 0)
+        return cls(none, none, none, none, none, none, none, none, 0)
 
     def features(self) -> Tensor:
         """The features of the logistic regression, float [P, F]."""
@@ -41,7 +43,10 @@ class Support:
             self.deviation.clamp(-4, 4),
             self.agreement,
             self.around,
-            self.unexplained.clamp(-8, 0) / 4,
+            self.unexplained.clamp(-12, 0) / 4,
+            (self.unexplained + 6).clamp(0, 6) / 4,
+            self.around_unexplained.clamp(-12, 0) / 4,
+            self.reach.clamp(-2, 3),
             torch.full_like(self.belief, self.liveries).log(),
             torch.ones_like(self.belief),
         ]
@@ -70,18 +75,22 @@ def support(
     there = window >= 0
     miss = (plane - position[window.clamp_min(0)]).norm(dim=-1)
     agreeing = ((miss < WITHIN) & there).sum(dim=1)
+    left = unexplained.clamp_min(1e-6).log()
+    left_around = (left[window.clamp_min(0)] * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
     return Support(
         near - far,
         evidence - best_other,
         deviation.clamp_min(1e-3).log(),
         agreeing / there.sum(dim=1).clamp_min(1),
         there.float().mean(dim=1),
-        unexplained.clamp_min(1e-6).log(),
+        left,
+        torch.where(there.any(dim=1), left_around, left),
+        slope.flatten(1).norm(dim=1).clamp_min(1e-2).log(),
         liveries,
     )
 
 
-WEIGHTS = torch.tensor([0.102, 0.381, -1.139, 2.942, 0.161, -1.056, 0.899, -5.99])
+WEIGHTS = torch.tensor([0.102, 0.381, -1.139, 2.942, 0.161, -1.056, 0, 0, 0, 0.899, -5.99])
 """Weights of the features, fitted by ``python -m benchmarks.maps calibrate``.
 
 They are of three cars and 2 to 34 liveries. Weights that are fitted to two of the cars are as well

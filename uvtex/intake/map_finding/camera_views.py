@@ -33,6 +33,8 @@ class CameraViews:
     views: Tensor  # uint8 [L, 3, h, w], sRGB
     textures: Tensor  # float [L, 3, T, T], linear
     liveries: list[str]
+    files: list[str]
+    """The views' files, as the manifest names them."""
     notes: list[str] = field(default_factory=list)
 
     def linear(self) -> Tensor:
@@ -43,8 +45,9 @@ class CameraViews:
         """The views but one, with a note."""
         kept = [k for k in range(len(self.liveries)) if k != number]
         note = f"the view of {self.liveries[number]!r} was not used: {why}"
-        liveries = [self.liveries[k] for k in kept]
-        return CameraViews(self.views[kept], self.textures[kept], liveries, [*self.notes, note])
+        liveries, files = [self.liveries[k] for k in kept], [self.files[k] for k in kept]
+        notes = [*self.notes, note]
+        return CameraViews(self.views[kept], self.textures[kept], liveries, files, notes)
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,20 @@ class Shifts:
 
     reference: Tensor  # complex [h, w]: the edges that all training views have
     known: dict[str, tuple[float, float]]
-    """Livery -> the shift of its training view, as shares of the width and the height."""
+    """File of a training view -> its shift, as shares of the width and the height."""
 
     @classmethod
     def of_training(cls, together: CameraViews, shifts: Tensor) -> Shifts:
         """Those of training views that were brought together by ``shifts``, float [L, 2]."""
         height, width = together.views.shape[-2:]
         parts = [(float(x) / width, float(y) / height) for x, y in shifts]
-        known = dict(zip(together.liveries, parts, strict=True))
+        known = dict(zip(together.files, parts, strict=True))
         return cls(edge_reference(together.views), known)
 
     def of(self, folder: Path, record: Record) -> tuple[float, float]:
-        """The shift of a view; that of a view which is not of the training side is measured."""
-        if record.livery in self.known:
-            return self.known[record.livery]
+        """The shift of a view. That of a view from which the map was not found is measured."""
+        if record.view in self.known:
+            return self.known[record.view]
         height, width = self.reference.shape
         try:
             view = pictures.read_rgb(folder / record.view)
@@ -130,7 +133,7 @@ def read_camera(
     if not opened:
         return None
     size = _common_size([picture for _, picture in opened])
-    views, liveries, paints = [], [], []
+    views, kept, paints = [], [], []
     for record, picture in opened:
         if not _same_form(picture.shape[:2], size):
             notes.append(
@@ -143,12 +146,13 @@ def read_camera(
             resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
             picture = np.asarray(resized)
         views.append(torch.from_numpy(picture.copy()).permute(2, 0, 1))
-        liveries.append(record.livery)
+        kept.append(record)
         paints.append(textures.read(record.texture))
     grey = [_is_grey(view) for view in views]
     if any(grey):
         notes.append(f"{sum(grey)} of {len(views)} views are grey: they tell less")
-    return CameraViews(torch.stack(views), torch.stack(paints), liveries, notes)
+    names = [record.livery for record in kept], [record.view for record in kept]
+    return CameraViews(torch.stack(views), torch.stack(paints), *names, notes)
 
 
 def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str]) -> list[Record]:
