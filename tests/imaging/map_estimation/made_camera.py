@@ -54,7 +54,11 @@ def made_camera(liveries: int, seed: int = 0, texels: int = 32, side: int = SIDE
     """``liveries`` views of a camera and their textures."""
     generator = np.random.default_rng(seed)
     paints = np.stack([paint(generator, texels) for _ in range(liveries)])
-    textures = torch.from_numpy(paints).permute(0, 3, 1, 2)
+    return photographed(torch.from_numpy(paints).permute(0, 3, 1, 2), side)
+
+
+def photographed(textures: Tensor, side: int = SIDE) -> MadeCamera:
+    """The camera's views of ``textures``, uint8 [L, 3, T, T]."""
     uv = true_map(side)
     fine = true_map(3 * side)
     fine[torch.isnan(uv[..., 0]).repeat_interleave(3, 0).repeat_interleave(3, 1)] = torch.nan

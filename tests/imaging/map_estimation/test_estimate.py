@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.imaging.map_estimation.made_camera import SIDE, MadeCamera, made_camera
+from tests.imaging.map_estimation.made_camera import SIDE, MadeCamera, made_camera, photographed
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 
@@ -91,3 +91,16 @@ def test_one_livery_is_an_error() -> None:
     camera = made_camera(1)
     with pytest.raises(ValueError, match="at least two"):
         estimate_map(*camera.linear(), torch.isfinite(camera.uv[..., 0]))
+
+
+def test_flat_liveries_tell_the_panel_and_not_the_place() -> None:
+    """Each livery has two flat halves, so half of the atlas explains a pixel equally well."""
+    generator = np.random.default_rng(2)
+    colours = torch.from_numpy(generator.integers(0, 256, (6, 3, 2))).to(torch.uint8)
+    paints = colours.repeat_interleave(16, dim=2)[:, :, None, :].repeat(1, 1, 32, 1)
+    flat = photographed(paints)
+    found = estimated(flat)
+    there = torch.isfinite(found.uv[..., 0])
+    off = (found.uv - flat.uv).norm(dim=-1)[there] * 256
+    known = found.confidence[there] >= 0.5
+    assert (known & ~(off < 2)).float().mean() < 0.1

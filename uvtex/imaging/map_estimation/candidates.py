@@ -73,12 +73,14 @@ def joined(*parts: Candidates) -> Candidates:
     )
 
 
-def distinct(some: Candidates, evidence: Tensor, apart: float) -> tuple[Candidates, Tensor]:
-    """The KEPT candidates with the most evidence that lie ``apart`` from each other, and it."""
+def distinct(
+    some: Candidates, evidence: Tensor, apart: float, count: int = KEPT
+) -> tuple[Candidates, Tensor]:
+    """The ``count`` candidates with the most evidence, ``apart`` from each other, and it."""
     pixel = torch.arange(len(evidence))[:, None]
     left = evidence.clone()
     picked = []
-    for _ in range(KEPT):
+    for _ in range(count):
         best = left.argmax(dim=1, keepdim=True)
         picked.append(best)
         near = (some.position - some.position[pixel, best]).square().sum(dim=-1) < apart**2
@@ -86,7 +88,7 @@ def distinct(some: Candidates, evidence: Tensor, apart: float) -> tuple[Candidat
     index = torch.cat(picked, dim=1)
     kept = left.new_full(index.shape, NEVER)
     fresh = torch.ones_like(index, dtype=torch.bool)
-    for k in range(1, KEPT):  # the same one again, where there are too few
+    for k in range(1, count):  # the same one again, where there are too few
         fresh[:, k] = (index[:, :k] != index[:, k : k + 1]).all(dim=1)
     kept = torch.where(fresh, evidence[pixel, index].clamp_min(NEVER), kept)
     return Candidates(some.position[pixel, index], some.slope[pixel, index]), kept

@@ -11,7 +11,7 @@ from torch import Tensor
 from uvtex.imaging.map_estimation import candidates as cands
 from uvtex.imaging.map_estimation.belief import beliefs
 from uvtex.imaging.map_estimation.candidates import Candidates
-from uvtex.imaging.map_estimation.confidence import Support, confidence, support
+from uvtex.imaging.map_estimation.confidence import APART, Support, confidence, support
 from uvtex.imaging.map_estimation.footprints import ATLAS, local_slopes, sample
 from uvtex.imaging.map_estimation.light_line import LightPrior, evidence_table, fit_line
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
@@ -31,6 +31,9 @@ BEND = 0.5
 """Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
 PLANE = 1.5
 """Standard deviation of a neighbour from a pixel's plane, likewise."""
+
+OTHERS = 4
+"""Number of other places that a pixel is compared with at each level."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,15 @@ def estimate_map(
         raise ValueError("a map needs at least two liveries")
     sides = _sides(max(views.shape[-2:]))
     prior = LightPrior.of_showrooms()
-    state: tuple[Tensor, Tensor, PixelGrid] | None = None
+    state: _Solved | None = None
     for side in sides:
         level = _level(views, textures, changing, side / sides[-1])
         if not len(level.grid.points):
             return _nothing(changing)
         known = _from_table(level, prior) if state is None else _from_parents(level, state)
-        solved = _solve(level, known, prior)
-        state = (solved.position, solved.slope, level.grid)
-    return _result(level, solved, prior)
+        state = _solve(level, known, prior)
+    assert state is not None  # there is at least one level
+    return _result(level, state, prior)
 
 
 def _sides(longest: int) -> list[int]:
@@ -112,12 +115,16 @@ def reduced(texels: int, side: int) -> int:
 
 @dataclass(frozen=True)
 class _Solved:
+    grid: PixelGrid
     position: Tensor  # float [P, 2]
     slope: Tensor  # float [P, 2, 2]
     spread: Spread
     rivals: Candidates
     evidence: Tensor  # float [P, K], of the rivals
     belief: Tensor  # float [P, K]
+    others: Candidates
+    """OTHERS hypotheses that lie APART from each other. The rivals may all be of one place."""
+    other_evidence: Tensor  # float [P, OTHERS]
 
 
 def _from_table(level: _Level, prior: LightPrior) -> Candidates:
@@ -140,14 +147,18 @@ def _from_table(level: _Level, prior: LightPrior) -> Candidates:
     return Candidates(position[pixel, order], flat)
 
 
-def _from_parents(level: _Level, state: tuple[Tensor, Tensor, PixelGrid]) -> Candidates:
-    """Candidates from the planes of the coarser pixels around, the nearest first."""
-    position, slope, coarse = state
+def _from_parents(level: _Level, parents: _Solved) -> Candidates:
+    """Candidates from the planes of the coarser pixels around, the nearest first.
+
+    The other hypotheses of the nearest one follow, so that a pixel is compared with other places at
+    each level.
+    """
+    position, slope, coarse = parents.position, parents.slope, parents.grid
     size = torch.tensor(level.grid.chosen.shape)
     ratio = torch.tensor(coarse.chosen.shape) / size
     place = (level.grid.points + 0.5) * ratio - 0.5  # in coarse pixels
     nearest = place.round().long()
-    found, slopes, away = [], [], []
+    found, slopes, away, numbers = [], [], [], []
     for down in (0, -1, 1):
         for right in (0, -1, 1):
             at = nearest + torch.tensor([down, right])
@@ -159,6 +170,7 @@ def _from_parents(level: _Level, state: tuple[Tensor, Tensor, PixelGrid]) -> Can
             step = (place - at).flip(1)  # x, y
             plane = slope[number.clamp_min(0)]
             onwards = position[number.clamp_min(0)] + (plane @ step[:, :, None])[..., 0]
+            numbers.append(number.clamp_min(0))
             found.append(onwards)
             slopes.append(plane * ratio.flip(0))
             away.append(torch.where(there, step.square().sum(dim=1), torch.inf))
@@ -168,7 +180,12 @@ def _from_parents(level: _Level, state: tuple[Tensor, Tensor, PixelGrid]) -> Can
     # A pixel without coarse pixels around begins in the middle, and is found by its neighbours.
     at = torch.stack(found, dim=1)[pixel, order]
     at = torch.where(torch.isinf(near)[..., None], ATLAS / 2, at).clamp(0, ATLAS)
-    return Candidates(at, torch.stack(slopes, dim=1)[pixel, order])
+    around = Candidates(at, torch.stack(slopes, dim=1)[pixel, order])
+    parent = torch.stack(numbers, dim=1)[pixel, order][:, 0]
+    others = Candidates(
+        parents.others.position[parent], parents.others.slope[parent] * ratio.flip(0)
+    )
+    return cands.joined(around, others)
 
 
 def _solve(level: _Level, first: Candidates, prior: LightPrior) -> _Solved:
@@ -187,14 +204,15 @@ def _solve(level: _Level, first: Candidates, prior: LightPrior) -> _Solved:
         own = Candidates(first.position, slope[:, None].expand_as(first.slope))
         everything = cands.joined(around, own)
         there = torch.cat([there, torch.ones_like(first.position[..., 0], dtype=torch.bool)], dim=1)
-        evidence = _evidence(level, everything, prior).masked_fill(~there, 2 * cands.NEVER)
-        rivals, evidence = cands.distinct(everything, evidence, apart=max(scale, 0.25))
+        known = _evidence(level, everything, prior).masked_fill(~there, 2 * cands.NEVER)
+        rivals, evidence = cands.distinct(everything, known, apart=max(scale, 0.25))
         belief = beliefs(evidence, rivals.position, rivals.slope, grid, tolerance)
+        others, other_evidence = cands.distinct(everything, known, APART, OTHERS)
         position = rivals.position[pixel, belief.argmax(dim=1)]
     slope = local_slopes(position, grid)
     position, spread = refine(position, slope, seen, grid, NOISE, prior, bend, rounds=5)
     slope = local_slopes(position, grid)
-    return _Solved(position, slope, spread, rivals, evidence, belief)
+    return _Solved(grid, position, slope, spread, rivals, evidence, belief, others, other_evidence)
 
 
 def _choose(
@@ -238,8 +256,9 @@ def _result(level: _Level, solved: _Solved, prior: LightPrior) -> MapEstimate:
         torch.cat(evidence),
         torch.cat(unexplained),
         solved.rivals.position,
-        solved.evidence,
         solved.belief,
+        solved.others.position,
+        solved.other_evidence,
         level.grid,
         pixels.shape[1],
     )

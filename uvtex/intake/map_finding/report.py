@@ -14,7 +14,7 @@ KNOWN = 0.5
 SURE = 0.9
 ENOUGH = 0.8
 """Share of the painted pixels that should be known."""
-TYPICAL = ((2, 0.15), (4, 0.58), (6, 0.70), (8, 0.79), (11, 0.87), (16, 0.92), (34, 0.97))
+TYPICAL = ((2, 0.02), (4, 0.45), (6, 0.66), (8, 0.79), (11, 0.87), (16, 0.93), (34, 0.98))
 """Liveries, and the share of the painted pixels that is then known, on rendered sets."""
 
 
