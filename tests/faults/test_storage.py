@@ -96,15 +96,17 @@ def _free(folder: Path) -> int:
 def test_a_full_disk_stops_the_study_cleanly_and_the_same_command_goes_on(
     left: int, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
-    """With so many bytes left, another file is the first that does not fit."""
+    """With so many bytes left during a run, another file is the first that does not fit."""
     lab = make_lab(**ONE_TRIAL)
     files = {path.name: path.read_bytes() for path in lab.study.store.iterdir()}
-    with mounted(lab.study.store, "size=64m"):
+    with mounted(lab.study.store, "size=256m"):
         for name, content in files.items():
             (lab.study.store / name).write_bytes(content)
+        lab.misbehave(sleep=0.5)
+        command = lab.start()
+        await_that(lambda: lab.epochs() >= 1, "an epoch")
         ballast = lab.study.store / "ballast"
         ballast.write_bytes(b"\0" * max(0, _free(lab.study.store) - left))
-        command = lab.start()
         command.wait()
         assert "Traceback" not in command.output, command.output
         ballast.unlink()
