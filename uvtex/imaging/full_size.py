@@ -25,6 +25,11 @@ DIM = 0.04
 """Light on white paint at which a texel is half as sure as in full light."""
 COARSE = 0.35
 """Photo pixels to a texel's width at which the texel is half as sure as a finely seen one."""
+RIM = 1.0
+"""Distance to the edge of the paint, in points of the UV map, from which on a texel is fully sure.
+
+A photo's pixel at the edge also shows what is beside the paint.
+"""
 WHOLE = 0.95
 """Share of a pixel that must show paint for its light to be known."""
 SHARPEST = 4
@@ -74,6 +79,7 @@ class FullTexture:
         pixels, shrink = _reduced(photo, scale, square.side)
         table = _table(photo.dtype)
         light = _light_of_paint(view)
+        depth = ndimage.distance_transform_edt(np.isfinite(view.uv[..., 0]))[..., None]
         for rows in self._bands():
             row, column = np.nonzero(scale[rows] > 0)
             if not len(row):
@@ -87,6 +93,8 @@ class FullTexture:
             paint = (linear - reflected) / np.maximum(falling, DIM / 4)
             strength = falling.mean(axis=1)
             fine = scale[rows][row, column] * square.side / 2
+            deep = _bilinear(depth, _in_pixels(at, len(depth)))[:, 0]
+            inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
             sure = inside * strength / (strength + DIM) * fine / (fine + COARSE)
             weight = sure**SHARPEST
             self._colour[rows][row, column] += paint.clip(0, 1) * weight[:, None]

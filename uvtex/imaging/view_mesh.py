@@ -17,6 +17,8 @@ LONGEST = 3.0
 """Longest edge of a triangle, in edges of its neighbourhood: a longer one is a jump."""
 SURE = 0.004
 """An edge up to this long, in parts of the texture, is never a jump."""
+GLANCING = 4.0
+"""Longest edge beside a rim, in usual edges of the view. A glancing view is not extended."""
 CANDIDATES = 2**20
 """Largest number of texels that are tested against triangles in one step."""
 AT_ONCE = 4096
@@ -86,6 +88,9 @@ def _rim(points: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray
     ends = across.copy()
     ends[:, :-1] &= ~across[:, 1:]  # joined to the left, and not to the right
     last, before = points[:, 1:], points[:, :-1]
+    step = np.linalg.norm((last - before)[..., :2], axis=2)
+    if across.any():
+        ends &= step <= GLANCING * np.median(step[across])
     beyond = last + (last - before) / 2
     strip = ends[:-1] & ends[1:] & down[:, 1:]
     a, b, c, d = (p[strip] for p in (last[:-1], beyond[:-1], last[1:], beyond[1:]))
