@@ -204,6 +204,10 @@ class Tracker:
         if metrics:
             self._client.log_batch(run.info.run_id, metrics, synchronous=True)
         self._set_tags(texts)
+        # The study may have ended before, for a reason that holds no more.
+        for key in run.data.tags:
+            if key.startswith("summary.") and key not in texts:
+                self._client.delete_tag(run.info.run_id, key)
 
 
 PARENT = {schema.STAGE_TAG: "study"}
