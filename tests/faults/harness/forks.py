@@ -9,55 +9,25 @@ commands that are started with ``fresh`` use it here too.
 from __future__ import annotations
 
 import atexit
-import json
-import multiprocessing
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.faults.harness.points import Point, install
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.harness.preload"])
+from tests.faults.harness.forked_workers import ForkedPopen
+from tests.faults.harness.order import CONTEXT, PIDS, Order, output_to
+from tests.faults.harness.points import install
 
 PATIENCE = 120.0
 """Seconds that a command gets. A loaded machine is ten times slower than an idle one."""
 MOST_LINES = 40
-PIDS = "FAULTS_PIDS"
-"""The variable with the folder in which workers leave their process ids."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a command's process is to do. All of it can be pickled."""
-
-    folder: Path
-    """Its working folder, which gets ``output.log`` and the workers' process ids."""
-    arguments: tuple[str, ...]
-    """Those of ``sweep``."""
-    runner: str
-    exported: Path | None = None
-    """A folder with an exported model that takes the place of every export, which takes seconds.
-    Nor are charts drawn then."""
-    point: Point | None = None
-    worker_point: Point | None = None
-    fresh: bool = False
-    """Whether workers start as a user's do."""
-    clock: float = 0.0
-    """Seconds that are added to the wall clock."""
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Command:
@@ -175,7 +145,7 @@ def _main(order: Order, address: str) -> None:
     server._forkserver_address, server.ensure_running = address, lambda: None
     os.setsid()
     os.chdir(order.folder)
-    _output_to(order.folder / "output.log")
+    output_to(order.folder / "output.log")
     os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", **order.environment})
     (order.folder / "pids").mkdir(exist_ok=True)
     os.environ[PIDS] = str(order.folder / "pids")
@@ -202,15 +172,6 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _output_to(path: Path) -> None:
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-
-
 def _shift_clock(seconds: float) -> None:
     real = time.time
     time.time = lambda: real() + seconds
@@ -226,7 +187,7 @@ def _use_runner(order: Order) -> None:
 
     local.LocalLauncher.__init__ = with_runner  # type: ignore[method-assign]
     if not order.fresh:
-        process.subprocess = _ForkedPopen(order)  # type: ignore[assignment]
+        process.subprocess = ForkedPopen(order)  # type: ignore[assignment]
 
 
 def _copy_exports(exported: Path) -> None:
@@ -248,67 +209,3 @@ def _draw_no_charts() -> None:
     build._charts = lambda *_: dict.fromkeys(  # type: ignore[assignment]
         ("history", "curves", "plane", "importance", "schedules")
     )
-
-
-class _ForkedPopen:
-    """The part of :mod:`subprocess` that starts workers."""
-
-    DEVNULL, TimeoutExpired = subprocess.DEVNULL, subprocess.TimeoutExpired
-
-    def __init__(self, order: Order) -> None:
-        self._order = order
-
-    def Popen(self, command: Sequence[str], **options: Any) -> _ForkedWorker:  # noqa: N802
-        return _ForkedWorker(self._order, json.loads(command[-1]), options)
-
-
-class _ForkedWorker:
-    """The part of :class:`subprocess.Popen` that is used on workers."""
-
-    def __init__(self, order: Order, told: dict[str, Any], options: dict[str, Any]) -> None:
-        with socket.socket(fileno=os.dup(told["socket"])) as end:
-            log, environment = options["stdout"].name, options["env"]
-            self._process = CONTEXT.Process(
-                target=_serve, args=(order, end, told["runner"], log, environment), daemon=True
-            )
-            self._process.start()
-        self.pid = self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        return self._process.exitcode
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("worker", timeout or 0)
-        return self._process.exitcode
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None and self.pid is not None:
-            os.kill(self.pid, number)
-
-
-def _serve(
-    order: Order, end: socket.socket, runner: str, log: str, environment: dict[str, str]
-) -> None:
-    os.setsid()
-    _output_to(Path(log))
-    os.environ.clear()
-    os.environ.update(environment)
-    (Path(os.environ[PIDS]) / str(os.getpid())).touch()
-    if order.worker_point is not None:
-        install(order.worker_point, order.folder / "reached")
-    from sweep.launchers.worker import serve
-
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    serve(end, runner)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.study.config import StudyConfig
-from tests.faults.harness.forks import Command, Order, call
+from tests.faults.harness.forks import Command, call
+from tests.faults.harness.order import Order
 from tests.faults.harness.runner import RUNNER
 from tests.faults.harness.snapshot import difference, snapshot
 from tests.faults.harness.tiny_study import misbehave, read_study, write_study

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from sweep.tracking.pages import HOST, free_port
-from tests.faults.harness.forks import CONTEXT, PATIENCE
+from tests.faults.harness.forks import PATIENCE
+from tests.faults.harness.order import CONTEXT
 
 
 class Server:
