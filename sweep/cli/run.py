@@ -135,7 +135,7 @@ def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> Non
     for problem in damaged:
         echo(f"damaged: {problem}")
     if not summary.over:
-        echo(disk_forecast(found))
+        echo(disk_forecast(found, [run.record for run in runs]))
     header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     shown = view["runs"] if show_all else _latest(view["runs"])
     if (left_out := len(view["runs"]) - len(shown)) > 0:

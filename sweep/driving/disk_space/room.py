@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
 from sweep.study.database import sqlite_file
-from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord, records
+from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord, read_records
 from uvtex.config import Schedule, TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.runs.folder import RunFolder
+
+MEASURED = 20
+"""Runs of a stage whose folders are measured. To walk through thousands would take too long."""
 
 
 @dataclass
@@ -75,17 +78,24 @@ class DiskRoom:
         return self._estimate(stage), False
 
     def _measured(self) -> dict[str, RunBytes]:
-        """Stage -> the most that a run of it took that ended and has all its files."""
+        """Stage -> the most that one of its last :data:`MEASURED` runs took.
+
+        Only runs count that ended and have all their files, or had them when they were measured.
+        """
         found: dict[str, RunBytes] = {}
-        for key, record in self.records.items():
-            if record.state in (*UNFINISHED, "failed"):
-                continue
-            if key not in self._known and record.cleaned is None:
-                self._known[key] = self._of_run(record)
-            if key in self._known:
-                known = self._known[key]
-                found[record.stage] = known | found.get(record.stage, known)
+        unusable = (*UNFINISHED, "failed")
+        for stage in ("probe", "full"):
+            ended = [r for r in self.records.values() if r.stage == stage]
+            usable = [r for r in ended if r.state not in unusable and self._is_known(r)]
+            for record in sorted(usable, key=lambda r: r.ended or 0.0)[-MEASURED:]:
+                if record.key not in self._known:
+                    self._known[record.key] = self._of_run(record)
+                known = self._known[record.key]
+                found[stage] = known | found.get(stage, known)
         return found
+
+    def _is_known(self, record: TrialRecord) -> bool:
+        return record.cleaned is None or record.key in self._known
 
     def _of_run(self, record: TrialRecord) -> RunBytes:
         run = RunFolder(self.study.paths.run_dir(*record.key))
@@ -138,10 +148,14 @@ def _counted(settings: str) -> int:
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
-def disk_forecast(study: StudyConfig) -> str:
-    """What the study will need of the disk, against what is free."""
-    found = {record.key: record for record in records(study.paths.folder)}
-    return DiskRoom(study, found).forecast()
+def disk_forecast(study: StudyConfig, runs: Iterable[TrialRecord] | None = None) -> str:
+    """What the study will need of the disk, against what is free.
+
+    Args:
+        runs: the study's records; None: those on disk that can be read.
+    """
+    found = read_records(study.paths.folder)[0] if runs is None else runs
+    return DiskRoom(study, {record.key: record for record in found}).forecast()
 
 
 def _existing(path: Path) -> Path:

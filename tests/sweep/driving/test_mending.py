@@ -213,7 +213,7 @@ def test_saved_settings_that_are_cut_are_no_other_settings(config: StudyConfig) 
 def test_a_name_does_not_lead_out_of_the_store(config: StudyConfig, name: str) -> None:
     done = CliRunner().invoke(main, ["status", name, "--store", str(config.store)])
     assert done.exit_code == 1
-    assert "no such study; studies in" in done.stderr
+    assert "no such study in" in done.stderr
 
 
 # -- runs that failed
