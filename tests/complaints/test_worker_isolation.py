@@ -250,16 +250,19 @@ def test_two_ctrl_cs_end_a_driver_whose_worker_does_not_start(tmp_path: Path) ->
         [sys.executable, "-c", code, str(path)], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as driver:  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not (workers := psutil.Process(driver.pid).children()):
-            assert time.monotonic() < deadline
-            assert driver.poll() is None
-            time.sleep(0.05)
-        time.sleep(0.5)
-        driver.send_signal(signal.SIGINT)
-        time.sleep(0.8)  # two signals at once would be one
-        driver.send_signal(signal.SIGINT)
-        output, _ = driver.communicate(timeout=30)
+        try:
+            deadline = time.monotonic() + 300
+            while not (workers := psutil.Process(driver.pid).children()):
+                assert time.monotonic() < deadline
+                assert driver.poll() is None
+                time.sleep(0.05)
+            time.sleep(0.5)
+            driver.send_signal(signal.SIGINT)
+            time.sleep(0.8)  # two signals at once would be one
+            driver.send_signal(signal.SIGINT)
+            output, _ = driver.communicate(timeout=60)
+        finally:
+            driver.kill()  # it would wait for its worker, and this test for it
     assert output.splitlines()[-1] == "interrupted"
     assert not psutil.wait_procs(workers, timeout=5)[1]
 
