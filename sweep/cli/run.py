@@ -134,7 +134,7 @@ def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> Non
     echo(f"study {study}: {view['driver']}")
     for problem in damaged:
         echo(f"damaged: {problem}")
-    if not summary.over:
+    if not summary.over and any(run.record.ended for run in runs):
         echo(disk_forecast(found, [run.record for run in runs]))
     header = ["trial", "schedule", "state", "epochs", "test margin", "validation margin", "reason"]
     shown = view["runs"] if show_all else _latest(view["runs"])

@@ -241,13 +241,13 @@ def test_a_study_may_go_on_with_another_device(tmp_path: Path) -> None:
     assert changes(there, study(tmp_path)) == []
 
 
-def test_watching_a_study_and_checking_one_do_not_load_pytorch(tmp_path: Path) -> None:
+def test_watching_a_study_does_not_load_pytorch(tmp_path: Path) -> None:
     path = study_file(tmp_path, train={"image_size": 32})
+    sweep_main(["run", str(path), "--dry-run"], standalone_mode=False)
     code = (
         "import sys\nfrom sweep.cli import main\n"
-        f"for args in (['run', {str(path)!r}, '--dry-run'], "
-        f"['status', 'made-up', '--store', {str(tmp_path / 'store')!r}]):\n"
-        "    main(args, standalone_mode=False)\n"
+        f"main(['status', 'made-up', '--store', {str(tmp_path / 'store')!r}], "
+        "standalone_mode=False)\n"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run(

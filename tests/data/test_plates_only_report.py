@@ -35,7 +35,7 @@ def test_the_page_shows_composed_views(full_set: Path, set_without_views: Path) 
     pages = [render(inspect_set(folder, fraction=0.3)) for folder in (full_set, set_without_views)]
     shown = [[part for part in page.split('"') if part.startswith("data:")] for page in pages]
     assert shown[0] == shown[1]
-    assert len(shown[0]) == 1 + 3 + 4 * 4  # the atlas, the cameras, each livery's four
+    assert len(shown[0]) == 1 + 3 + 3 + 4 * 4  # atlas, cameras, their UV maps, each livery's four
     assert "views composed from plates" in pages[1]
     assert "views composed from plates" not in pages[0]
 

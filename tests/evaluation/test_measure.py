@@ -65,7 +65,7 @@ ALWAYS = {
 BY_MAPS = {
     *("ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv_visible"),
     *("ssim_uv_covered", "l1_uv_covered"),
-    *("bleed_border", "bleed_2px", "bleed_4px", "bleed_8px", "bleed_towards"),
+    *("bleed_border", "bleed_2px", "bleed_4px", "bleed_8px", "bleed_towards", "coverage"),
 }
 
 
@@ -188,6 +188,6 @@ def test_the_mean_colour_baseline_is_measured_over_the_same_texels(
     values = mean_colour(with_seams(tmp_path / "seamed", tiny_set), resolve(SETTINGS))
     assert values.keys() == {
         *("ssim_uv", "l1_uv", "ssim_uv_visible", "l1_uv_visible"),
-        *("ssim_uv_visible_alone", "ssim_uv_covered", "l1_uv_covered", "seam_uv"),
+        *("ssim_uv_visible_alone", "ssim_uv_covered", "l1_uv_covered", "seam_uv", "coverage"),
     }
     assert values["seam_uv"] == pytest.approx(0, abs=1e-9)  # one colour has no seam

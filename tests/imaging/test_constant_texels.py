@@ -42,7 +42,8 @@ def test_the_predictor_knows_constant_texels_seen_or_unseen(store: PairStore) ->
     predictor.cameras.doubt.fill_(0.5)
     upper, lower = (..., slice(SIZE // 2), slice(None)), (..., slice(SIZE // 2, None), slice(None))
     with torch.no_grad():
-        evidence = predictor._evidence(batch.pair.a, estimate_of(predictor.cameras, batch.camera_a))
+        estimate = estimate_of(predictor.cameras, batch.camera_a)
+        evidence = predictor._evidence(batch.pair.a[:, None], estimate)
     seen = predictor.cameras.seen[batch.camera_a]
     assert seen[upper].any()
     assert not seen[upper].all()

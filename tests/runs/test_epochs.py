@@ -73,7 +73,7 @@ def test_trainer_and_study_agree_on_a_file_cut_before_its_last_newline(tmp_path:
     assert nearest is not None
     assert nearest.epochs == len(made)
     assert nearest.best_epoch == best_epoch(made).epoch  # type: ignore[union-attr]
-    assert sync(study) == 1
+    assert sync(study).runs == 1
 
 
 def test_infinite_margins_are_read_back(tmp_path: Path) -> None:

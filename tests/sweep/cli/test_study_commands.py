@@ -73,13 +73,14 @@ def test_dry_run_prints_and_saves_the_resolved_settings_and_stops_there(
     path = tiny_study(here, tiny_set)
     result = call("run", str(path), "--dry-run", "--trials", "7")
     assert result.exit_code == 0
-    printed = yaml.safe_load(result.output)
+    assert "disk: a probe takes about" in result.stderr
+    printed = yaml.safe_load(result.stdout)
     assert printed["trials"] == 7
     assert printed["train"]["batch_size"] == 6
     saved = here / "mlruns/studies/tiny/study.yaml"
     assert yaml.safe_load(saved.read_text()) == printed
     assert not (here / "mlruns/optuna.db").exists()
-    assert json.loads(call("run", str(path), "--dry-run", "--json").output)["trials"] == 2
+    assert json.loads(call("run", str(path), "--dry-run", "--json").stdout)["trials"] == 2
 
 
 def test_dry_run_beside_a_driver_checks_the_settings_and_does_not_save_them(
@@ -162,7 +163,7 @@ def test_the_error_for_an_unknown_study_lists_the_existing_ones(here: Path, tiny
     call("run", str(tiny_study(here, tiny_set)), "--dry-run")
     result = call("status", "tinny")
     assert result.exit_code == 1
-    assert "studies in mlruns: tiny" in result.output
+    assert "studies there: tiny" in result.output
 
 
 def test_calibration_is_printed_saved_and_resolves_relative_thresholds(

@@ -266,6 +266,7 @@ def test_a_demand_that_no_node_meets_is_refused_with_what_there_is(
     assert ": 8 CPU, 0 GPU; " in str(error.value)
 
 
+@pytest.mark.slow
 def test_resources_that_others_hold_are_waited_for_and_then_said(
     two_nodes: Any, tmp_path: Path, tiny_set: Path
 ) -> None:

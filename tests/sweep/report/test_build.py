@@ -224,5 +224,5 @@ def test_no_sample_is_among_both_the_best_and_the_worst(tmp_path: Path) -> None:
 
 
 def test_a_store_without_the_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UvtexError, match=r"study\.yaml"):
+    with pytest.raises(UvtexError, match="no such study"):
         saved(tmp_path, "made")
