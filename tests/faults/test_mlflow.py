@@ -64,6 +64,7 @@ def _await_progress(lab: Lab, command: Command, epochs: int) -> None:
     assert command.running, command.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_a_server_that_is_killed_and_comes_back_gets_everything(
     away: float, served: ServedLab, undisturbed: Undisturbed
@@ -92,6 +93,7 @@ def test_training_goes_on_while_the_server_hangs(
     assert_complete(served.lab.final(), undisturbed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [False, True], ids=["absent", "500"])
 def test_sync_completes_a_study_that_never_reached_its_server(
     broken: bool, make_lab: MakeLab, undisturbed: Undisturbed

@@ -123,6 +123,7 @@ def test_a_full_disk_stops_the_study_cleanly_and_the_same_command_goes_on(
     assert_same(whole, found)
 
 
+@pytest.mark.slow
 def test_artifacts_that_cannot_be_written_are_made_up_for(
     make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

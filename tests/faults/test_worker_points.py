@@ -20,7 +20,7 @@ TRAINED: dict[str, Any] = {**ONE_TRIAL, "thresholds": [{"metric": "ssim_uv", "at
 TRAINER = {"runner": "sweep.launchers.training:train"}
 
 
-@pytest.mark.parametrize("point", points_as_parameters(worker_points.ALL, every=5))
+@pytest.mark.parametrize("point", points_as_parameters(worker_points.ALL, every=10))
 def test_a_run_whose_worker_dies_here_goes_on_in_another(
     point: Point, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
@@ -32,7 +32,7 @@ def test_a_run_whose_worker_dies_here_goes_on_in_another(
     assert sum(record["retries"] for record in found["records"].values()) == 1
 
 
-@pytest.mark.parametrize("point", points_as_parameters(worker_points.OF_THE_TRAINER, every=4))
+@pytest.mark.parametrize("point", points_as_parameters(worker_points.OF_THE_TRAINER, every=8))
 def test_training_whose_worker_dies_here_goes_on_in_another(
     point: Point, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
