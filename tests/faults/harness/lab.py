@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sweep.study.config import StudyConfig
+from sweep.study.file import load
 from tests.faults.harness.forks import Command, call
 from tests.faults.harness.order import Order
 from tests.faults.harness.runner import RUNNER
 from tests.faults.harness.snapshot import difference, snapshot
-from tests.faults.harness.tiny_study import misbehave, read_study, write_study
+from tests.faults.harness.tiny_study import misbehave, write_study
 from uvtex.runs.epochs import read_epochs
 
 
@@ -38,13 +39,13 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.file = write_study(self.folder, self.supplies.data, **self.changes)
-        self.study: StudyConfig = read_study(self.file)
+        self.study: StudyConfig = load(self.file)
 
     def use(self, **changes: Any) -> None:
         """Changes settings of the study before its first command."""
         self.changes |= changes
         self.file = write_study(self.folder, self.supplies.data, **self.changes)
-        self.study = read_study(self.file)
+        self.study = load(self.file)
 
     def start(self, *arguments: str, **order: Any) -> Command:
         """Starts a command; by default ``sweep run`` on the study."""

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from sweep.study.config import StudyConfig
-from sweep.study.file import load
 
 SCHEDULES = {
     "baseline": {"cycle": 0.3, "uv": 0.25, "direct": 0.3, "cross": 0.15},
@@ -65,10 +64,6 @@ def write_study(folder: Path, data: Path, **changes: Any) -> Path:
     for name in ("mlflow.db", "optuna.db"):
         shutil.copy(Path(_template().name) / name, store)
     return path
-
-
-def read_study(path: Path) -> StudyConfig:
-    return load(path)
 
 
 def misbehave(study: StudyConfig, **faults: Any) -> None:

@@ -118,14 +118,14 @@ def models(study: StudyConfig) -> list[str]:
     return [model.status for model in client.search_logged_models([experiment])]
 
 
+def cut_off(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_model_that_was_not_finished_is_deleted_with_its_files(
     study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dir = full_run(study, 0, 0.66)
-
-    def cut_off(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "finalize_logged_model", cut_off)
         with pytest.raises(KeyboardInterrupt):
@@ -140,10 +140,6 @@ def test_a_model_without_a_version_gets_it_at_the_next_attempt(
     study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dir = full_run(study, 0, 0.66)
-
-    def cut_off(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "create_model_version", cut_off)
         with pytest.raises(KeyboardInterrupt):
