@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from uvtex.cli.data_maps import found_facts, maps_
-from uvtex.config import NEW_TEST_SPLIT, TrainConfig
-from uvtex.console import JSON, PATH, CleanErrorGroup, FiniteRange, print_table
+from uvtex.cli.split_options import split_options
+from uvtex.config import TrainConfig
+from uvtex.console import JSON, PATH, CleanErrorGroup, print_table
 from uvtex.errors import DataError
 from uvtex.output import echo
 
@@ -163,24 +164,7 @@ def _mask_lines(drawn: list[Drawn]) -> Iterator[str]:
     default=DEFAULTS.split_by,
     help="Unit of the split. sample is the original's: views of one livery are on both sides.",
 )
-@click.option(
-    "--val-split",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    default=DEFAULTS.val_split,
-    help="Share of the liveries (or samples) kept for validation.",
-)
-@click.option(
-    "--test-split",
-    type=FiniteRange(0, 1, max_open=True),
-    default=NEW_TEST_SPLIT,
-    help="Share of the liveries (or samples) kept for the test.",
-)
-@click.option(
-    "--split-seed",
-    type=click.IntRange(min=0),
-    default=DEFAULTS.split_seed,
-    help="Random seed of the split.",
-)
+@split_options("liveries (or samples)")
 @JSON
 def report_(
     folder: Path,

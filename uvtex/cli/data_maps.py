@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uvtex.config import NEW_TEST_SPLIT, TrainConfig
-from uvtex.console import JSON, PATH, CleanErrorCommand, FiniteRange, print_table
+from uvtex.cli.split_options import split_options
+from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from uvtex.data.found_maps import FoundMaps
     from uvtex.intake.map_finding.report import MapsReport
 
-DEFAULTS = TrainConfig()
 MOST_LINES = 40
 """Cameras that the terminal shows. --json has all."""
 
@@ -32,24 +31,7 @@ MOST_LINES = 40
     default=256,
     help="Longer side of the maps, in pixels, at most. Larger views are reduced.",
 )
-@click.option(
-    "--val-split",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    default=DEFAULTS.val_split,
-    help="Share of the liveries that validate; they are not used.",
-)
-@click.option(
-    "--test-split",
-    type=FiniteRange(0, 1, max_open=True),
-    default=NEW_TEST_SPLIT,
-    help="Share of the liveries kept for the test; they are not used.",
-)
-@click.option(
-    "--split-seed",
-    type=click.IntRange(min=0),
-    default=DEFAULTS.split_seed,
-    help="Random seed of the split.",
-)
+@split_options("liveries")
 @click.option(
     "--all",
     "everything",
