@@ -7,7 +7,7 @@ is done in bands of rows, so that memory grows with the photo and the texture al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ class FullTexture:
         pixels, shrink = _reduced(photo, scale, square.side)
         table = _table(photo.dtype)
         light = _light_of_paint(view)
-        depth = ndimage.distance_transform_edt(np.isfinite(view.uv[..., 0]))[..., None]
+        depth = ndimage.distance_transform_edt(np.isfinite(view.uv[..., 0])).astype(np.float32)
         for rows in self._bands():
             row, column = np.nonzero(scale[rows] > 0)
             if not len(row):
@@ -93,7 +93,7 @@ class FullTexture:
             paint = (linear - reflected) / np.maximum(falling, DIM / 4)
             strength = falling.mean(axis=1)
             fine = scale[rows][row, column] * square.side / 2
-            deep = _bilinear(depth, _in_pixels(at, len(depth)))[:, 0]
+            deep = _bilinear(depth[..., None], _in_pixels(at, len(depth)))[:, 0]
             inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
             sure = inside * strength / (strength + DIM) * fine / (fine + COARSE)
             weight = sure**SHARPEST
@@ -167,15 +167,7 @@ class FullTexture:
         count = len(range(*rows.indices(self.size)))
         y = (np.arange(rows.start, rows.start + count) + 0.5) * side / self.size - 0.5
         x = (np.arange(self.size) + 0.5) * side / self.size - 0.5
-        return np.stack(
-            [
-                ndimage.map_coordinates(
-                    small[..., c], np.meshgrid(y, x, indexing="ij"), order=1, mode="nearest"
-                )
-                for c in range(small.shape[2])
-            ],
-            axis=2,
-        )
+        return _bilinear(small, np.meshgrid(y, x, indexing="ij"))
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:
@@ -222,8 +214,8 @@ def _light_of_paint(view: ViewGeometry) -> np.ndarray:
 
 
 def _in_pixels(at: np.ndarray, side: int) -> np.ndarray:
-    """Points [N, 2] on [-1, 1] in pixels of a picture of ``side`` pixels."""
-    return (at + 1) * (side / 2) - 0.5
+    """Rows and columns [2, N] of points [N, 2] on [-1, 1], in a picture of ``side`` pixels."""
+    return ((at + 1) * (side / 2) - 0.5).T[::-1]
 
 
 def _in_photo(at: np.ndarray, square: Box, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -246,19 +238,12 @@ def _inside(
     return inside.astype(np.float32)
 
 
-def _bilinear(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The values of ``picture`` [H, W, C] at points [N, 2], x then y in pixels."""
-    corner = np.floor(at).astype(np.int64)
-    share = (at - corner).astype(np.float32)
-    height, width = picture.shape[:2]
-    total = np.zeros((len(at), picture.shape[2]), np.float32)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            column = (corner[:, 0] + dx).clip(0, width - 1)
-            row = (corner[:, 1] + dy).clip(0, height - 1)
-            weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
-            total += picture[row, column] * weight[:, None]
-    return total
+def _bilinear(picture: np.ndarray, at: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """The values [..., C] of ``picture`` [H, W, C] at rows and columns, two arrays [...]."""
+    channels = np.moveaxis(picture, 2, 0)
+    return np.stack(
+        [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in channels], axis=-1
+    )
 
 
 def _cubic(photo: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
