@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from uvtex.data.batch import Batch, Pair
@@ -47,11 +48,19 @@ def batches(
         yield _assemble(loaded, raw)
 
 
+def colours(pixels: Tensor, device: torch.device) -> Tensor:
+    """The pictures ``pixels``, uint8, on ``device``, in [-1, 1]."""
+    return _floats(pixels, device).div_(127.5).sub_(1)
+
+
+def _floats(pixels: Tensor, device: torch.device) -> Tensor:
+    return pixels.to(device, non_blocking=True).float()
+
+
 def _gather(loaded: LoadedSet, all_rows: IndexRows, count: int) -> RawBatch:
     a, b = (IndexRows(all_rows.host[side], all_rows.device[side]) for side in (0, 1))
     chosen = slice(2, 2 + count)
     further = IndexRows(all_rows.host[chosen], all_rows.device[chosen])
-    flat = IndexRows(further.host.flatten(0, 1), further.device.flatten(0, 1))
     return RawBatch(
         a=loaded.take_views(a),
         b=loaded.take_views(b),
@@ -60,7 +69,7 @@ def _gather(loaded: LoadedSet, all_rows: IndexRows, count: int) -> RawBatch:
         mask_b=loaded.masks.take(b.part("mask")),
         map_a=a.part("map"),
         map_b=b.part("map"),
-        more=loaded.take_views(flat) if count else None,
+        more=loaded.take_views(further.flat()) if count else None,
         map_more=further.part("map").device if count else None,
     )
 
@@ -68,24 +77,18 @@ def _gather(loaded: LoadedSet, all_rows: IndexRows, count: int) -> RawBatch:
 def _assemble(loaded: LoadedSet, raw: RawBatch) -> Batch:
     device = loaded.device
 
-    def floats(pixels: Tensor) -> Tensor:
-        return pixels.to(device, non_blocking=True).float()
-
-    def colours(pixels: Tensor) -> Tensor:
-        return floats(pixels).div_(127.5).sub_(1)
-
     pair = Pair(
-        a=colours(raw.a),
-        b=colours(raw.b),
-        texture=colours(raw.texture),
-        mask_a=floats(raw.mask_a).div_(255),
-        mask_b=floats(raw.mask_b).div_(255),
+        a=colours(raw.a, device),
+        b=colours(raw.b, device),
+        texture=colours(raw.texture, device),
+        mask_a=_floats(raw.mask_a, device).div_(255),
+        mask_b=_floats(raw.mask_b, device).div_(255),
     )
     further, cameras = None, None
     if raw.more is not None and raw.map_more is not None:
         cameras = raw.map_more.T
         shape = (*raw.map_more.shape, *raw.more.shape[1:])
-        further = colours(raw.more).reshape(shape).transpose(0, 1).contiguous()
+        further = colours(raw.more, device).reshape(shape).transpose(0, 1).contiguous()
     if loaded.maps is None:
         return Batch(pair, None, None, None, None, None, None, more=further)
     flow, seen = loaded.maps.flow, loaded.maps.seen

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from uvtex.data.storage.batching import colours
 from uvtex.data.storage.buffers import Indices
-from uvtex.data.storage.loaded_set import IndexRows, LoadedSet
+from uvtex.data.storage.loaded_set import LoadedSet
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,17 @@ def load_groups(
     records = torch.tensor(list(samples))[places]
     for start, rows in enumerate(loaded.rows(records).chunks(at_once)):
         count, batch = rows.host.shape[:2]
-        flat = IndexRows(rows.host.flatten(0, 1), rows.device.flatten(0, 1))
+        flat = rows.flat()
         first = rows.part("texture")
         texture = loaded.textures.take(Indices(first.host[0], first.device[0]))
         seen = None
         if loaded.maps is not None:
             each = loaded.maps.seen.index_select(0, flat.part("map").device)
             seen = each.reshape(count, batch, *each.shape[1:]).any(dim=0).float()
-        views = _colours(loaded, loaded.take_views(flat))
+        views = colours(loaded.take_views(flat), loaded.device)
         yield Groups(
             places[0, start * at_once :][:batch],
             views.reshape(count, batch, *views.shape[1:]).transpose(0, 1).contiguous(),
-            _colours(loaded, texture),
+            colours(texture, loaded.device),
             seen,
         )
-
-
-def _colours(loaded: LoadedSet, pixels: Tensor) -> Tensor:
-    return pixels.to(loaded.device).float().div_(127.5).sub_(1)

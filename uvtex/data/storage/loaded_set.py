@@ -43,6 +43,10 @@ class IndexRows:
         column = COLUMNS.index(name)
         return Indices(self.host[..., column], self.device[..., column])
 
+    def flat(self) -> IndexRows:
+        """Rows [V, B, 5] as [V * B, 5]."""
+        return IndexRows(self.host.flatten(0, 1), self.device.flatten(0, 1))
+
     def chunks(self, size: int) -> Iterator[IndexRows]:
         """Chunks of up to ``size`` rows, along the last dimension before the columns."""
         for start in range(0, self.host.shape[-2], size):
