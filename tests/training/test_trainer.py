@@ -31,9 +31,10 @@ def test_a_step_on_a_gpu_never_waits_for_the_gpu(
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        trainer._step(next(batches), weights, noise)
+        losses = trainer._step(next(batches), weights, noise)  # raises if it waits
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert all(value.isfinite() for value in losses.values())
 
 
 def test_the_best_checkpoint_is_from_the_epoch_with_the_best_margin(
