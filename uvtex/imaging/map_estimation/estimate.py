@@ -174,9 +174,8 @@ def _from_parents(level: _Level, parents: _Solved) -> Candidates:
             found.append(onwards)
             slopes.append(plane * ratio.flip(0))
             away.append(torch.where(there, step.square().sum(dim=1), torch.inf))
-    order = torch.stack(away, dim=1).argsort(dim=1, stable=True)
+    near, order = torch.stack(away, dim=1).sort(dim=1, stable=True)
     pixel = torch.arange(len(order))[:, None]
-    near = torch.stack(away, dim=1)[pixel, order]
     # A pixel without coarse pixels around begins in the middle, and is found by its neighbours.
     at = torch.stack(found, dim=1)[pixel, order]
     at = torch.where(torch.isinf(near)[..., None], ATLAS / 2, at).clamp(0, ATLAS)
@@ -194,8 +193,8 @@ def _solve(level: _Level, first: Candidates, prior: LightPrior) -> _Solved:
     position = first.position[:, 0]
     pixel = torch.arange(len(position))
     bend, tolerance = max(BEND * scale, 0.05), PLANE * max(scale, 0.25)
-    if grid.points.shape[0] and first.slope.abs().sum():
-        position, slope = _choose(level, first, prior, tolerance)[:2]
+    if first.slope.abs().sum():
+        position = _choose(level, first, prior, tolerance)
     for _ in range(2):
         slope = local_slopes(position, grid)
         position, _ = refine(position, slope, seen, grid, NOISE, prior, bend, rounds=4)
@@ -215,13 +214,11 @@ def _solve(level: _Level, first: Candidates, prior: LightPrior) -> _Solved:
     return _Solved(grid, position, slope, spread, rivals, evidence, belief, others, other_evidence)
 
 
-def _choose(
-    level: _Level, some: Candidates, prior: LightPrior, tolerance: float
-) -> tuple[Tensor, Tensor]:
+def _choose(level: _Level, some: Candidates, prior: LightPrior, tolerance: float) -> Tensor:
+    """The position of each pixel's candidate with the highest belief, float [P, 2]."""
     evidence = _evidence(level, some, prior)
     belief = beliefs(evidence, some.position, some.slope, level.grid, tolerance)
-    pixel, best = torch.arange(len(belief)), belief.argmax(dim=1)
-    return some.position[pixel, best], some.slope[pixel, best]
+    return some.position[torch.arange(len(belief)), belief.argmax(dim=1)]
 
 
 def _evidence(level: _Level, some: Candidates, prior: LightPrior) -> Tensor:
@@ -239,10 +236,9 @@ def _evidence(level: _Level, some: Candidates, prior: LightPrior) -> Tensor:
 
 def _result(level: _Level, solved: _Solved, prior: LightPrior) -> MapEstimate:
     pixels, weight, textures = level.seen
-    own = Candidates(solved.position[:, None], solved.slope[:, None])
     light, evidence, unexplained = [], [], []
     for rows in torch.split(torch.arange(len(pixels)), 4096):
-        shown = sample(textures, own.position[rows, 0], own.slope[rows, 0])
+        shown = sample(textures, solved.position[rows], solved.slope[rows])
         fit = fit_line(pixels[rows], shown, weight[rows], NOISE, prior)
         rest = pixels[rows] - fit.light[:, None, :3] * shown - fit.light[:, None, 3:]
         spread = (pixels[rows] - pixels[rows].mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))

@@ -63,7 +63,7 @@ def fit_line(
     mean = prior.mean
     rest = pixels - mean[:3] * texels - mean[3:]
     weighted = weight * texels
-    sums = [(part).sum(dim=-2) for part in (weighted * texels, weighted, weight)]
+    sums = [part.sum(dim=-2) for part in (weighted * texels, weighted, weight)]
     targets = torch.cat([(weighted * rest).sum(dim=-2), (weight * rest).sum(dim=-2)], dim=-1)
     squares = (weight * rest * rest).sum(dim=(-1, -2))
     normal = torch.zeros(*targets.shape, 6, dtype=pixels.dtype)

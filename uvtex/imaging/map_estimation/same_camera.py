@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
@@ -82,4 +81,4 @@ def _edges(views: Tensor) -> Tensor:
 
 def small(view: Tensor) -> Tensor:
     """A view, uint8 [3, h, w], as float [3, 48, 48] in [0, 255]."""
-    return torch.nn.functional.interpolate(view[None].float(), size=(48, 48), mode="area")[0]
+    return F.interpolate(view[None].float(), size=(48, 48), mode="area")[0]
