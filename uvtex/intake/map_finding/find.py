@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -80,7 +81,8 @@ def find_maps(
     if len(used) > MOST_LIVERIES:
         chosen = set(random.Random(f"maps/{seed}").sample(used, MOST_LIVERIES))
     textures = TextureReader(folder, _texture_side(folder, records, side))
-    written: list[Record] = []
+    order = {record.view: place for place, record in enumerate(records)}
+    written: list[tuple[int, Record]] = []
     with whole_folder(out) as target:
         for number, (camera, members) in enumerate(sorted(cameras.items())):
             training = [record for record in members if record.livery in chosen]
@@ -94,15 +96,15 @@ def find_maps(
                 report.cameras.append(replace(search.told, uv_map=files.uv_map))
                 for record in members:
                     shift = search.shifts.of(folder, record) if search.shifts else (0.0, 0.0)
-                    written.append(write_record(folder, target, record, files, shift))
+                    new = write_record(folder, target, record, files, shift)
+                    written.append((order[record.view], new))
             progress("cameras", number + 1, len(cameras))
         if not written:
             raise DataError("\n".join([f"{folder}: no UV map could be found", *report.lines()]))
-        order = {record.view: place for place, record in enumerate(records)}
-        written.sort(key=lambda record: order.get(record.view, 0))
+        written.sort(key=itemgetter(0))
         content = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
         write_atomic(target / MAPS, content.encode("utf-8", "replace"))
-        manifest.write(target, written)
+        manifest.write(target, [record for _, record in written])
     return report
 
 
@@ -161,7 +163,7 @@ def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
     count, notes = 0, []
     if read is None:
         return nothing(0.0, "it has no training view that can be read")
-    read, shifts = _brought_together(_of_one_kind(read))
+    read, shifts = _brought_together(read)
     count, notes = len(read.liveries), read.notes
     if count < 2:
         return nothing(0.0, "one livery tells nothing")
@@ -180,20 +182,21 @@ def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
     return _Search(told, found, shifts)
 
 
-def _of_one_kind(views: CameraViews) -> CameraViews:
-    """``views`` without those of another car or place."""
-    aligned = torch.stack([*map(moved, views.views, register(views.views))])
-    for number in reversed(odd_views(aligned)):
-        views = views.without(number, "it does not show what the others of this camera show")
-    return views
-
-
 def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:
-    """``views``, moved so that what does not change lies in one place, and how they were moved."""
+    """``views``, moved so that what does not change lies in one place, and how they were moved.
+
+    Views of another car or place are left out.
+    """
     shifts = register(views.views)
+    aligned = torch.stack([*map(moved, views.views, shifts)])
+    if odd := odd_views(aligned):
+        for number in reversed(odd):
+            views = views.without(number, "it does not show what the others of this camera show")
+        shifts = register(views.views)
+        aligned = torch.stack([*map(moved, views.views, shifts)])
     if not shifts.any():
         return views, None
-    aligned = torch.stack([*map(moved, views.views, shifts)]).round().to(torch.uint8)
+    aligned = aligned.round().to(torch.uint8)
     off = shifts.norm(dim=1)
     note = (
         f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were moved by "
