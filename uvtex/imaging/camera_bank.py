@@ -162,7 +162,7 @@ def aim(paint: Tensor, size: int, texels: int) -> Aim:
     """
     edge = 1 - 1 / texels
     coded = paint.permute(0, 2, 3, 1)
-    # Coordinates stop half a texel inside the border, so that no sample bis_donor with zero.
+    # Coordinates stop half a texel inside the border, so that no sample blends with zero.
     # A sub-pixel without paint gets a coordinate far outside, where grid_sample returns zero.
     grid = torch.where(coded == NO_PAINT, 3.0, (coded * (1 / 32767)).clamp(-edge, edge))
     return Aim(grid, painted(paint, size))
