@@ -150,10 +150,11 @@ THRESHOLDS = tuple(metric.name for metric in _ALL if metric.threshold)
 EVALUATION = (
     *("ssim_uv", "ssim_uv_visible", "ssim_uv_visible_alone", "l1_uv_visible", "ssim_view"),
     *("haarpsi_view", "lpips_view", "ssim_view_true", "ssim_view_noisy", "seam_uv"),
-    *("bleed_border", "coverage"),
-    *(f"{name}_views{n}" for n in VIEW_COUNTS for name in ("ssim_uv", "coverage")),
+    "bleed_border",
 )
 """Columns of the table of ``uvtex evaluate``, those that there are."""
+BY_VIEWS = ("ssim_uv", "ssim_uv_visible", "coverage")
+"""Metrics that there are of one view, and with the ending ``_viewsN`` of N views of a livery."""
 CHECKPOINTS = ("ssim_uv", "ssim_uv_visible", "ssim_view", "lpips_view", "haarpsi_view", "margin")
 """Columns of the list of a run's checkpoints."""
 SUMMARY = ("ssim_uv", "ssim_uv_visible", "ssim_view", "haarpsi_view")

@@ -82,6 +82,16 @@ def test_evaluate_measures_the_views_that_it_is_told(data: Path, trained: Traine
     assert "5: give some of 1, 2, 3, 4, 8, 16" in wrong.stderr
 
 
+def test_evaluate_shows_a_row_for_each_number_of_views(data: Path, trained: Trainer) -> None:
+    result = call("evaluate", trained.best_checkpoint, "--data", data, "--views", "1,2,4")
+    table = result.stdout[result.stdout.index("coverage") :].split("\n\n")[0]
+    rows = [line.split()[-4:] for line in table.splitlines() if "best.safetensors" in line]
+    assert [row[0] for row in rows] == ["1", "2", "4"]
+    shares = [float(row[3]) for row in rows]
+    assert 0 < shares[0] <= shares[1] <= shares[2] <= 1
+    assert "…" not in result.stdout  # every heading fits
+
+
 def test_each_group_counts_once_for_its_livery(data: Path, trained: Trainer) -> None:
     found = measure_split(trained.best_checkpoint, trained.data, "val")
     by_livery = [livery["ssim_uv_views2"] for livery in found.by_livery.values()]

@@ -21,7 +21,7 @@ from uvtex.console import (
     print_table,
     table_width,
 )
-from uvtex.metric_catalogue import EVALUATION, VIEW_COUNTS, higher_is_better
+from uvtex.metric_catalogue import BY_VIEWS, EVALUATION, VIEW_COUNTS, higher_is_better
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def evaluate(
     is on two checkpoints, not on two ways to train, because another seed also changes the metrics.
 
     --views measures how much several views of a livery help. The views of each livery are drawn
-    into groups, and each group makes one texture. Coverage is the share of the texels that the
-    group sees.
+    into groups, and each group makes one texture. A second table has a row for each number of
+    views. Coverage is the share of the texels that the group sees.
 
     \b
     Example:
@@ -150,6 +150,7 @@ def evaluate(
     if split:
         echo(f"measured on the {SIDE[split]} side")
     _print_metrics(rows)
+    _print_views(rows)
     _print_verdicts(rows, against, pairs)
     _print_remarks(rows, remarks)
 
@@ -224,6 +225,19 @@ def _print_metrics(rows: Sequence[Evaluated]) -> None:
             for row in rows
         ],
     )
+
+
+def _print_views(rows: Sequence[Evaluated]) -> None:
+    """The metrics of textures of one view and of several, a row for each number of views."""
+    several = [row for row in rows if any(f"ssim_uv_views{n}" in row.means for n in VIEW_COUNTS)]
+    cells = []
+    for row in several:
+        for count in (1, *VIEW_COUNTS):
+            names = [name if count == 1 else f"{name}_views{count}" for name in BY_VIEWS]
+            if names[0] in row.means:
+                means = (f"{row.means[n]:.4f}" if n in row.means else "-" for n in names)
+                cells.append([row.name, str(count), *means])
+    print_table(["checkpoint", "views", *BY_VIEWS], cells)
 
 
 def _print_differences(found: dict[str, Difference]) -> None:
