@@ -138,15 +138,18 @@ def test_a_folder_without_pictures_names_what_it_holds() -> None:
     [
         ("view,team\na.png,red\n", "must name the columns view and livery, got view, team"),
         ("view,livery\n", "has no rows"),
-        ("view,livery\nb.png,red\n", "line 2: b.png is missing"),
+        ("view,livery\nb.png,red\n", "line 2: view b.png is missing"),
+        ("view,livery\na,red\n", "line 2: view a is missing; it is a folder"),
         ("view,livery\na.png,\n", "line 2: the row has no livery"),
+        ("view,livery\n,red\n", "line 2: the row has no view"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(text: str, message: str) -> None:
     photo("a.png", 40, 40, (5, 5, 30, 30))
-    Path("t.csv").write_text(text)
+    Path("a").mkdir()
+    Path("t.tab").write_text(text)
     with pytest.raises(DataError, match=message):
-        liveries_of([Path("t.csv")])
+        liveries_of([Path("t.tab")])
 
 
 def test_a_photo_given_twice_and_two_liveries_of_one_name_are_refused() -> None:

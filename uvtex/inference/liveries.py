@@ -9,10 +9,10 @@ from pathlib import Path
 from uvtex.data import picture_formats
 from uvtex.errors import ConfigError, DataError
 from uvtex.intake.sources.table_cells import named_column, read_table
-from uvtex.typed.paths import shown, table_forms, why_missing
+from uvtex.intake.sources.table_files import TABLES, TableFiles
+from uvtex.typed.paths import shown
 
 COLUMNS = ("view", "photo", "livery", "mask")
-TABLES = (".csv", ".tsv")
 LOOSE = "fused"
 """Name of the livery of photos that are given one by one."""
 _NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|\x00', "_"))
@@ -90,6 +90,7 @@ def _of_table(path: Path) -> list[Livery]:
             f"{path}: the first line must name the columns view and livery, got "
             f"{', '.join(shown(cell) for cell in table.head if cell.strip()) or 'nothing'}"
         )
+    files = TableFiles(path.parent)
     rows: dict[str, list[tuple[Path, Path | None]]] = {}
     problems = []
     for line, cells in table.rows:
@@ -100,9 +101,9 @@ def _of_table(path: Path) -> list[Livery]:
         if not name and not photo:
             continue
         try:
-            if not name:
-                raise DataError("the row has no livery")
-            pair = _file(path.parent, photo), _file(path.parent, mask) if mask else None
+            if not name or not photo:
+                raise DataError(f"the row has no {'view' if name else 'livery'}")
+            pair = files.get("view", photo), files.get("mask", mask) if mask else None
             rows.setdefault(name, []).append(pair)
         except DataError as error:
             problems.append(f"{path}: line {line}: {error}")
@@ -114,13 +115,3 @@ def _of_table(path: Path) -> list[Livery]:
         _livery(name, [photo for photo, _ in pairs], [mask for _, mask in pairs])
         for name, pairs in rows.items()
     ]
-
-
-def _file(folder: Path, text: str) -> Path:
-    try:
-        for form in table_forms(text) if text else ():
-            if (folder / form).is_file():
-                return folder / form
-    except (OSError, ValueError):
-        raise DataError(f"{shown(text)!r} is not a valid path") from None
-    raise DataError(f"{shown(text) or 'photo'} is missing{why_missing(text, folder)}")

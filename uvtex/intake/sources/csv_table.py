@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from uvtex.data import manifest
@@ -10,7 +11,8 @@ from uvtex.data.picture_formats import is_picture
 from uvtex.errors import DataError
 from uvtex.intake.sources.candidates import Candidate, Source
 from uvtex.intake.sources.table_cells import Table, named_column, read_table
-from uvtex.typed.paths import shown, table_forms, why_missing
+from uvtex.intake.sources.table_files import TableFiles
+from uvtex.typed.paths import shown
 
 REQUIRED = ("view", "livery", "texture")
 COLUMNS = (*REQUIRED, "mask", "uv_map", "camera")
@@ -31,7 +33,8 @@ def read(source: Source) -> None:
     _note_unused_columns(source, table)
     skipped: dict[str, list[int]] = {"empty rows": [], "comments": []}
     extra: list[int] = []
-    finder = _Finder(source.path.parent)
+    files = TableFiles(source.path.parent)
+    resolve = functools.cache(Path.resolve)  # a texture is in the rows of all its views
     for line, cells in table.rows:
         if not any(cell.strip() for cell in cells):
             skipped["empty rows"].append(line)
@@ -42,10 +45,10 @@ def read(source: Source) -> None:
         if any(cell.strip() for cell in cells[len(table.head) :]):
             extra.append(line)
         try:
-            if cells[0].lstrip().startswith("#") and not finder.find(values.get("view", "")):
+            if cells[0].lstrip().startswith("#") and not files.find(values.get("view", "")):
                 skipped["comments"].append(line)
                 continue
-            source.candidates.append(_candidate(f"line {line}", values, finder))
+            source.candidates.append(_candidate(f"line {line}", values, files, resolve))
         except DataError as error:
             source.refuse(f"line {line}", f"{error}{_surplus(table, cells)}")
     for what, lines in skipped.items():
@@ -88,17 +91,17 @@ def _columns(head: Sequence[str], path: Path) -> dict[int, str]:
     return columns
 
 
-def _candidate(where: str, values: dict[str, str], finder: _Finder) -> Candidate:
+def _candidate(
+    where: str, values: dict[str, str], table: TableFiles, resolve: Callable[[Path], Path]
+) -> Candidate:
     absent = [name for name in REQUIRED if not values.get(name)]
     if absent:
         raise DataError(f"{' and '.join(absent)}: the row has none")
-    files: dict[str, Path] = {}
-    for name in manifest.FILE_FIELDS:
-        if text := values.get(name):
-            found = finder.find(text)
-            if found is None:
-                raise DataError(f"{name} {shown(text)} is missing{finder.hint(text)}")
-            files[name] = found
+    files = {
+        name: resolve(table.get(name, text))
+        for name in manifest.FILE_FIELDS
+        if (text := values.get(name))
+    }
     return Candidate(
         where,
         files["view"],
@@ -108,47 +111,6 @@ def _candidate(where: str, values: dict[str, str], finder: _Finder) -> Candidate
         uv_map=files.get("uv_map"),
         camera=values.get("camera") or None,
     )
-
-
-class _Finder:
-    """Finds the files that cells name. Paths are relative to the table's folder.
-
-    Unlike the paths of a manifest they may leave that folder, because people write a table to
-    gather pictures from several folders.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._found: dict[str, Path] = {}
-        self._hints = manifest.MOST_HINTS
-
-    def find(self, text: str) -> Path | None:
-        """The file, or None.
-
-        Raises:
-            DataError: no file can have such a path.
-        """
-        if text not in self._found:
-            try:
-                if "\0" in text:
-                    raise ValueError("it holds a NUL character")
-                for form in table_forms(text) if text else ():
-                    if (self._folder / form).is_file():
-                        self._found[text] = (self._folder / form).resolve()
-                        break
-            except (OSError, ValueError, RuntimeError) as error:  # too long, NUL, a loop of links
-                why = getattr(error, "strerror", None) or error
-                raise DataError(f"{shown(text)!r} is not a valid path: {why}") from None
-        return self._found.get(text)
-
-    def hint(self, text: str) -> str:
-        """Why a file may be missing. It lists folders, so not every missing file gets one."""
-        self._hints -= 1
-        if self._hints < 0:
-            return ""
-        if (self._folder / text).is_dir():
-            return "; it is a folder"
-        return why_missing(text, self._folder)
 
 
 def _surplus(table: Table, cells: Sequence[str]) -> str:

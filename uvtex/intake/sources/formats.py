@@ -8,6 +8,7 @@ from pathlib import Path
 from uvtex.errors import DataError
 from uvtex.intake.sources import csv_table, manifest_json, metadata_json
 from uvtex.intake.sources.candidates import Candidate, Kind, Source
+from uvtex.intake.sources.table_files import TABLES
 from uvtex.typed.paths import why_missing
 
 FORMATS = (
@@ -15,7 +16,6 @@ FORMATS = (
     "texture, or a folder with an earlier script's metadata.json"
 )
 JSON_NAMES = ("manifest.json", "metadata.json")
-TABLES = (".csv", ".tsv", ".tab")
 SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 _READERS: dict[Kind, Callable[[Source], None]] = {
     "manifest": manifest_json.read,
