@@ -179,8 +179,8 @@ def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
         path = folder / f"views/{livery}-0.png"
         moved = np.roll(np.asarray(Image.open(path)), (down, right), axis=(0, 1))
         Image.fromarray(moved).save(path)
-    path.rename(path.with_suffix(".bmp"))  # a picture's name need not tell its format
     records = list(manifest.read(folder).records)
+    path.rename(path.with_suffix(".bmp"))  # a picture's name need not tell its format
     records[7] = records[7].model_copy(update={"view": "views/7-0.bmp"})
     manifest.write(folder, records)
     report = find_maps(folder, tmp_path / "out")
