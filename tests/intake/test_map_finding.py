@@ -1,6 +1,7 @@
 """`uvtex data maps`: a set of photos becomes a set with UV maps."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,8 @@ def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
     records = list(manifest.read(folder).records)
     path.rename(path.with_suffix(".bmp"))  # a picture's name need not tell its format
     records[7] = records[7].model_copy(update={"view": "views/7-0.bmp"})
+    shutil.copy(folder / "views/6-0.png", path)  # a view of another livery with such a name
+    records[6] = records[6].model_copy(update={"view": "views/7-0.png"})
     manifest.write(folder, records)
     report = find_maps(folder, tmp_path / "out")
     (camera,) = report.cameras
@@ -189,12 +192,17 @@ def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
     assert camera.known > 0.6
     written = manifest.read(tmp_path / "out").records
     assert [record.livery for record in written] == [record.livery for record in records]
+    assert len({record.view for record in written}) == len(records)
     still = photo_set(tmp_path / "still")
     inner = (slice(4, -4), slice(4, -4))
     for livery in off:
         back, moved, true = (
-            np.asarray(Image.open(next(place.glob(f"views/{livery}-0.*")))).astype(float)[inner]
-            for place in (tmp_path / "out", folder, still)
+            np.asarray(Image.open(path)).astype(float)[inner]
+            for path in (
+                tmp_path / "out" / written[livery].view,
+                folder / records[livery].view,
+                still / f"views/{livery}-0.png",
+            )
         )
         assert abs(back - true).mean() < 0.5 * abs(moved - true).mean()
 

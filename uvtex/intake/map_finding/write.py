@@ -72,7 +72,8 @@ def write_record(
     """
     view = _place(folder, target, record.view)
     if any(shift):
-        view = str(Path(view).with_suffix(".png").as_posix())
+        if not view.lower().endswith(".png"):
+            view += ".png"  # a.jpg may stand beside a.png
         _write_moved(folder / record.view, target / view, shift)
     else:
         _copy(folder / record.view, target / view)
