@@ -197,7 +197,7 @@ class StoredStudy:
     def known(self, number: int) -> Asked | None:
         """The trial of a number; None if there is none, or none with a directory."""
         trials = self._trials()
-        if number >= len(trials) or trials[number].user_attrs.keys() & NO_DIRECTORY:
+        if number >= len(trials) or not has_directory(trials[number]):
             return None
         whole = trials[number].params.keys() >= self._distributions.keys()
         return self._asked(self._trial(number)) if whole else None
@@ -208,11 +208,7 @@ class StoredStudy:
 
     def numbers(self) -> set[int]:
         """The numbers of all trials that this study trains or has trained."""
-        return {
-            trial.number
-            for trial in self._trials()
-            if trial.state != State.WAITING and not trial.user_attrs.keys() & NO_DIRECTORY
-        }
+        return {trial.number for trial in self._trials() if has_directory(trial)}
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Stores an epoch's objective in place of what it had."""
@@ -286,6 +282,11 @@ class StoredStudy:
     def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
         search = self._config.search
         return sampler(search.sampler, search.seed, search.startup_trials, trials)
+
+
+def has_directory(trial: FrozenTrial) -> bool:
+    """Whether a trial has a directory, or is to have one: the study trains it under its number."""
+    return trial.state != State.WAITING and not trial.user_attrs.keys() & NO_DIRECTORY
 
 
 def _is_trained(trial: FrozenTrial) -> bool:

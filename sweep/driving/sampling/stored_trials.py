@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import optuna
 
 from sweep.driving.sampling.optuna_storage import mapped_errors, open_storage
-from sweep.driving.sampling.results import REPEATS, WARM_START
-from sweep.driving.sampling.stored_study import State
+from sweep.driving.sampling.stored_study import has_directory
 from sweep.study.config import StudyConfig
 
 
@@ -26,7 +25,7 @@ class StoredTrial:
 
 
 def stored_trials(study: StudyConfig) -> Mapping[int, StoredTrial] | None:
-    """The study's trials by number, those that are not trained left out; None: no such study.
+    """The study's trials by number, those without a directory left out; None: no such study.
 
     Raises:
         StorageError: the storage cannot be read.
@@ -41,7 +40,7 @@ def stored_trials(study: StudyConfig) -> Mapping[int, StoredTrial] | None:
                 trial.state.name, trial.state.is_finished(), frozenset(trial.intermediate_values)
             )
             for trial in found.get_trials(deepcopy=False)
-            if trial.state != State.WAITING and not trial.user_attrs.keys() & {REPEATS, WARM_START}
+            if has_directory(trial)
         }
 
 

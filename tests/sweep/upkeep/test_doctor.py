@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from sweep.cli import main
+from sweep.driving.active_run import ActiveRun
+from sweep.driving.recovery import tell_run
 from sweep.driving.sampling.optuna_storage import open_storage
 from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.study.config import StudyConfig
@@ -280,6 +282,20 @@ def test_what_can_be_mended_is_found_and_mended(part: str, whole: StudyConfig) -
     assert left == ()
     assert not any(line.startswith("failed") for line in said)
     assert sha256_of(best) == before
+
+
+def test_the_second_trial_of_a_run_that_was_taken_up_again_needs_no_record(
+    whole: StudyConfig,
+) -> None:
+    running_in_optuna(whole)
+    run = ActiveRun.load(whole, read_record(run_dir(whole, PASSED + 1)))
+    trials = OptunaStudy(whole)
+    try:
+        trials.tell(run.record.model_copy(update={"state": "failed"}), None)
+        tell_run(trials, run)
+    finally:
+        trials.close()
+    assert "trial-without-record" not in kinds(diagnose(whole.store).findings)
 
 
 def test_what_could_lose_a_result_is_found_and_left_to_a_person(whole: StudyConfig) -> None:
