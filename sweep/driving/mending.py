@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.study.config import StudyConfig
 from sweep.study.folder import (
     RECORD,
@@ -20,6 +20,9 @@ from uvtex.errors import CheckpointError, UvtexError
 from uvtex.runs.epochs import EpochReport, read_epochs, write_epochs
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.header import read_header
+
+if TYPE_CHECKING:  # `sweep status` reads without Optuna
+    from sweep.driving.sampling.optuna_study import OptunaStudy
 
 
 def damage(paths: StudyFolder) -> list[str]:

@@ -14,7 +14,6 @@ from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, measured_mean_colours
 from sweep.driving.disk_space.retention import free_in_mlflow
 from sweep.driving.disk_space.room import disk_forecast
-from sweep.driving.recovery import take_up_failed
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.spending import Spending
 from sweep.driving.workers.interrupts import all_as_ctrl_c
@@ -214,6 +213,7 @@ def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[st
 
 def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summary]:
     from sweep.driving.driver import Driver
+    from sweep.driving.recovery import take_up_failed
     from sweep.tracking.mirror import MlflowMirror
 
     study = prepare(study)
