@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 ERROR = 0.05
 """Probability, over all looks together, that the test admits a mean that is exactly 0."""
@@ -95,7 +95,7 @@ def crossing(
     if math.isinf(degrees):
         return _walk_reaches(boundary, most, drift)
     points, weights = np.polynomial.legendre.leggauss(nodes)
-    spreads = np.sqrt(stats.chi2.ppf((points + 1) / 2, degrees) / degrees)
+    spreads = np.sqrt(special.chdtri(degrees, (1 - points) / 2) / degrees)
     reached = [_walk_reaches(boundary * float(s), most, drift) for s in spreads]
     return float(np.dot(weights / 2, reached))
 

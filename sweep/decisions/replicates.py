@@ -12,12 +12,12 @@ the probability of admission above that threshold's 5 %, whatever the metrics' c
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 from sweep.decisions.group_sequential import ERROR, critical
 from sweep.study.calibration import Spread
@@ -98,8 +98,6 @@ class Decision:
     reason: str
     """In words, for people who have not read how the test works."""
     replicates: int
-    most: int
-    """At most so many replicates are run."""
     tests: tuple[MeanTest, ...]
     """One for each threshold; empty before the first replicate."""
 
@@ -107,27 +105,6 @@ class Decision:
     def records(self) -> tuple[ThresholdTest, ...]:
         """The tests as they are kept and told."""
         return tuple(test.record(self.replicates) for test in self.tests)
-
-    @property
-    def seeds_left(self) -> int:
-        return self.most - self.replicates if self.verdict == "continue" else 0
-
-
-def replicate_seeds(count: int, taken: Collection[int]) -> tuple[int, ...]:
-    """Seeds for ``count`` replicates: the smallest numbers from 1 that are not ``taken``.
-
-    They are the same for every schedule, so that two schedules can be compared in pairs.
-
-    Args:
-        taken: the seed of the probes.
-    """
-    found: list[int] = []
-    seed = 1
-    while len(found) < count:
-        if seed not in taken:
-            found.append(seed)
-        seed += 1
-    return tuple(found)
 
 
 def judge(
@@ -153,11 +130,11 @@ def judge(
     _check_replicates(replicates, thresholds, most, probe_seed)
     k = len(replicates)
     if not k:
-        return Decision("continue", f"no replicate has ended; at most {most} are run", 0, most, ())
+        return Decision("continue", f"no replicate has ended; at most {most} are run", 0, ())
     for replicate in replicates:
         if absent := _without_figure(replicate, thresholds):
             reason = f"the replicate with seed {replicate.seed} has no figure for {absent}"
-            return Decision("reject", f"rejected: {reason}", k, most, ())
+            return Decision("reject", f"rejected: {reason}", k, ())
     tests = tuple(
         tested_mean(
             threshold.metric,
@@ -170,7 +147,7 @@ def judge(
         for threshold in thresholds
     )
     verdict, reason = conclude(tests, k, most)
-    return Decision(verdict, reason, k, most, tests)
+    return Decision(verdict, reason, k, tests)
 
 
 def tested_mean(
@@ -211,7 +188,7 @@ def tested_mean(
 
 @lru_cache
 def _futile(degrees: int) -> float:
-    return float(stats.t.ppf(FUTILITY, degrees))
+    return float(special.stdtrit(degrees, FUTILITY))
 
 
 def conclude(tests: Sequence[MeanTest], k: int, most: int) -> tuple[Verdict, str]:
