@@ -21,7 +21,7 @@ import multiprocessing
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from multiprocessing.synchronize import Event
@@ -127,6 +127,30 @@ def mlflow_calls(uri: str, trials: int) -> dict[str, list[float]]:
     return taken
 
 
+def measure(
+    title: str,
+    urls: Mapping[str, str],
+    calls: Callable[[str, int], dict[str, list[float]]],
+    reader: Callable[[str, Event], None],
+    first: int,
+    trials: int,
+    counts: Sequence[int],
+) -> None:
+    """Measures each database beside each number of readers, and prints the table.
+
+    Args:
+        first: trials that are made in a database before it is measured.
+    """
+    rows = []
+    for name, url in urls.items():
+        calls(url, first)
+        for count in counts:
+            with reading(reader, url, count):
+                rows.append((name, count, calls(url, trials)))
+    click.echo(f"\n{title}\n")
+    show(rows)
+
+
 def show(rows: list[tuple[str, int, dict[str, list[float]]]]) -> None:
     """Prints a table: a line for each database, number of readers, and call."""
     first: dict[str, float] = {}
@@ -154,7 +178,7 @@ def sqlite_file(folder: Path, name: str, wal: bool) -> str:
 @click.option("--trials", default=40, type=click.IntRange(1), help="Trials of a line.")
 @click.option("--readers", "most", default=4, type=click.IntRange(1), help="Most readers.")
 def main(trials: int, most: int) -> None:
-    counts = (0, 1, most)
+    counts = sorted({0, 1, most})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         postgres = None
@@ -168,14 +192,7 @@ def main(trials: int, most: int) -> None:
         }
         if postgres is not None:
             urls["PostgreSQL"] = postgres.database("optuna")
-        rows = []
-        for name, url in urls.items():
-            optuna_calls(url, 5)
-            for count in counts:
-                with reading(read_optuna, url, count):
-                    rows.append((name, count, optuna_calls(url, trials)))
-        click.echo("\nOptuna\n")
-        show(rows)
+        measure("Optuna", urls, optuna_calls, read_optuna, 5, trials, counts)
         uris = {"SQLite": sqlite_url(folder / "mlflow.db")}
         uris["server on SQLite"] = stack.enter_context(
             running_server(sqlite_url(folder / "served.db"))
@@ -184,14 +201,7 @@ def main(trials: int, most: int) -> None:
             uris["server on PostgreSQL"] = stack.enter_context(
                 running_server(postgres.database("mlflow"))
             )
-        rows = []
-        for name, uri in uris.items():
-            mlflow_calls(uri, 2)
-            for count in counts:
-                with reading(read_mlflow, uri, count):
-                    rows.append((name, count, mlflow_calls(uri, trials)))
-        click.echo("\nMLflow\n")
-        show(rows)
+        measure("MLflow", uris, mlflow_calls, read_mlflow, 2, trials, counts)
 
 
 if __name__ == "__main__":
