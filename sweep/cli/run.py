@@ -79,7 +79,6 @@ def run(
     set_flags = {flag.replace("_", "-"): value for flag, value in flags.items()}
     given = [f"--{flag}={value:g}" for flag, value in set_flags.items() if value is not None]
     again = shlex.join(["sweep", "run", str(config), *given])
-    click.echo(dump_yaml(study), file=out)
     try:
         outcome, summary = session.run(study, out, retry_failed)
     except KeyboardInterrupt:  # before the first run, or after the last

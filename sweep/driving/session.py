@@ -30,6 +30,7 @@ from sweep.study.summary_record import Summary, write_summary
 from sweep.study.urls import resolved
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.output import lasting
+from uvtex.settings import dump_yaml
 
 if TYPE_CHECKING:
     from sweep.tracking.mirror import MlflowMirror
@@ -189,7 +190,7 @@ def rehearse(study: StudyConfig) -> str | None:
 
 
 def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[str, Summary]:
-    """Runs the study under its lease, and shows progress on ``out``.
+    """Runs the study under its lease, and shows its settings and progress on ``out``.
 
     A request of `sweep pause` or `sweep stop` from before is taken back.
 
@@ -205,6 +206,7 @@ def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[st
     """
     with lease(study.paths), all_as_ctrl_c():
         withdraw_request(study.paths)
+        print(dump_yaml(study), file=out)
         try:
             return _run(study, lasting(out), retry_failed)
         finally:

@@ -57,8 +57,9 @@ class DiskRoom:
         basis = "as measured" if measured else "by the size of the networks"
         text = (
             f"disk: a probe takes about {readable(probe.kept)} and a full run about "
-            f"{readable(full.kept)}, {basis}; {left} probes to go need {readable(total)}, and each "
-            f"full run more; {readable(free)} are free in {self.study.store}"
+            f"{readable(full.kept)}, {basis}; probes to go: {left}, "
+            f"which take {readable(total)}, and each full run more; "
+            f"{readable(free)} are free in {self.study.store}"
         )
         if left and lacking(free, RunBytes(total, total + probe.peak - probe.kept), ()):
             text += (

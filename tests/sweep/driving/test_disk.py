@@ -89,7 +89,7 @@ def test_the_forecast_is_of_the_networks_until_a_run_has_ended(tmp_path: Path) -
     assert not measured
     record, run_dir = add_trial(config, 0)
     checkpoint = add_checkpoint(config, run_dir)
-    assert "as measured; 29 probes to go" in disk_forecast(config)
+    assert "as measured; probes to go: 29," in disk_forecast(config)
     found, measured = DiskRoom(config, {record.key: record}).needs("probe")
     assert measured
     # The made-up last checkpoint lacks the optimiser's state, and a periodic one is there.

@@ -64,6 +64,7 @@ def test_second_driver_is_refused_and_the_error_names_the_first(
         output, _ = second.communicate(timeout=60)
     assert second.returncode == 1
     assert f"is being driven by process {os.getpid()} on " in output
+    assert len(output.splitlines()) == 1, "it refuses before it shows the settings"
     assert holder(slow.paths) is None
 
 
