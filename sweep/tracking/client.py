@@ -39,6 +39,11 @@ REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
 """MLflow's error codes for one call that it will never accept."""
 
 
+LOGIN_ERRORS = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+"""MLflow's error codes for a login that is missing or may not do this."""
+LOGIN_ADVICE = "; the login is read from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+
+
 ADVICE = "; the trial directories are complete, run `sweep sync STUDY` when the store answers again"
 
 
@@ -66,10 +71,12 @@ def mapped_errors(doing: str, uri: str, error: type[UvtexError] = TrackingError)
         yield
     except _foreign_errors() as cause:
         first = masked(str(cause)).strip().splitlines() or [type(cause).__name__]
-        if error is TrackingError and getattr(cause, "error_code", None) in REFUSALS:
+        code = getattr(cause, "error_code", None)
+        if error is TrackingError and code in REFUSALS:
             raise RefusedError(f"MLflow at {uri}: refuses to {doing}: {first[0][:400]}") from cause
         raise error(
             f"MLflow at {uri}: cannot {doing}: {first[0][:400]}"
+            + (LOGIN_ADVICE if code in LOGIN_ERRORS else "")
             + (ADVICE if error is TrackingError else "")
         ) from cause
 

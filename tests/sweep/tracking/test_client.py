@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from mlflow.exceptions import MlflowException
+from mlflow.utils.rest_utils import verify_rest_response
 from sqlalchemy.exc import OperationalError
 
 from sweep.tracking import client as client_module
@@ -52,6 +53,17 @@ def test_every_mlflow_error_becomes_a_tracking_error(raised: Exception) -> None:
         client_module.mapped_errors("frobnicate", "sqlite:///x.db"),
     ):
         raise raised
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_wants_a_login_is_told_where_the_login_comes_from(status: int) -> None:
+    answer = requests.Response()
+    answer.status_code, answer._content = status, b"You are not authenticated."
+    with (
+        pytest.raises(TrackingError, match=r"MLFLOW_TRACKING_USERNAME and .*; the trial director"),
+        client_module.mapped_errors("list the runs", "http://127.0.0.1:5000"),
+    ):
+        verify_rest_response(answer, "/api/2.0/mlflow/runs/search")
 
 
 def test_own_errors_stay_as_they_are() -> None:

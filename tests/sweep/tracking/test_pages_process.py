@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -46,3 +47,23 @@ def test_the_server_ends_with_the_command_and_imports_nothing_of_the_working_fol
     assert not mark.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_an_address_that_others_reach_gives_a_warning_that_names_mlflows_login(
+    tmp_path: Path,
+) -> None:
+    uri = empty_store(tmp_path)
+    code = f"from sweep.tracking.pages import serve_ui; serve_ui({uri!r}, 0, '0.0.0.0')"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        os.killpg(process.pid, signal.SIGKILL)
+    assert told.startswith("warning: MLflow has no login by default: whoever reaches 0.0.0.0 ")
+    assert "--app-name basic-auth" in told
