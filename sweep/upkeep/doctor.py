@@ -17,7 +17,7 @@ from sweep.study.file import read_saved
 from sweep.study.folder import StudyFolder, TrialRecord, study_names, tracking_uri
 from sweep.study.lease import driver, lease
 from sweep.study.urls import masked
-from sweep.tracking.client import TrackingError
+from sweep.tracking.client import ADVICE, TrackingError
 from sweep.tracking.holdings.artifact_store import local_folder
 from sweep.tracking.holdings.inventory import experiments, read_holdings
 from sweep.upkeep.finding import Finding, Remedy, size_of
@@ -208,4 +208,4 @@ def _store(store: Path) -> Iterator[Finding]:
 
 
 def _cause(error: TrackingError) -> str:
-    return f"MLflow's side was not checked: {str(error).splitlines()[0]}"
+    return f"MLflow's side was not checked: {str(error).splitlines()[0].removesuffix(ADVICE)}"
