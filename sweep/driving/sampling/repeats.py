@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from sweep.study.config import StudyConfig
-from sweep.study.search import space
+from sweep.study.search import paths, space
+from sweep.study.search.paths import SCHEDULE
 
 MOST_REPEATS = 5
 """So many repeats in a row are settled before the sampler is passed over."""
@@ -27,6 +28,19 @@ def fingerprint(study: StudyConfig, params: Mapping[str, space.Value]) -> str:
     """Digest of the settings of a trial's probe and full run."""
     runs = (space.train_config(study, stage, params) for stage in ("probe", "full"))
     return hashlib.sha256("\n".join(run.model_dump_json() for run in runs).encode()).hexdigest()
+
+
+def always_matters(study: StudyConfig, parameter: str) -> bool:
+    """Whether two runs with the same settings have the same value of ``parameter``.
+
+    That of T_max matters under a cosine only, and of normalised weights only the ratios do.
+    """
+    schedule = {name for name in study.search.space if name.startswith(SCHEDULE)}
+    if parameter not in {paths.parameter(name) for name in schedule}:
+        return True
+    if parameter == "tmax":
+        return False
+    return not study.search.normalise or parameter == "lr_scheduler"
 
 
 def untried(

@@ -16,6 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial
 
 from sweep.driving.sampling import repeats
+from sweep.driving.sampling.drawing import Drawing
 from sweep.driving.sampling.known_settings import KnownSettings
 from sweep.driving.sampling.lost_trials import rebuild
 from sweep.driving.sampling.optuna_storage import open_storage
@@ -29,7 +30,6 @@ from sweep.driving.sampling.results import (
     constraints,
     result_state,
 )
-from sweep.driving.sampling.samplers import sampler
 from sweep.driving.sampling.warm_start import EarlierProbe
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import SEARCHED, TrialRecord
@@ -63,6 +63,7 @@ class StoredStudy:
         self._distributions = distributions(study.search)
         self._points = repeats.number_of_points(self._distributions)
         self._known = KnownSettings(study, self._distributions)
+        self._drawing = Drawing(study.search, self._distributions)
         self._storage: optuna.storages.RDBStorage | None = None
         self._handed: set[int] = set()
         """The unfinished trials that the driver knows."""
@@ -77,7 +78,7 @@ class StoredStudy:
             study_name=self._config.name,
             direction="maximize",
             load_if_exists=True,
-            sampler=self._sampler(0),
+            sampler=self._drawing.sampler(0),
         )
         self._id = self._storage.get_study_id_from_name(self._config.name)
         return self._trials()
@@ -139,9 +140,19 @@ class StoredStudy:
         trials = self._trials()
         if (unknown := self._left_over(trials)) is not None:
             return self._asked(self._completed(unknown))
-        # A new sampler for each trial, so that a resumed study draws the same trials.
-        self._study.sampler = self._sampler(len(trials))
-        return self._asked(self._study.ask(fixed_distributions=self._distributions))
+        if any(trial.state == State.WAITING for trial in trials):
+            return self._asked(self._study.ask(fixed_distributions=self._distributions))
+        return self._asked(self._store(trials))
+
+    def _store(self, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+        """Draws a trial, and stores it in one transaction."""
+        assert self._storage is not None
+        before = self._storage.get_study_system_attrs(self._id)
+        trial, attributes = self._drawing.draw(trials, before)
+        for key, value in attributes.items():
+            self._storage.set_study_system_attr(self._id, key, value)
+        self._study.add_trial(trial)
+        return trial
 
     def _left_over(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """A trial that an attempt to ask has left, although it failed."""
@@ -156,7 +167,7 @@ class StoredStudy:
         own = trials[asked.number]
         if own.state.is_finished():
             return True  # by an attempt whose answer was lost
-        first = self._first_alike(own, asked, trials)
+        first = self._first_alike(own, trials)
         if first is None:
             return False
         trial = self._trial(asked.number)
@@ -173,14 +184,11 @@ class StoredStudy:
         self._study.tell(asked.number, values, state=first.state)
         return True
 
-    def _first_alike(
-        self, own: FrozenTrial, asked: Asked, trials: Sequence[FrozenTrial]
-    ) -> FrozenTrial | None:
+    def _first_alike(self, own: FrozenTrial, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         if REPEATS in own.user_attrs:
             return trials[int(own.user_attrs[REPEATS])]  # found by an attempt that failed
         self._known.add(trials)
-        wanted = repeats.fingerprint(self._config, asked.params)
-        alike = (trials[number] for number in self._known.numbers(wanted) if number < own.number)
+        alike = (trials[number] for number in self._known.earlier(own.number))
         return next((trial for trial in alike if _is_trained(trial)), None)
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> set[str]:
@@ -241,25 +249,21 @@ class StoredStudy:
         made = self._trials()[record.trial].intermediate_values
         self._study.add_trial(as_retried(self._config, self._distributions, record, best, made))
 
-    def _asked(self, trial: optuna.Trial) -> Asked:
+    def _asked(self, trial: optuna.Trial | FrozenTrial) -> Asked:
         drawn = trial.params
         params = {name: drawn[name] for name in self._distributions}
         return Asked(trial.number, trial.user_attrs.get(SCHEDULE, SEARCHED), params)
 
     def _completed(self, frozen: FrozenTrial) -> optuna.Trial:
-        """A running trial with all its parameters, those that it would have been given at once.
+        """A running trial with all its parameters.
 
-        A driver that died between two suggestions left some of them out of Optuna's storage.
-        Suggesting a parameter again returns the stored value.
+        A driver that died while it took a trial from the queue left some of them out of Optuna's
+        storage. Suggesting a parameter returns the stored value or the queued one.
         """
-        self._study.sampler = self._sampler(frozen.number)
         trial = self._trial(frozen.number)
         if frozen.params.keys() >= self._distributions.keys():
             return trial
         for name, of in self._distributions.items():
-            if name in frozen.params and name not in trial.relative_params:
-                # Only to move the sampler's random numbers on to where they were.
-                self._study.sampler.sample_independent(self._study, frozen, name, of)
             if isinstance(of, CategoricalDistribution):
                 trial.suggest_categorical(name, of.choices)
             elif isinstance(of, IntDistribution):
@@ -278,10 +282,6 @@ class StoredStudy:
     def _trial_id(self, number: int) -> int:
         assert self._storage is not None
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-
-    def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
-        search = self._config.search
-        return sampler(search.sampler, search.seed, search.startup_trials, trials)
 
 
 def has_directory(trial: FrozenTrial) -> bool:

@@ -9,7 +9,8 @@ epochs, so that a probe and its full run follow the same curve.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 
 from pydantic.fields import FieldInfo
 
@@ -38,7 +39,8 @@ REFUSED = {
 """Path that may not be searched -> why."""
 
 
-def searchable() -> dict[str, FieldInfo]:
+@functools.cache
+def searchable() -> Mapping[str, FieldInfo]:
     """Path -> its setting, in the order in which a trial's values are drawn.
 
     The order decides which random number each value gets. It is that of studies from before there

@@ -30,9 +30,10 @@ def named(study: StudyConfig, params: Mapping[str, Value]) -> NamedSchedule:
         pydantic.ValidationError: all weights are 0 at one end. The checks of a study's space rule
             that out.
     """
-    values = {term: getattr(_baseline(study), term) for term in TERMS}
-    values |= _baseline(study).model_dump(include={"lr_scheduler", "tmax"})
-    for path in in_order(set(study.search.space)):
+    baseline = study.named_schedules[BASELINE]
+    values = {term: getattr(baseline, term) for term in TERMS}
+    values |= {"lr_scheduler": baseline.lr_scheduler, "tmax": baseline.tmax}
+    for path in study.search.space:
         if not path.startswith(SCHEDULE):
             continue
         key, _, end = path.removeprefix(SCHEDULE).partition(".")
@@ -97,10 +98,6 @@ def _value(schedule: NamedSchedule, path: str) -> Value:
     if not end and last != value.start:
         raise ValueError(f"moves {path} from {value.start:g} to {last:g}, and {path} is held")
     return last if end == "end" else value.start
-
-
-def _baseline(study: StudyConfig) -> NamedSchedule:
-    return study.named_schedules[BASELINE]
 
 
 def outside(study: StudyConfig, params: Mapping[str, Value]) -> list[str]:
