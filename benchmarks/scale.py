@@ -23,6 +23,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +36,10 @@ from optuna.trial import TrialState
 
 from sweep.decisions import promotion
 from sweep.driving.active_run import ActiveRun
+from sweep.driving.after_epoch import after_epoch
+from sweep.driving.disk_space.room import disk_forecast
+from sweep.driving.due_runs import Records
+from sweep.driving.gate import RegistryGate
 from sweep.driving.plan import Plan
 from sweep.driving.recovery import recover
 from sweep.driving.sampling.optuna_storage import open_storage
@@ -49,6 +54,7 @@ from sweep.study.folder import TrialRecord, write_record
 from sweep.study.look import Flag, Forecast, Look
 from sweep.study.search import space
 from sweep.study.search.distributions import distributions
+from sweep.tracking.mirror import MlflowMirror
 from uvtex.config import TERMS
 from uvtex.runs.epochs import EpochReport, write_epochs
 from uvtex.settings import dump_yaml
@@ -218,33 +224,50 @@ def _processor_seconds() -> float:
     return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
+@dataclass
+class Driver:
+    """What a driver holds of a study."""
+
+    config: StudyConfig
+    trials: OptunaStudy
+    stopping: Stopping
+    spending: Spending
+    records: Records
+    plan: Plan
+
+
+def restart(config: StudyConfig, table: Table) -> tuple[Driver, ActiveRun]:
+    """A driver that takes a study over, and the first run that it plans."""
+    told = table.measure("restart: forecast of the disk", lambda: disk_forecast(config))
+    assert told
+    trials = table.measure("restart: open Optuna's storage", lambda: OptunaStudy(config))
+    stopping, spending = Stopping(config), Spending(config, time.monotonic)
+    records, spending.epoch_seconds = table.measure(
+        "restart: recover the records", lambda: recover(config, trials, stopping, 0.0, click.echo)
+    )
+    mirror = MlflowMirror(config, click.echo)  # nothing is told it, so it opens no store
+    gate = RegistryGate(config, records, mirror, click.echo, lambda record, gate: None)
+    plan = Plan(config, records, trials, stopping, spending, gate)
+    table.measure("restart: forecast of the cost", lambda: spending.forecast(records, 1))
+    run = table.measure("restart: the first ask", lambda: _planned(plan))
+    return Driver(config, trials, stopping, spending, records, plan), run
+
+
 def measure_driver(config: StudyConfig, table: Table, repeats: int) -> None:
     """A resumed driver: what it does at its start, and then for each trial."""
-    trials = table.measure("resume: open the storage", lambda: OptunaStudy(config))
-    stopping = Stopping(config)
-    records, seconds = table.measure(
-        "resume: recover the records", lambda: recover(config, trials, stopping, 0.0)
-    )
-    spending = Spending(config, time.monotonic)
-    spending.epoch_seconds = seconds
-    plan = Plan(config, records, trials, stopping, spending)
-    for index in range(repeats):
-        first = "first " if index == 0 else ""
-        run = table.measure(f"{first}ask", lambda: _planned(plan))
+    driver, run = table.measure("restart, to the first ask", lambda: restart(config, table))
+    for _ in range(repeats):
         run.update(state="running")
-        records[run.record.key] = run.record
+        driver.records[run.record.key] = run.record
         for report in curve(config, run.record.trial, run.record.params):
-            run.reports[report.epoch] = report
-            table.measure("look at an epoch", partial(stopping.look, run))
-            table.measure("report, stored", partial(_report, trials, run, report))
+            table.measure("driver: an epoch", partial(_epoch, driver, run, report))
+            table.measure("Optuna's thread: report an epoch", driver.trials.flush)
         write_epochs(run.run_dir, list(run.reports.values()))
-        run.update(state="complete", ended=time.time())
-        records[run.record.key] = run.record
-        best = max(run.reports.values(), key=lambda report: report.val["margin"])
-        table.measure("tell, stored", partial(_tell, trials, run, best))
-        table.measure("learn from a probe", partial(stopping.learn, run))
-        table.measure("forecast the cost", partial(spending.forecast, records, 1))
-    trials.close()
+        table.measure("driver: the end of a trial", partial(_end, driver, run))
+        table.measure("Optuna's thread: tell", driver.trials.flush)
+        table.measure("driver: the sentence on the cost", partial(_forecast, driver))
+        run = table.measure("ask, with the plan", partial(_planned, driver.plan))
+    driver.trials.close()
 
 
 def _planned(plan: Plan) -> ActiveRun:
@@ -253,14 +276,31 @@ def _planned(plan: Plan) -> ActiveRun:
     return planned.run
 
 
-def _report(trials: OptunaStudy, run: ActiveRun, report: EpochReport) -> None:
-    trials.report(run.record.trial, report)
-    trials.flush()
+def _epoch(driver: Driver, run: ActiveRun, report: EpochReport) -> None:
+    """What the driver's loop does at an epoch, but for MLflow's queue and the terminal."""
+    run.reports[report.epoch] = report
+    driver.spending.epoch_seconds.append(report.seconds)
+    _, found = after_epoch(driver.config, run, report, driver.stopping, interrupted=False)
+    best = run.best
+    run.update(best_epoch=best.epoch if best else None, **found)
+    driver.records[run.record.key] = run.record
+    driver.trials.report(run.record.trial, report)
+    driver.spending.save([run])
 
 
-def _tell(trials: OptunaStudy, run: ActiveRun, best: EpochReport) -> None:
-    trials.tell(run.record, best.val)
-    trials.flush()
+def _end(driver: Driver, run: ActiveRun) -> None:
+    """The same at the end of a trial."""
+    run.catch_up()
+    best = run.best
+    assert best is not None
+    run.update(state="complete", ended=time.time(), epochs_made=len(run.reports))
+    driver.records[run.record.key] = run.record
+    driver.trials.tell(run.record, best.val)
+    driver.stopping.learn(run)
+
+
+def _forecast(driver: Driver) -> None:
+    driver.spending.forecast(driver.records, 1)
 
 
 def measure_optuna(config: StudyConfig, table: Table, repeats: int) -> None:
@@ -292,13 +332,16 @@ def measure_readers(config: StudyConfig, table: Table) -> None:
         "sweep status": ["status", name, *store],
         "sweep compare": ["compare", f"{name}/0", f"{name}/7", *store],
         "sweep report": ["report", name, *store],
+        "sweep doctor": ["doctor", name, *store],
     }
     for title, arguments in commands.items():
         for time_of in ("first", "again"):
             command = [sys.executable, "-m", "sweep.cli", *arguments]
             table.measure(
                 f"{title} ({time_of})",
-                partial(subprocess.run, command, check=True, capture_output=True),
+                partial(
+                    subprocess.run, command, check=title != "sweep doctor", capture_output=True
+                ),
             )
 
 

@@ -36,8 +36,10 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_wanted(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields[str(info.field_name)]
-        return as_wanted(value, field, _field_kinds(cls, str(info.field_name)))
+        kinds = _field_kinds(cls, str(info.field_name))
+        if type(value) in kinds and type(value) is not list:
+            return value  # as most are: a study reads a million of them when it is resumed
+        return as_wanted(value, cls.model_fields[str(info.field_name)], kinds)
 
 
 @functools.cache

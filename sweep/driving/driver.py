@@ -292,7 +292,7 @@ class Driver:
         self._write(ActiveRun.load(self._study, record), gate=gate.model_dump())
 
     def _forecast_cost(self) -> None:
-        self._display.cost(self._spending.forecast(self._records, self._slots.most))
+        self._display.cost(self._spending.latest_forecast(self._records, self._slots.most))
 
     def _write(self, run: ActiveRun, **changes: object) -> None:
         run.update(**changes)

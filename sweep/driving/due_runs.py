@@ -28,11 +28,12 @@ def due(
         active: the runs that have a slot.
         asked: the trials that are admitted, and on which the registry has not answered yet.
     """
-    found = [records[key] for key in sorted(records)]
-    for record in found:
+    concerned = [r for r in records.values() if r.state in UNFINISHED or is_candidate(r)]
+    concerned.sort(key=lambda record: record.key)
+    for record in concerned:
         if record.state in UNFINISHED and record.key not in active:
             yield record
-    for record in found:
+    for record in concerned:
         if is_candidate(record) and not _waits(records, record.trial, asked):
             replicate = next_replicate(study, records, record)
             if replicate is not None:

@@ -33,7 +33,7 @@ def damage(paths: StudyFolder) -> list[str]:
     return [*problems.values(), *cut]
 
 
-def mend(study: StudyConfig, trials: OptunaStudy) -> list[str]:
+def mend(study: StudyConfig, trials: OptunaStudy) -> tuple[list[TrialRecord], list[str]]:
     """Makes damaged records again, and adds the last epoch to reports that were cut.
 
     A record comes from Optuna's storage and the study's settings. Its run is interrupted: the
@@ -41,13 +41,14 @@ def mend(study: StudyConfig, trials: OptunaStudy) -> list[str]:
     checkpoint.
 
     Returns:
-        What was done or could not be done, a sentence each.
+        The records of the study's runs, all of them whole now; and what was done or could not be
+        done, a sentence each.
 
     Raises:
         UvtexError: a record is damaged, and Optuna's storage does not have its trial either.
     """
     found, problems = read_records(study.paths.folder)
-    done = []
+    done, cut = [], list(_cut(study.paths, found))
     for run_dir, problem in {**problems, **dict(_without_record(study.paths))}.items():
         record = _record(study, trials, run_dir)
         if record is None and run_dir not in problems:
@@ -58,14 +59,15 @@ def mend(study: StudyConfig, trials: OptunaStudy) -> list[str]:
                 f"restore it from a copy, or move {run_dir.parent} out of the study's folder"
             )
         write_record(run_dir, record)
+        found.append(record)
         done.append(f"{problem.partition(';')[0]}; it was made anew from Optuna's storage")
-    for run_dir, lacking in _cut(study.paths, found):
+    for run_dir, lacking in cut:
         file = RunFolder(run_dir).epochs
         if _add_last(study, run_dir):
             done.append(f"{file}: {lacking}; it was taken from the last checkpoint")
         else:
             done.append(f"{file}: {lacking}; {_advice(run_dir)}")
-    return done
+    return found, done
 
 
 def _advice(run_dir: Path) -> str:

@@ -13,7 +13,7 @@ from sweep.driving.sampling.optuna_study import OptunaStudy
 from sweep.driving.sampling.warm_start import earlier_probes
 from sweep.driving.stopping import Stopping
 from sweep.study.config import StudyConfig
-from sweep.study.folder import UNFINISHED, TrialRecord, read_records, records
+from sweep.study.folder import UNFINISHED, TrialRecord, read_records
 from uvtex.errors import ConfigError, UvtexError
 from uvtex.runs.folder import RunFolder
 from uvtex.runs.repair import put_aside
@@ -87,9 +87,10 @@ def recover(
         UvtexError: a finished trial is missing on one side, so a number could be used twice.
     """
     warm_start(study, trials, stopping, say)
-    for line in mend(study, trials):
+    whole, lines = mend(study, trials)
+    for line in lines:
         say(line)
-    found: Records = {r.key: r for r in records(study.paths.folder)}
+    found: Records = {record.key: record for record in whole}
     _rebuild(study, trials, found, say)
     unfinished = {asked.number: asked for asked in trials.unfinished()}
     _check_both_sides(study, found, trials.numbers(), set(unfinished))

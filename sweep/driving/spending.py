@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
@@ -22,9 +23,14 @@ from uvtex.runs.epochs import read_epochs
 DRAWS = 300
 """Simulated studies of a forecast while the study runs: a few hundredths of a second."""
 
+FORECAST_PAUSE = 100.0
+"""The time from one of them to the next, in times that it took."""
 
 SPENT = "spent.json"
 """In the study's folder: what the running call has spent of its limits so far."""
+SAVED_EVERY = 1.0
+"""Seconds from one time that it is written to the next. A hundred workers end more epochs than
+that, and a killed call loses no more than these seconds."""
 
 
 class _Spent(BaseModel):
@@ -56,6 +62,8 @@ class Spending:
         self.overheads: list[float] = []
         """Seconds of each run of this call outside its epochs."""
         self._used = 0.0
+        self._saved = self._next_forecast = -math.inf
+        self._forecast: Cost | None = None
 
     @property
     def left(self) -> float | None:
@@ -77,8 +85,11 @@ class Spending:
             )
 
     def save(self, active: Collection[ActiveRun]) -> None:
-        """Keeps what this call has spent, for the case that it is killed."""
+        """Keeps what this call has spent, for the case that it is killed; at most each second."""
         now = self._clock()
+        if now - self._saved < SAVED_EVERY:
+            return
+        self._saved = now
         running = sum(max(0.0, now - run.began) for run in active)
         spent = _Spent(seconds=now - self._budget.started, device_seconds=self._used + running)
         write_atomic(self._file, (spent.model_dump_json() + "\n").encode())
@@ -118,6 +129,15 @@ class Spending:
         rng = np.random.default_rng([self._study.search.seed, len(records), len(seconds)])
         seen = self._seen(records, seconds)
         return forecast_cost(self._ahead(records, devices), seen, rng, draws)
+
+    def latest_forecast(self, records: Records, devices: int) -> Cost | None:
+        """The same. It is made anew at most a hundredth of the time: with thousands of trials it
+        takes longer than all else that the driver does at the end of a run."""
+        began = self._clock()
+        if began >= self._next_forecast:
+            self._forecast = self.forecast(records, devices)
+            self._next_forecast = began + FORECAST_PAUSE * (self._clock() - began)
+        return self._forecast
 
     @property
     def _measured(self) -> Measured:

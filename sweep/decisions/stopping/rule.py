@@ -88,7 +88,8 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
         epochs: of a whole run.
         risk: see :class:`Ledger`.
     """
-    ledger, evidence = Ledger(risk), Evidence()
+    evidence = Evidence()
+    lost, stopped, passed = 0.0, 0, 0
     flagged: list[Flagged] = []
     learnt: list[Run] = []
     known: set[Hashable] = set()
@@ -100,13 +101,13 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
             if run.flag.audited:
                 evidence = evidence.after(run.flag.chance, run.passed)
             elif run.state == "stopped":
-                ledger = ledger.stop(run.flag.chance)
+                lost, stopped = lost + run.flag.chance, stopped + 1
         if run.state == "ended" and run.settings not in known:
             known.add(run.settings)
             learnt.append(run)
-            ledger = ledger.ended(run.passed)
+            passed += run.passed
     return History(
-        ledger,
+        Ledger(risk, lost=lost, stopped=stopped, finished=len(learnt), passed=passed),
         evidence,
         tuple(flagged),
         stops=tuple(run.flag for run in runs if run.state == "stopped" and run.flag is not None),

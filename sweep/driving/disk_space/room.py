@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
 from sweep.study.database import sqlite_file
-from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord, read_records
+from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord
+from sweep.study.run_index import indexed_runs
 from uvtex.config import Schedule, TrainConfig
 from uvtex.errors import UvtexError
 from uvtex.runs.folder import RunFolder
@@ -86,9 +88,12 @@ class DiskRoom:
         found: dict[str, RunBytes] = {}
         unusable = (*UNFINISHED, "failed")
         for stage in ("probe", "full"):
-            ended = [r for r in self.records.values() if r.stage == stage]
-            usable = [r for r in ended if r.state not in unusable and self._is_known(r)]
-            for record in sorted(usable, key=lambda r: r.ended or 0.0)[-MEASURED:]:
+            usable = (
+                record
+                for record in self.records.values()
+                if record.stage == stage and record.state not in unusable and self._is_known(record)
+            )
+            for record in heapq.nlargest(MEASURED, usable, key=lambda r: r.ended or 0.0):
                 if record.key not in self._known:
                     self._known[record.key] = self._of_run(record)
                 known = self._known[record.key]
@@ -155,7 +160,7 @@ def disk_forecast(study: StudyConfig, runs: Iterable[TrialRecord] | None = None)
     Args:
         runs: the study's records; None: those on disk that can be read.
     """
-    found = read_records(study.paths.folder)[0] if runs is None else runs
+    found = [run.record for run in indexed_runs(study)[0]] if runs is None else runs
     return DiskRoom(study, {record.key: record for record in found}).forecast()
 
 

@@ -117,13 +117,14 @@ class StoredStudy:
         left = self._points > len(trials) or self._points > len(self._tried(trials))
         if left or self._left_over(trials) or any(t.state == State.WAITING for t in trials):
             for _ in range(repeats.MOST_REPEATS):
-                asked = self._draw()
+                asked = self._draw(trials)
                 if not self.settle(asked):
                     return self._hand(asked)
-            point = repeats.untried(self._config, self._distributions, self._tried(self._trials()))
+                trials = self._trials()
+            point = repeats.untried(self._config, self._distributions, self._tried(trials))
             if point is not None:
                 self._study.enqueue_trial(point)
-                return self._hand(self._draw())
+                return self._hand(self._draw(self._trials()))
         if self._points <= repeats.LARGEST_LISTED:
             self.exhausted = "every point of the search space was tried"
         else:
@@ -136,8 +137,7 @@ class StoredStudy:
         self._handed.add(asked.number)
         return asked
 
-    def _draw(self) -> Asked:
-        trials = self._trials()
+    def _draw(self, trials: Sequence[FrozenTrial]) -> Asked:
         if (unknown := self._left_over(trials)) is not None:
             return self._asked(self._completed(unknown))
         if any(trial.state == State.WAITING for trial in trials):

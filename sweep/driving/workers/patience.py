@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sweep.decisions.budget import RECENT
 from sweep.study.config import Hang
 from sweep.study.folder import WORKER_LOG
 from uvtex.errors import UvtexError
@@ -55,11 +56,12 @@ class Patience:
 
         Args:
             own: durations of the epochs of its run.
-            others: durations of epochs of the study, where the run has none.
+            others: durations of epochs of the study, in the order of time. The latest count where
+                the run has none.
             between: whether the worker has made an epoch and has another to make. If not, it may
                 open the data set, measure the test side or draw grids.
         """
-        known = own or others
+        known = own or others[-RECENT:]
         usual = statistics.median(known) if known else 0.0
         least = self._hang.least_seconds if between else self._hang.first_epoch_seconds
         return max(least, self._hang.factor * usual)

@@ -164,6 +164,7 @@ def test_a_limit_is_a_multiple_of_the_runs_own_epochs_else_of_the_studys() -> No
     patience = Patience(Hang(factor=10, least_seconds=60, first_epoch_seconds=600))
     assert patience.limit([20, 30, 900], [1.0], between=True) == 300
     assert patience.limit([], [100.0], between=True) == 1000
+    assert patience.limit([], [900.0] * 100 + [100.0] * 50, between=True) == 1000  # the latest
     assert patience.limit([2.0], [], between=True) == 60
     assert patience.limit([2.0], [], between=False) == 600
     assert patience.limit([100.0], [], between=False) == 1000

@@ -97,6 +97,18 @@ def test_the_time_of_a_killed_call_counts_in_the_next_one(tmp_path: Path) -> Non
     assert fourth.left == 3600
 
 
+def test_what_is_spent_is_written_once_a_second_however_many_epochs_end(tmp_path: Path) -> None:
+    config = study(tmp_path, hours=1.0)
+    config.paths.folder.mkdir(parents=True)
+    clock, times = Clock(), set()
+    spending = Spending(config, clock)
+    for _ in range(40):
+        spending.save([])
+        times.add((config.paths.folder / SPENT).read_text())
+        clock.now += 0.25
+    assert len(times) == 10
+
+
 def test_device_hours_of_a_killed_call_count_too(tmp_path: Path) -> None:
     config = study(tmp_path, device_hours=1.0)
     config.paths.folder.mkdir(parents=True)
