@@ -111,9 +111,10 @@ class Stopping:
         return judge_ending(len(ended), remaining, lost, fresh_draw(margins))
 
     def _fitted(self, past: rule.History) -> Outlook | None:
-        """The forecast, learnt anew whenever another probe has ended."""
-        if len(past.learnt) != self._learnt and past.finished is not None:
-            self._learnt = len(past.learnt)
+        """The forecast, learnt anew when enough probes have ended since."""
+        count = rule.fitted_runs(len(past.learnt))
+        if count != self._learnt and past.finished is not None:
+            self._learnt = count
             self._outlook = fit(past.finished)
         return self._outlook
 

@@ -70,14 +70,24 @@ class History:
     unflagged_passes: int
     """Runs that passed and were never flagged."""
     learnt: tuple[Run, ...]
-    """The runs to learn from."""
+    """The runs to learn from, in the order in which they ended."""
     epochs: int
     """Of a whole run."""
 
     @cached_property
     def finished(self) -> Finished | None:
-        """The curves to learn from; None before the first run has ended."""
-        return _finished(self.learnt, self.epochs) if self.learnt else None
+        """The curves that the forecast is learnt from; None before the first run has ended."""
+        first = self.learnt[: fitted_runs(len(self.learnt))]
+        return _finished(first, self.epochs) if first else None
+
+
+def fitted_runs(runs: int) -> int:
+    """How many of the first ``runs`` runs to learn from the forecast is learnt from.
+
+    Up to 200 they are all. With more, one more changes nothing, and a fit takes long: it is learnt
+    anew when they are a hundredth more.
+    """
+    return runs - runs % max(1, runs // 100)
 
 
 def history(runs: Sequence[Run], epochs: int, risk: float) -> History:

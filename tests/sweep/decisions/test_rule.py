@@ -9,7 +9,7 @@ import pytest
 
 from sweep.decisions.stopping.audit import Evidence, coin
 from sweep.decisions.stopping.outlook import Outlook, fit
-from sweep.decisions.stopping.rule import History, Run, due, history, judge_run
+from sweep.decisions.stopping.rule import History, Run, due, fitted_runs, history, judge_run
 from sweep.study.look import Flag
 
 EPOCHS, LEAST = 20, 5
@@ -111,6 +111,21 @@ def test_what_was_stopped_costs_its_chance_and_what_was_audited_tells_what_came_
     ]
     assert past.finished is not None
     assert list(past.finished.weights) == [1.0] * 10 + [1 / 0.3] * 2
+
+
+def test_a_forecast_is_learnt_from_the_first_runs_and_anew_for_every_hundredth_more() -> None:
+    runs = ended(205)
+    past, later = history(runs[:203], EPOCHS, 0.05), history(runs, EPOCHS, 0.05)
+    assert past.finished is not None
+    assert later.finished is not None
+    assert len(past.learnt) == 203
+    assert len(past.finished.curves) == 202
+    assert len(later.finished.curves) == 204
+    assert (later.finished.curves.slacks[:202] == past.finished.curves.slacks).all()
+    counts = [fitted_runs(number) for number in range(3000)]
+    assert counts[:200] == list(range(200))
+    assert counts == sorted(counts)
+    assert all(0.99 * number <= count <= number for number, count in enumerate(counts))
 
 
 def test_seeds_of_one_configuration_count_once() -> None:
