@@ -15,9 +15,10 @@ from sweep.decisions.stopping.curves import LOOKS, Curves, epochs_seen
 from sweep.decisions.stopping.ledger import Ledger, judge
 from sweep.decisions.stopping.outlook import Finished, Kind, fit
 from sweep.decisions.stopping.rule import raise_flag
+from sweep.study.config import Pruning
 
-LEAST = 5
-"""``min_epochs``: no look before so many points."""
+LEAST = Pruning().min_epochs
+"""No look before so many points: a study file's default."""
 
 
 class Forecast(Protocol):
@@ -25,6 +26,10 @@ class Forecast(Protocol):
 
     def chance(self, curves: Curves, look: int, seen: int) -> Array:
         """P(pass) of each curve."""
+        ...
+
+    def least(self, look: int) -> float:
+        """The chance of a run that seems sure to fail."""
         ...
 
 
@@ -65,6 +70,8 @@ class OursJudge:
     evidence: Evidence = field(default_factory=Evidence)
     table: Array | None = None
     """P(pass) [looks, rows] by the last fit."""
+    least: tuple[float, ...] = ()
+    """The least of them at each look, by the same."""
     fitted: int = 0
 
     def follow(self, trial: Trial) -> Fate:
@@ -78,7 +85,8 @@ class OursJudge:
                 continue
             chance = self.evidence.raise_chance(float(self.table[look, trial.row]))
             chances.append(chance)
-            if judge(self.ledger, chance).raised:
+            least = self.evidence.raise_chance(self.least[look])
+            if judge(self.ledger, chance, least=least).raised:
                 return self._flag(trial, seen, chance, tuple(chances))
         self._end(trial.row, 1.0)
         return Fate(points, forecasts=tuple(chances))
@@ -100,6 +108,7 @@ class OursJudge:
             self.flagged.append((trial.row, Flagged(chance, q)))
             self.ledger = self.ledger.stop(chance)
             return Fate(seen, seen, False, chance, chances)
+        self.ledger = self.ledger.flagged(chance)
         passed = bool(self.task.passes[trial.row])
         extra = self.task.points - seen
         self.flagged.append((trial.row, Flagged(chance, q, passed, extra)))
@@ -127,6 +136,7 @@ class OursJudge:
         if model is None:
             return
         rows = np.setdiff1d(np.arange(len(self.task.joint)), self.rows)
+        self.least = tuple(model.least(look) for look in range(len(LOOKS)))
         self.table = np.full((len(LOOKS), len(self.task.joint)), np.nan)
         for look in range(len(LOOKS)):
             seen = epochs_seen(look, self.task.points, LEAST)

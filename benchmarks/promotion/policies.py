@@ -21,6 +21,8 @@ KINDS = {
     "ours-asinh-schedule": Kind(squash=True, schedule=True),
     "ours-likeliest": Kind(averaged=False),
     "ours-uncorrected": Kind(recalibrate=False),
+    "ours-trusting": Kind(doubtful=False),
+    "ours-wide": Kind(clips=(8.0,)),
     "ours-late": Kind(least_runs=20),
     "ours-guarded": Kind(),
     "ours-as-proposed": Kind(averaged=False, least_runs=20),

@@ -18,8 +18,16 @@ LENGTHS, NOISES = (0.3, 1.0, 3.0), (0.05, 0.2, 0.5, 0.8)
 """Candidates: length scale in deviations of a feature, noise as a share of the variance."""
 
 
+class Rival:
+    """A forecast that is not corrected."""
+
+    def least(self, look: int) -> float:
+        """No chance is too small for it."""
+        return 0.0
+
+
 @dataclass(frozen=True)
-class GaussianProcess:
+class GaussianProcess(Rival):
     """A process with a squared exponential kernel over the features of our forecast.
 
     Length scale and noise have the largest marginal likelihood; a run of weight w has noise / w.
@@ -46,7 +54,7 @@ class GaussianProcess:
 
 
 @dataclass(frozen=True)
-class NearestCurves:
+class NearestCurves(Rival):
     """The gain from now to the best epoch, by the runs whose curves were the nearest so far."""
 
     finished: Finished

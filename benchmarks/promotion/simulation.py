@@ -75,7 +75,8 @@ def study(
         q = share(len(flagged))
         if coin(number, trial) < q:
             flagged.append(Flagged(chance, q, passes))
-            ledger, evidence = ledger.ended(passes), evidence.after(chance, passes)
+            ledger = ledger.flagged(chance).ended(passes)
+            evidence = evidence.after(chance, passes)
         else:
             flagged.append(Flagged(chance, q))
             ledger, lost = ledger.stop(chance), lost + passes

@@ -56,7 +56,7 @@ class PromotionPruner(BasePruner):
         thresholds: Sequence[Threshold],
         epochs: int,
         risk: float = 0.05,
-        min_epochs: int = 5,
+        min_epochs: int = 3,
         seed: int = 0,
         first_step: int = 1,
     ) -> None:

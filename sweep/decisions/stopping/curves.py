@@ -20,6 +20,9 @@ number counts as the lowest."""
 
 SLIGHT = 1e-9
 
+LEAST_SHARE = 1e-3
+"""Of a loss weight: a smaller one counts as this."""
+
 Array = npt.NDArray[np.float64]
 
 
@@ -145,6 +148,8 @@ def schedule_features(curves: Curves, seen: int) -> Array:
         columns += [rest[:, -1], fall.max(axis=1), fall.sum(axis=1) / epochs, since]
         columns.append(np.isnan(now).astype(np.float64))
     if curves.loss_weights is not None:
-        moves = curves.loss_weights[:, -1] - curves.loss_weights[:, seen - 1]
-        columns += list(moves.T)
+        rest = curves.loss_weights[:, seen:].sum(axis=1)
+        total = rest.sum(axis=1, keepdims=True)
+        shares = rest / np.where(total > 0, total, 1.0)
+        columns += list(np.log(np.maximum(shares, LEAST_SHARE)).T)
     return np.stack(columns, axis=1) if columns else np.empty((n, 0))

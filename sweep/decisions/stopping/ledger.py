@@ -14,11 +14,13 @@ class Ledger:
     """What a study knows of its good trials. Values are passed in and returned, never changed."""
 
     risk: float = 0.05
-    """Most expected passers that may be lost, over all expected passers."""
+    """Most expected passers that may be flagged, over all expected passers."""
     guard: float = 0.5
     """Until ``ENOUGH`` passers are known, a trial may cost at most ``guard * risk * base``."""
     lost: float = 0.0
     """Expected passers among the trials stopped: the sum of their chances."""
+    risked: float = 0.0
+    """The same of all flagged trials. The audit's coin spares some: that is the rule's margin."""
     stopped: int = 0
     finished: int = 0
     """Trials run to their end; one a configuration."""
@@ -40,11 +42,18 @@ class Ledger:
         return replace(self, finished=self.finished + 1, passed=self.passed + int(passed))
 
     def stop(self, chance: float) -> Ledger:
-        """The ledger after a flagged trial was stopped. An audited one is not: it ends."""
-        return replace(self, stopped=self.stopped + 1, lost=self.lost + chance)
+        """The ledger after a flagged trial was stopped."""
+        after = self.flagged(chance)
+        return replace(after, stopped=self.stopped + 1, lost=self.lost + chance)
+
+    def flagged(self, chance: float) -> Ledger:
+        """The ledger after a trial was flagged that goes on for the audit."""
+        return replace(self, risked=self.risked + chance)
 
     def __str__(self) -> str:
-        return f"stopped ones cost {self.lost:.2g} of an expected {self.expected:.3g} passes so far"
+        return (
+            f"flagged ones cost {self.risked:.2g} of an expected {self.expected:.3g} passes so far"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,16 +65,21 @@ class Flag:
 
 
 def judge(
-    ledger: Ledger, chance: float | None, *, passes: bool = False, spared: bool = False
+    ledger: Ledger,
+    chance: float | None,
+    *,
+    least: float = 0.0,
+    passes: bool = False,
+    spared: bool = False,
 ) -> Flag:
     """Whether a trial that passes with probability ``chance`` is flagged.
 
-    Flagged are the surest failures only: the expected share of good trials lost stays within
-    ``risk``, ``lost + p <= risk (passed + 1/2 + lost + p)``. Never flagged is a trial that passes
+    Flagged are the surest failures only: the expected share of good trials flagged stays within
+    ``risk``, ``risked + p <= risk (passed + 1/2 + lost + p)``. Never flagged is a trial that passes
     already, is ``spared`` (named in the study file or by a person), has no forecast (None), or
     is not clearly worse than a fresh draw, ``p > base / 2``. Until ``ENOUGH`` passers are known a
-    trial may cost at most ``guard * risk * base``, since a forecast learnt from few passers cannot
-    vouch for itself.
+    trial may cost at most ``guard * risk * base`` more than ``least``, the chance of a trial that
+    seems sure to fail, since a forecast learnt from few passers cannot vouch for itself.
 
     Raises:
         ValueError: ``chance`` is not a probability.
@@ -82,12 +96,12 @@ def judge(
     fresh = f"a new one with {percent(ledger.base)}"
     if chance > ledger.base / 2:
         return Flag(False, f"{words}, {fresh}")
-    guard = ledger.guard * ledger.risk * ledger.base
+    guard = least + ledger.guard * ledger.risk * ledger.base
     if ledger.passed < ENOUGH and chance > guard:
         known = f"while {ledger.passed} passes are known, and not {ENOUGH}"
         return Flag(False, f"{words}, {fresh}; {known}, at most {percent(guard)} is risked")
     after = ledger.stop(chance)
-    if after.lost > ledger.risk * after.expected:
+    if after.risked > ledger.risk * after.expected:
         spent = f"to stop it would cost more than {percent(ledger.risk)} of the passes"
         return Flag(False, f"{words}, {fresh}; {spent}: {ledger}")
     return Flag(True, f"{words}, {fresh}; {after}")

@@ -9,6 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sweep.decisions.stopping import ridge
+from sweep.decisions.stopping.correction import (
+    IDENTITY,
+    Correction,
+    recalibration,
+    unforeseen,
+)
 from sweep.decisions.stopping.curves import (
     LOOKS,
     Curves,
@@ -28,8 +34,8 @@ LEAST_OWN = 5
 PRIOR_RUNS = 20.0
 """A prior counts as at most so many runs."""
 
-ASSURED = 1e-6
-"""No chance is nearer than this to 0 or 1."""
+NARROW = 0.1
+"""Prior odds of each further target against the first: with few runs the widest tells most."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,16 @@ class Kind:
     squash: bool = False
     """asinh of the slacks; else the slacks, clipped at eight spreads."""
     schedule: bool = True
-    clip: float = 8.0
-    """The target is clipped to this many (squashed) spreads around the threshold."""
+    clips: tuple[float, ...] = (8.0, 1.0)
+    """The targets of a look's regressions: the best joint slack, clipped to so many (squashed)
+    spreads around the threshold. Widest first."""
     least_runs: int = 12
     """From fewer finished runs, and without a prior, nothing is forecast."""
     recalibrate: bool = True
     averaged: bool = True
     """The recalibration's uncertainty is averaged over; else its most probable value is taken."""
+    doubtful: bool = True
+    """No chance is below that of a good run that nobody foresees; needs ``recalibrate``."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +65,18 @@ class Finished:
     weights: Array
 
 
-def _nodes(count: int) -> tuple[Array, Array]:
-    """Points [2, count^2] and weights of Gauss-Hermite quadrature under two normal variables."""
-    points, weights = np.polynomial.hermite_e.hermegauss(count)
-    first, second = np.meshgrid(points, points)
-    both = np.outer(weights, weights)
-    return np.stack([first.ravel(), second.ravel()]), (both / both.sum()).ravel()
-
-
-NODES, NODE_WEIGHTS = _nodes(7)
-
-
 @dataclass(frozen=True)
-class Correction:
-    """``p'`` as the mean of ``sigmoid(shift + slope logit p)`` under weights."""
+class Pool:
+    """Regressions on the same runs and features whose chances are mixed."""
 
-    shift: Array  # [k]
-    slope: Array  # [k]
-    weights: Array  # [k], of sum 1
+    parts: tuple[ridge.Ridge, ...]
+    weights: Array  # of sum 1
+    left_out: Array  # [n] mixed chance of each run by the fits without it
 
-    def chance(self, p: Array) -> Array:
-        """p' of each p [n]."""
-        out: Array = _sigmoid(self.shift + np.multiply.outer(_logit(p), self.slope)) @ self.weights
+    def chance(self, x: Array) -> Array:
+        """P(y >= 0) for features ``x`` [n, F]."""
+        out: Array = self.weights @ np.stack([part.chance(x) for part in self.parts])
         return out
-
-
-IDENTITY = Correction(np.zeros(1), np.ones(1), np.ones(1))
 
 
 @dataclass(frozen=True)
@@ -90,18 +85,22 @@ class Outlook:
 
     kind: Kind
     spreads: Array  # [J]
-    looks: tuple[ridge.Ridge, ...]
-    correction: Correction
+    looks: tuple[Pool, ...]
+    corrections: tuple[Correction, ...]
 
     def chance(self, curves: Curves, look: int, seen: int) -> Array:
         """P(the run will have passed at its end) at ``look`` after ``seen`` epochs; [n]."""
         x = features(curves, seen, self.spreads, self.kind.squash, self.kind.schedule)
-        return self.correction.chance(self.looks[look].chance(x))
+        return self.corrections[look].chance(self.looks[look].chance(x))
+
+    def least(self, look: int) -> float:
+        """The chance at ``look`` of a run that seems sure to fail."""
+        return self.corrections[look].least
 
     def forecast(self, curves: Curves, look: int, seen: int) -> Forecast:
         """The best joint slack of the whole run, for the first of ``curves``."""
         x = features(curves, seen, self.spreads, self.kind.squash, self.kind.schedule)
-        mean, deviation = self.looks[look].predict(x[:1])
+        mean, deviation = self.looks[look].parts[0].predict(x[:1])
         return Forecast(mean=float(mean[0]), deviation=float(deviation[0]))
 
 
@@ -110,9 +109,12 @@ def fit(
 ) -> Outlook | None:
     """The forecast learnt from ``finished``; None from fewer than ``kind.least_runs`` runs.
 
-    For each look a ridge regression predicts the run's best joint slack (in spreads) from
-    :func:`features`; it is the joint event itself, so that no correlation is assumed away. Its
-    Student t gives P(pass); two parameters correct these on runs left out (:func:`recalibration`).
+    For each look ridge regressions predict the run's best joint slack (in spreads) from
+    :func:`features`; it is the joint event itself, so that no correlation is assumed away. One
+    reads the slack as it is, clipped far out, and tells most where runs fail by degrees. The other
+    reads it near the threshold only: where many fail by far, how far says nothing of who passes.
+    Their Student t's give P(pass), mixed by :func:`_pool`. Two parameters a look correct these on
+    runs left out (:func:`recalibration`), and :func:`unforeseen` bounds them from below.
     Pass one run a configuration: leaving out one of several seeds of a setting would flatter the
     forecast.
 
@@ -127,18 +129,54 @@ def fit(
     spreads = [spread(part.curves.slacks) for part in parts]
     pairs = list(zip(parts, spreads, strict=True))
     best = [joint(scaled(p.curves.slacks, s, kind.squash)).max(axis=1) for p, s in pairs]
-    target = np.clip(np.concatenate(best), -kind.clip, kind.clip)
+    target = np.concatenate(best)
     weights = np.concatenate([part.weights for part in parts])
     fits = []
     for look in range(len(LOOKS)):
         x = _same_columns([_at(part.curves, look, scale, kind) for part, scale in pairs])
-        fits.append(ridge.fit(np.concatenate(x), target, weights))
-    correction = IDENTITY
-    if kind.recalibrate:
-        own = len(finished.curves)
-        left_out = np.stack([look.left_out[:own] for look in fits], axis=1)
-        correction = recalibration(left_out, target[:own] >= 0, finished.weights, kind.averaged)
-    return Outlook(kind, spreads[0], tuple(fits), correction)
+        fits.append(_pool(np.concatenate(x), target, weights, len(finished.curves), kind.clips))
+    corrections = _corrected(fits, target, finished, kind)
+    return Outlook(kind, spreads[0], tuple(fits), corrections)
+
+
+def _pool(x: Array, target: Array, weights: Array, own: int, clips: Sequence[float]) -> Pool:
+    """Regressions on ``target`` clipped to each of ``clips``, weighted by what they left out.
+
+    A weight is proportional to the probability that the part's left-out chances give to what
+    became of the first ``own`` runs (pseudo-Bayesian model averaging: Geisser and Eddy 1979).
+    There each chance is mixed with the share that passes, which counts as one run: of n runs none
+    is told a surprise beyond 1 in n.
+    """
+    parts = tuple(ridge.fit(x, np.clip(target, -clip, clip), weights) for clip in clips)
+    passed = target[:own] >= 0
+    share = (passed.sum() + 0.5) / (own + 1)
+    told = (np.stack([part.left_out[:own] for part in parts]) * own + share) / (own + 1)
+    likely = np.where(passed, np.log(told), np.log1p(-told)).sum(axis=1)
+    likely[1:] += np.log(NARROW)
+    mixed = np.exp(likely - likely.max())
+    mixed /= mixed.sum()
+    return Pool(parts, mixed, mixed @ np.stack([part.left_out for part in parts]))
+
+
+def _corrected(
+    looks: Sequence[Pool], target: Array, finished: Finished, kind: Kind
+) -> tuple[Correction, ...]:
+    """A correction a look, from the study's own runs. Looks err unlike, the first ones most."""
+    if not kind.recalibrate:
+        return (IDENTITY,) * len(looks)
+    own = len(finished.curves)
+    passed = target[:own] >= 0
+    left_out = [look.left_out[:own] for look in looks]
+    made = [recalibration(chances, passed, kind.averaged) for chances in left_out]
+    if not kind.doubtful:
+        return tuple(made)
+    base = float(finished.weights @ passed + 0.5) / float(finished.weights.sum() + 1)
+    told = [one.chance(chances) for one, chances in zip(made, left_out, strict=True)]
+    lowest = np.minimum.accumulate(np.stack(told), axis=0)
+    return tuple(
+        replace(one, least=unforeseen(chances, passed, base))
+        for one, chances in zip(made, lowest, strict=True)
+    )
 
 
 def _counted(prior: Sequence[Finished]) -> list[Finished]:
@@ -158,50 +196,6 @@ def _same_columns(blocks: list[Array]) -> list[Array]:
     ]
 
 
-def recalibration(
-    chances: Array, passed: npt.NDArray[np.bool_], weights: Array, averaged: bool = True
-) -> Correction:
-    """What makes left-out ``chances`` [n, looks] fit what ``passed`` [n].
-
-    ``logit p' = a + b logit p`` with a ~ N(0, 1), log b ~ N(0, 0.5): with no evidence the most
-    probable p' is p. A run counts once over its looks (Platt 1999, with a prior). p' is averaged
-    over the posterior of (a, log b) in Laplace's approximation: from thirty runs of which one
-    passed, no chance of 1e-4 can be had.
-    """
-    x, y = _logit(chances), passed[:, None].astype(np.float64)
-    w = (weights * (len(weights) / weights.sum()))[:, None] / x.shape[1]
-    a, c = 0.0, 0.0
-    for _ in range(25):
-        b = np.exp(c)
-        p = _sigmoid(a + b * x)
-        error, curvature = w * (p - y), w * p * (1 - p)
-        gradient = np.array([error.sum() + a, (error * b * x).sum() + c / 0.25])
-        cross = float((curvature * b * x).sum())
-        hessian = np.array(
-            [[curvature.sum() + 1.0, cross], [cross, (curvature * (b * x) ** 2).sum() + 4.0]]
-        )
-        step = np.clip(np.linalg.solve(hessian, gradient), -1.0, 1.0)
-        a, c = a - float(step[0]), c - float(step[1])
-        if np.abs(step).max() < 1e-6:
-            break
-    if not averaged:
-        return Correction(np.array([a]), np.array([np.exp(c)]), np.ones(1))
-    root = np.linalg.cholesky(np.linalg.inv(hessian))
-    shift, slope = np.array([a, c])[:, None] + root @ NODES
-    return Correction(shift, np.exp(slope), NODE_WEIGHTS)
-
-
 def _at(curves: Curves, look: int, spreads: Array, kind: Kind) -> Array:
     seen = epochs_seen(look, curves.epochs) or max(1, curves.epochs - 1)
     return features(curves, seen, spreads, kind.squash, kind.schedule)
-
-
-def _logit(p: Array) -> Array:
-    q = np.clip(p, ASSURED, 1 - ASSURED)
-    out: Array = np.log(q) - np.log1p(-q)
-    return out
-
-
-def _sigmoid(x: Array) -> Array:
-    out: Array = 1 / (1 + np.exp(-np.clip(x, -30, 30)))
-    return out

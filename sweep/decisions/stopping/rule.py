@@ -99,11 +99,13 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
         risk: see :class:`Ledger`.
     """
     evidence = Evidence()
-    lost, stopped, passed = 0.0, 0, 0
+    lost, audited, stopped, passed = 0.0, 0.0, 0, 0
     flagged: list[Flagged] = []
     learnt: list[Run] = []
     known: set[Hashable] = set()
     for run in runs:
+        if run.flag is not None and run.flag.audited:
+            audited += run.flag.chance
         if run.state == "running" or (run.state == "failed" and run.flag is None):
             continue
         if run.flag is not None:
@@ -117,7 +119,14 @@ def history(runs: Sequence[Run], epochs: int, risk: float) -> History:
             learnt.append(run)
             passed += run.passed
     return History(
-        Ledger(risk, lost=lost, stopped=stopped, finished=len(learnt), passed=passed),
+        Ledger(
+            risk,
+            lost=lost,
+            risked=lost + audited,
+            stopped=stopped,
+            finished=len(learnt),
+            passed=passed,
+        ),
         evidence,
         tuple(flagged),
         stops=tuple(run.flag for run in runs if run.state == "stopped" and run.flag is not None),
@@ -207,11 +216,13 @@ def judge_run(
     """
     number, seen = look
     chance = forecast = None
+    least = 0.0
     if outlook is not None:
         curves = _curves([run], seen, epochs)
         forecast = outlook.forecast(curves, number, seen)
         chance = past.evidence.raise_chance(float(outlook.chance(curves, number, seen)[0]))
-    verdict = judge(past.ledger, chance, passes=run.passed, spared=spared)
+        least = past.evidence.raise_chance(outlook.least(number))
+    verdict = judge(past.ledger, chance, least=least, passes=run.passed, spared=spared)
     flag = None
     if verdict.raised and chance is not None:
         flag = raise_flag(past.flags, chance, seen, audit_coin)

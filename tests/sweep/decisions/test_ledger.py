@@ -12,15 +12,19 @@ from sweep.decisions.stopping.ledger import ENOUGH, Ledger, judge
 chances = st.floats(0, 1)
 
 
-@given(st.lists(st.tuples(chances, st.booleans()), max_size=120), st.floats(0.01, 0.3))
-def test_expected_share_lost_never_exceeds_the_risk(
-    trials: list[tuple[float, bool]], risk: float
+@given(
+    st.lists(st.tuples(chances, st.booleans(), st.booleans()), max_size=120), st.floats(0.01, 0.3)
+)
+def test_expected_share_flagged_never_exceeds_the_risk(
+    trials: list[tuple[float, bool, bool]], risk: float
 ) -> None:
     ledger = Ledger(risk)
-    for chance, passes in trials:
-        stopped = judge(ledger, chance).raised
-        ledger = ledger.stop(chance) if stopped else ledger.ended(passes)
-        assert ledger.lost <= risk * ledger.expected + 1e-12
+    for chance, passes, audited in trials:
+        if not judge(ledger, chance).raised:
+            ledger = ledger.ended(passes)
+        else:
+            ledger = ledger.flagged(chance).ended(passes) if audited else ledger.stop(chance)
+        assert ledger.lost <= ledger.risked <= risk * ledger.expected + 1e-12
 
 
 @given(chances, st.integers(0, 100), st.integers(0, 100))
@@ -60,15 +64,27 @@ def test_with_few_passers_a_trial_may_cost_no_more_than_its_share() -> None:
     assert "while 4 passes are known, and not 20" in judge(few, 0.01).reason
 
 
+def test_what_every_trial_costs_is_no_reason_of_the_guard_but_is_paid_for() -> None:
+    few = Ledger(finished=40, passed=4)
+    assert judge(few, 0.011, least=0.0095).raised
+    assert not judge(few, 0.011).raised
+    assert not judge(few, 0.02, least=0.0095).raised
+    spent = few
+    while judge(spent, 0.011, least=0.0095).raised:
+        spent = spent.stop(0.011)
+    assert 0.2 < spent.risked <= 0.05 * spent.expected
+    assert "to stop it would cost more than 5 %" in judge(spent, 0.011, least=0.0095).reason
+
+
 def test_reasons_say_what_was_lost_of_what() -> None:
     ledger = Ledger(finished=60, passed=25).stop(0.4)
-    assert str(ledger) == "stopped ones cost 0.4 of an expected 25.9 passes so far"
+    assert str(ledger) == "flagged ones cost 0.4 of an expected 25.9 passes so far"
     assert judge(ledger, 0.001).reason == (
-        "it passes with probability 0.1 %, a new one with 42 %; stopped ones cost 0.4 of an "
+        "it passes with probability 0.1 %, a new one with 42 %; flagged ones cost 0.4 of an "
         "expected 25.9 passes so far"
     )
     spent = judge(Ledger(finished=60, passed=25).stop(1.3), 0.1).reason
-    assert "to stop it would cost more than 5 % of the passes: stopped ones cost 1.3" in spent
+    assert "to stop it would cost more than 5 % of the passes: flagged ones cost 1.3" in spent
 
 
 @pytest.mark.parametrize("chance", [-0.1, 1.1, float("nan")])

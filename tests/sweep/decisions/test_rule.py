@@ -101,6 +101,7 @@ def test_what_was_stopped_costs_its_chance_and_what_was_audited_tells_what_came_
     ]
     past = history(runs, EPOCHS, risk=0.05)
     assert (past.ledger.stopped, past.ledger.lost) == (1, 0.001)
+    assert past.ledger.risked == pytest.approx(0.005)
     assert past.ledger.finished == 12
     assert past.flags == 5
     assert [(one.passed, one.extra_epochs) for one in past.flagged] == [

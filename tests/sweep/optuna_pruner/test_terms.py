@@ -110,4 +110,4 @@ def test_a_study_with_another_pruner_is_named() -> None:
 
 def test_defaults_are_those_of_the_documentation() -> None:
     terms = PromotionPruner(THRESHOLDS, EPOCHS).terms
-    assert (terms.risk, terms.min_epochs, terms.seed, terms.first_step) == (0.05, 5, 0, 1)
+    assert (terms.risk, terms.min_epochs, terms.seed, terms.first_step) == (0.05, 3, 0, 1)
