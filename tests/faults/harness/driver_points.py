@@ -20,7 +20,7 @@ RECORD = [
 """The records of a study with a probe of two epochs and a full run of two."""
 
 STUDY_FILES = [
-    *file_points("study.yaml", "sweep.driving.session"),
+    *file_points("study.yaml", "sweep.study.file"),
     *file_points("data.json", "sweep.study.data_identity", 1),
     *file_points("data.json", "sweep.study.data_identity", 2),
     *file_points("driver.json", "sweep.study.lease"),

@@ -40,15 +40,18 @@ class Killer:
         Returns:
             The number of kills that met a living process.
         """
-        while self.done < times and self._command.running:
+        while self.done < times:
             self._until_epochs(self._lab.epochs() + self._rng.choice((0, 1)))
             self._pass(self._rng.uniform(0, 1))
             if self._command.running and self._kill():
                 self.done += 1
                 self._waiting.append((time.monotonic(), self._lab.epochs()))
-            if self._victim != "worker" and not self._command.running:
-                self._command.kill()  # and awaits its workers
-                self._command = self._lab.start()
+            if self._command.running:
+                continue
+            if self._command.wait() != -signal.SIGKILL:  # the study has ended
+                break
+            self._command.kill()  # awaits its workers
+            self._command = self._lab.start()
         while self._waiting and self._command.running:
             self._look()
         assert self._command.wait() == 0, self._command.output

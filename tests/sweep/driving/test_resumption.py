@@ -11,6 +11,7 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
 from sweep.driving.spending import SPENT, Spending
+from sweep.launchers.base import EpochEnded, Event
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord, read_record, records, write_record
 from tests.sweep.fakes import InlineLauncher, NoMirror, inject_faults, study
@@ -46,6 +47,28 @@ def test_an_epoch_that_no_driver_judged_is_judged_before_its_run_goes_on(tmp_pat
     write_record(run_dir, record.model_copy(update={**undone, "epochs_made": None}))
     assert drive(config) == []  # no worker was needed
     assert outcome(config) == before
+
+
+class LateWorker(InlineLauncher):
+    """Its workers write the last epoch of a probe, and only say that the run has ended.
+
+    That is what a driver sees if the worker of a driver that died was still writing that epoch when
+    the next worker began.
+    """
+
+    def wait(self, timeout: float) -> list[Event]:
+        events = super().wait(timeout)
+        for event in events:
+            if isinstance(event, EpochEnded) and event.report["epoch"] == 6:
+                super().answer(event.slot, go_on=True)
+        return [e for e in events if not isinstance(e, EpochEnded) or e.report["epoch"] != 6]
+
+
+def test_a_last_epoch_that_no_event_reported_can_be_the_best(tmp_path: Path) -> None:
+    config = study(tmp_path, trials=1, search={"queue": ["good"]})
+    Driver(config, LateWorker(), NoMirror(config), ProgressDisplay()).run()
+    probe = read_record(config.paths.run_dir(0, "probe"))
+    assert (probe.epochs_made, probe.best_epoch) == (6, 6)
 
 
 # -- the time that a killed call spent
