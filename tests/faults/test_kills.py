@@ -38,6 +38,7 @@ def test_twenty_kills_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab(**LONG)
+    lab.misbehave(sleep=0.3)  # so that the study does not end before the twentieth kill
     assert Killer(lab, victim, seed=0).kill(20) == 20
     found = lab.final()
     assert_same(undisturbed(**LONG), found, *BUT[victim])
