@@ -37,16 +37,14 @@ def _calls(owner: str, name: str, *nths: int) -> list[Point]:
 
 OPTUNA_STATES = [
     *_calls(OPTUNA, "create_new_study", 1),
+    *_calls(OPTUNA, "_set_trial_param", 1, 4),  # of a trial from the queue
     *_calls(OPTUNA, "set_trial_state_values", 1, 2),
     *_calls(OPTUNA, "set_trial_intermediate_value", 1, 2),
     *_calls(OPTUNA, "set_trial_system_attr", 1),
     *_calls(OPTUNA, "set_trial_user_attr", 1),
 ]
-SEARCHED = [
-    *_calls(OPTUNA, "_create_new_trial", 1),
-    *_calls(OPTUNA, "_set_trial_param", 1, 4),
-]
-"""The points of a trial that the sampler draws, one parameter after the other."""
+SEARCHED = _calls(OPTUNA, "_create_new_trial", 1)
+"""The points of a trial that the sampler draws: it is stored in one transaction."""
 
 MLFLOW_RUNS = [
     *_calls(MLFLOW, "create_experiment", 1),
