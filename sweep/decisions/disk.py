@@ -66,10 +66,19 @@ def estimate(
         side: of a picture, in pixels.
     """
     best = FLOAT * weights
-    others = grids * GRID_TILES * 3 * side**2
     return run_bytes(
-        best, (1 + MOMENTS) * best, others, epochs, copied=copied, registered=registered
+        best,
+        (1 + MOMENTS) * best,
+        grid_bytes(grids, side),
+        epochs,
+        copied=copied,
+        registered=registered,
     )
+
+
+def grid_bytes(grids: int, side: int) -> int:
+    """The bytes of sample grids, at most."""
+    return grids * GRID_TILES * 3 * side**2
 
 
 def lacking(free: int, next_run: RunBytes, running: Collection[tuple[RunBytes, int]]) -> int:

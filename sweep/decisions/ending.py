@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from sweep.decisions.stopping.ledger import percent
 
@@ -83,6 +82,8 @@ def fresh_draw(margins: Sequence[float]) -> float | None:
     n = len(values)
     if n < 3 or not np.isfinite(values).all() or float(np.ptp(values)) == 0:
         return None
+    from scipy import special  # those who only read a study do without
+
     scale = float(values.std(ddof=1)) * math.sqrt(1 + 1 / n)
     return float(special.stdtr(n - 1, float(values.mean()) / scale))
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sweep.decisions.relative_thresholds import resolve
-from sweep.driving import display
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, measured_mean_colours
 from sweep.driving.disk_space.retention import free_in_mlflow
 from sweep.driving.disk_space.room import disk_forecast
 from sweep.driving.sampling.warm_start import earlier_probes
-from sweep.driving.spending import Spending
 from sweep.driving.workers.interrupts import all_as_ctrl_c
 from sweep.launchers.choice import check_launcher, make_launcher
 from sweep.report.summary import summarise
@@ -32,9 +30,9 @@ from uvtex.errors import ConfigError, UvtexError
 from uvtex.output import lasting
 from uvtex.settings import dump_yaml
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `sweep status` does without these and what they import
+    from sweep.driving.display import ProgressDisplay
     from sweep.tracking.mirror import MlflowMirror
-
 
 LEAST_CALIBRATION_SEEDS = 3
 """Seeds of the calibration that a study makes itself if it needs one and has none."""
@@ -214,27 +212,28 @@ def run(study: StudyConfig, out: TextIO, retry_failed: bool = False) -> tuple[st
 
 
 def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summary]:
+    from sweep.driving.display import progress_display
     from sweep.driving.driver import Driver
     from sweep.driving.recovery import take_up_failed
+    from sweep.driving.spending import Spending
     from sweep.tracking.mirror import MlflowMirror
 
     study = prepare(study)
-    if retry_failed:
-        for line in take_up_failed(study):
-            print(line, file=out)
+    for line in take_up_failed(study) if retry_failed else ():
+        print(line, file=out)
     spending = Spending(study, time.monotonic)
     _check_lpips(study)
     build_data(study, out)
     check_data(study, _has_runs(study))
     if _needs_calibration(study):
-        needed = calibration_runs.least_schedules(study)
-        runs = calibration_runs.planned(study, needed, LEAST_CALIBRATION_SEEDS)
+        least = calibration_runs.least_schedules(study)
+        runs = calibration_runs.planned(study, least, LEAST_CALIBRATION_SEEDS)
         if (found := _calibrate(study, runs, out)) is None:
             raise KeyboardInterrupt
         spending.spent_by_calibration(found.cost)
         print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
         study = prepare(study)
-    view = display.progress_display(study.name, study.thresholds, out)
+    view = progress_display(study.name, study.thresholds, out)
     mirror = MlflowMirror(study, view.note)
     view.note(disk_forecast(study))
     try:
@@ -276,7 +275,7 @@ def _check_lpips(study: StudyConfig) -> None:
 def _conclude(
     study: StudyConfig,
     mirror: MlflowMirror,
-    view: display.ProgressDisplay,
+    view: ProgressDisplay,
     outcome: str,
     ending: str | None,
 ) -> Summary:

@@ -1,11 +1,12 @@
 """The SQLite databases of a store: their URLs, their files, and the lock under which they open.
 
-Optuna and MLflow take a database as SQLAlchemy's URL. SQLAlchemy alone writes and reads such URLs
-here: a folder's name may hold any character, such as ``%``, ``?`` or ``#``.
+Optuna and MLflow take a database as SQLAlchemy's URL. A folder's name may hold any character, such
+as ``%``, ``?`` or ``#``, and SQLAlchemy alone writes and reads URLs with such characters here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,14 @@ OPENING_SECONDS = 120
 BUSY_SECONDS = 60
 """Longest wait for another process that holds a lock on a database."""
 
+_PLAIN = re.compile(r"sqlite:///[A-Za-z0-9_./-]+")
+"""URLs in which every character stands for itself. SQLAlchemy takes a while to be loaded."""
+
 
 def sqlite_url(path: Path) -> str:
     """The URL of the SQLite database at ``path``. A relative path gives a relative URL."""
+    if _PLAIN.fullmatch(url := f"sqlite:///{path.as_posix()}"):
+        return url
     from sqlalchemy.engine import URL
 
     return URL.create("sqlite", database=path.as_posix()).render_as_string(hide_password=False)
@@ -29,11 +35,13 @@ def sqlite_url(path: Path) -> str:
 
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None if ``url`` is of another kind, such as a server's."""
+    if _PLAIN.fullmatch(url):
+        return Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:"):
+        return None
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
-    if not url.startswith("sqlite:"):
-        return None
     try:
         database = make_url(url).database
     except ArgumentError:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import RECORD, UNFINISHED, TrialRecord, read_record
 from sweep.study.lease import driver
@@ -105,7 +107,7 @@ def indexed_runs(study: StudyConfig) -> tuple[list[IndexedRun], bool]:
 
 def _read(index: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     try:
-        values = json.loads(index.read_bytes())
+        values = from_json(index.read_bytes())  # twice as fast as json's
         if values["version"] == VERSION and values["metrics"] == names:
             return dict(values["runs"])
     except (OSError, ValueError, KeyError, TypeError):

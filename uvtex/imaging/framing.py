@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import ndimage
 
 SPECK = 0.01
 """Least size of a mask part, as a fraction of the mask. The box ignores smaller parts."""
@@ -72,6 +71,8 @@ class Box:
 
 def box_of(mask: np.ndarray) -> Box | None:
     """The bounding box of a mask, bool [H, W], without specks. None for an empty mask."""
+    from scipy import ndimage  # a checkpoint's header is read without
+
     parts, _ = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 FIRST, FIRST_SHARE, SHARE = 30, 0.3, 0.1
 """Of the first 30 flagged trials 30 % are audited, of the rest 10 %."""
@@ -164,9 +165,15 @@ def _hypergeometric(found: Integers, n: int, good: Integers | int, audited: int)
 
 
 def _log_choose(n: Integers | int, k: Integers | int) -> Array:
-    # C(n, k) = 1 / ((n + 1) B(n - k + 1, k + 1))
-    logarithm: Array = -np.log1p(n) - special.betaln(np.subtract(n, k) + 1, np.add(k, 1))
+    factorials = _log_factorials(2 ** int(np.max(n)).bit_length())
+    logarithm: Array = factorials[n] - factorials[k] - factorials[np.subtract(n, k)]
     return logarithm
+
+
+@functools.cache
+def _log_factorials(most: int) -> Array:
+    """ln(0!), ln(1!) and so on up to ``most``."""
+    return np.array([math.lgamma(n + 1) for n in range(most + 1)])
 
 
 def _rate(lost: float, seen: int) -> float:

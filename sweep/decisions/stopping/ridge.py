@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Array = npt.NDArray[np.float64]
 
@@ -47,6 +46,8 @@ class Ridge:
 
 def tail(t: Array, freedom: float) -> Array:
     """P(T <= t) of Student's t."""
+    from scipy import special  # those who only read a study do without
+
     out: Array = special.stdtr(freedom, t)
     return out
 

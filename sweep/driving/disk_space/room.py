@@ -9,7 +9,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.decisions.disk import EPOCH, RunBytes, estimate, lacking, readable, run_bytes
+from sweep.decisions.disk import (
+    RunBytes,
+    estimate,
+    grid_bytes,
+    lacking,
+    readable,
+    run_bytes,
+)
 from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
@@ -30,7 +37,7 @@ class DiskRoom:
 
     study: StudyConfig
     records: Records
-    _known: dict[RunKey, RunBytes] = field(default_factory=dict)
+    _known: dict[RunKey, tuple[int, int, int]] = field(default_factory=dict)
     _estimated: dict[Stage, RunBytes] = field(default_factory=dict)
 
     @property
@@ -40,8 +47,10 @@ class DiskRoom:
 
     def lacks(self, stage: Stage, active: Collection[ActiveRun]) -> str | None:
         """Why no run of a stage may start, in a sentence; None if one may."""
-        promised = [(self.needs(r.record.stage)[0], _written(r.run_dir)) for r in active]
-        need, free = self.needs(stage)[0], self.free
+        stages = {stage, *(run.record.stage for run in active)}
+        needs = {one: self.needs(one)[0] for one in stages}
+        promised = [(needs[run.record.stage], _written(run.run_dir)) for run in active]
+        need, free = needs[stage], self.free
         if not (missing := lacking(free, need, promised)):
             return None
         store, clean = self.study.store, self.study.paths.command("clean")
@@ -72,38 +81,56 @@ class DiskRoom:
 
     def needs(self, stage: Stage) -> tuple[RunBytes, bool]:
         """What a run of a stage takes, and whether runs that have ended tell it."""
-        seen = {"probe": None, "full": None} | self._measured()
-        if (same := seen[stage]) is not None:
+        if (same := self._measured(stage)) is not None:
             return same, True
-        if stage == "full" and (probe := seen["probe"]) is not None:
-            more = EPOCH * max(0, self.study.stages.full - self.study.stages.probe)
-            return RunBytes(probe.kept + more, probe.peak + more) | self._estimate(stage), True
+        if stage == "full" and (alike := self._measured("probe", as_full=True)) is not None:
+            return alike, True
         return self._estimate(stage), False
 
-    def _measured(self) -> dict[str, RunBytes]:
-        """Stage -> the most that one of its last :data:`MEASURED` runs took.
+    def _measured(self, stage: Stage, as_full: bool = False) -> RunBytes | None:
+        """The most that one of the last :data:`MEASURED` runs of a stage took; None without any.
 
         Only runs count that ended and have all their files, or had them when they were measured.
+
+        Args:
+            as_full: the most that full runs would take whose networks are those of the probes. To
+                count the networks' weights takes seconds: they have to be built.
         """
-        found: dict[str, RunBytes] = {}
         unusable = (*UNFINISHED, "failed")
-        for stage in ("probe", "full"):
-            usable = (
-                record
-                for record in self.records.values()
-                if record.stage == stage and record.state not in unusable and self._is_known(record)
+        usable = (
+            record
+            for record in self.records.values()
+            if record.stage == stage and record.state not in unusable and self._is_known(record)
+        )
+        more = grid_bytes(self.study.grids, self._side) if as_full else 0
+        epochs, found = self.study.epochs("full" if as_full else stage), None
+        for record in heapq.nlargest(MEASURED, usable, key=lambda r: r.ended or 0.0):
+            if record.key not in self._known:
+                self._known[record.key] = self._of_run(record)
+            best, last, others = self._known[record.key]
+            taken = run_bytes(
+                best,
+                last,
+                others + more,
+                epochs,
+                copied=self._copied,
+                registered=as_full or stage == "full",
             )
-            for record in heapq.nlargest(MEASURED, usable, key=lambda r: r.ended or 0.0):
-                if record.key not in self._known:
-                    self._known[record.key] = self._of_run(record)
-                known = self._known[record.key]
-                found[stage] = known | found.get(stage, known)
+            found = taken if found is None else found | taken
         return found
+
+    @property
+    def _side(self) -> int:
+        """Of a picture, in pixels."""
+        return int(
+            self.study.train.get("image_size", TrainConfig.model_fields["image_size"].default)
+        )
 
     def _is_known(self, record: TrialRecord) -> bool:
         return record.cleaned is None or record.key in self._known
 
-    def _of_run(self, record: TrialRecord) -> RunBytes:
+    def _of_run(self, record: TrialRecord) -> tuple[int, int, int]:
+        """Bytes of a run's best checkpoint, of the one that it resumes from, and of the rest."""
         run = RunFolder(self.study.paths.run_dir(*record.key))
         try:
             config = run.read_settings()
@@ -111,15 +138,7 @@ class DiskRoom:
             config = None
         name = "best" if config is None else config.checkpoint_name
         best, last = _size(run.best(name)), _size(run.last(name))
-        others = _written(run.path) - best - last
-        return run_bytes(
-            best,
-            last,
-            others,
-            record.epochs,
-            copied=self._copied,
-            registered=record.stage == "full",
-        )
+        return best, last, _written(run.path) - best - last
 
     def _estimate(self, stage: Stage) -> RunBytes:
         if stage not in self._estimated:
