@@ -98,7 +98,7 @@ def judge(
         return Flag(False, f"{words}, {fresh}")
     guard = least + ledger.guard * ledger.risk * ledger.base
     if ledger.passed < ENOUGH and chance > guard:
-        known = f"while {ledger.passed} passes are known, and not {ENOUGH}"
+        known = f"until {ENOUGH} passes are known ({ledger.passed} so far)"
         return Flag(False, f"{words}, {fresh}; {known}, at most {percent(guard)} is risked")
     after = ledger.stop(chance)
     if after.risked > ledger.risk * after.expected:

@@ -61,7 +61,7 @@ def test_with_few_passers_a_trial_may_cost_no_more_than_its_share() -> None:
     few, many = Ledger(finished=40, passed=4), Ledger(finished=200, passed=ENOUGH)
     assert not judge(few, 0.01).raised
     assert judge(many, 0.01).raised
-    assert "while 4 passes are known, and not 20" in judge(few, 0.01).reason
+    assert "until 20 passes are known (4 so far), at most " in judge(few, 0.01).reason
 
 
 def test_what_every_trial_costs_is_no_reason_of_the_guard_but_is_paid_for() -> None:
