@@ -135,10 +135,16 @@ def table_command(results: Sequence[Path], figure: Path | None) -> None:
     """Prints RESULTS, made by `replay --append`, as Markdown tables."""
     lines = [text for path in results for text in path.read_text(encoding="utf-8").splitlines()]
     told = [json.loads(text) for text in lines]
-    echo(table.by_policy(told) + "\n")
-    if any(one["policy"] == "ours" for one in told):
-        echo(table.by_file(told, "ours") + "\n")
-        echo(table.by_passers(told, "ours") + "\n")
+    for own in (False, True):
+        part = [one for one in told if (one["file"] in table.OWN) is own]
+        if not part:
+            continue
+        echo(("Our own curves:" if own else "Public files:") + "\n")
+        echo(table.by_policy(part) + "\n")
+        if any(one["policy"] == "ours" for one in part):
+            for made in (table.by_file, table.by_passers):
+                echo(made(part, "ours") + "\n")
+            echo(table.by_rival(part) + "\n")
     if figure:
         figure.write_text(table.figure(told), encoding="utf-8")
 

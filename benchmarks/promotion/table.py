@@ -11,7 +11,11 @@ import numpy as np
 
 Result = dict[str, Any]
 
+OWN = {"probe": "our probes", "full": "our full runs"}
+"""Our own curves. The other files are public ones."""
+
 SHORT = {
+    **OWN,
     "algoperf_imagenet_resnet_jax": "AlgoPerf ResNet",
     "algoperf_librispeech_conformer_jax": "AlgoPerf conformer",
     "algoperf_wmt_jax": "AlgoPerf WMT",
@@ -93,19 +97,73 @@ def by_passers(results: Sequence[Result], policy: str) -> str:
     return "\n".join(lines)
 
 
+def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 0.05) -> str:
+    """A row a file and pass rate: our rule beside the one that wins among those within ``bound``.
+
+    Within it is a policy that loses at most ``bound`` in the mean, or twice as much in studies of
+    fewer than five good trials. It wins by the epochs to a champion, or the epochs saved where none
+    is found. Neither variants of ours nor the oracle take part.
+    """
+    lines = [
+        _row(["file", "passing", "ours: saved", "champion", "wins", "lost", "saved", "champion"])
+    ]
+    lines.append(_row(["---"] * 8))
+    cells: dict[tuple[str, float], list[Result]] = {}
+    for one in results:
+        cells.setdefault((one["file"], one["pass_rate"]), []).append(one)
+    for (file, rate), part in sorted(cells.items()):
+        ours = [one for one in part if one["policy"] == highlight]
+        rivals = [
+            one
+            for one in part
+            if not one["policy"].startswith((highlight, "oracle"))
+            and (one["false_prune_rate"]["mean"] or 0.0)
+            <= bound * (2 if one["passers_in_a_study"] < 5 else 1)
+        ]
+        if not ours or not rivals:
+            continue
+        best = min([*ours, *rivals], key=_rank)
+        row = [short(file), f"{rate:.0%}", *_gain(ours[0]), f"`{best['policy']}`"]
+        lines.append(_row([*row, _percent(best["false_prune_rate"]["mean"]), *_gain(best)]))
+    return "\n".join(lines)
+
+
+def _rank(one: Result) -> tuple[float, float]:
+    spent = one["epochs_to_champion_over_none"]["mean"]
+    return (0.0 if spent is None else round(spent, 3), -one["epochs_saved"]["mean"])
+
+
+def _gain(one: Result) -> list[str]:
+    return [
+        _percent(one["epochs_saved"]["mean"]),
+        _times(one["epochs_to_champion_over_none"]["mean"]),
+    ]
+
+
 def figure(results: Sequence[Result], highlight: str = "ours") -> str:
-    """An SVG: for each pass rate, good trials lost against epochs saved, a dot a policy."""
+    """An SVG: good trials lost against epochs saved, a dot a policy.
+
+    A column for each pass rate. The upper row has the means over public files, the lower one those
+    over our own curves; a row without results is left out.
+    """
     rates = sorted({one["pass_rate"] for one in results})
+    own, public = (
+        [one for one in results if (one["file"] in OWN) is wanted] for wanted in (True, False)
+    )
+    rows = [(name, part) for name, part in (("public tasks", public), ("our curves", own)) if part]
     width, height = 300, 260
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(rates) + 20} '
-        f'{height + 40}" font-family="sans-serif" font-size="10">',
+        f'{(height + 40) * len(rows)}" font-family="sans-serif" font-size="10">',
         "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>",
     ]
-    for column, rate in enumerate(rates):
-        part = [one for one in results if one["pass_rate"] == rate]
-        parts += _panel(part, 40 + width * column, 30, width - 60, height - 40, highlight)
-        parts.append(_text(40 + width * column, 16, f"{rate:.0%} of the runs pass", bold=True))
+    for row, (name, told) in enumerate(rows):
+        top = 30 + (height + 40) * row
+        for column, rate in enumerate(rates):
+            part = [one for one in told if one["pass_rate"] == rate]
+            left = 40 + width * column
+            parts += _panel(part, left, top, width - 60, height - 40, highlight)
+            parts.append(_text(left, top - 14, f"{name}, {rate:.0%} of the runs pass", bold=True))
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 

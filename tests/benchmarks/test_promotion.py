@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.promotion import table
 from benchmarks.promotion.__main__ import main
 from benchmarks.promotion.pareto import pareto_ranks
 from benchmarks.promotion.policies import names, policy
 from benchmarks.promotion.replay import Study, Trial, draw, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
+
+OWN = Path(__file__).parents[2] / "benchmarks" / "promotion" / "curves"
 
 PUBLIC = Path(__file__).parents[3] / "shared" / "curves"
 """Public curves that lie beside a checkout on some machines, and are never part of it."""
@@ -139,6 +143,19 @@ def test_our_rule_keeps_the_risk_and_saves_on_curves_that_saturate(curves: Path)
     assert told["audit"]["coverage"] >= 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["probe", "full"])
+def test_where_many_of_our_own_runs_pass_and_some_leap_at_the_end_the_risk_is_kept(
+    stage: str,
+) -> None:
+    """A twentieth of the good runs leaps late; a rule that did not count with them lost 9 %."""
+    task = load(OWN / f"{stage}.npz", 0.3)
+    studies = [replay(task, policy("ours", 0.05), 0, number) for number in range(40)]
+    figures = summarise(task, studies, studies)
+    assert figures["false_prune_rate"]["mean"] <= 0.05
+    assert figures["epochs_saved"]["mean"] > 0.05
+
+
 def test_losing_champions_costs() -> None:
     """A study without a champion counts with its points: another one must follow."""
     task = Task("t", np.zeros((1, 4, 2)), np.zeros((1, 4)), np.zeros((1, 4)), np.array([True]),
@@ -176,6 +193,51 @@ def test_appended_results_are_not_computed_again(curves: Path, tmp_path: Path) -
     assert "none:" in CliRunner().invoke(main, call).output
     assert CliRunner().invoke(main, call).output == ""
     assert len(kept.read_text(encoding="utf-8").splitlines()) == 1
+
+
+def made_results() -> list[dict[str, Any]]:
+    """Of two files, three policies: a rival that saves more than ours loses too much on ours."""
+
+    def one(file: str, policy: str, lost: float, saved: float, spent: float) -> dict[str, Any]:
+        figures = {
+            "false_prune_rate": lost,
+            "epochs_saved": saved,
+            "epochs_to_champion_over_none": spent,
+            "oracle_saving_reached": saved,
+        }
+        keys = {"file": file, "policy": policy, "pass_rate": 0.1}
+        counts = {"passers_in_a_study": 10.0, "trials_in_a_study": 100}
+        known = {"oracle_saving_by_passers_known": {"0": {"reached": 0.1, "possible_per_study": 1}}}
+        means = {key: {"mean": value, "high": value} for key, value in figures.items()}
+        return {**keys, **counts, **known, **means}
+
+    return [
+        one("wmt", "ours", 0.01, 0.1, 0.95),
+        one("wmt", "patient", 0.05, 0.2, 0.85),
+        one("wmt", "median", 0.5, 0.8, 0.6),
+        one("probe", "ours", 0.01, 0.1, 0.95),
+        one("probe", "patient", 0.08, 0.2, 0.85),
+        one("probe", "none", 0.0, 0.0, 1.0),
+    ]
+
+
+def test_the_rival_that_wins_is_the_best_of_those_that_keep_the_bound() -> None:
+    probe, wmt = table.by_rival(made_results()).splitlines()[2:]
+    assert "| our probes | 10% | 10.0 % | 0.95 | `ours` | 1.0 % |" in probe
+    assert "| wmt | 10% | 10.0 % | 0.95 | `patient` | 5.0 % | 20.0 % | 0.85 |" in wmt
+
+
+def test_public_files_and_our_own_have_tables_and_panels_of_their_own(tmp_path: Path) -> None:
+    results, figure = tmp_path / "results", tmp_path / "figure.svg"
+    results.write_text("\n".join(map(json.dumps, made_results())), encoding="utf-8")
+    told = CliRunner().invoke(main, ["table", str(results), "--figure", str(figure)])
+    assert told.exit_code == 0
+    public, own = told.output.split("Our own curves:")
+    assert "| `median` | 50.0 % (50.0 %) | 80.0 % | 0.60 |" in public
+    assert "median" not in own
+    drawn = figure.read_text(encoding="utf-8")
+    assert drawn.index("public tasks, 10% of the runs pass") < drawn.index("our curves, 10%")
+    assert drawn.count(">median</text>") == 1
 
 
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public curves are not on this machine")
