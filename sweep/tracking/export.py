@@ -1,7 +1,8 @@
-"""Exports a predictor as a program that runs without this package: picture in, texture out.
+"""Exports a predictor as a program that runs without this package: pictures in, texture out.
 
 The program has MLflow's ``pt2`` format: a traced graph and raw tensors, no pickle. The graph
-includes the padding and the resizing of a photo, so a caller passes pictures as they are.
+includes the padding and the resizing of a photo, so a caller passes pictures as they are. It takes
+any number of pictures of a livery.
 """
 
 from __future__ import annotations
@@ -18,28 +19,36 @@ from torch import Tensor, nn
 
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
+from uvtex.models import Predictor
 
-EXAMPLE = (2, 48, 72, 3)
+EXAMPLE = (2, 4, 24, 36, 3)
 """The input example's shape. All sizes differ and none is 1: the exporter makes a size of 1 a
 constant, and may treat two equal sizes as one."""
 
 
-class PictureToTexture(nn.Module):
-    """uint8 pictures [N, H, W, 3] of any size to uint8 textures [N, S, S, 3].
+class PicturesToTexture(nn.Module):
+    """uint8 pictures [N, V, H, W, 3] of any size to uint8 textures [N, S, S, 3].
 
-    The preparation is that of ``uvtex infer --whole``: pad to a square with the median colour of
-    the border, then resize with antialiasing.
+    Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
+    --whole``: pad to a square with the median colour of the border, then resize with antialiasing.
+    Whether the pictures contradict each other is not checked.
     """
 
-    def __init__(self, predictor: nn.Module, size: int) -> None:
+    def __init__(self, predictor: Predictor, size: int) -> None:
         super().__init__()
         self.predictor = predictor
         self.size = size
 
     def forward(self, pictures: Tensor) -> Tensor:
-        view = _square(pictures.permute(0, 3, 1, 2).float())
+        count = pictures.shape[1]
+        view = _square(pictures.flatten(0, 1).permute(0, 3, 1, 2).float())
         view = F.interpolate(view, (self.size, self.size), mode="bilinear", antialias=True)
-        texture = self.predictor(view / 127.5 - 1).float()
+        views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
+        alone = self.predictor.predict(views[:, 0])[0].float()
+        together = self.predictor.fuse(views)[0].float()
+        # Both are computed. A graph has no condition on the number of pictures: the exporter takes
+        # a size for more than one.
+        texture = torch.where(views.new_ones(count).sum() > 1, together, alone)
         pixels = ((texture.clamp(-1, 1) + 1) * 127.5).round()
         out: Tensor = pixels.to(torch.uint8).permute(0, 2, 3, 1)
         return out
@@ -57,7 +66,7 @@ def _square(view: Tensor) -> Tensor:
 
 
 def save(
-    predictor: nn.Module,
+    predictor: Predictor,
     size: int,
     folder: Path,
     extra_files: Sequence[Path] = (),
@@ -77,7 +86,7 @@ def save(
         from mlflow.models.model import Model
 
     mlflow.pytorch.save_model(
-        PictureToTexture(_own(predictor), size).eval(),
+        PicturesToTexture(_own(predictor), size).eval(),
         str(folder),
         mlflow_model=Model(run_id=run_id, model_id=model_id),
         signature=signature(size),
@@ -89,7 +98,7 @@ def save(
     _check_free(folder)
 
 
-def _own(predictor: nn.Module) -> nn.Module:
+def _own(predictor: Predictor) -> Predictor:
     """A copy on the CPU with contiguous tensors: the archive warns of views into larger tensors."""
     copied = copy.deepcopy(predictor).cpu().eval()
     for tensor in (*copied.parameters(), *copied.buffers()):
@@ -102,7 +111,7 @@ def _check_free(folder: Path) -> None:
     import mlflow.pytorch
 
     program = mlflow.pytorch.load_model(str(folder))
-    for shape in ((1, 31, 20, 3), (3, 40, 80, 3)):
+    for shape in ((1, 1, 31, 20, 3), (3, 2, 40, 80, 3), (1, 5, 20, 20, 3)):
         try:
             program(torch.zeros(shape, dtype=torch.uint8))
         except (AssertionError, RuntimeError) as error:
@@ -119,17 +128,17 @@ def signature(size: int) -> Any:
 
     byte = np.dtype(np.uint8)
     return ModelSignature(
-        Schema([TensorSpec(byte, (-1, -1, -1, 3))]),
+        Schema([TensorSpec(byte, (-1, -1, -1, -1, 3))]),
         Schema([TensorSpec(byte, (-1, size, size, 3))]),
     )
 
 
 def example() -> np.ndarray:
-    """Two small pictures of a colour gradient, uint8 of shape :data:`EXAMPLE`."""
-    count, height, width, _ = EXAMPLE
+    """Small pictures of a colour gradient, uint8 of shape :data:`EXAMPLE`."""
+    height, width = EXAMPLE[2:4]
     rows, columns = np.mgrid[:height, :width]
     one = np.stack([rows * 255 // height, columns * 255 // width, rows + columns], axis=-1)
-    return np.repeat(one[None].astype(np.uint8), count, axis=0)
+    return np.broadcast_to(one.astype(np.uint8), EXAMPLE).copy()
 
 
 def requirements() -> list[str]:

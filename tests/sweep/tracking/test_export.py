@@ -1,4 +1,4 @@
-"""The exported model takes pictures of any size and equals the network."""
+"""The exported model takes any number of pictures of any size and equals the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from sweep.tracking import export
 from sweep.tracking.client import RegistryError
 from uvtex.config import resolve
 from uvtex.data.store import PairStore
-from uvtex.models import build
+from uvtex.models import Predictor, build
+
+
+class Same(Predictor):
+    """A network whose texture is the view."""
+
+    def predict(self, view: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return view, None
 
 
 def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> None:
@@ -25,17 +32,22 @@ def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> N
     photo = np.stack([x * 2, y * 4, (x + y)], axis=-1).astype(np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     expected = prepare(tmp_path / "photo.png", 32, None, whole=True).view
-    program = export.PictureToTexture(torch.nn.Identity(), 32)
-    mine = program(torch.from_numpy(photo)[None])[0].numpy()
+    program = export.PicturesToTexture(Same(), 32)
+    mine = program(torch.from_numpy(photo)[None, None])[0].numpy()
     difference = np.abs(mine.astype(int) - expected.astype(int))
     assert difference.mean() < 3
 
 
 @pytest.mark.parametrize(
     ("preset", "maps", "affine"),
-    [("poc05", True, 0), ("atlas", True, 0), ("atlas", True, 0.1), ("atlas", False, 0)],
+    [
+        ("poc05", True, 0),
+        pytest.param("atlas", True, 0, marks=pytest.mark.slow),  # half a minute
+        ("atlas", True, 0.1),
+        ("atlas", False, 0),
+    ],
 )
-def test_every_exported_preset_takes_any_size_and_equals_the_network(
+def test_every_exported_preset_takes_any_pictures_and_equals_the_network(
     preset: str, maps: bool, affine: float, tiny_set: Path, tmp_path: Path
 ) -> None:
     import mlflow.pytorch
@@ -51,18 +63,31 @@ def test_every_exported_preset_takes_any_size_and_equals_the_network(
             parameter.add_(0.05 * torch.randn_like(parameter))
     export.save(predictor, 32, tmp_path / "model")
     program = mlflow.pytorch.load_model(str(tmp_path / "model"))
-    for shape in ((1, 31, 20, 3), (3, 40, 80, 3)):
+    for shape in ((1, 1, 31, 20, 3), (3, 1, 40, 80, 3), (1, 2, 50, 20, 3), (2, 5, 32, 32, 3)):
         pictures = torch.randint(0, 256, shape).to(torch.uint8)
         with torch.no_grad():
-            expected = export.PictureToTexture(predictor, 32)(pictures)
+            expected = export.PicturesToTexture(predictor, 32)(pictures)
+            first = export.PicturesToTexture(predictor, 32)(pictures[:, :1])
+        assert torch.equal(first, expected) == (shape[1] == 1)
         assert len(expected.unique()) > 20
         torch.testing.assert_close(program(pictures), expected, atol=1, rtol=0)
 
 
+def test_several_pictures_are_fused_and_one_is_taken_alone() -> None:
+    class Marked(Same):
+        def fuse(self, views: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return views.amax(dim=1), None
+
+    pictures = torch.randint(0, 256, (2, 3, 32, 32, 3)).to(torch.uint8)
+    program = export.PicturesToTexture(Marked(), 32)
+    assert torch.equal(program(pictures), pictures.amax(dim=1))
+    assert torch.equal(program(pictures[:, 1:2]), pictures[:, 1])
+
+
 def test_a_network_with_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:
-    class Fixed(torch.nn.Module):
-        def forward(self, view: torch.Tensor) -> torch.Tensor:
-            return view * torch.ones(len(view), 1, 1, 1)
+    class Fixed(Predictor):
+        def predict(self, view: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return view * torch.ones(len(view), 1, 1, 1), None
 
     with pytest.raises(RegistryError, match="refuses pictures"):
         export.save(Fixed(), 32, tmp_path / "model")

@@ -24,7 +24,7 @@ def test_the_model_loads_without_this_projects_code(study: StudyConfig, tmp_path
     run_dir = full_run(study, 0, reach=0.66)
     promote_run(study, run_dir)
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (1, 50, 90, 3), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (1, 2, 50, 90, 3), dtype=np.uint8)
     np.save(tmp_path / "in.npy", pictures)
     script = f"""
 import sys, warnings
@@ -37,7 +37,7 @@ import mlflow, numpy as np
 mlflow.set_tracking_uri({study.tracking_uri!r})
 model = mlflow.pyfunc.load_model("models:/uvtex@champion")
 np.save({str(tmp_path / "out.npy")!r}, model.predict(np.load({str(tmp_path / "in.npy")!r})))
-many = model.predict(np.zeros((3, 17, 31, 3), np.uint8))
+many = model.predict(np.zeros((3, 1, 17, 31, 3), np.uint8))
 assert many.shape == (3, 32, 32, 3) and many.dtype == np.uint8, (many.shape, many.dtype)
 assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "sweep")]
 """
@@ -47,7 +47,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "swe
     assert done.returncode == 0, done.stderr
     ours = load(run_dir / "checkpoints" / "best.safetensors").predictor
     with torch.no_grad():
-        expected = export.PictureToTexture(ours, 32)(torch.from_numpy(pictures)).numpy()
+        expected = export.PicturesToTexture(ours, 32)(torch.from_numpy(pictures)).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1)
 
 
