@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from tests.inference.made_photos import call, inferred
+from tests.inference.made_photos import photo as made_photo
+from tests.inference.small_model import save_checkpoint
 from tests.inference.trained_atlas import CAMERAS, make
 from tests.sets import GROUND, shoot, uv_map
-from uvtex.inference.full_size import encode_pixels
+from uvtex.inference.encoding import encode_pixels
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
 FINE = 256
@@ -96,6 +98,45 @@ def test_sixteen_bits_stay_sixteen(atlas: Path, livery: np.ndarray) -> None:
     with Image.open("o/p_uv.png") as file:
         file.load()  # Pillow reads what was written
         assert file.size == (FINE, FINE)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_unknown_texels_are_transparent_if_asked(
+    atlas: Path, livery: np.ndarray, deep: bool
+) -> None:
+    photo = _photo(livery, 0)
+    Path("p.png").write_bytes(encode_pixels(photo.astype(np.uint16) * 257 if deep else photo))
+    inferred(atlas, "p.png", "--texture-size", FINE, "--dds", "--alpha")
+    header = Path("o/p_uv.png").read_bytes()[16:26]
+    assert (header[8], header[9]) == (16 if deep else 8, 6)
+    with Image.open("o/p_layers.png") as layers, Image.open("o/p_uv.png") as made:
+        known, rgba = np.asarray(layers) > 0, np.asarray(made)
+    assert not known.all()
+    assert np.array_equal(rgba[..., 3] == 255, known)
+    assert rgba[~known][:, 3].max() == 0
+    with Image.open("o/p_uv.dds") as dds:
+        assert np.array_equal(np.asarray(dds.convert("RGBA"))[..., 3] > 127, known)
+    inferred(atlas, "p.png", "--texture-size", FINE)
+    with Image.open("o/p_uv.png") as opaque:
+        assert np.array_equal(np.asarray(opaque.convert("RGB")), rgba[..., :3])
+
+
+def test_the_network_s_own_texture_has_an_alpha_too(atlas: Path, livery: np.ndarray) -> None:
+    Image.fromarray(_photo(livery, 0)).save("p.png")
+    inferred(atlas, "p.png", "--alpha")
+    with Image.open("o/p_uv.png") as made:
+        assert made.mode == "RGBA"
+        assert set(np.unique(np.asarray(made)[..., 3])) == {0, 255}
+
+
+def test_a_checkpoint_without_maps_has_no_alpha(tmp_path: Path) -> None:
+    model = save_checkpoint(tmp_path / "poc05.safetensors", None)
+    photo = made_photo("p.png", 60, 50, (9, 9, 50, 40))
+    for more in ([], ["--fuse"]):
+        result = call(model, photo, "--alpha", "--out", "o", *more)
+        assert result.exit_code == 2
+        assert "does not know which texels a photo sees" in result.stderr
+        assert not Path("o").exists()
 
 
 def test_dds_of_a_small_texture(atlas: Path, livery: np.ndarray) -> None:

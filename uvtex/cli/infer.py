@@ -41,7 +41,12 @@ LARGEST = 16384
 @click.option(
     "--dds",
     is_flag=True,
-    help="Also write the texture as NAME_uv.dds: DXT1, without mipmaps, 8 bits.",
+    help="Also write the texture as NAME_uv.dds: DXT1, with --alpha DXT5, without mipmaps, 8 bits.",
+)
+@click.option(
+    "--alpha",
+    is_flag=True,
+    help="Make texels transparent of which nothing is known. Without it every texel is opaque.",
 )
 @click.option(
     "--fuse",
@@ -65,6 +70,7 @@ def infer(
     whole: bool,
     texture_size: int | None,
     dds: bool,
+    alpha: bool,
     fused: bool,
     keep_all: bool,
     device: str | None,
@@ -125,12 +131,13 @@ def infer(
             whole=whole,
             keep_all=keep_all,
             dds=dds,
+            alpha=alpha,
         )
         _show_fused(made, as_json)
         return
     from uvtex.inference.infer import infer as run
 
-    results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole, dds)
+    results = run(checkpoint, photos, out, device or "auto", mask, texture_size, whole, dds, alpha)
     if as_json:
         echo(json.dumps([result.to_dict() for result in results]))
         return

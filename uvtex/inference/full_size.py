@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +12,8 @@ from torch import Tensor
 
 from uvtex.data import pictures
 from uvtex.evaluation.grids import encode_png, to_picture
-from uvtex.imaging.full_size import DOUBTFUL, FullTexture
+from uvtex.imaging.full_size import DOUBTFUL, UNKNOWN, FullTexture
+from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
 from uvtex.models import Predictor
 
@@ -30,10 +28,15 @@ class FullSize:
     sampled: float
     """Share of the texels that were sampled from a photo."""
 
-    def files(self) -> dict[str, bytes]:
-        """Kind of result -> the PNG file: ``texture``, ``confidence`` and ``layers``."""
+    def files(self, alpha: bool = False) -> dict[str, bytes]:
+        """Kind of result -> the PNG file: ``texture``, ``confidence`` and ``layers``.
+
+        Args:
+            alpha: the texture gets an alpha channel: unknown texels are transparent.
+        """
+        pixels = with_alpha(self.texture, self.layers != UNKNOWN) if alpha else self.texture
         return {
-            "texture": encode_pixels(self.texture),
+            "texture": encode_pixels(pixels),
             "confidence": encode_png(Image.fromarray(self.confidence)),
             "layers": encode_png(Image.fromarray(self.layers)),
         }
@@ -74,41 +77,3 @@ def full_size(
         layers,
         float((whole.confidence > DOUBTFUL).mean()),
     )
-
-
-def encode_pixels(pixels: np.ndarray) -> bytes:
-    """The PNG file of an RGB picture [H, W, 3] with 8 or 16 bits a channel.
-
-    Pillow writes no RGB with 16 bits.
-    """
-    if pixels.dtype == np.uint8:
-        return encode_png(Image.fromarray(pixels))
-    height, width = pixels.shape[:2]
-    packer = zlib.compressobj(6)
-    lines = []
-    before = np.zeros(width * 6, np.uint8)
-    for row in pixels:
-        line = np.ascontiguousarray(row.astype(">u2")).view(np.uint8).ravel()
-        lines.append(packer.compress(b"\x02" + (line - before).tobytes()))  # filter 2: up
-        before = line
-    lines.append(packer.flush())
-    out = io.BytesIO(b"\x89PNG\r\n\x1a\n")
-    out.seek(0, io.SEEK_END)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    for kind, content in ((b"IHDR", header), (b"IDAT", b"".join(lines)), (b"IEND", b"")):
-        out.write(struct.pack(">I", len(content)) + kind + content)
-        out.write(struct.pack(">I", zlib.crc32(kind + content)))
-    return out.getvalue()
-
-
-def encode_dds(png: bytes) -> bytes:
-    """The DDS file of a PNG picture: DXT1, without mipmaps, which editors make themselves.
-
-    A side is a multiple of 4 in DXT1. Other sides are not compressed.
-    """
-    with Image.open(io.BytesIO(png)) as file:
-        picture = file.convert("RGB")
-    out = io.BytesIO()
-    packed = {"pixel_format": "DXT1"} if not any(side % 4 for side in picture.size) else {}
-    picture.save(out, "DDS", **packed)
-    return out.getvalue()

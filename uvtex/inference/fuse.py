@@ -22,12 +22,11 @@ from uvtex.inference.infer import (
     locate,
     prepare_all,
     source_of,
-    texture_files,
-    write_results,
 )
 from uvtex.inference.liveries import Livery, liveries_of
 from uvtex.inference.outputs import FULL, distinct_names, fused_files, refuse_overwriting
 from uvtex.inference.photos import Photo
+from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
 
@@ -75,6 +74,7 @@ def fuse(
     whole: bool = False,
     keep_all: bool = False,
     dds: bool = False,
+    alpha: bool = False,
 ) -> list[Fused]:
     """Predicts one texture of each livery from all of its photos, and writes it to ``out``.
 
@@ -101,6 +101,7 @@ def fuse(
         raise ConfigError(f"{masks}: is one mask; with --fuse give a folder of masks")
     target = resolve_device(device)
     loaded = checkpoint.load(locate(name))
+    check_alpha(alpha, loaded)
     networks = loaded.predictor.to(target), loaded.renderer.to(target)
     full = samples_photos(loaded.predictor, loaded.config.image_size, texture_size)
     more = (*(FULL if full else ()), *(("dds",) if dds else ()))
@@ -111,7 +112,7 @@ def fuse(
     make_folder(out)
     source = source_of(name, loaded)
     return [
-        _fuse_one(job, kept, networks, target, source, texture_size)
+        _fuse_one(job, kept, networks, target, source, texture_size, alpha)
         for job, kept in zip(work, chosen, strict=True)
     ]
 
@@ -207,6 +208,7 @@ def _fuse_one(
     device: torch.device,
     source: dict[str, Any],
     texture_size: int | None,
+    alpha: bool,
 ) -> Fused:
     """Predicts the texture of one livery, and writes its pictures and its record."""
     predictor, renderer = networks
@@ -219,7 +221,7 @@ def _fuse_one(
     native = texture.shape[-1]
     side = texture_size or native
     used = [job.photos[i] for i in choice.kept]
-    made, notes = texture_files(predictor, used, views, texture[0], side)
+    made, notes = texture_files(predictor, used, views, texture[0], side, alpha)
     for i, photo in enumerate(job.photos):
         made[f"view {job.names[i]}"] = encode_png(Image.fromarray(photo.view))
     for i, picture in zip(choice.kept, back, strict=True):

@@ -17,9 +17,10 @@ from uvtex.device import resolve_device
 from uvtex.errors import CheckpointError, ConfigError, DataError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
-from uvtex.inference.full_size import encode_dds, full_size, samples_photos
+from uvtex.inference.full_size import samples_photos
 from uvtex.inference.outputs import FULL, distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
+from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
 from uvtex.typed.paths import why_missing
@@ -111,6 +112,7 @@ def infer(
     texture_size: int | None = None,
     whole: bool = False,
     dds: bool = False,
+    alpha: bool = False,
 ) -> list[Inferred]:
     """Predicts the texture of each photo and writes it to ``out``.
 
@@ -127,6 +129,7 @@ def infer(
         texture_size: side of the texture file in texels; None: the network's own.
         whole: show the network the whole photo instead of cropping it to the car.
         dds: also write the texture as ``NAME_uv.dds``.
+        alpha: texels that are neither seen nor mended are transparent in the texture.
 
     A texture larger than the network's is sampled from the photo itself, where the network knows
     the cameras. It has ``NAME_confidence.png`` and ``NAME_layers.png`` beside it; see
@@ -135,7 +138,8 @@ def infer(
     Raises:
         CheckpointError: the checkpoint cannot be used.
         DataError: photos or masks cannot be used; the message names all of them.
-        ConfigError: a result would overwrite a photo or a mask, or a photo is given twice.
+        ConfigError: a result would overwrite a photo or a mask, a photo is given twice, or
+            ``alpha`` is asked of a checkpoint that does not know which texels are unknown.
 
     >>> [result] = infer("best.safetensors", [Path("photo.png")], out=Path("textures"))
     >>> result.files["texture"].name
@@ -149,6 +153,7 @@ def infer(
         raise ConfigError(f"{masks}: is one mask for {len(photos)} photos; give a folder of masks")
     path = locate(name)
     loaded = checkpoint.load(path)
+    check_alpha(alpha, loaded)
     ready = prepare_all(loaded, photos, names, [masks] * len(photos), whole)
     full = samples_photos(loaded.predictor, loaded.config.image_size, texture_size)
     more = (*(FULL if full else ()), *(("dds",) if dds else ()))
@@ -158,7 +163,7 @@ def infer(
     source = source_of(name, loaded)
     networks = loaded.predictor.to(target), loaded.renderer.to(target)
     return [
-        _infer_one(photo, files, networks, target, source, texture_size)
+        _infer_one(photo, files, networks, target, source, texture_size, alpha)
         for photo, files in zip(ready, results, strict=True)
     ]
 
@@ -170,6 +175,7 @@ def _infer_one(
     device: torch.device,
     source: dict[str, Any],
     texture_size: int | None,
+    alpha: bool,
 ) -> Inferred:
     """Predicts one texture, and writes the photo's pictures and its record."""
     predictor, renderer = networks
@@ -179,7 +185,7 @@ def _infer_one(
         reprojection = renderer(texture, camera)
     native = texture.shape[-1]
     side = texture_size or native
-    made, notes = texture_files(predictor, [photo], view, texture[0], side)
+    made, notes = texture_files(predictor, [photo], view, texture[0], side, alpha)
     made["reprojection"] = encode_png(to_picture(reprojection[0]))
     made["view"] = encode_png(Image.fromarray(photo.view))
     write_results(files, made)
@@ -187,46 +193,6 @@ def _infer_one(
     result = Inferred(photo, files, warnings, source, native, side)
     write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
-
-
-def texture_files(
-    predictor: Predictor,
-    photos: Sequence[Photo],
-    views: torch.Tensor,
-    texture: torch.Tensor,
-    side: int,
-) -> tuple[dict[str, bytes], list[str]]:
-    """The file of the texture with ``side`` texels, those that belong to it, and warnings.
-
-    Args:
-        views: [N, 3, S, S], the views of ``photos``.
-        texture: [3, S, S] in [-1, 1], the network's texture of all of them.
-    """
-    native = texture.shape[-1]
-    if not samples_photos(predictor, native, side):
-        picture = resampled(to_picture(texture), side)
-        return {"texture": encode_png(picture)}, resampling_warnings(native, side)
-    full = full_size(predictor, photos, views, texture, side)
-    note = (
-        f"{full.sampled:.0%} of the texels are sampled from the photo{'s'[: len(photos) > 1]}; the "
-        f"others are enlarged from the network's {native} px"
-    )
-    return full.files(), [note]
-
-
-def write_results(files: dict[str, Path], made: dict[str, bytes]) -> None:
-    """Writes each kind of result to its file, and the DDS file of the texture if it has one."""
-    for kind, content in made.items():
-        write_atomic(files[kind], content)
-    if "dds" in files:
-        write_atomic(files["dds"], encode_dds(made["texture"]))
-
-
-def resampled(texture: Image.Image, size: int) -> Image.Image:
-    """``texture`` with ``size`` texels a side."""
-    if texture.size == (size, size):
-        return texture
-    return texture.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def source_of(name: str, loaded: checkpoint.Checkpoint) -> dict[str, Any]:
@@ -273,9 +239,3 @@ def prepare_all(
     if problems:
         raise DataError("\n".join([*problems, "nothing was written"]))
     return ready
-
-
-def resampling_warnings(native: int, size: int) -> list[str]:
-    if size > native:
-        return [f"texture upsampled from {native} to {size} px: larger, but not more detailed"]
-    return [f"texture reduced from {native} to {size} px"] if size < native else []
