@@ -1,31 +1,26 @@
 """Textures sampled from photos at full resolution, beside the network's texture enlarged.
 
-    uvtex showroom build SET --size 1024 --texture-size 1024 --liveries 16 --samples 4
-    uvtex train SET --preset atlas --image-size 64
-    python -m benchmarks.full_resolution SET CHECKPOINT
+    uvtex showroom build SET --size 1024 --texture-size 1024 --cameras 3 --liveries 10 \\
+        --samples 4 --supersample 2
+    python -m benchmarks.photo_set SET PHOTOS
+    uvtex train PHOTOS --preset atlas --image-size 64 --val-split 0.4
+    python -m benchmarks.full_resolution PHOTOS CHECKPOINT --picture PNG
 
-Each row is a number of photos and a width of smoothing. The photos are composed from the set's
-plates and a held-out livery's texture. The first cameras of the set take them, in the order of
-their names.
+The photos are the set's own views of held-out liveries. The first cameras of the set take them, in
+the order of their names. Each row is a number of photos.
 
 - sampled: the texture of `uvtex infer --fuse --whole --texture-size T`, T the true texture's size;
 - enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos).
 
 Figures are SSIM with the true texture, averaged over the texels that the photos see by the set's
-own UV maps, then over the liveries. The last columns are the share of those texels, and the share
-of the texels that were sampled from a photo.
-
-A smoothing of N blurs a plate's light by a Gaussian with a standard deviation of N pixels before
-the photos are composed. It takes the path tracer's noise away, and the edges of shadows too. Pixels
-without paint keep their light. A smoothing of 0 leaves the plate as it was traced: the photos are
-then the set's own views.
+own UV maps, then over the liveries, and the least and the largest gain of a livery. The last
+columns are the share of those texels, and the share of the texels that were sampled from a photo.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import click
@@ -35,18 +30,20 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from uvtex.console import PATH, CleanErrorCommand, FiniteRange
+from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data import manifest, splits
 from uvtex.data.pictures import read_rgb
 from uvtex.errors import DataError
 from uvtex.imaging.full_size import SEEN
 from uvtex.imaging.view_mesh import full_flow
 from uvtex.inference.fuse import fuse
-from uvtex.inference.infer import resampled
+from uvtex.inference.textures import resampled
 from uvtex.metrics import similarity
 from uvtex.runs import checkpoint
-from uvtex.showroom.rendering.plate_files import read_plate, write_views
-from uvtex.showroom.rendering.plates import Plate
+from uvtex.showroom.rendering.plate_files import read_plate
+
+PART = 320
+"""Side of the part of a texture that is drawn, in texels."""
 
 
 @click.command(cls=CleanErrorCommand)
@@ -61,27 +58,24 @@ from uvtex.showroom.rendering.plates import Plate
     help="Number of photos; may be repeated.",
 )
 @click.option(
-    "--smooth",
-    "widths",
-    type=FiniteRange(min=0),
-    multiple=True,
-    default=(6.0, 0.0),
-    help="Width of the smoothing, in pixels; may be repeated.",
-)
-@click.option(
     "--liveries",
     type=click.IntRange(min=1),
     default=1,
     help="Held-out liveries to measure, the first by name.",
 )
+@click.option(
+    "--picture",
+    type=PATH,
+    help="Write a part of the first livery's textures here: true, enlarged, sampled.",
+)
 def main(
-    data: Path, trained: Path, counts: tuple[int, ...], widths: tuple[float, ...], liveries: int
+    data: Path, trained: Path, counts: tuple[int, ...], liveries: int, picture: Path | None
 ) -> None:
     """Print a Markdown table of SSIM over the texels that the photos see.
 
     \b
     Example:
-      python -m benchmarks.full_resolution SET best.safetensors --photos 3 --smooth 6
+      python -m benchmarks.full_resolution PHOTOS best.safetensors --photos 3 --liveries 4
     """
     textures, cameras = held_out(data, trained)
     if max(counts) > len(cameras):
@@ -90,15 +84,23 @@ def main(
         )
     textures = textures[:liveries]
     print(f"liveries: {', '.join(path.stem for path in textures)}\n")
-    print("| photos | smoothing | SSIM sampled | SSIM enlarged | texels seen | texels sampled |")
+    print("| photos | SSIM sampled | SSIM enlarged | gain | texels seen | texels sampled |")
     print("| --- |" + " --- |" * 5, flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for width in widths:
-            out = Path(scratch) / f"{width:g}"
-            rows = measured(data, trained, textures, cameras, counts, width, out)
-            for count, figures in rows:
-                cells = " | ".join(f"{figure:.3f}" for figure in figures)
-                print(f"| {count} | {width:g} | {cells} |", flush=True)
+        for count in counts:
+            rows = [
+                figures_of(data, trained, path, cameras[:count], Path(scratch), picture)
+                for path in textures
+            ]
+            picture = None
+            gains = [row[0] - row[1] for row in rows]
+            sampled, enlarged, seen, share = np.mean(rows, axis=0)
+            spread = f"{np.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
+            print(
+                f"| {count} | {sampled:.3f} | {enlarged:.3f} | {spread} | {seen:.3f} "
+                f"| {share:.3f} |",
+                flush=True,
+            )
 
 
 def held_out(data: Path, trained: Path) -> tuple[list[Path], list[str]]:
@@ -117,74 +119,65 @@ def held_out(data: Path, trained: Path) -> tuple[list[Path], list[str]]:
     return textures, cameras
 
 
-def measured(
+def figures_of(
     data: Path,
     trained: Path,
-    textures: list[Path],
+    texture: Path,
     cameras: list[str],
-    counts: tuple[int, ...],
-    width: float,
-    out: Path,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Number of photos, and its four figures: means over the liveries."""
-    side = len(read_rgb(textures[0]))
-    seen = []
-    for camera in cameras[: max(counts)]:
-        plate = read_plate(data, camera)
-        seen.append(full_flow(plate.uv, side)[1] > 0)
-        write_views(out, camera, smoothed(plate, width), textures)
-    for count in counts:
-        figures = []
-        for path in textures:
-            views = [out / "views" / camera / path.name for camera in cameras[:count]]
-            folder = out / f"{path.stem}-{count}"
-            mask = np.any(seen[:count], axis=0)
-            figures.append(figures_of(str(trained), views, read_rgb(path), mask, folder))
-        yield count, np.mean(figures, axis=0)
-
-
-def smoothed(plate: Plate, width: float) -> Plate:
-    """The plate with the light of its painted pixels blurred, by painted pixels alone."""
-    if width == 0:
-        return plate
-    share = plate.mask[..., None] / np.float32(255)
-    total = np.maximum(_blurred(share, width), 1e-6)
-
-    def blurred(light: np.ndarray) -> np.ndarray:
-        return np.where(share > 0, _blurred(light * share, width) / total, light)
-
-    return replace(plate, falling=blurred(plate.falling), reflected=blurred(plate.reflected))
-
-
-def _blurred(picture: np.ndarray, width: float) -> np.ndarray:
-    blurred: np.ndarray = ndimage.gaussian_filter(picture, (width, width, 0))
-    return blurred
-
-
-def figures_of(
-    trained: str, photos: list[Path], true: np.ndarray, mask: np.ndarray, out: Path
+    scratch: Path,
+    picture: Path | None,
 ) -> tuple[float, float, float, float]:
-    """SSIM sampled and enlarged, the share of ``mask``, and the share of sampled texels.
+    """SSIM sampled and enlarged, the share of seen texels, and the share of sampled texels.
 
     Args:
-        true: uint8 [T, T, 3].
-        mask: bool [T, T], the texels that the photos see.
+        texture: the true texture of the livery whose views are the photos.
+        picture: the textures are drawn into this file.
     """
-    side = len(true)
+    photos = [data / "views" / camera / texture.name for camera in cameras]
+    true = read_rgb(texture)
+    side, out = len(true), scratch / f"{texture.stem}-{len(cameras)}"
+    mask = np.any([_seen(data, camera, side) for camera in cameras], axis=0)
     settings = {"device": "cpu", "whole": True, "keep_all": True}
-    [full] = fuse(trained, photos, out / "sampled", texture_size=side, **settings)
-    [small] = fuse(trained, photos, out / "network", **settings)
+    [full] = fuse(str(trained), photos, out / "sampled", texture_size=side, **settings)
+    [small] = fuse(str(trained), photos, out / "network", **settings)
     sampled = read_rgb(full.files["texture"])
-    with Image.open(small.files["texture"]) as picture:
-        enlarged = np.asarray(resampled(picture.convert("RGB"), side))
+    with Image.open(small.files["texture"]) as file:
+        enlarged = np.asarray(resampled(file.convert("RGB"), side))
     with Image.open(full.files["layers"]) as layers:
         from_photos = np.asarray(layers) == SEEN
+    if picture is not None:
+        draw(picture, [true, enlarged, sampled], mask)
     return (
         _ssim(sampled, true, mask),
         _ssim(enlarged, true, mask),
         float(mask.mean()),
         float(from_photos.mean()),
     )
+
+
+@cache
+def _seen(data: Path, camera: str, side: int) -> np.ndarray:
+    """The texels that a camera sees: bool [side, side]."""
+    plate = read_plate(data, camera)
+    step = len(plate.uv) // len(plate.mask)  # one sample a pixel is enough
+    seen: np.ndarray = full_flow(plate.uv[step // 2 :: step, step // 2 :: step], side)[1] > 0
+    return seen
+
+
+def draw(path: Path, textures: list[np.ndarray], mask: np.ndarray) -> None:
+    """Writes the same part of several textures beside each other.
+
+    It is the square of PART texels with the most detail in the first of them, where it is seen.
+    """
+    detail = np.abs(np.diff(textures[0].astype(np.float32), axis=1, prepend=0)).sum(axis=2) * mask
+    busy = ndimage.uniform_filter(detail, PART, mode="constant")
+    half = PART // 2
+    inner = busy[half : len(busy) - half, half : len(busy) - half]
+    row, column = np.unravel_index(inner.argmax(), inner.shape)
+    parts = [texture[row : row + PART, column : column + PART] for texture in textures]
+    gap = np.full((PART, 8, 3), 255, np.uint8)
+    joined = np.hstack([p for part in parts for p in (part, gap)][:-1])
+    Image.fromarray(joined).save(path)
 
 
 def _ssim(texture: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:

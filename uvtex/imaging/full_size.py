@@ -1,7 +1,8 @@
 """Textures larger than the network's, sampled from the photos themselves.
 
-A photo has more pixels than the network sees. Its light is taken off, its paint is brought into the
-texture by the flow at full size, and what no photo shows is the network's texture, enlarged. Work
+A photo has more pixels than the network sees. Its noise is smoothed, its light is taken off, its
+paint is brought into the texture by the flow at full size, and what no photo shows is the network's
+texture, enlarged. Work
 is done in bands of rows, so that memory grows with the photo and the texture alone.
 """
 
@@ -17,6 +18,7 @@ from scipy import ndimage
 
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.framing import Box
+from uvtex.imaging.noise import noise_level, without_noise
 from uvtex.imaging.view_mesh import full_flow
 
 BAND = 128
@@ -36,6 +38,8 @@ SHARPEST = 4
 """Power of the confidence by which several photos share a texel: the surest nearly decides."""
 DOUBTFUL, FIRM = 0.05, 0.3
 """Confidence below which the network's texture is taken, and above which the photos are."""
+SPARSE = 4
+"""Every so many texels tell the noise of the photo."""
 UNKNOWN, MENDED, SEEN = 0, 128, 255
 """Values of the layer that says where each texel comes from."""
 
@@ -77,7 +81,10 @@ class FullTexture:
         """
         flow, scale = full_flow(view.uv, self.size)
         pixels, shrink = _reduced(photo, scale, square.side)
-        table = _table(photo.dtype)
+        some = flow[::SPARSE, ::SPARSE][scale[::SPARSE, ::SPARSE] > 0].astype(np.float64)
+        level = noise_level(pixels, *_rows_columns(some, square, view.pose, shrink))
+        pixels = without_noise(pixels, level)
+        table = _table(pixels.dtype)
         light = _light_of_paint(view)
         depth = ndimage.distance_transform_edt(np.isfinite(view.uv[..., 0])).astype(np.float32)
         for rows in self._bands():
@@ -223,6 +230,14 @@ def _in_photo(at: np.ndarray, square: Box, pose: np.ndarray) -> tuple[np.ndarray
     moved = at @ pose[:, :2].T + pose[:, 2]
     x, y = ((moved + 1) / 2 * square.side).T
     return square.left + x, square.top + y
+
+
+def _rows_columns(
+    at: np.ndarray, square: Box, pose: np.ndarray, shrink: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns, int64 [N] each, of points [N, 2] in the photo shrunk by ``shrink``."""
+    x, y = _in_photo(at, square, pose)
+    return (y * shrink).astype(np.int64), (x * shrink).astype(np.int64)
 
 
 def _inside(

@@ -36,6 +36,7 @@ class Cameras(nn.Module):
     share: Tensor
     doubt: Tensor
     fixed: Tensor
+    fine: Tensor | None
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
     has_donor: Tensor  # bool [K, 1, S, S]
@@ -48,7 +49,9 @@ class Cameras(nn.Module):
         super().__init__()
         for field in fields(bank):
             # A sum's rounding depends on memory layout. A checkpoint's bank is contiguous.
-            value = getattr(bank, field.name).clone(memory_format=torch.contiguous_format)
+            value = getattr(bank, field.name)
+            if value is not None:
+                value = value.clone(memory_format=torch.contiguous_format)
             self.register_buffer(field.name, value)
         light = self.falling.mean(dim=1, keepdim=True)
         weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
@@ -122,6 +125,19 @@ class Cameras(nn.Module):
         shown = project(paint, self.aim(camera)).reshape(textures.shape)
         radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
         return srgb_from_linear(radiance) * 2 - 1
+
+    def light(self, camera: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The light of a camera as finely as it is known: falling and reflected, [3, F, F].
+
+        The third is the share of each pixel that surely shows paint, [1, F, F].
+        """
+        if self.fine is None:
+            share = painted(self.paint[camera][None], self.falling.shape[-1])[0]
+            return self.falling[camera], self.reflected[camera], share
+        falling, reflected = self.fine[camera].float().chunk(2)
+        share = painted(self.paint[camera][None], self.fine.shape[-1])
+        # A pixel with one sample may be half paint. It is not, if its neighbours are paint.
+        return falling, reflected, -F.max_pool2d(-share, 3, stride=1, padding=1)[0]
 
     def borrow(self, texture: Tensor, camera: Tensor) -> Tensor:
         """The mean colour of each texel's donors, weighted by their shares: [B, 3, S, S].

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.affine import inverse, transform, warp
-from uvtex.imaging.camera_bank import CameraBank, decode, painted
+from uvtex.imaging.camera_bank import CameraBank, decode
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.models import evidence
 from uvtex.models.base import Predictor, Renderer
@@ -145,13 +145,11 @@ class AtlasPredictor(Predictor):
         poses = (still if estimate.pose is None else estimate.pose).double().cpu().numpy()
         found = []
         for camera, pose in zip(estimate.camera.tolist(), poses, strict=True):
-            falling, reflected = (
-                x[camera].permute(1, 2, 0).cpu().numpy()
-                for x in (cameras.falling, cameras.reflected)
+            falling, reflected, share = (
+                x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera)
             )
-            share = painted(cameras.paint[camera][None], len(falling))[0, 0].cpu().numpy()
             uv = decode(cameras.paint[camera])
-            found.append(ViewGeometry(uv, falling, reflected, share, pose))
+            found.append(ViewGeometry(uv, falling, reflected, share[..., 0], pose))
         return found
 
     def groundless(self, views: Tensor) -> Tensor:

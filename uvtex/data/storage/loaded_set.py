@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -55,6 +56,16 @@ class IndexRows:
 
 
 @dataclass(frozen=True)
+class PictureFiles:
+    """The files that views and textures were read from, by their numbers in the index."""
+
+    folder: Path
+    views: str
+    """All views in one string, separated by NULs."""
+    textures: Sequence[str]
+
+
+@dataclass(frozen=True)
 class LoadedSet:
     """The content of a data set, at one size."""
 
@@ -74,6 +85,8 @@ class LoadedSet:
     """The paint that all training liveries share. None where views are files."""
     cameras: int | None = None
     """The first so many cameras have views outside the test side. None: all cameras have."""
+    files: PictureFiles | None = None
+    """The files of views and textures. None where views are composed."""
 
     @property
     def size(self) -> int:

@@ -18,7 +18,12 @@ from uvtex.data.splits import Sides
 from uvtex.data.storage import digests
 from uvtex.data.storage.buffers import ImageStack, Indices, MemoryBudget
 from uvtex.data.storage.camera_order import order_of, renumbered, shown_outside_test
-from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, train_textures
+from uvtex.data.storage.loaded_set import (
+    COLUMNS,
+    LoadedSet,
+    PictureFiles,
+    train_textures,
+)
 from uvtex.data.storage.map_files import read_cameras, read_maps
 from uvtex.data.storage.views import (
     Composed,
@@ -89,7 +94,10 @@ def load_set(
         maps, index = read_cameras(folder, files.maps, files.index, size, device, sides)
         views = Pictures(_views(folder, files, size, space))
         cameras = shown_outside_test(index, "map", sides)
-        return LoadedSet(device, views, textures, masks, maps, None, index, None, None, cameras)
+        named = PictureFiles(folder, files.views, files.textures)
+        return LoadedSet(
+            device, views, textures, masks, maps, None, index, None, None, cameras, named
+        )
     index = files.index
     cameras = shown_outside_test(index, "map", sides)
     maps, _ = read_maps(folder, files.maps, size, device, cameras)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from uvtex.data.splits import Sides
@@ -21,6 +22,8 @@ MOST_SAMPLES = 4
 
 A finer UV map is subsampled.
 """
+CLOSE = 0.004
+"""Largest distance, in parts of the texture, of samples that are surely of one panel."""
 
 
 def read_cameras(
@@ -89,12 +92,25 @@ def read_maps(
 
 
 def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
-    """``uv`` [h, w, 2], resampled by nearest neighbour to a whole number of samples a pixel."""
+    """``uv`` [h, w, 2], resampled to a whole number of samples a pixel.
+
+    A new sample that lies between old ones is interpolated: the nearest one would move the map by
+    up to half a sample. Where panels meet, and at the edge of the paint, it is the nearest.
+    """
     side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
-    rows, columns = (
-        ((np.arange(side) + 0.5) / side * count).astype(np.int64) for count in uv.shape[:2]
+    at = [(np.arange(side) + 0.5) / side * count for count in uv.shape[:2]]
+    rows, columns = (place.astype(np.int64) for place in at)
+    nearest = uv[rows][:, columns]
+    between = np.meshgrid(*(place - 0.5 for place in at), indexing="ij")
+    smooth = np.stack(
+        [
+            ndimage.map_coordinates(x, between, order=1, mode="nearest")
+            for x in (uv[..., 0], uv[..., 1])
+        ],
+        axis=2,
     )
-    gridded: np.ndarray = uv[rows][:, columns]
+    near = np.abs(smooth - nearest).max(axis=2, keepdims=True) <= CLOSE
+    gridded: np.ndarray = np.where(near, smooth, nearest)
     return gridded
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from uvtex.data.storage.buffers import Indices
+from uvtex.data.storage.fine_light import fine_light
 from uvtex.data.storage.loaded_set import LoadedSet, Maps, train_textures
 from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks
@@ -51,7 +52,10 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
     chosen = train_textures(loaded.index, train)
     liveries = loaded.textures.take(Indices(chosen, chosen.to(loaded.device))).to(loaded.device)
     falling, reflected = _lights(loaded, maps, train)
-    return banks.build_camera_bank(maps.flow, maps.seen, maps.paint, falling, reflected, liveries)
+    fine = fine_light(loaded, maps, train)
+    return banks.build_camera_bank(
+        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, fine
+    )
 
 
 def _lights(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> tuple[Tensor, Tensor]:
