@@ -1,6 +1,6 @@
 """What a search loses if its sampler is shown some of the trials, and what it saves.
 
-    python -m benchmarks.shown_trials --trials 3000 --most 1000 --seeds 3
+    python -m benchmarks.shown_trials --trials 2000 --seeds 3
 
 Simulated studies of :mod:`benchmarks.pruned_trials`: two metrics, eight dimensions, three in a
 hundred random settings pass. Every trial runs to its end, or is pruned by the median rule after a
@@ -73,7 +73,7 @@ def figures(found: Sequence[list[float]], first: int) -> list[float]:
 
 
 @click.command(cls=CleanErrorCommand)
-@click.option("--trials", type=click.IntRange(STARTUP + 1), default=3000)
+@click.option("--trials", type=click.IntRange(STARTUP + 1), default=2000)
 @click.option("--most", type=click.IntRange(200), default=drawing.MOST_SHOWN)
 @click.option("--seeds", type=click.IntRange(2), default=3, help="Simulated studies.")
 def main(trials: int, most: int, seeds: int) -> None:
@@ -81,7 +81,7 @@ def main(trials: int, most: int, seeds: int) -> None:
 
     \b
     Example:
-      python -m benchmarks.shown_trials --trials 3000 --most 1000 --seeds 3
+      python -m benchmarks.shown_trials --trials 2000 --seeds 3
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")

@@ -123,9 +123,8 @@ def with_thresholds(study: StudyConfig) -> StudyConfig:
         full = resolve(study.asked_thresholds, calibration, "full")
     else:
         probe = full = ()
-    return study.model_copy(
-        update={"resolved_probe_thresholds": probe, "resolved_thresholds": full}
-    )
+    resolved_ones = {"resolved_probe_thresholds": probe, "resolved_thresholds": full}
+    return study.model_copy(update=resolved_ones)
 
 
 def calibrate(

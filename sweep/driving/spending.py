@@ -23,8 +23,10 @@ from uvtex.runs.epochs import read_epochs
 DRAWS = 300
 """Simulated studies of a forecast while the study runs: a few hundredths of a second."""
 
+FEW_RUNS = 500
+"""A forecast of fewer runs is quick, and made whenever a run has ended."""
 FORECAST_PAUSE = 100.0
-"""The time from one of them to the next, in times that it took."""
+"""The time from one forecast to the next, in times that it took."""
 
 SPENT = "spent.json"
 """In the study's folder: what the running call has spent of its limits so far."""
@@ -131,10 +133,11 @@ class Spending:
         return forecast_cost(self._ahead(records, devices), seen, rng, draws)
 
     def latest_forecast(self, records: Records, devices: int) -> Cost | None:
-        """The same. It is made anew at most a hundredth of the time: with thousands of trials it
-        takes longer than all else that the driver does at the end of a run."""
+        """The same. With many runs, or many to go, it is made anew at most a hundredth of the time:
+        it takes longer then than all else that the driver does at the end of a run."""
         began = self._clock()
-        if began >= self._next_forecast:
+        few = max(len(records), self._study.trials) < FEW_RUNS
+        if few or began >= self._next_forecast:
             self._forecast = self.forecast(records, devices)
             self._next_forecast = began + FORECAST_PAUSE * (self._clock() - began)
         return self._forecast

@@ -107,8 +107,12 @@ class Stopping:
         if len(ended) < LEAST_PROBES or not remaining or any(run.passed for run in ended):
             return None
         margins = [run.best for run in ended if run.state == "ended"]
-        lost = min(self.history().ledger.lost, float(len(ended)))
-        return judge_ending(len(ended), remaining, lost, fresh_draw(margins))
+        # As the ledger has it. To make the whole history again for each trial would take long.
+        stopped = (run.flag for run in ended if run.state == "stopped")
+        lost = math.fsum(flag.chance for flag in stopped if flag is not None and not flag.audited)
+        return judge_ending(
+            len(ended), remaining, min(lost, float(len(ended))), fresh_draw(margins)
+        )
 
     def _fitted(self, past: rule.History) -> Outlook | None:
         """The forecast, learnt anew when enough probes have ended since."""

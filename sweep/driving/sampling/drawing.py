@@ -21,9 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.driving.sampling.samplers import sampler
 from sweep.study.search.settings import Search
 
-MOST_SHOWN = 1000
-"""So many trials a sampler is shown. What it takes for one more grows with the number of trials,
-for ``gp`` with its third power."""
+MOST_SHOWN = 500
+"""So many trials a sampler is shown (docs/decisions/0027). The time that it takes for a trial grows
+with their number, for ``gp`` with its third power."""
 BEST_SHOWN = 100
 """So many of them are the best. The others are the latest."""
 

@@ -26,13 +26,19 @@ class KnownSettings:
         self._params: dict[int, Mapping[str, space.Value]] = {}
         self._groups: defaultdict[Hashable, list[int]] = defaultdict(list)
         self._fingerprints: dict[int, str] = {}
+        self._settled = 0
+        """So many of the first trials need not be looked at again."""
 
     def add(self, trials: Sequence[FrozenTrial]) -> None:
-        """Takes in those of ``trials`` that it does not know yet."""
-        for trial in trials:
+        """Takes in those of ``trials``, all trials by number, that it does not know yet."""
+        for trial in trials[self._settled :]:
             if trial.number not in self._params and trial.params.keys() >= self._names:
                 self._params[trial.number] = trial.params
                 self._groups[self._rough(trial.number)].append(trial.number)
+        for trial in trials[self._settled :]:
+            if trial.number not in self._params and not trial.state.is_finished():
+                break  # it gets its parameters later
+            self._settled += 1
 
     def of(self, number: int) -> str | None:
         """The fingerprint of a trial; None if it is not known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,22 @@ def test_what_is_spent_is_written_once_a_second_however_many_epochs_end(tmp_path
         times.add((config.paths.folder / SPENT).read_text())
         clock.now += 0.25
     assert len(times) == 10
+
+
+def test_the_cost_of_a_large_study_is_forecast_a_hundredth_of_the_time(tmp_path: Path) -> None:
+    """Each look at the clock takes a second here, and so does a forecast."""
+    seconds = itertools.count(1000.0)
+    forecasts = []
+    for trials in (400, 600):
+        spending = Spending(study(tmp_path, trials=trials), lambda: next(seconds))
+        spending.epoch_seconds.append(2.0)
+        found = []
+        for _ in range(100):
+            spending.epoch_seconds.append(2.0)  # so each forecast draws other random numbers
+            found.append(str(spending.latest_forecast({}, 1)))
+        forecasts.append(len(set(found)))
+    assert forecasts[0] > 10
+    assert forecasts[1] == 1
 
 
 def test_device_hours_of_a_killed_call_count_too(tmp_path: Path) -> None:
