@@ -141,7 +141,7 @@ def test_the_cost_of_a_large_study_is_forecast_a_hundredth_of_the_time(tmp_path:
         spending = Spending(study(tmp_path, trials=trials), lambda: next(seconds))
         spending.epoch_seconds.append(2.0)
         found = []
-        for _ in range(100):
+        for _ in range(90):
             spending.epoch_seconds.append(2.0)  # so each forecast draws other random numbers
             found.append(str(spending.latest_forecast({}, 1)))
         forecasts.append(len(set(found)))
