@@ -11,6 +11,9 @@ import numpy as np
 
 Result = dict[str, Any]
 
+FEWEST = 10
+"""Replays from which a policy may win."""
+
 OWN = {"probe": "our probes", "full": "our full runs"}
 """Our own curves. The other files are public ones."""
 
@@ -102,7 +105,8 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
 
     Within it is a policy that loses at most ``bound`` in the mean, or twice as much in studies of
     fewer than five good trials. It wins by the epochs to a champion, or the epochs saved where none
-    is found. Neither variants of ours nor the oracle take part.
+    is found. Neither variants of ours nor the oracle take part, nor what has fewer than
+    ``FEWEST`` replays: what it loses is not known.
     """
     lines = [
         _row(["file", "passing", "ours: saved", "champion", "wins", "lost", "saved", "champion"])
@@ -116,7 +120,8 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
         rivals = [
             one
             for one in part
-            if not one["policy"].startswith((highlight, "oracle"))
+            if one["replays"] >= FEWEST
+            and not one["policy"].startswith((highlight, "oracle"))
             and (one["false_prune_rate"]["mean"] or 0.0)
             <= bound * (2 if one["passers_in_a_study"] < 5 else 1)
         ]
@@ -199,7 +204,8 @@ def _panel(
         own = policy == highlight
         look = 'r="4" fill="#06c"' if own else 'r="3" fill="#888"'
         yield f'<circle cx="{x(lost):.1f}" cy="{y(saved):.1f}" {look}/>'
-        at = (x(lost) + 6, y(saved) + 3)
+        aside = 6 if lost < 0.8 else -6 - 5.5 * len(policy)
+        at = (x(lost) + aside, y(saved) + 3)
         while any(abs(at[0] - a) < 70 and abs(at[1] - b) < 9 for a, b in taken):
             at = (at[0], at[1] + 9)
         taken.append(at)

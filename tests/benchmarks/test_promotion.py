@@ -198,14 +198,16 @@ def test_appended_results_are_not_computed_again(curves: Path, tmp_path: Path) -
 def made_results() -> list[dict[str, Any]]:
     """Of two files, three policies: a rival that saves more than ours loses too much on ours."""
 
-    def one(file: str, policy: str, lost: float, saved: float, spent: float) -> dict[str, Any]:
+    def one(
+        file: str, policy: str, lost: float, saved: float, spent: float, replays: int = 20
+    ) -> dict[str, Any]:
         figures = {
             "false_prune_rate": lost,
             "epochs_saved": saved,
             "epochs_to_champion_over_none": spent,
             "oracle_saving_reached": saved,
         }
-        keys = {"file": file, "policy": policy, "pass_rate": 0.1}
+        keys = {"file": file, "policy": policy, "pass_rate": 0.1, "replays": replays}
         counts = {"passers_in_a_study": 10.0, "trials_in_a_study": 100}
         known = {"oracle_saving_by_passers_known": {"0": {"reached": 0.1, "possible_per_study": 1}}}
         means = {key: {"mean": value, "high": value} for key, value in figures.items()}
@@ -215,6 +217,7 @@ def made_results() -> list[dict[str, Any]]:
         one("wmt", "ours", 0.01, 0.1, 0.95),
         one("wmt", "patient", 0.05, 0.2, 0.85),
         one("wmt", "median", 0.5, 0.8, 0.6),
+        one("wmt", "hyperband", 0.0, 0.8, 0.6, replays=3),
         one("probe", "ours", 0.01, 0.1, 0.95),
         one("probe", "patient", 0.08, 0.2, 0.85),
         one("probe", "none", 0.0, 0.0, 1.0),
