@@ -50,6 +50,7 @@ def test_kills_among_replicates_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab(**REPLICATED)
+    lab.misbehave(sleep=1.0)  # so that the study does not end before the fifth kill
     assert Killer(lab, victim, seed=0).kill(5) == 5
     found = lab.final()
     assert_same(undisturbed(**REPLICATED), found, *BUT[victim])

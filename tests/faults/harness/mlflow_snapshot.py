@@ -100,14 +100,17 @@ def _run(
 ) -> dict[str, Any]:
     run = row["run_uuid"]
     metrics: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-    query = "SELECT key, value, step, is_nan FROM metrics WHERE run_uuid = :run ORDER BY step"
+    query = (
+        "SELECT key, value, step, is_nan FROM metrics WHERE run_uuid = :run "
+        "ORDER BY step, timestamp"
+    )
     for one in _rows(connection, query, run=run):
         if not NO_METRICS.fullmatch(one["key"]):
             steps = metrics[one["key"]]
             step = str(one["step"])
-            steps[f"{step} again" if step in steps else step] = (
-                "nan" if one["is_nan"] else one["value"]
-            )
+            # A study that ends twice has a summary of each end. MLflow shows the newest.
+            twice = step in steps and not one["key"].startswith("summary/")
+            steps[f"{step} again" if twice else step] = "nan" if one["is_nan"] else one["value"]
     query = "SELECT key, value FROM params WHERE run_uuid = :run"
     parent = _rows(
         connection,

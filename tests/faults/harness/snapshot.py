@@ -17,7 +17,9 @@ from sweep.study.config import StudyConfig
 from sweep.study.folder import RECORD, WORKER_LOG, records
 from tests.faults.harness.mlflow_snapshot import mlflow_state
 
-TIMES = re.compile(r'"(seconds|started|ended|at)": *[0-9.e+-]+|"sha256": *"[0-9a-f]+"')
+TIMES = re.compile(
+    r'"(seconds|overhead|started|ended|at)": *(?:[0-9.e+-]+|null)|"sha256": *"[0-9a-f]+"'
+)
 """What is another in each study: times, and the digests of files, for a checkpoint's metadata has
 no fixed order."""
 STORE_FILES = ("optuna.db", "mlflow.db")
