@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,10 +32,12 @@ CHAMPION = "models:/uvtex@champion"
 def serving(study: StudyConfig) -> Iterator[str]:
     """The address of ``mlflow models serve``, as docs/how-to/serve.md starts it."""
     port = free_port(0)
+    # MLflow starts a program by its name that lies beside Python.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ["-m", "mlflow", "models", "serve", "-m", CHAMPION, "--env-manager", "local"]
     server = subprocess.Popen(
         [sys.executable, *command, "--host", HOST, "--port", str(port), "--workers", "1"],
-        env={**os.environ, "MLFLOW_TRACKING_URI": study.tracking_uri},
+        env={**os.environ, "MLFLOW_TRACKING_URI": study.tracking_uri, "PATH": path},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -42,7 +46,8 @@ def serving(study: StudyConfig) -> Iterator[str]:
         await_answer(f"http://{HOST}:{port}", server)
         yield f"http://{HOST}:{port}/invocations"
     finally:
-        os.killpg(server.pid, 15)  # the server has children
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # the server has children
         server.wait(timeout=60)
 
 
