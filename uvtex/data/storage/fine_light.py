@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from uvtex.data import pictures
@@ -18,11 +20,14 @@ from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps, PictureFiles
 from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import light_fit
 from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.full_size import WHOLE
 
 LARGEST = 256
 """Largest side of the fine light, in pixels. A camera takes 0.8 MB of a checkpoint."""
 LIVERIES = 16
 """Most training views of a camera that are read again."""
+BLUR = 0.7
+"""Standard deviation of the blur of the fitted light, in pixels of it."""
 
 
 def fine_light(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> Tensor | None:
@@ -57,8 +62,23 @@ def fine_light(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> Tensor | 
                 yield torch.zeros(1, dtype=torch.int64), banks.project(texture(paint), at), shown
 
         falling, reflected = light_fit.fit_lights(samples(), 1, side)
-        found.append(torch.cat([falling, reflected], dim=1)[0].clamp_max(60_000).half())
+        both = _smooth(torch.cat([falling, reflected], dim=1)[0], at.share[0, 0])
+        found.append(both.clamp_max(60_000).half())
     return torch.stack(found).to(loaded.device)
+
+
+def _smooth(light: Tensor, share: Tensor) -> Tensor:
+    """The light [6, F, F], blurred a little by pixels of whole paint alone; others stay.
+
+    The fit of each pixel has an error of its own, from noise and from what the map rounds.
+
+    Args:
+        share: [F, F], the share of each pixel that shows paint.
+    """
+    whole = ndimage.minimum_filter(share.numpy(), 3) >= WHOLE
+    total = np.maximum(ndimage.gaussian_filter(whole.astype(np.float32), BLUR), 1e-4)
+    blurred = ndimage.gaussian_filter(light.numpy() * whole, (0, BLUR, BLUR)) / total
+    return torch.from_numpy(np.where(whole, blurred, light.numpy()))
 
 
 def _side(grid: int, size: int, most: int) -> int | None:
