@@ -1,7 +1,7 @@
 """The UV maps that `uvtex data maps` finds, beside the true maps of rendered sets.
 
-    uvtex showroom build /tmp/sets/built-in-64 --size 64 --cameras 6 --liveries 44 --samples 48
-    python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 4,8,16,34
+    uvtex showroom build /tmp/sets/builtin-64 --size 64 --cameras 6 --liveries 44 --samples 48
+    python -m benchmarks.maps measure /tmp/sets/builtin-64 --liveries 4,8,16,34
 
 Errors are in texels of an atlas of 256. A pixel's truth is the mean of the places that its samples
 show. A pixel whose samples lie on two sides of a jump shows two places, and its error is to the
@@ -10,6 +10,7 @@ nearest sample. Pixels that change with the livery and show no paint count as wr
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -19,18 +20,22 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
 from uvtex.imaging.compose import linear_from_srgb
-from uvtex.imaging.map_estimation.changing import LEAST, changing_pixels
+from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
 from uvtex.imaging.map_estimation.estimate import estimate_map
+from uvtex.imaging.map_estimation.levels import COARSEST
 from uvtex.imaging.uv_maps import read_uv_map
 
 SMOOTH = 6.0
 """Distance of a pixel's samples from their mean up to which the pixel shows one place."""
+PAINTED = 2.0
+"""Standard deviation of a texel, in levels of 255, from which liveries paint it."""
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.01)
 
 
@@ -39,11 +44,17 @@ class Case:
     """One camera, estimated from some liveries."""
 
     name: str
+    side: int
     liveries: int
     error: np.ndarray  # [P] of the pixels that were found
     features: Tensor  # [P, F]
     recall: float
     seconds: float
+
+    @property
+    def car(self) -> str:
+        """The first word of the set's name: `lynx` of `lynx-64`."""
+        return self.name.split("-")[0]
 
 
 @click.group(cls=CleanErrorGroup)
@@ -52,7 +63,7 @@ def main() -> None:
 
     \b
     Example:
-      python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 4,8,16,34
+      python -m benchmarks.maps measure /tmp/sets/builtin-64 --liveries 4,8,16,34
     """
 
 
@@ -60,26 +71,30 @@ def main() -> None:
 @click.argument("folders", nargs=-1, required=True, type=PATH)
 @click.option("--liveries", default="4,8,16,34", help="Numbers of liveries, with commas.")
 @click.option("--cameras", default=3, help="Cameras of each set.")
-@click.option("--seed", default=0, help="Seed of the choice of liveries.")
+@click.option("--seeds", default="0", help="Seeds of the choices of liveries, with commas.")
+@click.option("--jpeg", type=int, help="Quality of JPEG files that the views are made of; none.")
 @click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
 def measure(
-    folders: Sequence[Path], liveries: str, cameras: int, seed: int, save: Path | None
+    folders: Sequence[Path],
+    liveries: str,
+    cameras: int,
+    seeds: str,
+    jpeg: int | None,
+    save: Path | None,
 ) -> None:
-    """Print errors, recall and calibration for each set and number of liveries.
+    """Print errors, recall and calibration for each set, number of liveries and seed.
 
     \b
     Example:
-      python -m benchmarks.maps measure /tmp/sets/built-in-64 --liveries 8,16
+      python -m benchmarks.maps measure /tmp/sets/builtin-64 --liveries 8,16
     """
-    print("| set | liveries | median | within 2 | painted found | known | of it within 2 | s |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(HEADS)
     every: list[Case] = []
-    for folder in folders:
-        for count in map(int, liveries.split(",")):
-            cases = list(_cases(folder, count, cameras, seed))
+    for folder, count in itertools.product(folders, _numbers(liveries)):
+        for seed in _numbers(seeds):
+            cases = list(_cases(folder, count, cameras, seed, jpeg))
             every += cases
-            print(_row(folder.name, count, cases), flush=True)
-    print(f"\n{_calibration(every, WEIGHTS)}")
+            print(_row(cases), flush=True)
     if save is not None:
         torch.save([vars(case) for case in every], save)
 
@@ -87,33 +102,42 @@ def measure(
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
 def calibrate(files: Sequence[Path]) -> None:
-    """Fit the weights of the confidence to saved cases, and test them on the set left out.
+    """Fit the weights of the confidence to saved cases, and test them on the car left out.
+
+    A set's car is the first word of its folder's name. All sets of a car are left out together.
 
     \b
     Example:
       python -m benchmarks.maps calibrate /tmp/cases.pt
     """
     cases = [Case(**values) for f in files for values in torch.load(f, weights_only=False)]
-    names = sorted({case.name for case in cases})
-    for left_out in names if len(names) > 1 else ():
-        weights = _fitted([case for case in cases if case.name != left_out])
+    cars = sorted({case.car for case in cases})
+    for left_out in cars if len(cars) > 1 else ():
+        weights = _fitted([case for case in cases if case.car != left_out])
         print(f"{left_out}, by weights of the others:")
-        for count in sorted({case.liveries for case in cases}):
-            some = [c for c in cases if (c.name, c.liveries) == (left_out, count)]
-            print(f"  {count:3d} liveries {_calibration(some, weights)}")
+        for name, count in sorted({(c.name, c.liveries) for c in cases if c.car == left_out}):
+            some = [case for case in cases if (case.name, case.liveries) == (name, count)]
+            print(f"  {name} {count:3d} liveries {_calibration(some, weights)}")
     weights = _fitted(cases)
+    print(HEADS)
+    for name, count in sorted({(case.name, case.liveries) for case in cases}):
+        print(_row([c for c in cases if (c.name, c.liveries) == (name, count)], weights))
     print(f"all: {_calibration(cases, weights)}")
     print("WEIGHTS =", [round(value, 3) for value in weights.tolist()])
 
 
-def _cases(folder: Path, count: int, cameras: int, seed: int) -> Iterator[Case]:
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _cases(folder: Path, count: int, cameras: int, seed: int, jpeg: int | None) -> Iterator[Case]:
     records = manifest.read(folder).records
     names = sorted({record.camera for record in records if record.camera})
     for number, camera in enumerate(names[:cameras]):
         members = [record for record in records if record.camera == camera]
         generator = np.random.default_rng((seed, count, number))
         chosen = [members[k] for k in generator.permutation(len(members))[:count]]
-        views = _stack(folder / record.view for record in chosen)
+        views = _stack((folder / record.view for record in chosen), jpeg)
         textures = _stack(folder / record.texture for record in chosen)
         start = time.process_time()
         found = estimate_map(
@@ -127,7 +151,8 @@ def _cases(folder: Path, count: int, cameras: int, seed: int) -> Iterator[Case]:
         painted = _paintable(samples, folder, records)
         off = errors(samples, found.uv.numpy())[there]
         recall = float((there & painted).sum() / painted.sum())
-        yield Case(folder.name, count, off, found.support.features(), recall, seconds)
+        name = folder.name if jpeg is None else f"{folder.name}-jpeg{jpeg}"
+        yield Case(name, len(found.uv), count, off, found.support.features(), recall, seconds)
 
 
 def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Record]) -> np.ndarray:
@@ -137,7 +162,7 @@ def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Rec
     """
     names = sorted({record.texture for record in records})[:24]
     textures = np.stack([pictures.read_rgb(folder / name) for name in names]).astype(np.float32)
-    changes = textures.std(axis=0).max(axis=2) > LEAST
+    changes = textures.std(axis=0).max(axis=2) > PAINTED
     there = np.isfinite(samples).all(axis=3)
     u, v = np.moveaxis(np.where(there[..., None], samples, 0.5), 3, 0)
     side = len(changes)
@@ -146,9 +171,16 @@ def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Rec
     return found
 
 
-def _stack(paths: Iterator[Path]) -> Tensor:
-    pixels = [torch.from_numpy(pictures.read_rgb(path).copy()) for path in paths]
-    return torch.stack(pixels).permute(0, 3, 1, 2)
+def _stack(paths: Iterator[Path], jpeg: int | None = None) -> Tensor:
+    found = []
+    for path in paths:
+        pixels = pictures.read_rgb(path)
+        if jpeg is not None:
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "JPEG", quality=jpeg)
+            pixels = np.asarray(Image.open(file))
+        found.append(torch.from_numpy(pixels.copy()))
+    return torch.stack(found).permute(0, 3, 1, 2)
 
 
 def true_samples(uv: np.ndarray, size: int) -> np.ndarray:
@@ -171,15 +203,23 @@ def errors(samples: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return np.where(count > 0, error, np.inf)
 
 
-def _row(name: str, count: int, cases: Sequence[Case]) -> str:
+HEADS = """
+| set | liveries | cases | median | within 2 | painted found | known | of it right | s |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def _row(cases: Sequence[Case], weights: Tensor = WEIGHTS) -> str:
+    """A line of the table. In brackets are the smallest and the largest share of a case."""
     off = np.concatenate([case.error for case in cases])
-    sure = torch.cat([torch.sigmoid(case.features @ WEIGHTS) for case in cases]).numpy()
+    sure = torch.cat([torch.sigmoid(case.features @ weights) for case in cases]).numpy()
     known = sure >= 0.5
     recall = np.mean([case.recall for case in cases])
     seconds = np.mean([case.seconds for case in cases])
     right = (off[known] < WITHIN).mean() if known.any() else np.nan
+    within = [(case.error < WITHIN).mean() for case in cases]
     return (
-        f"| {name} | {count} | {np.median(off):.2f} | {(off < WITHIN).mean():.1%} | {recall:.1%} | "
+        f"| {cases[0].name} | {cases[0].liveries} | {len(cases)} | {np.median(off):.2f} | "
+        f"{(off < WITHIN).mean():.1%} ({min(within):.0%} to {max(within):.0%}) | {recall:.1%} | "
         f"{known.mean():.1%} | {right:.1%} | {seconds:.1f} |"
     )
 
@@ -198,15 +238,27 @@ def _calibration(cases: Sequence[Case], weights: Tensor) -> str:
 
 
 def _fitted(cases: Sequence[Case]) -> Tensor:
-    """Weights of a logistic regression of ``error < WITHIN``, with a weak ridge."""
+    """Weights of a logistic regression of ``error < WITHIN``, with a weak ridge.
+
+    Small and large pictures have half the weight each, and so has each case among its like: not
+    each pixel, of which large pictures have more.
+    """
+    large = [case.side > COARSEST for case in cases]
+    alike = [large.count(size) for size in large]
+    shares = [
+        torch.full((len(case.error),), 1 / (len(case.error) * count), dtype=torch.float64)
+        for case, count in zip(cases, alike, strict=True)
+    ]
+    share = torch.cat(shares)
+    share = share / share.mean()
     features = torch.cat([case.features for case in cases]).double()
     right = torch.from_numpy(np.concatenate([case.error for case in cases]) < WITHIN).double()
     weights = torch.zeros(features.shape[1], dtype=torch.float64)
     ridge = 1e-4 * len(features)
     for _ in range(50):
         sure = torch.sigmoid(features @ weights)
-        bend = (features * (sure * (1 - sure)).clamp_min(1e-6)[:, None]).T @ features
-        slope = features.T @ (right - sure) - ridge * weights
+        bend = (features * (share * sure * (1 - sure)).clamp_min(1e-6)[:, None]).T @ features
+        slope = features.T @ (share * (right - sure)) - ridge * weights
         weights = weights + torch.linalg.solve(bend + ridge * torch.eye(len(weights)), slope)
     return weights.float()
 

@@ -8,10 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.imaging.map_estimation.made_camera import made_camera
 from tests.intake.made_photos import photo_set
 from tests.intake.sources import old_folder
 from uvtex.cli.data import data
 from uvtex.data import manifest
+from uvtex.imaging.map_estimation.ambiguity import unexplained_view
+from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.uv_maps import read_uv_map
 from uvtex.inspection.page import render
 from uvtex.inspection.report import inspect_set
@@ -133,4 +136,24 @@ def test_what_is_not_known_is_not_written(tmp_path: Path) -> None:
     uv = read_uv_map(tmp_path / "out" / str(record.uv_map))
     with np.load(tmp_path / "out" / str(record.uv_map)) as arrays:
         sure = arrays["confidence"] >= 0.5
-    assert (np.isfinite(uv[1::3, 1::3, 0]) == sure).all()
+    placed = np.isfinite(uv[..., 0]).reshape(len(sure), 3, -1, 3).any(axis=(1, 3))
+    assert (placed == sure).all()
+
+
+def test_a_view_of_another_livery_than_its_texture_is_found(tmp_path: Path) -> None:
+    """The view stands still as the others do, so that only its texture tells."""
+    folder = photo_set(tmp_path / "set", liveries=7)
+    (folder / "views/4-0.png").write_bytes((folder / "views/2-0.png").read_bytes())
+    done = maps(folder, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "'livery04' was not used: it does not fit its texture" in done.output
+    assert json.loads((tmp_path / "out/maps.json").read_text())["cameras"][0]["liveries"] == 6
+
+
+def test_views_that_fit_their_textures_are_kept() -> None:
+    camera = made_camera(9)
+    assert unexplained_view(*camera.linear(), changing_pixels(camera.views)) is None
+    wrong = camera.views.clone()
+    wrong[4] = camera.views[7]
+    mixed = camera._replace(views=wrong)
+    assert unexplained_view(*mixed.linear(), changing_pixels(mixed.views)) == 4

@@ -7,8 +7,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-LEAST = 2.0
-"""Least standard deviation of a pixel that changes, in levels of 255."""
+LEAST = 1.0
+"""Least standard deviation of a pixel that changes, in levels of 255. Rounding makes up to 0.5."""
 ABOVE_NOISE = 4.0
 """The same, in standard deviations of the pixels that do not change."""
 

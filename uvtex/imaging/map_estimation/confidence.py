@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from uvtex.imaging.map_estimation.pixel_grid import WINDOW, PixelGrid, rightwards
+from uvtex.imaging.map_estimation.ambiguity import widely
+from uvtex.imaging.map_estimation.edge_pixels import Divided
+from uvtex.imaging.map_estimation.levels import Solved
+from uvtex.imaging.map_estimation.pixel_grid import WINDOW, rightwards
 
 WITHIN = 2.0
 """The error that a confidence is about, in a 256th of the atlas."""
@@ -19,88 +23,92 @@ APART = 6.0
 class Support:
     """What speaks for the position of each of P pixels."""
 
-    belief: Tensor  # float [P]: log odds of the candidates within WITHIN
     lead: Tensor  # float [P]: log evidence over the best other hypothesis
+    wide_lead: Tensor  # float [P]: its mean over a wide window, each in [-2, 10]
+    wide_odds: Tensor  # float [P]: mean log odds of the place against all texels, likewise
     deviation: Tensor  # float [P]: log of the standard deviation
     agreement: Tensor  # float [P] in [0, 1]: share of the window that lies on the pixel's plane
     around: Tensor  # float [P] in [0, 1]: share of the window that changes
-    unexplained: Tensor  # float [P]: log of the share of variance that the line leaves
-    around_unexplained: Tensor  # float [P]: mean of `unexplained` over the window
+    misfit: Tensor  # float [P]: log of the distance from the line over the camera's noise
+    around_misfit: Tensor  # float [P]: mean of `misfit` over the window
     reach: Tensor  # float [P]: log of the way that the map goes in a pixel
+    divided: Tensor  # float [P]: 1 where the pixel shows two places, or one beside no paint
     liveries: int
 
     @classmethod
     def none(cls) -> Support:
         """That of no pixels."""
-        none = torch.zeros(0)
-        return cls(none, none, none, none, none, none, none, none, 0)
+        return cls(*[torch.zeros(0)] * 10, liveries=0)
 
     def features(self) -> Tensor:
-        """The features of the logistic regression, float [P, F]."""
+        """The features of the logistic regression, float [P, F].
+
+        A map that has collapsed goes less far in a pixel than the rest of its camera. At the edge
+        of a panel, the error is a part of that way.
+        """
+        if not len(self.reach):
+            return torch.zeros(0, len(WEIGHTS))
         columns = [
-            self.belief.clamp(-8, 8) / 4,
-            self.lead.clamp(-20, 60).div(20),
+            self.lead.clamp(-5, 10) / 5,
+            self.wide_lead / 5,
+            self.wide_odds.clamp(-20, 20) / 10,
+            self.wide_odds.clamp(-20, 0) / 10,
             self.deviation.clamp(-4, 4),
             self.agreement,
             self.around,
-            self.unexplained.clamp(-12, 0) / 4,
-            (self.unexplained + 6).clamp(0, 6) / 4,
-            self.around_unexplained.clamp(-12, 0) / 4,
-            self.reach.clamp(-2, 3),
-            torch.full_like(self.belief, self.liveries).log(),
-            self.lead.clamp(-5, 10) / 5,
-            torch.ones_like(self.belief),
+            self.misfit.clamp(-2, 4),
+            self.misfit.clamp(0, 4),
+            self.around_misfit.clamp(-2, 4),
+            (self.reach - self.reach.median()).clamp(-2, 0),
+            (1 - self.agreement) * self.reach.clamp(-2, 3),
+            self.divided,
+            torch.full_like(self.lead, math.log(self.liveries / 10)),
+            torch.ones_like(self.lead),
         ]
         return torch.stack(columns, dim=1)
 
 
 def support(
-    position: Tensor,
-    slope: Tensor,
-    deviation: Tensor,
-    evidence: Tensor,
-    unexplained: Tensor,
-    rivals: Tensor,  # float [P, K, 2]
-    belief: Tensor,  # float [P, K], log
-    others: Tensor,  # float [P, M, 2]: places that lie APART from each other
-    other_evidence: Tensor,  # float [P, M]
-    grid: PixelGrid,
+    parts: Divided,
+    solved: Solved,
+    misfit: Tensor,  # float [P]: as in Support
+    odds: Tensor,  # float [P]: log odds of the place against all texels
     liveries: int,
 ) -> Support:
     """Gathers the support of each pixel."""
-    off = (rivals - position[:, None]).norm(dim=-1)
-    near = torch.logsumexp(belief.masked_fill(off > WITHIN, -30), dim=1)
-    far = torch.logsumexp(belief.masked_fill(off <= WITHIN, -30), dim=1)
-    elsewhere = (others - position[:, None]).norm(dim=-1) >= APART
-    best_other = other_evidence.masked_fill(~elsewhere, -1e6).amax(dim=1)
+    position, slope, grid = parts.position, solved.slope, solved.grid
+    elsewhere = (solved.others.position - position[:, None]).norm(dim=-1) >= APART
+    best_other = solved.other_evidence.masked_fill(~elsewhere, -1e6).amax(dim=1)
+    lead = parts.evidence - best_other
     window = grid.neighbours(WINDOW)
     plane = position[:, None] + torch.einsum("pij,nj->pni", slope, rightwards(WINDOW))
     there = window >= 0
     miss = (plane - position[window.clamp_min(0)]).norm(dim=-1)
+    count = there.sum(dim=1)
     agreeing = ((miss < WITHIN) & there).sum(dim=1)
-    left = unexplained.clamp_min(1e-6).log()
-    left_around = (left[window.clamp_min(0)] * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
+    misfit_around = (misfit[window.clamp_min(0)] * there).sum(dim=1) / count.clamp_min(1)
     return Support(
-        near - far,
-        evidence - best_other,
-        deviation.clamp_min(1e-3).log(),
-        agreeing / there.sum(dim=1).clamp_min(1),
+        lead,
+        widely(lead.clamp(-2, 10), grid),
+        widely(odds.clamp(-20, 20), grid),
+        solved.spread.deviation().clamp_min(1e-3).log(),
+        agreeing / count.clamp_min(1),
         there.float().mean(dim=1),
-        left,
-        torch.where(there.any(dim=1), left_around, left),
+        misfit,
+        torch.where(count > 0, misfit_around, misfit),
         slope.flatten(1).norm(dim=1).clamp_min(1e-2).log(),
+        (parts.gain > 0).float(),
         liveries,
     )
 
 
 WEIGHTS = torch.tensor(
-    [-0.024, -0.029, -1.296, 2.327, 0.186, -0.186, -1.296, -0.226, 1.018, 0.984, 0.472, -7.062]
+    [0.34, 1.78, 1.06, 0.43, -0.72, 2.19, 0.87, -1.04, 1.13, 0.06, 1.1, 0.15, 0.19, -0.78, -6.12]
 )
 """Weights of the features, fitted by ``python -m benchmarks.maps calibrate``.
 
-They are of rendered sets of three cars at 64 and 256 pixels with 4 to 16 procedural liveries, and
-of two cars with two or three of their real liveries, which are flat in large parts
-(docs/results.md).
+They are of rendered sets of three cars at 64 and 256 pixels, each size with half the weight, with
+3 to 16 liveries. For each car, they were tested by weights without it (docs/results.md).
 """
 
 

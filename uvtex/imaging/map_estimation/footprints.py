@@ -37,6 +37,15 @@ def sample(textures: Tensor, position: Tensor, slope: Tensor) -> Tensor:
     return colours[0].mean(dim=-1).T.reshape(len(position), -1, 3)
 
 
+def sample_points(textures: Tensor, position: Tensor) -> Tensor:
+    """Textures, float [3 * L, T, T], at single points, float [M, 2]: float [M, L, 3]."""
+    grid = (position / (ATLAS / 2) - 1)[None, None]
+    colours = F.grid_sample(
+        textures[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return colours[0, :, 0].T.reshape(len(position), -1, 3)
+
+
 def local_slopes(position: Tensor, grid: PixelGrid) -> Tensor:
     """The slope of the map at each pixel, float [P, 2, 2], by the pixels around that belong to it.
 

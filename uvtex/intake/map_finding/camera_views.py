@@ -158,13 +158,22 @@ def read_camera(
 def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str]) -> list[Record]:
     """A record for each livery. Two liveries with one texture count as one."""
     kept: list[tuple[Record, Tensor]] = []
+    twins: dict[str, list[str]] = {}
     for livery, record in first.items():
         paint = _small(textures.read(record.texture))
         twin = next((r for r, other in kept if (paint - other).abs().mean() * 255 < ALIKE), None)
-        if twin is not None:
-            notes.append(f"{livery!r} has the paint of {twin.livery!r} and counts once")
-            continue
-        kept.append((record, paint))
+        if twin is None:
+            kept.append((record, paint))
+        else:
+            twins.setdefault(twin.livery, []).append(livery)
+    for livery, others in twins.items():
+        if len(others) == 1:
+            notes.append(f"{others[0]!r} has the paint of {livery!r} and counts once")
+        else:
+            notes.append(
+                f"{len(others)} liveries, such as {others[0]!r}, have the paint of {livery!r} and "
+                "count once with it"
+            )
     return [record for record, _ in kept]
 
 

@@ -16,8 +16,10 @@ from uvtex.data.found_maps import MAPS
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
+from uvtex.imaging.map_estimation.ambiguity import unexplained_view
 from uvtex.imaging.map_estimation.changing import changing_pixels, odd_views
-from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map, reduced
+from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
+from uvtex.imaging.map_estimation.levels import reduced
 from uvtex.imaging.map_estimation.registration import moved, register
 from uvtex.intake.map_finding.camera_views import CameraViews, Shifts, TextureReader, read_camera
 from uvtex.intake.map_finding.cameras import cameras_of
@@ -28,6 +30,8 @@ from uvtex.typed.text_files import read_json
 
 MOST_LIVERIES = 64
 """Largest number of liveries that a camera's map is found from."""
+DOUBTFUL = 0.5
+"""Share of the painted pixels that are known, below which a view may not belong to its texture."""
 LEAST_KNOWN = 0.02
 """Share of the painted pixels below which a camera counts as unknown."""
 
@@ -171,15 +175,31 @@ def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
     if not changing.any():
         return nothing(0.0, "no pixel changes between its liveries")
     found = estimate_map(read.linear(), read.textures, changing)
-    painted = torch.isfinite(found.uv[..., 0])
-    share = float(painted.float().mean())
-    sureness = found.confidence[painted]
-    known, sure = (float((sureness >= least).float().mean()) for least in (KNOWN, SURE))
-    if not len(sureness) or known < LEAST_KNOWN:
+    share, known, sure = _shares(found)
+    while known < DOUBTFUL:
+        odd = unexplained_view(read.linear(), read.textures, changing)
+        if odd is None:
+            break
+        read = read.without(odd, "it does not fit its texture as the other views fit theirs")
+        count, notes = len(read.liveries), read.notes
+        changing = changing_pixels(read.views)
+        found = estimate_map(read.linear(), read.textures, changing)
+        share, known, sure = _shares(found)
+    if known < LEAST_KNOWN:
         return nothing(share, "its liveries do not tell which texels its pixels show")
     more = liveries_missing(known, count)
     told = FoundMap(camera, count, views, share, known, sure, more, None, notes)
     return _Search(told, found, shifts)
+
+
+def _shares(found: MapEstimate) -> tuple[float, float, float]:
+    """The painted share of the picture, and the known and the sure share of that."""
+    painted = torch.isfinite(found.uv[..., 0])
+    sureness = found.confidence[painted]
+    known, sure = (
+        float((sureness >= least).sum()) / max(len(sureness), 1) for least in (KNOWN, SURE)
+    )
+    return float(painted.float().mean()), known, sure
 
 
 def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:

@@ -73,7 +73,10 @@ class MapsReport:
             f"{len(self.used)} training liveries"
         )
         if self.left_out:
-            yield f"{self.left_out} views are left out: nothing is known of their cameras"
+            if self.left_out == 1:
+                yield "1 view is left out: nothing is known of its camera"
+            else:
+                yield f"{self.left_out} views are left out: nothing is known of their cameras"
         if self.more:
             yield (
                 f"too few liveries: about {self.more} more would make {ENOUGH:.0%} of the painted "

@@ -16,7 +16,6 @@ from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.files import npz, png, write_atomic
 from uvtex.imaging.map_estimation.estimate import MapEstimate
-from uvtex.imaging.map_estimation.footprints import SAMPLES
 from uvtex.intake.map_finding.report import KNOWN
 
 
@@ -55,8 +54,9 @@ def finer(found: MapEstimate) -> Tensor:
     It is NaN where the confidence is below KNOWN.
     """
     height, width = found.confidence.shape
-    at = found.uv[:, :, None] + torch.einsum("hwij,kj->hwki", found.slope, SAMPLES)
-    at = at.clamp(0, 1).masked_fill((found.confidence < KNOWN)[..., None, None], torch.nan)
+    at = found.samples.clamp(0, 1).masked_fill(
+        (found.confidence < KNOWN)[..., None, None], torch.nan
+    )
     parts = at.view(height, width, 3, 3, 2).permute(0, 2, 1, 3, 4)
     return parts.reshape(3 * height, 3 * width, 2)
 

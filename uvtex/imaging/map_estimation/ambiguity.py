@@ -1,0 +1,111 @@
+"""How well a pixel's colours alone tell its place from all other texels.
+
+Pixels of a large area may agree with each other on a wrong place, where the liveries are flat or
+the same on both sides of the car. At the higher levels only the chosen place is refined, so that
+other places look worse than they are. At the lowest level, every texel has the same chance.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvtex.imaging.map_estimation.footprints import ATLAS
+from uvtex.imaging.map_estimation.levels import COARSEST, Level, level_of, reduced
+from uvtex.imaging.map_estimation.light_line import LightPrior, evidence_table, fit_line
+from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
+
+TABLE = 64
+"""The largest side of the textures, in texels, where pixels are compared with every texel."""
+TABLE_NOISE = 0.03
+"""Standard deviation of a pixel from its line there. Edges of the paint do not fit whole texels."""
+HERE = 8.0
+"""Distance of a texel from a pixel's place up to which it is that place."""
+COMPARED = 400
+"""Number of pixels by which views are compared with their textures."""
+BETTER = 0.6
+"""Share of the misfit that remains without a view that does not belong."""
+WIDE = 3
+"""Reach of the window of `widely`, in pixels of a picture of 64."""
+
+
+def table_texels(level: Level) -> tuple[Tensor, int]:
+    """The texels that pixels are compared with, float [T * T, L, 3], and T."""
+    textures = level.seen.textures
+    side = reduced(textures.shape[-1], TABLE)
+    small = F.interpolate(textures[None], size=(side, side), mode="area")[0]
+    return small.view(-1, 3, side * side).permute(2, 0, 1), side
+
+
+def odds_of_places(lowest: Level, grid: PixelGrid, position: Tensor, prior: LightPrior) -> Tensor:
+    """Log odds of the texels around a pixel's place against all others, float [P].
+
+    Args:
+        lowest: the lowest level, whose pixels are compared with the texels.
+        grid: the P pixels of the highest level.
+        position: their places, float [P, 2].
+    """
+    texels, side = table_texels(lowest)
+    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    middle = (torch.stack([column, row], dim=-1).flatten(0, 1) + 0.5) * (ATLAS / side)
+    parent = _parents(lowest.grid, grid)
+    odds = []
+    for rows in torch.split(torch.arange(len(position)), 1024):
+        table = evidence_table(lowest.seen.pixels[parent[rows]], texels, TABLE_NOISE, prior)
+        here = torch.cdist(position[rows], middle) <= max(HERE, ATLAS / side)
+        inside = torch.logsumexp(table.masked_fill(~here, -torch.inf), dim=1)
+        odds.append(inside - torch.logsumexp(table.masked_fill(here, -torch.inf), dim=1))
+    return torch.cat(odds)
+
+
+def widely(values: Tensor, grid: PixelGrid) -> Tensor:
+    """Means of ``values`` [P] over a window around each pixel, float [P]."""
+    reach = max(1, round(WIDE * max(grid.chosen.shape) / 64))
+    pictures = torch.stack([grid.picture(values, 0.0), grid.chosen.float()])[:, None]
+    sums = F.avg_pool2d(pictures, 2 * reach + 1, 1, reach)[:, 0, grid.chosen]
+    return sums[0] / sums[1]
+
+
+def _parents(coarse: PixelGrid, fine: PixelGrid) -> Tensor:
+    """The number of the coarse pixel that is nearest to each fine one, int64 [P]."""
+    ratio = torch.tensor(coarse.chosen.shape) / torch.tensor(fine.chosen.shape)
+    place = (fine.points + 0.5) * ratio - 0.5
+    parts = [
+        torch.cdist(some, coarse.points.float()).argmin(dim=1) for some in torch.split(place, 2048)
+    ]
+    return torch.cat(parts)
+
+
+def unexplained_view(views: Tensor, textures: Tensor, changing: Tensor) -> int | None:
+    """The view without which the others fit their textures far better; None if there is none.
+
+    It shows another car, or another livery than its texture.
+
+    Args:
+        views: float [L, 3, h, w], linear.
+        textures: float [L, 3, T, T], linear.
+        changing: bool [h, w].
+
+    With fewer than five views, too little remains without one.
+    """
+    count = len(views)
+    share = min(1.0, COARSEST / max(views.shape[-2:]))
+    level = level_of(views, textures, changing, share)
+    if count < 5 or not len(level.grid.points):
+        return None
+    pixels = level.seen.pixels
+    pixels = pixels[torch.linspace(0, len(pixels) - 1, min(COMPARED, len(pixels))).long()]
+    texels, _ = table_texels(level)
+    prior = LightPrior.of_showrooms()
+    misfits = []
+    for left_out in range(count):
+        kept = [k for k in range(count) if k != left_out]
+        some, others = pixels[:, kept], texels[:, kept]
+        shown = others[evidence_table(some, others, TABLE_NOISE, prior).argmax(dim=1)]
+        light = fit_line(some, shown, torch.ones_like(some), TABLE_NOISE, prior).light[:, None]
+        rest = some - light[..., :3] * shown - light[..., 3:]
+        misfits.append(rest.square().mean(dim=(1, 2)).median().sqrt())
+    misfit = torch.stack(misfits)
+    best = int(misfit.argmin())
+    return best if misfit[best] < BETTER * misfit.median() else None

@@ -1,0 +1,76 @@
+"""The sizes at which a camera's map is solved, and what is known at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvtex.imaging.map_estimation.candidates import Candidates
+from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
+from uvtex.imaging.map_estimation.refine import Observations, Spread
+
+COARSEST = 96
+"""The largest side, in pixels, at which every pixel is compared with every texel."""
+SATURATED = 0.99
+"""Linear light from which a pixel counts as saturated: its light is no line there."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The observations at one size."""
+
+    seen: Observations
+    grid: PixelGrid
+    scale: float
+    """64 / the longer side of the picture."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What is known of P pixels after a level."""
+
+    grid: PixelGrid
+    position: Tensor  # float [P, 2]
+    slope: Tensor  # float [P, 2, 2]
+    spread: Spread
+    rivals: Candidates
+    evidence: Tensor  # float [P, K], of the rivals
+    belief: Tensor  # float [P, K]
+    others: Candidates
+    """OTHERS hypotheses that lie APART from each other. The rivals may all be of one place."""
+    other_evidence: Tensor  # float [P, OTHERS]
+    noise: float
+    """Standard deviation of the pixels from their lines, in linear light."""
+
+
+def sides_of(longest: int) -> list[int]:
+    """The longer sides of a pyramid, the smallest first."""
+    sides = [longest]
+    while sides[0] > COARSEST:
+        sides.insert(0, -(-sides[0] // 2))
+    return sides
+
+
+def level_of(views: Tensor, textures: Tensor, changing: Tensor, share: float) -> Level:
+    """The observations with the sides of the views reduced to ``share``."""
+    if share < 1:
+        size = [max(1, round(side * share)) for side in views.shape[-2:]]
+        views = F.interpolate(views, size=size, mode="area")
+        changing = F.interpolate(changing[None, None].float(), size=size, mode="area")[0, 0] >= 0.5
+    side = max(views.shape[-2:])
+    # By a whole number only: other means of texels are none that the camera has seen.
+    textures = F.interpolate(textures, size=[reduced(textures.shape[-1], side)] * 2, mode="area")
+    grid = PixelGrid(changing)
+    row, column = grid.points.unbind(dim=1)
+    pixels = views[:, :, row, column].permute(2, 0, 1).contiguous()
+    weight = torch.where(pixels < SATURATED, 1.0, 0.02)
+    seen = Observations(pixels, weight, textures.flatten(0, 1))
+    return Level(seen, grid, 64 / side)
+
+
+def reduced(texels: int, side: int) -> int:
+    """The side of a texture after a reduction by a whole number, at least ``side`` if it can be."""
+    return texels // max(1, texels // side)
