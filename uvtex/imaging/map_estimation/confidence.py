@@ -38,7 +38,8 @@ class Support:
     @classmethod
     def none(cls) -> Support:
         """That of no pixels."""
-        return cls(*[torch.zeros(0)] * 10, liveries=0)
+        none = torch.zeros(0)
+        return cls(none, none, none, none, none, none, none, none, none, none, 0)
 
     def features(self) -> Tensor:
         """The features of the logistic regression, float [P, F].
