@@ -51,12 +51,11 @@ def write_map(target: Path, name: str, found: MapEstimate) -> MapFiles:
 def finer(found: MapEstimate) -> Tensor:
     """The UV map with three samples along each side of a pixel: float32 [3 * h, 3 * w, 2].
 
-    It is NaN where the confidence is below KNOWN.
+    It is NaN where the confidence, as it is written, is below KNOWN.
     """
     height, width = found.confidence.shape
-    at = found.samples.clamp(0, 1).masked_fill(
-        (found.confidence < KNOWN)[..., None, None], torch.nan
-    )
+    unknown = found.confidence.half() < KNOWN
+    at = found.samples.clamp(0, 1).masked_fill(unknown[..., None, None], torch.nan)
     parts = at.view(height, width, 3, 3, 2).permute(0, 2, 1, 3, 4)
     return parts.reshape(3 * height, 3 * width, 2)
 
