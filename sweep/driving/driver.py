@@ -275,10 +275,8 @@ class Driver:
     def _finish(self, run: ActiveRun, state: State, reason: str) -> None:
         self._publish(run, run.catch_up())
         best, made, ended = run.best, len(run.reports), run.end_time(self._wall())
-        best_epoch = best.epoch if best else None  # perhaps one that no event has reported
-        self._write(
-            run, state=state, reason=reason, ended=ended, epochs_made=made, best_epoch=best_epoch
-        )
+        last = {"ended": ended, "epochs_made": made, "best_epoch": best.epoch if best else None}
+        self._write(run, state=state, reason=reason, **last)
         self._cleaner.clean(run.record.trial)  # before MLflow gets a copy of what is not kept
         self._spending.ended(run)
         if run.record.stage == "probe":
