@@ -15,6 +15,7 @@ from sweep.cli.options import STORE
 from sweep.study.folder import UNFINISHED, store_option, study_names, tracking_uri
 from sweep.study.urls import masked
 from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
+from uvtex.garbage import uncollected
 from uvtex.output import echo, stdout
 
 LATEST = 100
@@ -106,6 +107,7 @@ def run(
 @STORE
 @click.option("--all", "show_all", is_flag=True, help="Show every run, however many there are.")
 @JSON
+@uncollected()
 def status(study: str | None, store: Path, show_all: bool, as_json: bool) -> None:
     """Show the runs of STUDY, or list all studies.
 

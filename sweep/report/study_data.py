@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import TrialRecord
 from sweep.study.judged import has_passed, judged
@@ -184,6 +182,8 @@ def _files(run: StudyRun) -> list[Path]:
 
 
 def _ssim(path: Path) -> float | None:
+    from PIL import Image  # `sweep status` does without
+
     with Image.open(path) as picture:
         picture.load()  # a PNG may hold its text after its pixels
         text = getattr(picture, "text", {}).get("ssim_uv")

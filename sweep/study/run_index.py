@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class IndexedRun:
             pairs = zip(self.names, row, strict=True)
             yield epoch, {name: value for name, value in pairs if value is not None}
 
-    @property
+    @cached_property
     def margin(self) -> float:
         """The margin of the best epoch; -inf before the first."""
         return max((row[-1] for row in self.values if row[-1] is not None), default=-float("inf"))

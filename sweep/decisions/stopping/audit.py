@@ -165,8 +165,17 @@ def _hypergeometric(found: Integers, n: int, good: Integers | int, audited: int)
 
 
 def _log_choose(n: Integers | int, k: Integers | int) -> Array:
+    if np.ndim(n) == 0:  # a table up to n would have far more of them than are asked for
+        few: Array = _log_factorial(n) - _log_factorial(k) - _log_factorial(np.subtract(n, k))
+        return few
     factorials = _log_factorials(2 ** int(np.max(n)).bit_length())
     logarithm: Array = factorials[n] - factorials[k] - factorials[np.subtract(n, k)]
+    return logarithm
+
+
+def _log_factorial(n: Integers | int) -> Array:
+    """ln(n!) of each number."""
+    logarithm: Array = np.vectorize(math.lgamma, otypes=[np.float64])(np.add(n, 1))
     return logarithm
 
 
