@@ -72,19 +72,19 @@ def verdict(summary: Summary) -> str:
         return f"All {count} runs failed. The last is {summary.failure}."
     if nearest is None:
         return "No run has finished an epoch yet."
-    none, full = (
-        ("No run passed", "No full run passed")
-        if summary.over
-        else ("So far no run has passed", "So far no full run has passed")
-    )
     side = "validation" if nearest.test is None else "the test side"
-    told = f"{_told_margin(nearest, summary):+.4f} on {side}"
+    amount = _told_margin(nearest, summary)
+    told = f"{amount:+.4f} on {side}"
+    begin, passed = ("No", "passed") if summary.over else ("So far no", "has passed")
     if nearest.stage == "probe" and nearest.state == "promoted":
-        return f"{full}. The probe {nearest.label} passed with a margin of {told}."
+        none = f"{begin} full run {passed}"
+        if summary.full_runs.get("complete"):  # they may pass, and their trial be undecided
+            none = f"{begin} trial was admitted"
+        return f"{none}. The probe {nearest.label} passed with a margin of {told}."
     thresholds = " and ".join(str(threshold) for threshold in summary.thresholds)
+    none = f"run {passed} {thresholds}" if amount < 0 else "trial was admitted"
     return (
-        f"{none} {thresholds}. The nearest is {nearest.label} with a margin of {told}: "
-        f"{nearest.reason}."
+        f"{begin} {none}. The nearest is {nearest.label} with a margin of {told}: {nearest.reason}."
     )
 
 

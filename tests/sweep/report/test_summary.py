@@ -167,3 +167,24 @@ def test_a_full_run_whose_replicates_are_not_decided_has_not_passed(tmp_path: Pa
     study = make_study(tmp_path).model_copy(update={"replicates": 5})
     add_trial(study, 0, stage="full", reach=0.66)
     assert not summarise(study).passed
+
+
+@pytest.mark.parametrize(
+    ("reach", "told"),
+    [
+        (None, "So far no full run has passed. The probe 0000/probe (search) passed with "),
+        (0.55, "So far no trial was admitted. The probe 0000/probe (search) passed with "),
+        (
+            0.75,
+            "So far no trial was admitted. The nearest is 0000/full (search) with a margin of +",
+        ),
+    ],
+)
+def test_while_replicates_are_undecided_the_verdict_speaks_of_the_trial(
+    tmp_path: Path, reach: float | None, told: str
+) -> None:
+    study = make_study(tmp_path).model_copy(update={"replicates": 5})
+    add_trial(study, 0, state="promoted", reach=0.7)
+    if reach is not None:
+        add_trial(study, 0, stage="full", reach=reach)
+    assert verdict(summarise(study)).startswith(told)
