@@ -7,9 +7,10 @@ CODE := uvtex sweep benchmarks docs tests
 demo: .venv/installed
 	$(BIN)/sweep run configs/quickstart.yaml
 
-# One process a core, one thread each. A file's tests share what they set up, so they stay together.
+# One process a core and one more, since tests often wait for processes; one thread each. A file's tests
+# share what they set up, so they stay together.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadfile
 
 # Only our own folders are checked: data/, runs/ and mlruns/ hold what the commands made.
 lint: .venv/installed

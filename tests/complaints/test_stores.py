@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from sqlalchemy import event
 
 from sweep.cli import main
 from sweep.driving.sampling import optuna_storage, storage_calls
@@ -186,9 +187,14 @@ def test_a_damaged_optuna_database_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_a_full_disk_under_optunas_database_is_one_clear_error(tmp_path: Path) -> None:
     study = OptunaStudy(fake_study(tmp_path))
-    with study._stored._storage.engine.connect() as connection:
+    engine = study._stored._storage.engine
+    with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    @event.listens_for(engine, "checkout")
+    def fill(connection: sqlite3.Connection, *_: object) -> None:  # the limit is a connection's own
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
     with pytest.raises(StorageError, match="full; free space"):
         ask_often(study)
 

@@ -25,7 +25,7 @@ DRAWN: dict[str, Any] = {**ONE_TRIAL, "search": {"queue": []}}
 """The same with a trial that the sampler draws."""
 
 
-@pytest.mark.parametrize("point", points_as_parameters(driver_points.ALL, every=12))
+@pytest.mark.parametrize("point", points_as_parameters(driver_points.ALL, every=36))
 def test_a_driver_that_dies_here_is_replaced_by_the_same_command(
     point: Point, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
@@ -38,7 +38,7 @@ def test_a_driver_that_dies_here_is_replaced_by_the_same_command(
     assert_same(undisturbed(**ONE_TRIAL), found)
 
 
-@pytest.mark.parametrize("point", points_as_parameters(driver_points.SEARCHED, every=6))
+@pytest.mark.parametrize("point", points_as_parameters(driver_points.SEARCHED, every=12))
 def test_a_driver_that_dies_while_it_draws_a_trial_draws_the_same_one(
     point: Point, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.faults.conftest import MakeLab, Undisturbed
 from tests.faults.harness.lab import Lab, assert_same
 from tests.faults.harness.snapshot import difference
 
 
+@pytest.mark.slow
 def test_two_undisturbed_studies_are_the_same(undisturbed: Undisturbed, lab: Lab) -> None:
     lab.run()
     found = lab.final()

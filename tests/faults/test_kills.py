@@ -22,7 +22,9 @@ BUT = {"worker": ("/retries", "/deaths"), "driver": (), "both": ()}
 VICTIMS: tuple[Victim, ...] = ("worker", "driver", "both")
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize(
+    "victim", [*(pytest.param(one, marks=pytest.mark.slow) for one in VICTIMS[:2]), VICTIMS[2]]
+)
 def test_three_kills_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

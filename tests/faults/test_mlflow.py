@@ -115,7 +115,7 @@ def test_sync_completes_a_study_that_never_reached_its_server(
     assert_complete(found, undisturbed(**ONE_TRIAL))
 
 
-@pytest.mark.parametrize("verb", ["sync", "run"])
+@pytest.mark.parametrize("verb", ["sync", pytest.param("run", marks=pytest.mark.slow)])
 def test_a_lost_database_is_made_again(
     verb: str, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

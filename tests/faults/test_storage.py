@@ -96,7 +96,10 @@ def _fill(ballast: Path, left: int) -> None:
         os.posix_fallocate(file.fileno(), 0, max(1, found.f_bavail * found.f_frsize - left))
 
 
-@pytest.mark.parametrize("left", [20_000, 200_000, 700_000, 1_500_000])
+@pytest.mark.parametrize(
+    "left",
+    [20_000, 700_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (200_000, 1_500_000))],
+)
 def test_a_full_disk_stops_the_study_cleanly_and_the_same_command_goes_on(
     left: int, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

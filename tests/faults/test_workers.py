@@ -52,7 +52,9 @@ def test_an_epoch_that_never_ends_is_made_again(
 
 
 @pytest.mark.parametrize("fault", ["memory", "die"])
-@pytest.mark.parametrize("at", [{"0000/probe": 1}, {"0000/full": 2}])
+@pytest.mark.parametrize(
+    "at", [{"0000/probe": 1}, pytest.param({"0000/full": 2}, marks=pytest.mark.slow)]
+)
 def test_a_worker_without_memory_is_replaced(
     fault: str, at: dict[str, int], make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:

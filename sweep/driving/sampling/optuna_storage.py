@@ -109,7 +109,10 @@ def mapped_errors(doing: str, url: str) -> Iterator[None]:
         yield
     except (optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error) as error:
         root = error.__cause__ or error
-        lines = masked(str(root)).strip().splitlines() or [type(root).__name__]
+        told = (
+            getattr(root, "orig", None) or root
+        )  # SQLAlchemy's own text may begin with other advice
+        lines = masked(str(told)).strip().splitlines() or [type(told).__name__]
         kind = StorageAway if _is_outage(error, root) else StorageError
         cause = lines[0][:300]
         raise kind(f"{shown(url)}: cannot {doing}: {cause}{_advice(cause)}") from error

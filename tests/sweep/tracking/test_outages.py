@@ -78,6 +78,7 @@ def test_a_server_that_comes_late_dies_and_comes_back_has_everything(
     assert len([note for note in driven.notes if "MLflow is back" in note]) == len(lost)
 
 
+@pytest.mark.slow
 def test_a_study_ends_while_its_server_is_frozen(
     tmp_path: Path,
     server: MlflowServer,
