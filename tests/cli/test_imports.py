@@ -11,29 +11,33 @@ from tests.cli.invoke import TRAIN
 from tests.sweep.made_study import add_checkpoint, add_trial, make_study
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
+READING = {"torch", "mlflow", "optuna", "scipy", "sqlalchemy"}
+"""What a command that only reads a study does without."""
+
+
+def printed(program: str, heavy: set[str]) -> str:
+    """What a Python program prints that ends well and has imported none of ``heavy``.
+
+    A call of a command in it ends with the command's exit code.
+    """
+    code = (
+        f"import sys\ncode = 0\ntry: {program}\nexcept SystemExit as e: code = e.code\n"
+        f"loaded = {heavy!r} & set(sys.modules)\n"
+        "sys.exit(f'imported {loaded}' if loaded else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("module", ["uvtex.cli", "sweep.cli"])
 def test_help_imports_nothing_heavy(module: str) -> None:
-    code = (
-        f"import sys\nfrom {module} import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'mlflow', 'optuna', 'mitsuba'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
+    program = f"from {module} import main; main(['--help'])"
+    assert "Usage" in printed(program, {"torch", "mlflow", "optuna", "mitsuba"})
 
 
 def test_what_a_study_shows_and_is_asked_needs_no_optuna() -> None:
-    code = (
-        "import sys\nimport sweep.driving.mending, sweep.driving.session, sweep.report.summary\n"
-        "heavy = {'torch', 'mlflow', 'optuna', 'scipy', 'sqlalchemy'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    printed("import sweep.driving.mending, sweep.driving.session, sweep.report.summary", READING)
 
 
 def test_the_status_of_a_study_that_has_ended_probes_builds_no_networks(tmp_path: Path) -> None:
@@ -42,25 +46,11 @@ def test_the_status_of_a_study_that_has_ended_probes_builds_no_networks(tmp_path
     _, run_dir = add_trial(study, 0)
     add_checkpoint(study, run_dir)
     write_saved(study)
-    code = (
-        "import sys\nfrom sweep.cli import main\n"
-        f"try: main(['status', {study.name!r}, '--store', {str(study.store)!r}])\n"
-        "except SystemExit as e: code = e.code\n"
-        "heavy = {'torch', 'mlflow', 'optuna', 'scipy', 'sqlalchemy'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "a full run about" in done.stdout
+    arguments = ["status", study.name, "--store", str(study.store)]
+    told = printed(f"from sweep.cli import main; main({arguments!r})", READING)
+    assert "a full run about" in told
 
 
 def test_uvtex_imports_neither_optuna_nor_mlflow(tiny_set: Path) -> None:
-    code = (
-        "import sys\nfrom uvtex.cli import main\n"
-        f"try: main(['train', {str(tiny_set)!r}, *{TRAIN!r}])\n"
-        "except SystemExit as e: code = e.code\n"
-        "heavy = {'mlflow', 'optuna'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    arguments = ["train", str(tiny_set), *TRAIN]
+    printed(f"from uvtex.cli import main; main({arguments!r})", {"mlflow", "optuna"})

@@ -182,7 +182,7 @@ def _log_factorial(n: Integers | int) -> Array:
 @functools.cache
 def _log_factorials(most: int) -> Array:
     """ln(0!), ln(1!) and so on up to ``most``."""
-    return np.array([math.lgamma(n + 1) for n in range(most + 1)])
+    return _log_factorial(np.arange(most + 1))
 
 
 def _rate(lost: float, seen: int) -> float:

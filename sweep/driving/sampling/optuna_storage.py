@@ -109,9 +109,8 @@ def mapped_errors(doing: str, url: str) -> Iterator[None]:
         yield
     except (optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error) as error:
         root = error.__cause__ or error
-        told = (
-            getattr(root, "orig", None) or root
-        )  # SQLAlchemy's own text may begin with other advice
+        # The driver's own error: the text of SQLAlchemy's may begin with its advice.
+        told = getattr(root, "orig", None) or root
         lines = masked(str(told)).strip().splitlines() or [type(told).__name__]
         kind = StorageAway if _is_outage(error, root) else StorageError
         cause = lines[0][:300]

@@ -171,14 +171,13 @@ def _solve(
         known = _evidence(level, everything, prior, noise).masked_fill(~there, 2 * cands.NEVER)
         rivals, evidence = cands.distinct(everything, known, apart=max(scale, 0.25))
         belief = beliefs(evidence, rivals.position, rivals.slope, grid, tolerance)
-        others, other_evidence = cands.distinct(everything, known, APART, OTHERS)
         position = rivals.position[pixel, belief.argmax(dim=1)]
+    # The rivals may all be of one place.
+    others, other_evidence = cands.distinct(everything, known, APART, OTHERS)
     slope = local_slopes(position, grid)
     position, spread = refine(position, slope, seen, grid, noise, prior, bend, rounds=5)
     slope = local_slopes(position, grid)
-    return Solved(
-        grid, position, slope, spread, rivals, evidence, belief, others, other_evidence, noise
-    )
+    return Solved(grid, position, slope, spread, others, other_evidence, noise)
 
 
 def _choose(

@@ -36,11 +36,8 @@ class Solved:
     position: Tensor  # float [P, 2]
     slope: Tensor  # float [P, 2, 2]
     spread: Spread
-    rivals: Candidates
-    evidence: Tensor  # float [P, K], of the rivals
-    belief: Tensor  # float [P, K]
     others: Candidates
-    """OTHERS hypotheses that lie APART from each other. The rivals may all be of one place."""
+    """OTHERS hypotheses that lie APART from each other."""
     other_evidence: Tensor  # float [P, OTHERS]
     noise: float
     """Standard deviation of the pixels from their lines, in linear light."""
