@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's codes for a model, an alias or a version that is not there."""
 
 
 def fetch_checkpoint(uri_text: str) -> Path:
@@ -43,12 +45,17 @@ def fetch_checkpoint(uri_text: str) -> Path:
             "`sweep run` was run, or set MLFLOW_TRACKING_URI"
         )
     name = match["name"]
-    with seam.mapped_errors(f"fetch {uri_text}", uri, RegistryError):
-        client = seam.client(uri)
-        version = (
-            match["version"] or client.get_model_version_by_alias(name, match["alias"]).version
-        )
-        return _download(client, name, str(version), uri)
+    try:
+        with seam.mapped_errors(f"fetch {uri_text}", uri, RegistryError):
+            client = seam.client(uri)
+            version = (
+                match["version"] or client.get_model_version_by_alias(name, match["alias"]).version
+            )
+            return _download(client, name, str(version), uri)
+    except RegistryError as error:
+        if getattr(error.__cause__, "error_code", None) not in NOT_THERE:
+            raise
+        raise RegistryError(f"{error}; `sweep champion` says which model is there") from error
 
 
 def _download(client: MlflowClient, name: str, version: str, uri: str) -> Path:

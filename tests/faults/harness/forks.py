@@ -27,7 +27,6 @@ from tests.faults.harness.points import install
 
 PATIENCE = 120.0
 """Seconds that a command gets. A loaded machine is ten times slower than an idle one."""
-MOST_LINES = 40
 
 
 class Command:
@@ -48,9 +47,8 @@ class Command:
 
     @property
     def output(self) -> str:
-        """The last lines that the commands in this folder have printed."""
-        text = (self.order.folder / "output.log").read_text(errors="replace")
-        return "\n".join(text.splitlines()[-MOST_LINES:])
+        """What the commands in this folder have printed: they share one file."""
+        return (self.order.folder / "output.log").read_text(errors="replace")
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """The exit code, negative for a signal.

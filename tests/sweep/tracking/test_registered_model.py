@@ -83,8 +83,8 @@ def test_the_checkpoint_in_the_registry_equals_the_original(study: StudyConfig, 
     [
         ("models:/uvtex", "must be models:/NAME@ALIAS or models:/NAME/VERSION"),
         ("models:/uvtex/latest", "must be models:/NAME@ALIAS"),
-        ("models:/uvtex@champion", "uvtex"),
-        ("models:/nobody/3", "nobody"),
+        ("models:/uvtex@champion", "uvtex not found.*`sweep champion` says"),
+        ("models:/nobody/3", "nobody.*`sweep champion` says"),
     ],
 )
 def test_an_unknown_model_uri_is_refused(study: StudyConfig, text: str, message: str) -> None:

@@ -18,8 +18,8 @@ from sweep.tracking.sync import sync
 from sweep.upkeep.clean import clean, superfluous
 from sweep.upkeep.doctor import diagnose
 from tests.sweep.made_study import add_calibration, add_checkpoint, add_trial, make_study
+from tests.sweep.upkeep.damages import artifacts_of
 from tests.sweep.upkeep.made_store import PASSED, PLAIN, PRUNED, UNFINISHED
-from tests.sweep.upkeep.test_doctor import artifacts_of
 
 
 def checkpoints(study: StudyConfig, trial: int, name: str = "probe") -> set[str]:
