@@ -1,15 +1,20 @@
-"""Optuna's own pruners, driven point by point on in-memory studies.
+"""Optuna's own pruners, asked point by point.
 
 They judge one value: they are told the joint slack, which is more than a user of one metric gives
 them. A trial that passes already is not asked for, as by our rule, so that all lose good trials in
-one sense only. ``report`` and ``should_prune`` are called at every point.
+one sense only. At every other point the pruner is asked.
+
+Optuna's classes decide. What is ours is the storage that they read, :class:`Storage`: of its
+in-memory storage and of ``Trial.report`` it keeps what a pruner sees, and drops the copies.
 """
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -22,6 +27,9 @@ from optuna.pruners import (
     SuccessiveHalvingPruner,
     ThresholdPruner,
 )
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.promotion.replay import Fate, Judge, Trial
 from benchmarks.promotion.task import Task
@@ -50,37 +58,103 @@ class OptunaPolicy:
     name: str
 
     def judge(self, task: Task, seed: int) -> Judge:
-        """A judge over a new in-memory study."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.RandomSampler(seed=seed)
+        """A judge over a new study."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             pruner = PRUNERS[self.name](task.points)
-        study = optuna.create_study(
+        storage = Storage()
+        study = optuna.Study(
             study_name=f"replay {seed}",  # Hyperband draws brackets by it
-            direction="maximize",
-            sampler=sampler,
+            storage=cast(BaseStorage, storage),
+            sampler=optuna.samplers.RandomSampler(seed=seed),
             pruner=pruner,
         )
-        return _OptunaJudge(study)
+        return _OptunaJudge(study, storage)
+
+
+@dataclass
+class Storage:
+    """What pruners read and write of a storage. It has one study, maximised; an id is a number.
+
+    A trial that was read never changes by a later :meth:`set_trial_system_attr`, as in Optuna's own
+    storages: a rung of successive halving would else count the trial that is judged twice.
+    """
+
+    trials: list[FrozenTrial] = field(default_factory=list)
+    complete: list[FrozenTrial] = field(default_factory=list)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """The one study."""
+        return 0
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Maximised."""
+        return [StudyDirection.MAXIMIZE]
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """All trials by number, or those in ``states``; the running one is the last."""
+        if states == (TrialState.COMPLETE,):
+            found = list(self.complete)
+        else:
+            found = [one for one in self.trials if states is None or one.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Replaces the trial by one with the attribute."""
+        changed = copy.copy(self.trials[trial_id])
+        changed.system_attrs = {**changed.system_attrs, key: value}
+        self.trials[trial_id] = changed
+
+    def begin(self) -> int:
+        """The number of a new running trial."""
+        number = len(self.trials)
+        self.trials.append(
+            FrozenTrial(
+                number=number,
+                trial_id=number,
+                state=TrialState.RUNNING,
+                value=None,
+                datetime_start=None,
+                datetime_complete=None,
+                params={},
+                distributions={},
+                user_attrs={},
+                system_attrs={},
+                intermediate_values={},
+            )
+        )
+        return number
+
+    def end(self, number: int, value: float | None) -> None:
+        """Completes the trial with ``value``; without one it was pruned."""
+        trial = self.trials[number]
+        trial.value = value
+        trial.state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+        if value is not None:
+            self.complete.append(trial)
 
 
 @dataclass
 class _OptunaJudge:
     study: optuna.Study
+    storage: Storage
 
     def follow(self, trial: Trial) -> Fate:
-        asked = self.study.ask()
-        joint = np.maximum(trial.task.joint[trial.row], LOWEST)
-        best = LOWEST
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for point, value in enumerate(joint[:-1]):
-                best = max(best, float(value))
-                asked.report(float(value), point)
-                if best < 0 and asked.should_prune():
-                    self.study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-                    return Fate(point + 1, flagged=point + 1)
-        asked.report(float(joint[-1]), len(joint) - 1)
-        self.study.tell(asked, float(joint.max()))
+        joint = np.maximum(trial.task.joint[trial.row], LOWEST).tolist()
+        prune, study, trials = self.study.pruner.prune, self.study, self.storage.trials
+        number = self.storage.begin()
+        passed = False
+        for point, value in enumerate(joint[:-1]):
+            trials[number].intermediate_values[point] = value
+            passed = passed or value >= 0
+            if not passed and prune(study, trials[number]):
+                self.storage.end(number, None)
+                return Fate(point + 1, flagged=point + 1)
+        trials[number].intermediate_values[len(joint) - 1] = joint[-1]
+        self.storage.end(number, max(joint))
         return Fate(trial.task.points)
