@@ -213,13 +213,14 @@ def _configure_mlflow() -> None:
 
     With its own defaults MLflow waits for minutes before it reports that a server is away, and it
     prints one line for each table that it creates. This package repeats calls itself. Warnings and
-    errors are still printed, but for the sampler of the machine's load: it would warn of an outage
-    that the driver has told already.
+    errors are still printed, but for two: the sampler of the machine's load would warn of an outage
+    that the driver has told already, and MLflow's database prints a traceback of each error that it
+    also raises, which is told in one line here.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("mlflow.store.db.utils", "mlflow.system_metrics"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
