@@ -57,7 +57,7 @@ class Driver:
         self._mirror, self._clock, self._wall = mirror, clock, wall
         self._optuna_study = OptunaStudy(study, view.note)
         self._stopping = Stopping(study)
-        self._records: Records = {}
+        self._records = Records()
         self._spending = Spending(study, clock) if spending is None else spending
         self._gate = RegistryGate(study, self._records, mirror, view.note, self._write_gate)
         self._plan = Plan(

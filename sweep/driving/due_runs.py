@@ -2,15 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 
 from sweep.decisions import promotion
 from sweep.study.calibration import read_calibration
 from sweep.study.config import MOST_REPLICATES, StudyConfig
-from sweep.study.folder import UNFINISHED, RunKey, TrialRecord
+from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord
 from uvtex.runs.epochs import best_epoch, read_epochs
 
-Records = dict[RunKey, TrialRecord]
+
+class Records(MutableMapping[RunKey, TrialRecord]):
+    """The records of a study's runs, by key, as its driver knows them.
+
+    What the driver asks before each trial is counted when a record changes, so that it need not go
+    through thousands.
+    """
+
+    def __init__(self, records: Iterable[TrialRecord] = ()) -> None:
+        self._runs: dict[RunKey, TrialRecord] = {}
+        self.probes = 0
+        """The number of probes."""
+        self._concerned: set[RunKey] = set()
+        self._ended: defaultdict[Stage, list[tuple[float, RunKey]]] = defaultdict(list)
+        """The runs that have a result, by the time of their ends."""
+        for record in records:
+            self[record.key] = record
+
+    def __getitem__(self, key: RunKey) -> TrialRecord:
+        return self._runs[key]
+
+    def __setitem__(self, key: RunKey, record: TrialRecord) -> None:
+        if key in self._runs:
+            self._forget(self._runs[key])
+        self._runs[key] = record
+        self.probes += record.stage == "probe"
+        if record.state in UNFINISHED or is_candidate(record):
+            self._concerned.add(key)
+        if _has_result(record):
+            insort(self._ended[record.stage], _end(record))
+
+    def __delitem__(self, key: RunKey) -> None:
+        self._forget(self._runs.pop(key))
+
+    def __iter__(self) -> Iterator[RunKey]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def values(self) -> ValuesView[TrialRecord]:
+        return self._runs.values()  # several times as fast as a mapping's own
+
+    def _forget(self, record: TrialRecord) -> None:
+        self.probes -= record.stage == "probe"
+        self._concerned.discard(record.key)
+        if _has_result(record):
+            ended = self._ended[record.stage]
+            del ended[bisect_left(ended, _end(record))]
+
+    def concerned(self) -> list[TrialRecord]:
+        """The runs that are unfinished, and the probes that are run in full, by key."""
+        return [self[key] for key in sorted(self._concerned)]
+
+    def latest(self, stage: Stage) -> Iterator[TrialRecord]:
+        """The runs of a stage that have ended and did not fail, the latest first."""
+        return (self[key] for _, key in reversed(self._ended[stage]))
 
 
 def due(
@@ -28,8 +86,7 @@ def due(
         active: the runs that have a slot.
         asked: the trials that are admitted, and on which the registry has not answered yet.
     """
-    concerned = [r for r in records.values() if r.state in UNFINISHED or is_candidate(r)]
-    concerned.sort(key=lambda record: record.key)
+    concerned = records.concerned()
     for record in concerned:
         if record.state in UNFINISHED and record.key not in active:
             yield record
@@ -51,6 +108,14 @@ def is_candidate(record: TrialRecord) -> bool:
     return record.stage == "probe" and (record.state == "promoted" or record.second_look)
 
 
+def _has_result(record: TrialRecord) -> bool:
+    return record.state not in (*UNFINISHED, "failed")
+
+
+def _end(record: TrialRecord) -> tuple[float, RunKey]:
+    return record.ended or 0.0, record.key
+
+
 def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
     """The probe that comes nearest to passing, of those that another seed may let pass.
 
@@ -62,7 +127,9 @@ def near_miss(study: StudyConfig, records: Records) -> TrialRecord | None:
     return max(near, key=lambda one: (one[0], -one[1].trial))[1] if near else None
 
 
-def near_misses(study: StudyConfig, records: Records) -> list[tuple[float, TrialRecord]]:
+def near_misses(
+    study: StudyConfig, records: Mapping[RunKey, TrialRecord]
+) -> list[tuple[float, TrialRecord]]:
     """The probes that another seed may let pass, with their margins.
 
     There is none if a trial was admitted, if a candidate has one full run only (no test then guards

@@ -74,8 +74,7 @@ class Plan:
 
     @property
     def probes_left(self) -> int:
-        made = sum(record.stage == "probe" for record in self._records.values())
-        return max(0, self._study.trials - made)
+        return max(0, self._study.trials - self._records.probes)
 
     def next(self, active: Collection[ActiveRun]) -> Planned | None:
         """The next run that fits the limits; None if there is none.

@@ -90,7 +90,7 @@ def recover(
     whole, lines = mend(study, trials)
     for line in lines:
         say(line)
-    found: Records = {record.key: record for record in whole}
+    found = Records(whole)
     _rebuild(study, trials, found, say)
     unfinished = {asked.number: asked for asked in trials.unfinished()}
     _check_both_sides(study, found, trials.numbers(), set(unfinished))

@@ -97,7 +97,7 @@ def ask_overdue(study: StudyConfig, note: Callable[[str], None]) -> None:
     Raises:
         UvtexError: see :meth:`AnswersAtOnce.ask`.
     """
-    found: Records = {record.key: record for record in records(study.paths.folder)}
+    found = Records(records(study.paths.folder))
 
     def write(record: TrialRecord, gate: Gate) -> None:
         found[record.key] = record.model_copy(update={"gate": gate})

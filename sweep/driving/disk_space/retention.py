@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sweep.decisions.retention import kept
 from sweep.driving.due_runs import Records, is_candidate, near_misses
 from sweep.study.cleaned import Cleaned
 from sweep.study.config import StudyConfig
-from sweep.study.folder import UNFINISHED, TrialRecord, write_record
+from sweep.study.folder import UNFINISHED, RunKey, TrialRecord, write_record
 from sweep.study.folder import records as read_records
 from uvtex.errors import UvtexError
 from uvtex.runs.folder import RunFolder
@@ -34,7 +34,10 @@ class Removal:
 
 
 def removals(
-    study: StudyConfig, records: Records, protected: Collection[int] = (), trial: int | None = None
+    study: StudyConfig,
+    records: Mapping[RunKey, TrialRecord],
+    protected: Collection[int] = (),
+    trial: int | None = None,
 ) -> Iterator[Removal]:
     """What may be removed of the runs of a study, by trial. Runs without such files are left out.
 
@@ -72,7 +75,9 @@ def removals(
             yield Removal(record, files, sum(path.stat().st_size for path in files))
 
 
-def _undecided(records: Records, trial: int, full: Collection[TrialRecord]) -> bool:
+def _undecided(
+    records: Mapping[RunKey, TrialRecord], trial: int, full: Collection[TrialRecord]
+) -> bool:
     """Whether a trial is to be run in full, or its full runs were not judged yet."""
     probe = records.get((trial, "probe"))
     candidate = probe is not None and is_candidate(probe)

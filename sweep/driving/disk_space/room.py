@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import heapq
+import itertools
 import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from sweep.driving.active_run import ActiveRun
 from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
 from sweep.study.database import sqlite_file
-from sweep.study.folder import UNFINISHED, RunKey, Stage, TrialRecord
+from sweep.study.folder import RunKey, Stage, TrialRecord
 from sweep.study.run_index import indexed_runs
 from uvtex.config import Schedule, TrainConfig
 from uvtex.errors import UvtexError
@@ -63,7 +63,7 @@ class DiskRoom:
     def forecast(self) -> str:
         """What the study will need, against what is free, in a sentence or two."""
         (probe, measured), (full, _) = self.needs("probe"), self.needs("full")
-        left = max(0, self.study.trials - sum(r.stage == "probe" for r in self.records.values()))
+        left = max(0, self.study.trials - self.records.probes)
         free, total = self.free, left * probe.kept
         basis = "as measured" if measured else "by the size of the networks"
         text = (
@@ -96,15 +96,10 @@ class DiskRoom:
             as_full: the most that full runs would take whose networks are those of the probes. To
                 count the networks' weights takes seconds: they have to be built.
         """
-        unusable = (*UNFINISHED, "failed")
-        usable = (
-            record
-            for record in self.records.values()
-            if record.stage == stage and record.state not in unusable and self._is_known(record)
-        )
+        usable = (record for record in self.records.latest(stage) if self._is_known(record))
         more = grid_bytes(self.study.grids, self._side) if as_full else 0
         epochs, found = self.study.epochs("full" if as_full else stage), None
-        for record in heapq.nlargest(MEASURED, usable, key=lambda r: r.ended or 0.0):
+        for record in itertools.islice(usable, MEASURED):
             if record.key not in self._known:
                 self._known[record.key] = self._of_run(record)
             best, last, others = self._known[record.key]
@@ -153,7 +148,7 @@ class DiskRoom:
             )
         return self._estimated[stage]
 
-    @property
+    @functools.cached_property
     def _copied(self) -> bool:
         """Whether MLflow's artifacts are in the store, beside the trial directories."""
         file = sqlite_file(self.study.tracking_uri)
@@ -180,7 +175,7 @@ def disk_forecast(study: StudyConfig, runs: Iterable[TrialRecord] | None = None)
         runs: the study's records; None: those on disk that can be read.
     """
     found = [run.record for run in indexed_runs(study)[0]] if runs is None else runs
-    return DiskRoom(study, {record.key: record for record in found}).forecast()
+    return DiskRoom(study, Records(found)).forecast()
 
 
 def _existing(path: Path) -> Path:

@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.driving.sampling.samplers import sampler
+from sweep.driving.sampling.unfinished import Unfinished
 from sweep.study.search.settings import Search
 
 MOST_SHOWN = 500
@@ -38,25 +39,27 @@ class Shown:
     """
 
     def __init__(self) -> None:
-        self._qualities: dict[int, tuple[float, ...]] = {}
-        """Of finished trials, by number. A finished trial never changes."""
+        self._unfinished = Unfinished()
+        """Of the earlier trials."""
+        self._best: list[tuple[tuple[float, ...], int]] = []
+        """A heap of the best of the earlier trials: quality and negative number."""
 
     def of(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """At most :data:`MOST_SHOWN` of ``trials``, by number."""
+        """At most :data:`MOST_SHOWN` of ``trials``, by number.
+
+        Args:
+            trials: all trials, by number, at least those of the last call.
+        """
         if len(trials) <= MOST_SHOWN:
             return list(trials)
         latest = len(trials) - (MOST_SHOWN - BEST_SHOWN)
-        earlier = [trial.number for trial in trials[:latest] if self._is_finished(trial)]
-        best = heapq.nlargest(BEST_SHOWN, earlier, key=self._qualities.__getitem__)
-        return [*(trials[number] for number in sorted(best)), *trials[latest:]]
-
-    def _is_finished(self, trial: FrozenTrial) -> bool:
-        """Whether a trial has a result; its quality is known then."""
-        if trial.state not in _RANKS:
-            return False
-        if trial.number not in self._qualities:
-            self._qualities[trial.number] = _quality(trial)
-        return True
+        for trial in self._unfinished.take(trials[:latest]):
+            if trial.state in _RANKS:
+                heapq.heappush(self._best, (_quality(trial), -trial.number))
+        while len(self._best) > BEST_SHOWN:
+            heapq.heappop(self._best)
+        best = sorted(-negative for _, negative in self._best)
+        return [*(trials[number] for number in best), *trials[latest:]]
 
 
 def _quality(trial: FrozenTrial) -> tuple[float, ...]:

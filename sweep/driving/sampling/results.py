@@ -31,6 +31,20 @@ WARM_START = "warm_start"
 """Name of the user attribute of a trial that an earlier study trained, such as ``STUDY/0007``. The
 study has an attribute of this name too, which lists the earlier studies that were told."""
 
+NO_DIRECTORY = {REPEATS, RETRIED, WARM_START}
+"""User attributes of trials that have no directory of their own."""
+
+
+def has_directory(trial: FrozenTrial) -> bool:
+    """Whether a trial has a directory, or is to have one: the study trains it under its number."""
+    return trial.state != TrialState.WAITING and not trial.user_attrs.keys() & NO_DIRECTORY
+
+
+def is_trained(trial: FrozenTrial) -> bool:
+    """Whether a trial has a result or is on its way to one, and does not repeat another."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return trial.state in states and REPEATS not in trial.user_attrs
+
 
 def result_state(study: StudyConfig, record: TrialRecord) -> TrialState:
     """The state that Optuna is told of a probe that has ended (docs/decisions/0018)."""

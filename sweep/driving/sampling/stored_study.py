@@ -28,16 +28,16 @@ from sweep.driving.sampling.results import (
     as_retried,
     as_trial,
     constraints,
+    has_directory,
+    is_trained,
     result_state,
 )
+from sweep.driving.sampling.unfinished import Unfinished
 from sweep.driving.sampling.warm_start import EarlierProbe
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import SEARCHED, TrialRecord
 from sweep.study.search import space
 from sweep.study.search.distributions import distributions
-
-NO_DIRECTORY = {REPEATS, RETRIED, WARM_START}
-"""User attributes of trials that have no directory of their own."""
 
 State = optuna.trial.TrialState
 
@@ -65,6 +65,7 @@ class StoredStudy:
         self._known = KnownSettings(study, self._distributions)
         self._drawing = Drawing(study.search, self._distributions)
         self._storage: optuna.storages.RDBStorage | None = None
+        self._unfinished = Unfinished()
         self._handed: set[int] = set()
         """The unfinished trials that the driver knows."""
         self.exhausted: str | None = None
@@ -113,18 +114,18 @@ class StoredStudy:
 
     def ask(self) -> Asked | None:
         """The next trial to train; None if there is none, see :attr:`exhausted`."""
-        trials = self._trials()
+        trials: Sequence[FrozenTrial] = self._trials()
         left = self._points > len(trials) or self._points > len(self._tried(trials))
-        if left or self._left_over(trials) or any(t.state == State.WAITING for t in trials):
+        if left or self._left_over(trials) or self._queued(trials):
             for _ in range(repeats.MOST_REPEATS):
-                asked = self._draw(trials)
-                if not self.settle(asked):
+                asked, trials = self._draw(trials)
+                if not self._settle(asked, trials):
                     return self._hand(asked)
                 trials = self._trials()
             point = repeats.untried(self._config, self._distributions, self._tried(trials))
             if point is not None:
                 self._study.enqueue_trial(point)
-                return self._hand(self._draw(self._trials()))
+                return self._hand(self._draw(self._trials())[0])
         if self._points <= repeats.LARGEST_LISTED:
             self.exhausted = "every point of the search space was tried"
         else:
@@ -137,12 +138,16 @@ class StoredStudy:
         self._handed.add(asked.number)
         return asked
 
-    def _draw(self, trials: Sequence[FrozenTrial]) -> Asked:
+    def _draw(self, trials: Sequence[FrozenTrial]) -> tuple[Asked, Sequence[FrozenTrial]]:
+        """The next trial, and all trials with it."""
         if (unknown := self._left_over(trials)) is not None:
-            return self._asked(self._completed(unknown))
-        if any(trial.state == State.WAITING for trial in trials):
-            return self._asked(self._study.ask(fixed_distributions=self._distributions))
-        return self._asked(self._store(trials))
+            asked = self._asked(self._completed(unknown))
+        elif self._queued(trials):
+            asked = self._asked(self._study.ask(fixed_distributions=self._distributions))
+        else:
+            stored = self._store(trials)
+            return self._asked(stored), [*trials, stored]
+        return asked, self._trials()
 
     def _store(self, trials: Sequence[FrozenTrial]) -> FrozenTrial:
         """Draws a trial, and stores it in one transaction."""
@@ -156,14 +161,19 @@ class StoredStudy:
 
     def _left_over(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """A trial that an attempt to ask has left, although it failed."""
-        running = (trial for trial in trials if trial.state == State.RUNNING)
+        running = (t for t in self._unfinished.of(trials) if t.state == State.RUNNING)
         return next((trial for trial in running if trial.number not in self._handed), None)
+
+    def _queued(self, trials: Sequence[FrozenTrial]) -> bool:
+        return any(trial.state == State.WAITING for trial in self._unfinished.of(trials))
 
     def settle(self, asked: Asked) -> bool:
         """Tells an unfinished trial the result of an earlier one with the same settings, if any."""
+        return self._settle(asked, self._trials())
+
+    def _settle(self, asked: Asked, trials: Sequence[FrozenTrial]) -> bool:
         if asked.schedule != SEARCHED:
             return False  # a person asked for it
-        trials = self._trials()
         own = trials[asked.number]
         if own.state.is_finished():
             return True  # by an attempt whose answer was lost
@@ -189,16 +199,17 @@ class StoredStudy:
             return trials[int(own.user_attrs[REPEATS])]  # found by an attempt that failed
         self._known.add(trials)
         alike = (trials[number] for number in self._known.earlier(own.number))
-        return next((trial for trial in alike if _is_trained(trial)), None)
+        return next((trial for trial in alike if is_trained(trial)), None)
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> set[str]:
         self._known.add(trials)
-        found = (self._known.of(trial.number) for trial in trials if _is_trained(trial))
+        found = (self._known.of(trial.number) for trial in trials if is_trained(trial))
         return {fingerprint for fingerprint in found if fingerprint is not None}
 
     def unfinished(self) -> list[Asked]:
         """Trials that have no result yet, by number."""
-        running = [trial for trial in self._trials() if trial.state == State.RUNNING]
+        unfinished = self._unfinished.of(self._trials())
+        running = [trial for trial in unfinished if trial.state == State.RUNNING]
         self._handed.update(trial.number for trial in running)
         return [self._asked(self._completed(trial)) for trial in running]
 
@@ -282,14 +293,3 @@ class StoredStudy:
     def _trial_id(self, number: int) -> int:
         assert self._storage is not None
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-
-
-def has_directory(trial: FrozenTrial) -> bool:
-    """Whether a trial has a directory, or is to have one: the study trains it under its number."""
-    return trial.state != State.WAITING and not trial.user_attrs.keys() & NO_DIRECTORY
-
-
-def _is_trained(trial: FrozenTrial) -> bool:
-    """Whether a trial has a result or is on its way to one, and does not repeat another."""
-    states = (State.COMPLETE, State.PRUNED, State.RUNNING)
-    return trial.state in states and REPEATS not in trial.user_attrs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import optuna
 
 from sweep.driving.sampling.optuna_storage import mapped_errors, open_storage
-from sweep.driving.sampling.stored_study import has_directory
+from sweep.driving.sampling.results import has_directory
 from sweep.study.config import StudyConfig
 
 

@@ -13,6 +13,7 @@ from sweep.decisions.disk import RESERVE
 from sweep.driving.disk_space.room import DiskRoom, disk_forecast
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
+from sweep.driving.due_runs import Records
 from sweep.launchers.base import Launcher
 from sweep.launchers.local import LocalLauncher, local_slots
 from sweep.study.folder import records
@@ -85,12 +86,12 @@ def local(config: object, runner: str) -> LocalLauncher:
 def test_the_forecast_is_of_the_networks_until_a_run_has_ended(tmp_path: Path) -> None:
     config = make_study(tmp_path)
     assert "by the size of the networks" in disk_forecast(config)
-    estimated, measured = DiskRoom(config, {}).needs("probe")
+    estimated, measured = DiskRoom(config, Records()).needs("probe")
     assert not measured
     record, run_dir = add_trial(config, 0)
     checkpoint = add_checkpoint(config, run_dir)
     assert "as measured; probes to go: 29," in disk_forecast(config)
-    found, measured = DiskRoom(config, {record.key: record}).needs("probe")
+    found, measured = DiskRoom(config, Records([record])).needs("probe")
     assert measured
     # The made-up last checkpoint lacks the optimiser's state, and a periodic one is there.
     written = sum(path.stat().st_size for path in run_dir.rglob("*") if path.is_file())
@@ -100,5 +101,5 @@ def test_the_forecast_is_of_the_networks_until_a_run_has_ended(tmp_path: Path) -
 
 def test_too_small_a_disk_is_said_beforehand(disk: Path) -> None:
     config = make_study(disk)
-    assert DiskRoom(config, {}).free < RESERVE
+    assert DiskRoom(config, Records()).free < RESERVE
     assert "the study stops before the disk is full" in disk_forecast(config)

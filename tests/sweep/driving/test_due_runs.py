@@ -19,7 +19,7 @@ def record(trial: int, stage: Stage, state: State, replicate: int = 1) -> TrialR
 
 
 def made(*records: TrialRecord) -> Records:
-    return {one.key: one for one in records}
+    return Records(records)
 
 
 def names(config: StudyConfig, records: Records, active: list[tuple[int, str]]) -> list[str]:
@@ -46,9 +46,9 @@ def test_replicates_run_one_after_the_other_each_with_a_new_seed(tmp_path: Path)
         assert following is not None
         assert following.replicate == number
         seeds.append(following.seed or 0)
-        records |= made(following)  # it runs now
+        records.update(made(following))  # it runs now
         assert next_replicate(config, records, probe) is None
-        records |= made(following.model_copy(update={"state": "complete"}))
+        records.update(made(following.model_copy(update={"state": "complete"})))
     assert len(set(seeds)) == 4
     assert next_replicate(config, records, probe) is None
 
@@ -94,7 +94,8 @@ def test_an_undecided_challenger_and_the_champion_get_the_seeds_that_they_lack(
     while following := names(config, records, []):
         order += following
         trial, name = following[0].split("/")
-        records |= made(record(int(trial), "full", "complete", int(name.removeprefix("full-"))))
+        number = int(name.removeprefix("full-"))
+        records.update(made(record(int(trial), "full", "complete", number)))
     assert order == ["1/full-2", "0/full-2", "1/full-3", "0/full-3"]
 
 
@@ -113,3 +114,25 @@ def test_probes_that_were_not_promoted_get_no_full_run(tmp_path: Path) -> None:
     states: list[State] = ["complete", "pruned", "failed"]
     records = made(*(record(i, "probe", state) for i, state in enumerate(states)))
     assert names(study(tmp_path), records, []) == []
+
+
+def test_what_is_counted_of_the_records_follows_their_changes(tmp_path: Path) -> None:
+    def ended(trial: int, at: float, state: State = "complete") -> TrialRecord:
+        return record(trial, "probe", state).model_copy(update={"ended": at})
+
+    records = made(ended(0, 30.0), ended(1, 10.0, "promoted"), ended(2, 20.0, "failed"))
+    full = record(1, "full", "running")
+    records[full.key] = full
+    assert records.probes == 3
+    assert [one.key for one in records.concerned()] == [(1, "full"), (1, "probe")]
+    assert [one.trial for one in records.latest("probe")] == [0, 1]
+    records[1, "probe"] = ended(1, 40.0)  # its gate refused it
+    records[full.key] = full.model_copy(update={"state": "complete", "ended": 50.0})
+    records[0, "probe"] = record(0, "probe", "interrupted")  # taken up again
+    assert records.probes == 3
+    assert [one.key for one in records.concerned()] == [(0, "probe")]
+    assert [one.trial for one in records.latest("probe")] == [1]
+    assert [one.trial for one in records.latest("full")] == [1]
+    del records[1, "probe"]
+    assert records.probes == 2
+    assert not list(records.latest("probe"))

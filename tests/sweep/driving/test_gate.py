@@ -10,6 +10,7 @@ from typing import Any
 from sweep.driving import gate as gate_module
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
+from sweep.driving.due_runs import Records
 from sweep.study.config import StudyConfig
 from sweep.study.folder import TrialRecord, records, write_record
 from sweep.tracking.mirror import Answer
@@ -123,7 +124,7 @@ def test_a_question_that_cannot_be_asked_is_asked_again_after_the_next_full_run(
 def test_an_older_answer_does_not_end_the_wait_for_a_newer_question(tmp_path: Path) -> None:
     config = calibrated(tmp_path, thresholds=LOW)
     drive(config, Undecided(config))
-    found = {record.key: record for record in records(config.paths.folder)}
+    found = Records(records(config.paths.folder))
     full: TrialRecord = next(r for r in found.values() if r.stage == "full" and r.gate is not None)
     assert full.gate is not None
     undecided = full.gate.model_copy(update={"undecided": True})

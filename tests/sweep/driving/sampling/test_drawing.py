@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import optuna
@@ -135,6 +136,33 @@ def test_of_many_trials_a_sampler_sees_the_best_and_the_latest(
     trials[7] = whole(7, 0.3)
     assert [one.number for one in seen.of(trials)] == [1, 2, 4, 7, 8, 9]
     assert [one.number for one in Shown().of(trials)] == [1, 2, 4, 7, 8, 9]
+
+
+def test_what_a_sampler_sees_does_not_depend_on_when_trials_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has followed the study sees what a driver sees that resumes it. Many values tie."""
+    monkeypatch.setattr(drawing, "MOST_SHOWN", 8)
+    monkeypatch.setattr(drawing, "BEST_SHOWN", 3)
+    random = Random(0)
+    trials: list[FrozenTrial] = []
+    following = Shown()
+    for number in range(80):
+        trials.append(trial(number, None, TrialState.RUNNING))
+        for running in [one.number for one in trials if one.state == TrialState.RUNNING]:
+            if random.random() < 0.1:
+                state = random.choice([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+                value = None if state == TrialState.FAIL else random.randrange(4) / 4
+                trials[running] = trial(running, value, state)
+        seen = [one.number for one in following.of(trials)]
+        assert seen == [one.number for one in Shown().of(trials)]
+        if len(trials) > 8:
+            earlier = [
+                t for t in trials[:-5] if t.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            ]
+            best = sorted(earlier, key=drawing._quality, reverse=True)[:3]
+            latest = range(number - 4, number + 1)
+            assert seen == [*sorted(one.number for one in best), *latest]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "qmc"])
