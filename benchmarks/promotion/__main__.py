@@ -2,7 +2,7 @@
 
     python -m benchmarks.promotion replay FILE... --policy ours --pass-rate 0.1 --json
     python -m benchmarks.promotion replay FILE... --policy ours --policy none --append RESULTS
-    python -m benchmarks.promotion table RESULTS --figure docs/images/pruning.svg
+    python -m benchmarks.promotion table benchmarks/promotion/results.jsonl.gz --figure OUT.svg
     python -m benchmarks.promotion simulate --studies 2000
     python -m benchmarks.promotion record benchmarks/promotion/curves.yaml FOLDER
     python -m benchmarks.promotion pack benchmarks/promotion/curves.yaml FOLDER OUT
@@ -12,10 +12,10 @@ README.md beside this file describes the file format, the policies and the figur
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 from benchmarks.promotion import policies, simulation, table
+from benchmarks.promotion.figure import figure as drawn
 from benchmarks.promotion.replay import Study, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load
@@ -121,7 +122,7 @@ def replay_command(
         results.append(result)
         if append:
             with append.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
+                file.write(json.dumps(result, separators=(",", ":")) + "\n")
         if not as_json:
             echo(line(result))
     if as_json:
@@ -132,9 +133,8 @@ def replay_command(
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--figure", type=click.Path(path_type=Path), help="Write the figure, an SVG, here.")
 def table_command(results: Sequence[Path], figure: Path | None) -> None:
-    """Prints RESULTS, made by `replay --append`, as Markdown tables."""
-    lines = [text for path in results for text in path.read_text(encoding="utf-8").splitlines()]
-    told = [json.loads(text) for text in lines]
+    """Prints RESULTS, made by `replay --append`, as Markdown tables; they may be gzipped."""
+    told = [one for path in results for one in _results(path)]
     for own in (False, True):
         part = [one for one in told if (one["file"] in table.OWN) is own]
         if not part:
@@ -146,7 +146,7 @@ def table_command(results: Sequence[Path], figure: Path | None) -> None:
                 echo(made(part, "ours") + "\n")
             echo(table.by_rival(part) + "\n")
     if figure:
-        figure.write_text(table.figure(told), encoding="utf-8")
+        figure.write_text(drawn(told), encoding="utf-8")
 
 
 @main.command("simulate")
@@ -205,8 +205,13 @@ def pack_command(study_file: Path, folder: Path, out: Path, **drawn: int) -> Non
 def _done(path: Path | None) -> set[tuple[Any, ...]]:
     if path is None or not path.exists():
         return set()
-    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {tuple(one[key] for key in KEY) for one in lines}
+    return {tuple(one[key] for key in KEY) for one in _results(path)}
+
+
+def _results(path: Path) -> list[dict[str, Any]]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        return [json.loads(text) for text in file]
 
 
 KEY = ("file", "policy", "pass_rate", "risk", "replays", "seed")
@@ -231,13 +236,11 @@ class Cell:
 
     def measure(self) -> dict[str, Any]:
         """Simulates the studies and sums them up."""
-        began = time.perf_counter()
         task = load_task(self.path, self.pass_rate)
         studies = self._studies(task, self.policy)
         unpruned = self._studies(task, "none")
         figures = summarise(task, studies, unpruned)
-        seconds = round(time.perf_counter() - began, 2)
-        return {**dict(zip(KEY, self.key, strict=True)), **figures, "seconds": seconds}
+        return {**dict(zip(KEY, self.key, strict=True)), **rounded(figures)}
 
     def _studies(self, task: Task, name: str) -> list[Study]:
         prior = [load_task(path, self.pass_rate) for path in self.earlier]
@@ -252,6 +255,16 @@ def measured(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         yield from pool.imap(Cell.measure, cells, chunksize=1)
+
+
+def rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    """``figures`` to five significant digits."""
+    out = {}
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            value = rounded(value)
+        out[key] = float(f"{value:.5g}") if isinstance(value, float) else value
+    return out
 
 
 def load_task(path: Path, pass_rate: float) -> Task:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.promotion.policies.rules import FIRST_LOOK
 from benchmarks.promotion.replay import Study
-from benchmarks.promotion.rules import FIRST_LOOK
 from benchmarks.promotion.task import Array, Task
 
 RESAMPLES = 2000

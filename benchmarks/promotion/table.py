@@ -1,13 +1,14 @@
-"""The benchmark's results as Markdown tables and as one figure."""
+"""The benchmark's results as Markdown tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from benchmarks.promotion.policies.optuna_pruners import PRUNERS
 
 Result = dict[str, Any]
 
@@ -42,10 +43,10 @@ def by_policy(results: Sequence[Result]) -> str:
         cells = [f"`{policy}`"]
         for rate in rates:
             part = [r for r in results if (r["policy"], r["pass_rate"]) == (policy, rate)]
-            lost = _values(part, "false_prune_rate")
-            cells.append(f"{_percent(_mean(lost))} ({_percent(max(lost, default=None))})")
-            cells.append(_percent(_mean(_values(part, "epochs_saved"))))
-            cells.append(_times(_mean(_values(part, "epochs_to_champion_over_none"))))
+            lost = values(part, "false_prune_rate")
+            cells.append(f"{_percent(mean(lost))} ({_percent(max(lost, default=None))})")
+            cells.append(_percent(mean(values(part, "epochs_saved"))))
+            cells.append(_times(mean(values(part, "epochs_to_champion_over_none"))))
         lines.append(_row(cells))
     return "\n".join(lines)
 
@@ -106,12 +107,11 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
     Within it is a policy that loses at most ``bound`` in the mean, or twice as much in studies of
     fewer than five good trials. It wins by the epochs to a champion, or the epochs saved where none
     is found. Neither variants of ours nor the oracle take part, nor what has fewer than
-    ``FEWEST`` replays: what it loses is not known.
+    ``FEWEST`` replays: what it loses is not known. The last column has our epochs to a champion
+    over those of the best of Optuna's pruners within the bound.
     """
-    lines = [
-        _row(["file", "passing", "ours: saved", "champion", "wins", "lost", "saved", "champion"])
-    ]
-    lines.append(_row(["---"] * 8))
+    head = ["file", "passing", "ours: saved", "champion", "wins", "lost", "saved", "champion"]
+    lines = [_row([*head, "ours over Optuna's best"]), _row(["---"] * 9)]
     cells: dict[tuple[str, float], list[Result]] = {}
     for one in results:
         cells.setdefault((one["file"], one["pass_rate"]), []).append(one)
@@ -129,8 +129,18 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
             continue
         best = min([*ours, *rivals], key=_rank)
         row = [short(file), f"{rate:.0%}", *_gain(ours[0]), f"`{best['policy']}`"]
-        lines.append(_row([*row, _percent(best["false_prune_rate"]["mean"]), *_gain(best)]))
+        row += [_percent(best["false_prune_rate"]["mean"]), *_gain(best)]
+        optunas = [one for one in rivals if one["policy"] in PRUNERS]
+        lines.append(_row([*row, _against(ours[0], min(optunas, key=_rank, default=None))]))
     return "\n".join(lines)
+
+
+def _against(ours: Result, theirs: Result | None) -> str:
+    """Our epochs to a champion over theirs, with their name."""
+    if theirs is None:
+        return "none keeps the bound"
+    above, below = (one["epochs_to_champion_over_none"]["mean"] for one in (ours, theirs))
+    return f"{_times(above / below if above and below else None)} (`{theirs['policy']}`)"
 
 
 def _rank(one: Result) -> tuple[float, float]:
@@ -145,88 +155,18 @@ def _gain(one: Result) -> list[str]:
     ]
 
 
-def figure(results: Sequence[Result], highlight: str = "ours") -> str:
-    """An SVG: good trials lost against epochs saved, a dot a policy.
-
-    A column for each pass rate. The upper row has the means over public files, the lower one those
-    over our own curves; a row without results is left out.
-    """
-    rates = sorted({one["pass_rate"] for one in results})
-    own, public = (
-        [one for one in results if (one["file"] in OWN) is wanted] for wanted in (True, False)
-    )
-    rows = [(name, part) for name, part in (("public tasks", public), ("our curves", own)) if part]
-    width, height = 300, 260
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(rates) + 20} '
-        f'{(height + 40) * len(rows)}" font-family="sans-serif" font-size="10">',
-        "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>",
-    ]
-    for row, (name, told) in enumerate(rows):
-        top = 30 + (height + 40) * row
-        for column, rate in enumerate(rates):
-            part = [one for one in told if one["pass_rate"] == rate]
-            left = 40 + width * column
-            parts += _panel(part, left, top, width - 60, height - 40, highlight)
-            parts.append(_text(left, top - 14, f"{name}, {rate:.0%} of the runs pass", bold=True))
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
-
-
-def _panel(
-    results: Sequence[Result], left: int, top: int, width: int, height: int, highlight: str
-) -> Iterable[str]:
-    def x(lost: float) -> float:
-        return left + width * min(lost, 1.0)
-
-    def y(saved: float) -> float:
-        return top + height * (1 - saved)
-
-    size = f'width="{width}" height="{height}"'
-    yield f'<rect x="{left}" y="{top}" {size} fill="none" stroke="#999"/>'
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        yield _text(x(tick) - 8, top + height + 14, f"{tick:.0%}")
-        yield _text(left - 30, y(tick) + 3, f"{tick:.0%}")
-    yield (
-        f'<line x1="{x(0.05)}" x2="{x(0.05)}" y1="{top}" y2="{top + height}" '
-        'stroke="#b00" stroke-dasharray="3 3"/>'
-    )
-    yield _text(left, top + height + 28, "good trials lost (red: 5 %); upwards: epochs saved")
-    taken: list[tuple[float, float]] = []
-    dots = []
-    for policy in dict.fromkeys(one["policy"] for one in results):
-        part = [one for one in results if one["policy"] == policy]
-        lost = _mean(_values(part, "false_prune_rate"))
-        saved = _mean(_values(part, "epochs_saved"))
-        if lost is not None and saved is not None:
-            dots.append((policy, lost, saved))
-    for policy, lost, saved in sorted(dots, key=lambda dot: -dot[2]):
-        own = policy == highlight
-        look = 'r="4" fill="#06c"' if own else 'r="3" fill="#888"'
-        yield f'<circle cx="{x(lost):.1f}" cy="{y(saved):.1f}" {look}/>'
-        aside = 6 if lost < 0.8 else -6 - 5.5 * len(policy)
-        at = (x(lost) + aside, y(saved) + 3)
-        while any(abs(at[0] - a) < 70 and abs(at[1] - b) < 9 for a, b in taken):
-            at = (at[0], at[1] + 9)
-        taken.append(at)
-        yield _text(*at, policy, bold=own)
-
-
-def _text(x: float, y: float, text: str, bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{weight}>{escape(text)}</text>'
-
-
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _values(results: Sequence[Result], key: str) -> list[float]:
+def values(results: Sequence[Result], key: str) -> list[float]:
+    """The means of the figure ``key``, of the results that have one."""
     return [one[key]["mean"] for one in results if one[key]["mean"] is not None]
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def mean(told: Sequence[float]) -> float | None:
+    """Their mean; None of none."""
+    return float(np.mean(told)) if told else None
 
 
 def _percent(value: float | None) -> str:

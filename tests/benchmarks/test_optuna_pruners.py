@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.promotion.optuna_pruners import LOWEST, PRUNERS, OptunaPolicy, Storage
+from benchmarks.promotion.policies.optuna_pruners import LOWEST, PRUNERS, OptunaPolicy, Storage
 from benchmarks.promotion.replay import Trial, draw, replay
 from benchmarks.promotion.task import Task, load
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from benchmarks.promotion import table
 from benchmarks.promotion.__main__ import main
-from benchmarks.promotion.pareto import pareto_ranks
 from benchmarks.promotion.policies import names, policy
+from benchmarks.promotion.policies.pareto import pareto_ranks
 from benchmarks.promotion.replay import Study, Trial, draw, replay
 from benchmarks.promotion.summary import summarise
 from benchmarks.promotion.task import Task, load

@@ -44,7 +44,7 @@ class Ours:
     growth: float = 1.2
     guard: float = Ledger.guard
     learn: Callable[[Finished, Sequence[Finished], Kind], Forecast | None] = fit
-    """Makes the forecast; the rivals' are in :mod:`benchmarks.promotion.rivals`."""
+    """Makes the forecast; the rivals' are in :mod:`benchmarks.promotion.policies.rivals`."""
 
     def prior(self) -> list[Finished]:
         """One run of each configuration of the earlier tasks."""

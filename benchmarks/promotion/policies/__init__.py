@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.promotion.optuna_pruners import PRUNERS, OptunaPolicy
-from benchmarks.promotion.ours import Ours
-from benchmarks.promotion.pareto import ParetoMedian
+from benchmarks.promotion.policies.optuna_pruners import PRUNERS, OptunaPolicy
+from benchmarks.promotion.policies.ours import Ours
+from benchmarks.promotion.policies.pareto import ParetoMedian
+from benchmarks.promotion.policies.rivals import gaussian_process, nearest_curves
+from benchmarks.promotion.policies.rules import RULES
 from benchmarks.promotion.replay import Policy
-from benchmarks.promotion.rivals import gaussian_process, nearest_curves
-from benchmarks.promotion.rules import RULES
 from benchmarks.promotion.task import Task
 from sweep.decisions.stopping.ledger import Ledger
 from sweep.decisions.stopping.outlook import Kind
