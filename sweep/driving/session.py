@@ -32,6 +32,7 @@ from uvtex.settings import dump_yaml
 
 if TYPE_CHECKING:  # `sweep status` does without these and what they import
     from sweep.driving.display import ProgressDisplay
+    from sweep.driving.spending import Spending
     from sweep.tracking.mirror import MlflowMirror
 
 LEAST_CALIBRATION_SEEDS = 3
@@ -156,7 +157,10 @@ def calibrate(
 
 
 def _calibrate(
-    study: StudyConfig, runs: Sequence[calibration_runs.CalibrationRun], out: TextIO
+    study: StudyConfig,
+    runs: Sequence[calibration_runs.CalibrationRun],
+    out: TextIO,
+    spending: Spending | None = None,
 ) -> Calibration | None:
     missing = [run for run in runs if not run.done]
     epochs = sum(run.config.epochs for run in missing)
@@ -165,7 +169,7 @@ def _calibrate(
     def say(line: str) -> None:
         print(f"  {line}", file=out, flush=True)
 
-    return Calibrator(study, runs, make_launcher(study, say), say).run()
+    return Calibrator(study, runs, make_launcher(study, say), say, spending=spending).run()
 
 
 def rehearse(study: StudyConfig) -> str | None:
@@ -227,9 +231,10 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
     if _needs_calibration(study):
         least = calibration_runs.least_schedules(study)
         runs = calibration_runs.planned(study, least, LEAST_CALIBRATION_SEEDS)
-        if (found := _calibrate(study, runs, out)) is None:
+        spending.take_over(lambda line: print(line, file=out))
+        if (found := _calibrate(study, runs, out, spending)) is None:
+            spending.forget()
             raise KeyboardInterrupt
-        spending.spent_by_calibration(found.cost)
         print(f"the calibration took {found.cost / 3600:.2g} device-hours", file=out)
         study = prepare(study)
     view = progress_display(study.name, study.thresholds, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -33,6 +34,13 @@ SPENT = "spent.json"
 SAVED_EVERY = 1.0
 """Seconds from one time that it is written to the next. A hundred workers end more epochs than
 that, and a killed call loses no more than these seconds."""
+
+
+class Began(Protocol):
+    """A run in a slot, of the study or of its calibration."""
+
+    began: float
+    """When this call started it, by the clock of :class:`Spending`."""
 
 
 class _Spent(BaseModel):
@@ -64,6 +72,7 @@ class Spending:
         self.overheads: list[float] = []
         """Seconds of each run of this call outside its epochs."""
         self._used = 0.0
+        self._took_over = False
         self._saved = self._next_forecast = -math.inf
         self._forecast: Cost | None = None
 
@@ -73,7 +82,13 @@ class Spending:
         return self._budget.left(self._clock())
 
     def take_over(self, say: Callable[[str], None]) -> None:
-        """Adds what the last call spent, if it was killed or ended by an error, and says so."""
+        """Adds what the last call spent, if it was killed or ended by an error, and says so.
+
+        A second call does nothing.
+        """
+        if self._took_over:
+            return
+        self._took_over = True
         try:
             before = _Spent.model_validate_json(self._file.read_bytes())
         except (OSError, ValidationError):
@@ -86,7 +101,7 @@ class Spending:
                 f"({before.device_seconds / 3600:.2g} device-hours) count towards the limits"
             )
 
-    def save(self, active: Collection[ActiveRun]) -> None:
+    def save(self, active: Collection[Began]) -> None:
         """Keeps what this call has spent, for the case that it is killed; at most each second."""
         now = self._clock()
         if now - self._saved < SAVED_EVERY:
@@ -104,9 +119,9 @@ class Spending:
         """Leaves out seconds in which the study was paused."""
         self._budget = replace(self._budget, started=self._budget.started + seconds)
 
-    def spent_by_calibration(self, seconds: float) -> None:
-        """Adds the device-seconds of a calibration that this call made."""
-        self._used += seconds
+    def calibrated(self, run: Began) -> None:
+        """Adds a run of the calibration that has left its slot."""
+        self._used += max(0.0, self._clock() - run.began)
 
     def ended(self, run: ActiveRun) -> None:
         """Adds a run that this call started or resumed."""

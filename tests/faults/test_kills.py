@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from typing import Any
 
 import pytest
 
+from sweep.driving.spending import SPENT
 from tests.faults.conftest import MakeLab, Undisturbed
+from tests.faults.harness.forks import await_that
 from tests.faults.harness.kills import Killer, Victim
 from tests.faults.harness.lab import assert_same
 
@@ -67,3 +71,26 @@ def test_kills_of_workers_that_start_as_a_users_do(
     assert Killer(lab, victim, seed=0).kill(2) == 2
     found = lab.final()
     assert_same(undisturbed(), found, *BUT[victim])
+
+
+@pytest.mark.slow
+def test_the_time_of_a_killed_calibration_counts_in_the_next_call(make_lab: MakeLab) -> None:
+    changes = {**REPLICATED, "stages": {"probe": 12, "full": 13}}
+    lab = make_lab(**changes)
+    first, folder = lab.start(), lab.study.paths.folder
+
+    def spent() -> dict[str, float]:
+        file = folder / SPENT
+        return json.loads(file.read_text()) if file.exists() else {"device_seconds": 0.0}
+
+    await_that(lambda: spent()["device_seconds"] > 0.5, "half a second of training")
+    first.signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    first.kill()  # awaits its workers
+    assert not (folder / "calibration.json").exists()
+    lab.use(**changes, hours=spent()["seconds"] / 3600)
+    output = lab.run()
+    assert "the last call did not end as asked" in output
+    assert "Time is up" in output
+    assert not list(folder.glob("trials/*"))
+    assert not (folder / SPENT).exists()

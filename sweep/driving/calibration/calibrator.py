@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sweep.decisions.calibration import calibrate
 from sweep.driving.calibration.runs import (
@@ -35,6 +36,9 @@ from uvtex.errors import UvtexError
 from uvtex.metric_catalogue import THRESHOLDS
 from uvtex.runs.epochs import read_epochs
 
+if TYPE_CHECKING:
+    from sweep.driving.spending import Spending
+
 Say = Callable[[str], None]
 
 
@@ -45,6 +49,7 @@ class Calibrator:
         runs: see :func:`sweep.driving.calibration.runs.planned`.
         say: told of each run that ends, in a line.
         clock: seconds; see :class:`sweep.decisions.budget.Budget`.
+        spending: the limits that it counts towards, by the same clock; None: there are none.
     """
 
     def __init__(
@@ -54,9 +59,10 @@ class Calibrator:
         launcher: Launcher,
         say: Say,
         clock: Callable[[], float] = time.monotonic,
+        spending: Spending | None = None,
     ) -> None:
         self._study, self._runs, self._say = study, runs, say
-        self._clock = clock
+        self._clock, self._spending = clock, spending
         self._waiting: list[CalibrationRun] = []
         self._epoch_seconds: list[float] = []
         self._slots = Slots[CalibrationRun](launcher, study.hang, self._epoch_seconds)
@@ -124,6 +130,10 @@ class Calibrator:
                 return
             self._interrupts.tell(self._say)
             for run, event in self._slots.wait():
+                if self._spending is not None:
+                    if isinstance(event, Ended | Failed | Died):
+                        self._spending.calibrated(run)
+                    self._spending.save(self._slots.runs)
                 self._handle(run, event)
 
     def _fill(self) -> None:

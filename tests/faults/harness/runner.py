@@ -156,6 +156,8 @@ def _save(
     tensors = {**networks, first: networks[first] + report.epoch * config.schedule.direct.start}
     if report.best:
         checkpoint.save(made.best(config.checkpoint_name), tensors, header)
+    if (every := config.checkpoint_every) and report.epoch % every == 0:
+        checkpoint.save(made.periodic(config.checkpoint_name, report.epoch), tensors, header)
     resumable = header.model_copy(update={"report": report})
     checkpoint.save(made.last(config.checkpoint_name), tensors, resumable)
 

@@ -13,6 +13,16 @@ import yaml
 
 from sweep.study.config import StudyConfig
 
+TRAIN: dict[str, Any] = {
+    "preset": "poc05",
+    "image_size": 32,
+    "width": 0.1,
+    "batch_size": 4,
+    "val_split": 0.34,
+    "test_split": 0.17,
+    "device": "cpu",
+}
+"""Settings of a run."""
 SCHEDULES = {
     "baseline": {"cycle": 0.3, "uv": 0.25, "direct": 0.3, "cross": 0.15},
     "good": {"direct": 0.9, "lr_scheduler": "cosine"},
@@ -34,15 +44,7 @@ def write_study(folder: Path, data: Path, **changes: Any) -> Path:
     values: dict[str, Any] = {
         "name": "tiny",
         "data": {"path": str(data)},
-        "train": {
-            "preset": "poc05",
-            "image_size": 32,
-            "width": 0.1,
-            "batch_size": 4,
-            "val_split": 0.34,
-            "test_split": 0.17,
-            "device": "cpu",
-        },
+        "train": TRAIN,
         "stages": {"probe": 2, "full": 3},
         "thresholds": [
             {"metric": "ssim_uv", "at_least": 0.6},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.calibration.runs import planned
+from sweep.driving.spending import SPENT, Spending
 from sweep.launchers.base import Event
 from sweep.study.calibration import Calibration, read_calibration
 from sweep.study.config import StudyConfig
@@ -213,3 +215,30 @@ def test_every_schedule_name_has_a_folder_inside_the_calibration(tmp_path: Path,
     folder = paths.calibration_dir(name, 0, "probe")
     assert folder.parents[2] == paths.folder / "calibration"
     assert folder.parent.parent.name.startswith("schedule-")
+
+
+def test_what_a_call_spends_on_its_calibration_counts_if_it_is_killed(tmp_path: Path) -> None:
+    """Each look at the clock takes a second here."""
+    config = study(tmp_path, device_hours=1.0)
+    config.paths.folder.mkdir(parents=True)
+    seconds = itertools.count(1000.0)
+
+    def clock() -> float:
+        return next(seconds)
+
+    def end(line: str) -> None:
+        raise RuntimeError("killed after the first run")
+
+    spending, runs = Spending(config, clock), planned(config, NAMES, 2)
+    with pytest.raises(RuntimeError, match="killed"):
+        Calibrator(config, runs, InlineLauncher(), end, clock, spending).run()
+    used = json.loads((config.paths.folder / SPENT).read_text())["device_seconds"]
+    assert used > sum(run.config.epochs for run in runs if run.done)
+    told: list[str] = []
+    following = Spending(config, clock)
+    following.take_over(told.append)
+    following.take_over(told.append)
+    assert len(told) == 1
+    following.epoch_seconds.extend([(3600 - used) / 10] * 10)
+    assert following.fits(10, [])
+    assert not following.fits(11, [])
