@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -165,11 +165,14 @@ def npz(**arrays: Any) -> bytes:
     return file.getvalue()
 
 
-def read_npz(path: Path, *names: str, dtype: type[np.generic], what: str) -> list[np.ndarray]:
-    """The arrays ``names`` of an ``.npz`` as ``dtype``, in their order.
+def read_npz(
+    path: Path, *names: str, dtype: type[np.generic], what: str, optional: Sequence[str] = ()
+) -> list[np.ndarray]:
+    """The arrays ``names`` of an ``.npz`` as ``dtype``, in their order, then those of ``optional``.
 
     Args:
         what: the kind of file, for the message.
+        optional: arrays that may be missing. An empty array stands for each that is.
 
     Raises:
         DataError: the file is missing or broken, or one of ``names`` is missing or not numeric.
@@ -178,7 +181,9 @@ def read_npz(path: Path, *names: str, dtype: type[np.generic], what: str) -> lis
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return [archive[name].astype(dtype) for name in names]
+            found = [archive[name].astype(dtype) for name in names]
+            empty = np.empty(0, dtype)
+            return found + [archive[n].astype(dtype) if n in archive else empty for n in optional]
     except Exception:  # numpy raises nearly anything on broken archives, with advice to unpickle
         arrays = f"array{'s'[: len(names) - 1]} {' and '.join(f'`{name}`' for name in names)}"
         article = "an " if len(names) == 1 else ""

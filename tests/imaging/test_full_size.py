@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,19 @@ def test_layers_say_where_each_texel_comes_from() -> None:
     assert layers[2, 2] == UNKNOWN
     assert layers[-2, -2] == MENDED
     assert set(np.unique(layers)) == {UNKNOWN, MENDED, SEEN}
+
+
+def test_a_place_that_is_unsure_is_less_sure_in_the_texture() -> None:
+    photo, geometry = _view(_texture())
+    trust = np.ones((SIDE, SIDE), np.float32)
+    trust[:, : SIDE // 2] = 0.2
+    exact, unsure = FullTexture(TEXELS), FullTexture(TEXELS)
+    exact.add(photo, _whole(photo), geometry)
+    unsure.add(photo, _whole(photo), dataclasses.replace(geometry, trust=trust))
+    left, right = slice(TEXELS // 4, TEXELS // 3), slice(2 * TEXELS // 3, 3 * TEXELS // 4)
+    row = TEXELS // 2
+    assert unsure.confidence[row, left] == pytest.approx(0.2 * exact.confidence[row, left])
+    assert unsure.confidence[row, right] == pytest.approx(exact.confidence[row, right])
 
 
 def test_a_crop_of_a_larger_photo_gives_the_same_texture() -> None:

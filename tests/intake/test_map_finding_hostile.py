@@ -12,13 +12,17 @@ from tests.imaging.map_estimation.made_camera import made_camera
 from tests.intake.made_photos import photo_set
 from tests.intake.sources import old_folder
 from uvtex.cli.data import data
+from uvtex.config import resolve
 from uvtex.data import manifest
+from uvtex.data.store import PairStore
+from uvtex.imaging.camera_bank import painted
 from uvtex.imaging.map_estimation.ambiguity import unexplained_view
 from uvtex.imaging.map_estimation.changing import changing_pixels
-from uvtex.imaging.uv_maps import read_uv_map
+from uvtex.imaging.uv_maps import KNOWN, USED, read_uv_map
 from uvtex.inspection.page import render
 from uvtex.inspection.report import inspect_set
 from uvtex.intake.importer import import_set
+from uvtex.intake.map_finding.find import SplitChoice, find_maps
 
 
 def maps(folder: Path, out: Path) -> Result:
@@ -138,6 +142,19 @@ def test_what_is_not_known_is_not_written(tmp_path: Path) -> None:
         sure = arrays["confidence"] >= 0.5
     placed = np.isfinite(uv[..., 0]).reshape(len(sure), 3, -1, 3).any(axis=(1, 3))
     assert (placed == sure).all()
+
+
+def test_an_unsure_place_is_used_by_its_confidence(tmp_path: Path) -> None:
+    folder = photo_set(tmp_path / "set", liveries=8)
+    split = {"val_split": 0.25, "test_split": 0.0}
+    find_maps(folder, tmp_path / "out", split=SplitChoice(*split.values(), 0))
+    values = {"preset": "atlas", "image_size": 32, "device": "cpu", **split}
+    bank = PairStore.open(tmp_path / "out", resolve(values)).bank
+    assert bank is not None
+    assert bank.trust is not None
+    placed = painted(bank.paint, 32) > 0
+    assert bank.trust[placed].min() >= USED - 1e-4
+    assert ((bank.trust > 0) & (bank.trust < KNOWN)).any()
 
 
 def test_a_view_of_another_livery_than_its_texture_is_found(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,15 @@ from torch import Tensor
 
 from tests.models.small_atlas import SIZE, config
 from tests.sets import paint as paint_of
-from uvtex.imaging.camera_bank import CameraBank, aim, build_camera_bank, encode, project, unproject
+from uvtex.imaging.camera_bank import (
+    NO_PAINT,
+    CameraBank,
+    aim,
+    build_camera_bank,
+    encode,
+    project,
+    unproject,
+)
 from uvtex.imaging.uv_maps import invert
 from uvtex.models import build, evidence
 from uvtex.models.cameras import Cameras
@@ -95,6 +103,28 @@ def test_evidence_does_not_depend_on_the_order_of_views_nor_on_a_repeated_one(
     pair = evidence.of_views(cameras, views[:, :2], each[:, :2])
     repeated = evidence.of_views(cameras, views[:, [0, 1, 0, 1]], each[:, [0, 1, 0, 1]])
     assert (pair[:, :3] - repeated[:, :3]).abs().mean() < 0.02
+
+
+def test_a_view_whose_map_is_unsure_counts_less(
+    cameras: Cameras, livery: tuple[Tensor, Tensor]
+) -> None:
+    """One map is off by two texels, and its trust is low."""
+    bank = CameraBank(
+        **{f.name: getattr(cameras, f.name) for f in fields(CameraBank) if f.name != "paint"},
+        paint=cameras.paint.clone(),
+    )
+    bank.paint[1, 0] = torch.where(
+        cameras.paint[1, 0] == NO_PAINT, NO_PAINT, (cameras.paint[1, 0] + 4000).clamp_max(32767)
+    )
+    trust = torch.ones(CAMERAS, 1, SIZE, SIZE)
+    trust[1] = 0.1
+    errors = []
+    for known in (None, trust):
+        made = evidence.of_views(
+            Cameras(replace(bank, trust=known)), livery[0][:, :2], torch.arange(2)[None]
+        )
+        errors.append(float((made[0, :3] - livery[1][0]).abs().mean()))
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_a_texel_that_any_view_sees_is_seen(

@@ -53,6 +53,7 @@ class ViewGeometry:
     reflected: np.ndarray  # float32 [S, S, 3], linear light of the view with black paint
     share: np.ndarray  # float32 [S, S], share of each pixel that shows paint
     pose: np.ndarray  # float64 [2, 3], from the camera's picture to the view, on [-1, 1]
+    trust: np.ndarray | None = None  # float32 [S, S] in [0, 1], confidence in `uv`; None: exact
 
 
 class FullTexture:
@@ -103,6 +104,9 @@ class FullTexture:
             deep = _bilinear(depth[..., None], _in_pixels(at, len(depth)))[:, 0]
             inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
             sure = inside * strength / (strength + DIM) * fine / (fine + COARSE)
+            if view.trust is not None:
+                place = _in_pixels(at, len(view.trust))
+                sure *= _bilinear(view.trust[..., None], place)[:, 0]
             weight = sure**SHARPEST
             self._colour[rows][row, column] += paint.clip(0, 1) * weight[:, None]
             self._weight[rows][row, column] += weight

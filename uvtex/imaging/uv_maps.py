@@ -10,6 +10,10 @@ from scipy import ndimage, sparse
 from uvtex.errors import DataError
 from uvtex.files import read_npz
 
+KNOWN = 0.5
+"""The confidence from which on a pixel's place counts as known."""
+USED = 0.1
+"""The confidence from which on a pixel's place is written. Networks use it by its confidence."""
 REACH = 2
 """The largest distance of two joined pixels, in rows and in columns of the UV map.
 
@@ -18,15 +22,38 @@ A texel that is seen at a glancing angle leaves gaps between its pixels.
 
 
 def read_uv_map(path: Path) -> np.ndarray:
-    """Read ``uv`` from an ``.npz`` file: float32 [h, w, 2] in [0, 1], NaN for pixels without paint.
+    """Read the places that are known: float32 [h, w, 2] in [0, 1], u right and v up.
+
+    Pixels without paint are NaN, and pixels whose confidence is below KNOWN.
 
     Raises:
-        DataError: the file is missing or broken, or ``uv`` has another shape.
+        DataError: as :func:`read_doubtful_map`.
     """
-    (uv,) = read_npz(path, "uv", dtype=np.float32, what="UV map")
+    uv, confidence = read_doubtful_map(path)
+    return np.where(confidence[..., None] >= KNOWN, uv, np.float32(np.nan))
+
+
+def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read ``uv`` from an ``.npz`` file, and how sure it is.
+
+    Returns:
+        ``uv``, float32 [h, w, 2] as :func:`read_uv_map` returns it, with the places that are
+        unsure, and the confidence, float32 [h, w] in [0, 1]. A map without one is exact: all 1.
+        A confidence with fewer samples than ``uv`` is repeated.
+
+    Raises:
+        DataError: the file is missing or broken, or an array has another shape.
+    """
+    uv, confidence = read_npz(path, "uv", dtype=np.float32, what="UV map", optional=["confidence"])
     if uv.ndim != 3 or uv.shape[2] != 2:
         raise DataError(f"{path}: uv must be [h, w, 2], got {list(uv.shape)}")
-    return uv
+    if not confidence.size:
+        return uv, np.ones(uv.shape[:2], np.float32)
+    if confidence.ndim != 2:
+        raise DataError(f"{path}: confidence must be [h, w], got {list(confidence.shape)}")
+    sides = zip(uv.shape[:2], confidence.shape, strict=True)
+    rows, columns = (np.arange(many) * few // many for many, few in sides)
+    return uv, confidence[rows][:, columns]
 
 
 def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.ndarray]:

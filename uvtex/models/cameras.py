@@ -36,6 +36,7 @@ class Cameras(nn.Module):
     share: Tensor
     doubt: Tensor
     fixed: Tensor
+    trust: Tensor | None
     fine: Tensor | None
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
@@ -55,6 +56,8 @@ class Cameras(nn.Module):
             self.register_buffer(field.name, value)
         light = self.falling.mean(dim=1, keepdim=True)
         weight = light * (light > DARK) * (painted(self.paint, self.falling.shape[-1]) > 0)
+        if self.trust is not None:
+            weight = weight * self.trust
         reach = F.grid_sample(weight, self.flow.permute(0, 2, 3, 1), align_corners=False)
         # These are derived from the bank, so a checkpoint need not hold them.
         self.register_buffer("weight", weight, persistent=False)

@@ -149,7 +149,8 @@ class AtlasPredictor(Predictor):
                 x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera)
             )
             uv = decode(cameras.paint[camera])
-            found.append(ViewGeometry(uv, falling, reflected, share[..., 0], pose))
+            trust = None if cameras.trust is None else cameras.trust[camera, 0].cpu().numpy()
+            found.append(ViewGeometry(uv, falling, reflected, share[..., 0], pose, trust))
         return found
 
     def groundless(self, views: Tensor) -> Tensor:

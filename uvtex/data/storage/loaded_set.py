@@ -26,10 +26,11 @@ class Maps:
     flow: Tensor  # float32 [K, 2, S, S] in [-1, 1]: where each texel is seen
     seen: Tensor  # bool [K, 1, S, S]
     paint: Tensor  # int16 [K, 2, kS, kS], see uvtex.imaging.camera_bank.encode
+    trust: Tensor  # float32 [K, 1, S, S] in [0, 1]: confidence in the place of a pixel's paint
 
     def first(self, count: int) -> Maps:
         """The first ``count`` cameras."""
-        return Maps(self.flow[:count], self.seen[:count], self.paint[:count])
+        return Maps(*(part[:count] for part in (self.flow, self.seen, self.paint, self.trust)))
 
 
 @dataclass(frozen=True)

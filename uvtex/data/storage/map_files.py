@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
@@ -72,10 +73,11 @@ def read_maps(
     flow: list[Tensor] = []
     seen: list[Tensor] = []
     paint: list[Tensor] = []
+    trust: list[Tensor] = []
     place: dict[Hashable, int] = {}
     camera = []
     for name in names:
-        uv = flows.read_uv_map(folder / str(name))
+        uv, confidence = flows.read_doubtful_map(folder / str(name))
         coded = banks.encode(_gridded(uv, size))
         key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
         camera.append(place.setdefault(key, len(place)))
@@ -85,9 +87,10 @@ def read_maps(
         flow.append(torch.from_numpy(xy).float())
         seen.append(torch.from_numpy(hit)[None])
         paint.append(torch.from_numpy(coded))
+        trust.append(_trust(uv, confidence, size))
     grid = max(len(paint[k][0]) for k in camera[:shown])
     finer = [_finer(part, grid) for part in paint]
-    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer)))
+    maps = Maps(*(torch.stack(part).to(device) for part in (flow, seen, finer, trust)))
     return maps, torch.tensor(camera)
 
 
@@ -112,6 +115,15 @@ def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
     near = np.abs(smooth - nearest).max(axis=2, keepdims=True) <= CLOSE
     gridded: np.ndarray = np.where(near, smooth, nearest)
     return gridded
+
+
+def _trust(uv: np.ndarray, confidence: np.ndarray, size: int) -> Tensor:
+    """The mean confidence of a pixel's samples that have a place: [1, size, size]; 0 without."""
+    placed = np.isfinite(uv).all(axis=2)
+    both = torch.from_numpy(np.stack([placed * confidence, placed]).astype(np.float32))
+    sure, there = F.adaptive_avg_pool2d(both, size)
+    trust: Tensor = (sure / there.clamp_min(1e-6))[None]
+    return trust
 
 
 def _finer(paint: Tensor, side: int) -> Tensor:

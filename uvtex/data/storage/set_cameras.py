@@ -53,8 +53,10 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
     liveries = loaded.textures.take(Indices(chosen, chosen.to(loaded.device))).to(loaded.device)
     falling, reflected = _lights(loaded, maps, train)
     fine = fine_light(loaded, maps, train)
+    placed = banks.painted(maps.paint, loaded.size) > 0
+    trust = None if (maps.trust[placed] == 1).all() else maps.trust
     return banks.build_camera_bank(
-        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, fine
+        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, trust, fine
     )
 
 

@@ -21,9 +21,10 @@ from uvtex.imaging.map_estimation.changing import changing_pixels, odd_views
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 from uvtex.imaging.map_estimation.levels import reduced
 from uvtex.imaging.map_estimation.registration import moved, register
+from uvtex.imaging.uv_maps import KNOWN
 from uvtex.intake.map_finding.camera_views import CameraViews, Shifts, TextureReader, read_camera
 from uvtex.intake.map_finding.cameras import cameras_of
-from uvtex.intake.map_finding.report import KNOWN, SURE, FoundMap, MapsReport, liveries_missing
+from uvtex.intake.map_finding.report import SURE, FoundMap, MapsReport, liveries_missing
 from uvtex.intake.map_finding.write import write_map, write_record
 from uvtex.progress import Progress, no_progress
 from uvtex.typed.text_files import read_json

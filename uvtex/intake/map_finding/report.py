@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-KNOWN = 0.5
-"""Confidence from which a pixel's position is written."""
 SURE = 0.9
 ENOUGH = 0.8
 """Share of the painted pixels that should be known."""

@@ -16,7 +16,7 @@ from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.files import npz, png, write_atomic
 from uvtex.imaging.map_estimation.estimate import MapEstimate
-from uvtex.intake.map_finding.report import KNOWN
+from uvtex.imaging.uv_maps import USED
 
 
 class MapFiles(NamedTuple):
@@ -51,10 +51,10 @@ def write_map(target: Path, name: str, found: MapEstimate) -> MapFiles:
 def finer(found: MapEstimate) -> Tensor:
     """The UV map with three samples along each side of a pixel: float32 [3 * h, 3 * w, 2].
 
-    It is NaN where the confidence, as it is written, is below KNOWN.
+    It is NaN where the confidence, as it is written, is below USED.
     """
     height, width = found.confidence.shape
-    unknown = found.confidence.half() < KNOWN
+    unknown = found.confidence.half() < USED
     at = found.samples.clamp(0, 1).masked_fill(unknown[..., None, None], torch.nan)
     parts = at.view(height, width, 3, 3, 2).permute(0, 2, 1, 3, 4)
     return parts.reshape(3 * height, 3 * width, 2)
