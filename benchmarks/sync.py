@@ -1,22 +1,25 @@
-"""How long `sweep sync` takes, as a ratio to MLflow's own calls with the same numbers.
+"""How long `sweep sync` takes a run, as a ratio to MLflow's own calls with the same numbers.
 
-``python -m benchmarks.sync`` makes a study of probes on disk, each with curves, two checkpoints and
-three grids, and an empty SQLite store for each repetition. It times, in the same process and in
-turn:
+``python -m benchmarks.sync --runs 250 1000`` makes studies of probes on disk, each probe with
+curves, two checkpoints and three grids, and an empty SQLite store for each. It times, in one
+process and in turn:
 
-- raw: ``create_run``, ``log_batch`` and ``log_artifact`` with the same parameters, metrics, tags,
-  files, and ``set_terminated``: what no projection can do without;
-- the first sync into the empty store, and the second, which finds nothing to do.
+- raw, of the first 60 probes: ``create_run``, ``log_batch`` and ``log_artifact`` with the same
+  parameters, metrics, tags, files, and ``set_terminated``: what no projection can do without;
+- the first sync into the empty store;
+- a second one, which finds nothing to do.
+
+The milliseconds are of processor time, and by the clock.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
@@ -28,6 +31,9 @@ from tests.sweep.made_study import add_checkpoint, add_trial, empty_store, make_
 from uvtex.runs.epochs import read_epochs
 from uvtex.runs.folder import RunFolder
 
+RAW_RUNS = 60
+"""So many runs are enough to tell what MLflow's own calls take."""
+
 
 def made(folder: Path, runs: int) -> StudyConfig:
     """A study of ``runs`` probes that ended."""
@@ -38,12 +44,12 @@ def made(folder: Path, runs: int) -> StudyConfig:
     return study
 
 
-def raw(study: StudyConfig, uri: str) -> None:
-    """The runs of ``study`` by as few calls as MLflow allows."""
+def raw(study: StudyConfig, uri: str, most: int) -> None:
+    """The first runs of ``study`` by as few calls as MLflow allows."""
     client = MlflowClient(uri)
     place = (study.paths.artifacts / "raw").resolve().as_uri()
     experiment = client.create_experiment("raw", artifact_location=place)
-    for record in records(study.paths.folder):
+    for record in records(study.paths.folder)[:most]:
         run_dir = study.paths.run_dir(*record.key)
         config = RunFolder(run_dir).read_settings()
         assert config is not None
@@ -62,30 +68,29 @@ def raw(study: StudyConfig, uri: str) -> None:
         client.set_terminated(run_id)
 
 
-def seconds(action: object, *args: object) -> float:
-    began = time.perf_counter()
+def milliseconds(runs: int, action: object, *args: object) -> np.ndarray:
+    """Milliseconds a run that ``action`` takes: of processor time, and by the clock."""
+    began = time.process_time(), time.perf_counter()
     action(*args)  # type: ignore[operator]
-    return time.perf_counter() - began
+    taken = time.process_time() - began[0], time.perf_counter() - began[1]
+    return 1000 * np.array(taken) / runs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=60)
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--runs", type=int, nargs="+", default=[60])
     args = parser.parse_args()
-    found: dict[str, list[float]] = {"first": [], "again": []}
-    with tempfile.TemporaryDirectory() as scratch:
-        study = made(Path(scratch), args.runs)
-        for _ in range(args.repetitions):
-            uri = empty_store(Path(scratch))
-            plain = seconds(raw, study, uri)
-            first, again = seconds(sync, study), seconds(sync, study)
-            found["first"].append(first / plain)
-            found["again"].append(again / plain)
-            print(f"{args.runs} runs: raw {plain:.2f} s, sync {first:.2f} s, again {again:.2f} s")
-    for name, ratios in found.items():
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{name}: {statistics.median(ratios):.2f} of raw ({spread}, n={len(ratios)})")
+    print("| runs | what | processor ms a run | of raw | ms a run by the clock |")
+    print("| --- | --- | --- | --- | --- |")
+    for runs in args.runs:
+        with tempfile.TemporaryDirectory() as scratch:
+            study = made(Path(scratch), runs)
+            uri, some = empty_store(Path(scratch)), min(runs, RAW_RUNS)
+            taken = {"raw": milliseconds(some, raw, study, uri, some)}
+            taken |= {name: milliseconds(runs, sync, study) for name in ("first", "again")}
+            for name, (used, took) in taken.items():
+                ratio = used / taken["raw"][0]
+                print(f"| {runs:,} | {name} | {used:.1f} | {ratio:.2f} | {took:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

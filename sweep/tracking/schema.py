@@ -31,6 +31,9 @@ STATUS = {
 }
 """A run's state -> MLflow's status. Two share KILLED; the tag ``sweep.state`` tells them apart."""
 
+CHECKPOINT_NAME = str(TrainConfig.model_fields["checkpoint_name"].default)
+"""Every run of a study has this one. To read it from the settings of thousands would take long."""
+
 STUDY_TAG, TRIAL_TAG, STAGE_TAG = "sweep.study", "sweep.trial", "sweep.stage"
 """The tags by which the MLflow run of a trial is found, and the trial of an MLflow run."""
 
@@ -128,10 +131,8 @@ def artifacts(run_dir: Path) -> Iterator[Path]:
     run = RunFolder(run_dir)
     yield run.settings
     yield run.epochs
-    config = run.read_settings()
-    if config is not None:
-        last = run.last(config.checkpoint_name)
-        yield from (path for path in run.checkpoint_files() if path != last)
+    last = run.last(CHECKPOINT_NAME)
+    yield from (path for path in run.checkpoint_files() if path != last)
     yield from run.grid_files()
 
 
