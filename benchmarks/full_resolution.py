@@ -136,7 +136,7 @@ def figures_of(
     photos = [data / "views" / camera / texture.name for camera in cameras]
     true = read_rgb(texture)
     side, out = len(true), scratch / f"{texture.stem}-{len(cameras)}"
-    mask = np.any([_seen(data, camera, side) for camera in cameras], axis=0)
+    mask = np.any([seen_by(data, camera, side) for camera in cameras], axis=0)
     settings = {"device": "cpu", "whole": True, "keep_all": True}
     [full] = fuse(str(trained), photos, out / "sampled", texture_size=side, **settings)
     [small] = fuse(str(trained), photos, out / "network", **settings)
@@ -148,15 +148,15 @@ def figures_of(
     if picture is not None:
         draw(picture, [true, enlarged, sampled], mask)
     return (
-        _ssim(sampled, true, mask),
-        _ssim(enlarged, true, mask),
+        ssim_within(sampled, true, mask),
+        ssim_within(enlarged, true, mask),
         float(mask.mean()),
         float(from_photos.mean()),
     )
 
 
 @cache
-def _seen(data: Path, camera: str, side: int) -> np.ndarray:
+def seen_by(data: Path, camera: str, side: int) -> np.ndarray:
     """The texels that a camera sees: bool [side, side]."""
     plate = read_plate(data, camera)
     step = len(plate.uv) // len(plate.mask)  # one sample a pixel is enough
@@ -180,7 +180,7 @@ def draw(path: Path, textures: list[np.ndarray], mask: np.ndarray) -> None:
     Image.fromarray(joined).save(path)
 
 
-def _ssim(texture: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
+def ssim_within(texture: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
     values = similarity.ssim_map(_tensor(texture), _tensor(true))
     return similarity.within(values, torch.from_numpy(mask)[None, None]).item()
 

@@ -45,8 +45,8 @@ def test_every_option_has_help() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    "ablations full_resolution kill masks oracles pair_store promotion.__main__ structure "
-    "thresholds train".split(),
+    "ablations full_resolution kill masks misplaced oracles pair_store promotion.__main__ "
+    "structure thresholds train".split(),
 )
 def test_every_benchmark_has_help(module: str) -> None:
     benchmark = importlib.import_module(f"benchmarks.{module}").main

@@ -26,6 +26,7 @@ from uvtex.inference.infer import (
 from uvtex.inference.liveries import Livery, liveries_of
 from uvtex.inference.outputs import FULL, distinct_names, fused_files, refuse_overwriting
 from uvtex.inference.photos import Photo
+from uvtex.inference.placement import placement_record
 from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -55,6 +56,7 @@ class Fused:
         return {
             "livery": self.livery,
             "photos": [str(photo.path) for photo in self.photos],
+            "placements": {str(p.path): placement_record(p) for p in self.photos},
             "left_out": self.left_out,
             "coverage": None if self.coverage is None else round(self.coverage, 4),
             "checkpoint": self.checkpoint,

@@ -20,6 +20,7 @@ from uvtex.files import make_folder, write_atomic
 from uvtex.inference.full_size import samples_photos
 from uvtex.inference.outputs import FULL, distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
+from uvtex.inference.placement import placed, placement_record
 from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -91,6 +92,7 @@ class Inferred:
             },
             "square": [round(edge, 2) for edge in edges],
             "cropped": photo.cropped,
+            "placement": placement_record(photo),
             "padding": {"share": round(photo.padding, 4), "colour": list(photo.border_colour)},
             "view_size": len(photo.view),
             "texture": {
@@ -233,7 +235,8 @@ def prepare_all(
     for path, name, given in zip(photos, names, masks, strict=True):
         try:
             mask = None if given is None else find_mask(given, path, name)
-            ready.append(prepare(path, size, framing, mask, whole))
+            photo = prepare(path, size, framing, mask, whole)
+            ready.append(placed(loaded.predictor, photo))
         except DataError as error:
             problems.append(str(error))
     if problems:

@@ -17,6 +17,7 @@ from uvtex.data import picture_formats, pictures
 from uvtex.errors import DataError
 from uvtex.imaging import masks
 from uvtex.imaging.framing import Box, Framing, box_of, framed, padded
+from uvtex.imaging.placing import Placement
 
 SMALLEST = 16
 """Least side of a photo, in pixels."""
@@ -59,6 +60,8 @@ class Photo:
     """Colour of the padding: the median RGB of the photo's border, 0 to 255."""
     view: np.ndarray  # uint8 [S, S, 3]
     warnings: tuple[str, ...]
+    placement: Placement | None = None
+    """How the photo lay to its camera. None: not asked. ``square`` is where it was found."""
 
     @property
     def padding(self) -> float:

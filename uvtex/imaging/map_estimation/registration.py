@@ -13,6 +13,8 @@ from torch import Tensor
 
 FARTHEST = 0.08
 """Largest shift, as a share of the picture's longer side."""
+APART = 3
+"""Distance from which on two shifts are different places, in pixels."""
 STILL = 0.2
 """Shift up to which a view counts as still, in pixels. It is about the error of the method."""
 
@@ -24,6 +26,14 @@ def edge_reference(views: Tensor) -> Tensor:
 
 def shift_between(reference: Tensor, view: Tensor) -> Tensor:
     """How far ``view`` [3, h, w] lies right of and below ``reference``, float [2], in pixels."""
+    return place_between(reference, view)[0]
+
+
+def place_between(reference: Tensor, view: Tensor) -> tuple[Tensor, float]:
+    """The shift of :func:`shift_between`, and its fit in parts of the best fit of another place.
+
+    The ratio of the best to the second best tells a true match from a chance one (Lowe 2004).
+    """
     height, width = reference.shape
     there = torch.fft.fft2(_orientation(view))
     fit = torch.fft.ifft2(there * torch.fft.fft2(reference).conj()).real
@@ -34,7 +44,10 @@ def shift_between(reference: Tensor, view: Tensor) -> Tensor:
     row, column = divmod(int(near.argmax()), len(span))
     down = int(span[row]) + _between(near[:, column], row)
     right = int(span[column]) + _between(near[row], column)
-    return torch.tensor([right, down])
+    best, others = near[row, column], (near - fit.mean()).clone()
+    others[max(0, row - APART) : row + APART + 1, max(0, column - APART) : column + APART + 1] = 0
+    ratio = (best - fit.mean()) / others.max().clamp_min(1e-12)
+    return torch.tensor([right, down]), float(ratio)
 
 
 def register(views: Tensor) -> Tensor:

@@ -1,0 +1,199 @@
+"""Textures of photos that do not lie as their cameras stood, with and without registration.
+
+    python -m benchmarks.misplaced PHOTOS CHECKPOINT --liveries 4
+
+The set and the checkpoint are those of :mod:`benchmarks.full_resolution`. Each photo is moved by
+so many pixels of the network, in a direction of its own, and enlarged or reduced by so many percent
+about its middle. Its border colours are repeated. Then `uvtex infer --fuse --whole --texture-size
+T` makes the texture, T the true texture's size, once without registration and once as released.
+
+Figures are SSIM with the true texture over the texels that the photos see, averaged over the
+liveries; the change of a livery by registration, its mean, least and largest; the distance between
+where a painted pixel lies and where it is taken to lie, in pixels of the network, root mean square
+over a photo's pixels, its median and largest over the photos; and the photos that were not placed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import click
+import numpy as np
+from PIL import Image
+
+from benchmarks.full_resolution import draw, held_out, seen_by, ssim_within
+from uvtex.console import PATH, CleanErrorCommand
+from uvtex.data.pictures import read_rgb
+from uvtex.files import png
+from uvtex.inference.fuse import fuse
+from uvtex.inference.photos import Photo
+from uvtex.runs import checkpoint
+from uvtex.showroom.rendering.plate_files import read_plate
+
+MOVES = (
+    *((shift, 0.0) for shift in (0.0, 0.25, 0.5, 1.0, 2.0)),
+    *((0.0, 1.0), (0.0, 3.0), (1.0, 3.0)),
+)
+"""Shifts in pixels of the network, and changes of scale in percent."""
+
+
+@click.command(cls=CleanErrorCommand)
+@click.argument("data", metavar="SET", type=PATH)
+@click.argument("trained", metavar="CHECKPOINT", type=PATH)
+@click.option(
+    "--photos",
+    "counts",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(3, 1),
+    help="Number of photos; may be repeated.",
+)
+@click.option(
+    "--liveries",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Held-out liveries to measure, the first by name.",
+)
+@click.option(
+    "--picture",
+    type=PATH,
+    help="Write a part of the first livery's textures at a shift of 1 here: true, as the photos "
+    "lie, registered.",
+)
+@click.option("--seed", type=int, default=0, help="Seed of the directions.")
+def main(
+    data: Path,
+    trained: Path,
+    counts: tuple[int, ...],
+    liveries: int,
+    picture: Path | None,
+    seed: int,
+) -> None:
+    """Print a Markdown table of SSIM and errors by shift and scale.
+
+    \b
+    Example:
+      python -m benchmarks.misplaced PHOTOS best.safetensors --photos 3 --liveries 4
+    """
+    textures, cameras = held_out(data, trained)
+    native = checkpoint.load(trained).config.image_size
+    print("| photos | shift | scale | as it lies | registered | change | error | not placed |")
+    print("| --- |" + " --- |" * 7, flush=True)
+    for count in counts:
+        for shift, percent in MOVES:
+            rng = np.random.default_rng(seed)
+            found = []
+            for texture in textures[:liveries]:
+                moves = [_move(rng, shift / native, percent) for _ in range(count)]
+                drawn = picture if (shift, percent) == (1.0, 0.0) else None
+                found.append(measured(data, trained, texture, cameras[:count], moves, drawn))
+                picture = None if drawn else picture
+            scores = np.array([row.ssim for row in found])
+            gains = scores[:, 1] - scores[:, 0]
+            before, after = scores.mean(axis=0)
+            errors = np.concatenate([row.errors for row in found]) * native
+            lost = sum(row.lost for row in found)
+            print(
+                f"| {count} | {shift:g} | {percent:g} % | {before:.3f} | {after:.3f} "
+                f"| {gains.mean():+.3f} ({gains.min():+.3f} to {gains.max():+.3f}) "
+                f"| {np.median(errors):.3f}, {errors.max():.3f} | {lost} of {len(errors)} |",
+                flush=True,
+            )
+
+
+class Measured(NamedTuple):
+    """What was found for one livery."""
+
+    ssim: tuple[float, float]
+    """As the photos lie, and registered."""
+    errors: list[float]
+    """Of each photo, registered, in parts of its side."""
+    lost: int
+    """Photos that were not placed."""
+
+
+def measured(
+    data: Path,
+    trained: Path,
+    texture: Path,
+    cameras: list[str],
+    moves: list[tuple[float, float, float]],
+    picture: Path | None,
+) -> Measured:
+    """Makes the texture of misplaced photos with and without registration.
+
+    Args:
+        moves: of each camera's photo, the arguments of :func:`misplaced`.
+        picture: a part of the textures is drawn into this file.
+    """
+    true = read_rgb(texture)
+    with tempfile.TemporaryDirectory() as scratch:
+        out, photos = Path(scratch), []
+        for camera, move in zip(cameras, moves, strict=True):
+            view = read_rgb(data / "views" / camera / texture.name)
+            photos.append(out / camera / texture.name)
+            photos[-1].parent.mkdir()
+            photos[-1].write_bytes(png(misplaced(view, *move)))
+        settings = {"device": "cpu", "whole": True, "keep_all": True, "texture_size": len(true)}
+        with patch("uvtex.inference.infer.placed", lambda _, photo: photo):
+            [still] = fuse(str(trained), photos, out / "still", **settings)
+        [made] = fuse(str(trained), photos, out / "placed", **settings)
+        mask = np.any([seen_by(data, camera, len(true)) for camera in cameras], axis=0)
+        one, two = (read_rgb(result.files["texture"]) for result in (still, made))
+    if picture is not None:
+        draw(picture, [true, one, two], mask)
+    return Measured(
+        (ssim_within(one, true, mask), ssim_within(two, true, mask)),
+        [
+            _error(read_plate(data, camera).mask, move, photo)
+            for camera, move, photo in zip(cameras, moves, made.photos, strict=True)
+        ],
+        sum(p.placement is not None and not p.placement.known for p in made.photos),
+    )
+
+
+def _move(rng: np.random.Generator, shift: float, percent: float) -> tuple[float, float, float]:
+    """Right and down in parts of the side, and the scale: a direction and a sense by chance."""
+    angle = rng.uniform(0, 2 * np.pi)
+    scale = (1 + percent / 100) ** rng.choice([-1, 1])
+    return shift * np.cos(angle), shift * np.sin(angle), float(scale)
+
+
+def misplaced(photo: np.ndarray, right: float, down: float, scale: float) -> np.ndarray:
+    """A square photo uint8 [H, H, 3], scaled about its middle, then moved by parts of its side."""
+    side = len(photo)
+    rim = side // 8
+    padded = Image.fromarray(np.pad(photo, ((rim, rim), (rim, rim), (0, 0)), mode="edge"))
+    x, y = (side / 2 - (side / 2 + side * move) / scale + rim for move in (right, down))
+    moved = padded.transform(
+        (side, side),
+        Image.Transform.AFFINE,
+        (1 / scale, 0, x, 0, 1 / scale, y),
+        Image.Resampling.BICUBIC,
+    )
+    return np.asarray(moved)
+
+
+def _error(mask: np.ndarray, move: tuple[float, float, float], photo: Photo) -> float:
+    """How far painted pixels lie from where they are taken to lie, root mean square.
+
+    In parts of the photo's side.
+
+    Args:
+        mask: [H, H], the painted pixels of the camera's picture.
+        move: how the photo was moved from it.
+    """
+    right, down, scale = move
+    rows, columns = np.nonzero(mask)
+    side = len(mask)
+    at = np.stack([columns, rows], axis=1) + 0.5 - side / 2
+    true = side / 2 + scale * at + side * np.array([right, down])
+    taken = np.array(photo.square.middle) + at * photo.square.side / side
+    return float(np.sqrt(((true - taken) ** 2).sum(axis=1).mean()) / side)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Photos cut anew as their cameras would show them: see :mod:`uvtex.imaging.placing`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from uvtex.data import pictures
+from uvtex.imaging.framing import Box
+from uvtex.imaging.placing import MARGIN, can_place, place
+from uvtex.inference.photos import Photo, cut
+from uvtex.models import Predictor
+
+NOT_PLACED = (
+    "could not be registered: within 8 % there is no place where outline, glass and tyres lie as "
+    "in the training views, so it is used as it lies"
+)
+
+
+@torch.no_grad()
+def placed(predictor: Predictor, photo: Photo) -> Photo:
+    """The photo, cut where it shows what its camera shows.
+
+    It stays as it is if the predictor does not know its cameras or knows their light coarsely
+    only, or if it estimates how the photo is moved itself.
+
+    Raises:
+        DataError: the photo can no longer be read.
+    """
+    if not predictor.knows_geometry:
+        return photo
+    device = next(predictor.parameters()).device
+    view = torch.from_numpy(photo.view).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    [geometry] = predictor.geometry(view)
+    if not can_place(geometry):
+        return photo
+    rgb = pictures.read_rgb(photo.path)
+    around = _around(photo.square)
+    side = round(len(geometry.reflected) * MARGIN)
+    picture, _ = cut(rgb, around, side)
+    found = place(picture, _in_photo(photo, around, side), geometry)
+    photo = replace(photo, placement=found)
+    if not found.known:
+        return replace(photo, warnings=(*photo.warnings, NOT_PLACED))
+    if not found.moved:
+        return photo
+    half = photo.square.side / 2
+    x, y = (m + half * s for m, s in zip(photo.square.middle, found.shift, strict=True))
+    half *= found.scale
+    square = Box(x - half, y - half, x + half, y + half)
+    view_there, colour = cut(rgb, square, len(photo.view))
+    return replace(photo, square=square, view=view_there, border_colour=colour)
+
+
+def placement_record(photo: Photo) -> dict[str, Any] | None:
+    """How the photo lay to its camera, as plain values. None: not asked.
+
+    ``right`` and ``down`` are shares of the view's side, for the middle of the view.
+    """
+    found = photo.placement
+    if found is None:
+        return None
+    right, down = (round(x / 2, 5) for x in found.shift)
+    return {"known": found.known, "right": right, "down": down, "scale": round(found.scale, 5)}
+
+
+def _around(square: Box) -> Box:
+    """The square and what is around it."""
+    (x, y), half = square.middle, square.side / 2 * MARGIN
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def _in_photo(photo: Photo, square: Box, side: int) -> np.ndarray:
+    """Which pixels of a cut of ``side`` pixels the photo has, and shows: bool [side, side]."""
+    width, height = photo.upright
+    middle = (np.arange(side) + 0.5) * square.side / side
+    x, y = square.left + middle, square.top + middle
+    across, down = (x >= 0) & (x < width), (y >= 0) & (y < height)
+    inside = down[:, None] & across
+    alpha = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
+    if alpha is not None:
+        rows, columns = y.clip(0, height - 1).astype(int), x.clip(0, width - 1).astype(int)
+        inside &= alpha[rows][:, columns] == 255
+    return inside
