@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 import numpy as np
 import optuna
+from scipy import stats
 
 from sweep.driving.data_set import build_data
 from sweep.driving.sampling.samplers import sampler
@@ -91,20 +92,25 @@ def main(study_file: Path, searches: int, trials: int, results: Path) -> None:
 
 
 def report(done: list[dict[str, object]]) -> None:
-    """Prints the best values after :data:`SHOWN` trials, and the difference in pairs."""
+    """Prints the best values after :data:`SHOWN` trials, and the difference in pairs.
+
+    In brackets the 95 % interval of Student's t over pairs. A search without its pair is left out.
+    """
     best = {
         normalise: np.array(
             [np.maximum.accumulate(one["values"]) for one in done if one["normalise"] is normalise]
         )
         for normalise in (False, True)
     }
+    pairs = min(map(len, best.values()))
     for count in (c for c in SHOWN if c <= best[False].shape[1]):
-        plain, scaled = (best[n][:, count - 1] for n in (False, True))
+        plain, scaled = (best[n][:pairs, count - 1] for n in (False, True))
         difference = scaled - plain
-        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.nan
+        error = difference.std(ddof=1) / np.sqrt(pairs) if pairs > 1 else np.nan
+        low, high = stats.t.interval(0.95, pairs - 1, difference.mean(), error)
         click.echo(
-            f"after {count} trials: plain {plain.mean():.4f}, normalised {scaled.mean():.4f}, "
-            f"difference {difference.mean():+.4f} (standard error {error:.4f})"
+            f"after {count} trials, {pairs} pairs: plain {plain.mean():.4f}, normalised "
+            f"{scaled.mean():.4f}, difference {difference.mean():+.4f} ({low:+.4f} to {high:+.4f})"
         )
 
 
