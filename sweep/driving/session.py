@@ -73,18 +73,17 @@ def check(study: StudyConfig) -> None:
     check_launcher(study)
     resolved(study.tracking_uri, "tracking_uri")
     resolved(study.storage or "", "storage")
-    path = study.paths.settings
-    if path.is_file() and _has_trials(study):
-        before = read_saved(path)
-        if differing := changes(before, study):
-            listed = "\n  ".join(differing)
-            raise ConfigError(
-                f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
-                "restore those settings, or give the study another name"
-            )
-        if (study.data.path / "manifest.json").is_file():
-            check_data(study, trials=True)
-    elif not study.relative_thresholds and (study.data.path / "manifest.json").is_file():
+    before = _settings_of_trials(study)
+    built = (study.data.path / "manifest.json").is_file()
+    if before is not None and (differing := changes(before, study)):
+        listed = "\n  ".join(differing)
+        raise ConfigError(
+            f"study {study.name!r} has trials that were made with other settings:\n  {listed}\n"
+            "restore those settings, or give the study another name"
+        )
+    if before is not None and built:
+        check_data(study, trials=True)
+    elif built and not study.relative_thresholds:
         earlier_probes(study)
 
 
@@ -115,9 +114,7 @@ def with_thresholds(study: StudyConfig) -> StudyConfig:
     """
     if not study.relative_thresholds:
         return study
-    path = study.paths.settings
-    if path.is_file() and _has_trials(study):
-        before = read_saved(path)
+    if (before := _settings_of_trials(study)) is not None:
         probe, full = before.resolved_probe_thresholds, before.resolved_thresholds
     elif (calibration := read_calibration(study.paths)) is not None:
         probe = resolve(study.asked_thresholds, calibration, "probe")
@@ -228,7 +225,7 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
     _check_lpips(study)
     build_data(study, out)
     check_data(study, _has_runs(study))
-    if _needs_calibration(study):
+    if calibration_runs.needed(study):
         least = calibration_runs.least_schedules(study)
         runs = calibration_runs.planned(study, least, LEAST_CALIBRATION_SEEDS)
         spending.take_over(lambda line: print(line, file=out))
@@ -253,15 +250,13 @@ def _run(study: StudyConfig, out: TextIO, retry_failed: bool) -> tuple[str, Summ
     return outcome, result
 
 
-def _needs_calibration(study: StudyConfig) -> bool:
-    """Whether a decision of the study refers to noise that was not measured yet."""
-    unresolved = study.relative_thresholds and not study.resolved_thresholds
-    tested = study.replicates > 1 and read_calibration(study.paths) is None
-    return bool(unresolved or tested)
-
-
 def _has_trials(study: StudyConfig) -> bool:
     return any(study.paths.folder.glob(f"trials/*/*/{RECORD}"))
+
+
+def _settings_of_trials(study: StudyConfig) -> StudyConfig | None:
+    path = study.paths.settings
+    return read_saved(path) if path.is_file() and _has_trials(study) else None
 
 
 def _has_runs(study: StudyConfig) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.study.calibration import Calibration, RunFigures
+from sweep.study.calibration import Calibration, RunFigures, read_calibration
 from sweep.study.config import BASELINE, StudyConfig
 from sweep.study.folder import Stage
 from uvtex.config import TrainConfig
@@ -73,6 +73,13 @@ class CalibrationRun:
     def ended(self) -> bool:
         """Whether nothing is left to do. A worker may die between last epoch and test side."""
         return self.done and (not self.tests or read_test_figures(self.run_dir) is not None)
+
+
+def needed(study: StudyConfig) -> bool:
+    """Whether a decision of the study refers to noise that was not measured yet."""
+    unresolved = study.relative_thresholds and not study.resolved_thresholds
+    tested = study.replicates > 1 and read_calibration(study.paths) is None
+    return bool(unresolved or tested)
 
 
 def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[CalibrationRun]:
