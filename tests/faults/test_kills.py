@@ -33,6 +33,7 @@ def test_three_kills_lose_nothing(
     victim: Victim, make_lab: MakeLab, undisturbed: Undisturbed
 ) -> None:
     lab = make_lab()
+    lab.misbehave(sleep=0.3)  # else a fast machine ends the study before the third kill
     assert Killer(lab, victim, seed=0).kill(3) == 3
     found = lab.final()
     assert_same(undisturbed(), found, *BUT[victim])
