@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from uvtex.imaging.map_estimation.ambiguity import odds_of_places, widely
+from uvtex.imaging.map_estimation.ambiguity import odds_of_places
 from uvtex.imaging.map_estimation.levels import level_of
 from uvtex.imaging.map_estimation.light_line import LightPrior
-from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
+from uvtex.imaging.map_estimation.pixel_grid import PixelGrid, widely
 
 SIDE = 24
 

@@ -26,8 +26,6 @@ COMPARED = 400
 """Number of pixels by which views are compared with their textures."""
 BETTER = 0.6
 """Share of the misfit that remains without a view that does not belong."""
-WIDE = 3
-"""Reach of the window of `widely`, in pixels of a picture of 64."""
 
 
 def table_texels(level: Level) -> tuple[Tensor, int]:
@@ -57,14 +55,6 @@ def odds_of_places(lowest: Level, grid: PixelGrid, position: Tensor, prior: Ligh
         inside = torch.logsumexp(table.masked_fill(~here, -torch.inf), dim=1)
         odds.append(inside - torch.logsumexp(table.masked_fill(here, -torch.inf), dim=1))
     return torch.cat(odds)
-
-
-def widely(values: Tensor, grid: PixelGrid) -> Tensor:
-    """Means of ``values`` [P] over a window around each pixel, float [P]."""
-    reach = max(1, round(WIDE * max(grid.chosen.shape) / 64))
-    pictures = torch.stack([grid.picture(values, 0.0), grid.chosen.float()])[:, None]
-    sums = F.avg_pool2d(pictures, 2 * reach + 1, 1, reach)[:, 0, grid.chosen]
-    return sums[0] / sums[1]
 
 
 def _parents(coarse: PixelGrid, fine: PixelGrid) -> Tensor:

@@ -11,8 +11,10 @@ from torch import Tensor
 from uvtex.imaging.map_estimation.footprints import ATLAS
 from uvtex.imaging.map_estimation.pixel_grid import RING, PixelGrid, rightwards
 
-KEPT = 16
-"""Number of candidates of a pixel."""
+PEAKS = 16
+"""Number of candidates of a pixel from the table."""
+KEPT = 24
+"""Number of candidates that a choice is made among."""
 NEVER = -1e6
 """The evidence of what is not a candidate."""
 
@@ -31,11 +33,12 @@ def peaks(table: Tensor, side: int) -> tuple[Tensor, Tensor]:
         table: float [P, side * side].
 
     Returns:
-        Evidence float [P, KEPT], and positions float [P, KEPT, 2], by a parabola in each direction.
+        Evidence float [P, PEAKS], and positions float [P, PEAKS, 2], by a parabola in each
+        direction.
     """
     planes = table.view(-1, 1, side, side)
     top = (F.max_pool2d(planes, 3, 1, 1) == planes).view(len(table), -1)
-    evidence, index = table.masked_fill(~top, NEVER).topk(min(KEPT, table.shape[1]), dim=1)
+    evidence, index = table.masked_fill(~top, NEVER).topk(min(PEAKS, table.shape[1]), dim=1)
     padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")[:, 0]
     row, column = index // side + 1, index % side + 1
     pixel = torch.arange(len(table))[:, None]
@@ -80,7 +83,7 @@ def distinct(
     pixel = torch.arange(len(evidence))[:, None]
     left = evidence.clone()
     picked = []
-    for _ in range(count):
+    for _ in range(min(count, evidence.shape[1])):
         best = left.argmax(dim=1, keepdim=True)
         picked.append(best)
         near = (some.position - some.position[pixel, best]).square().sum(dim=-1) < apart**2
@@ -88,7 +91,7 @@ def distinct(
     index = torch.cat(picked, dim=1)
     kept = left.new_full(index.shape, NEVER)
     fresh = torch.ones_like(index, dtype=torch.bool)
-    for k in range(1, count):  # the same one again, where there are too few
+    for k in range(1, index.shape[1]):  # the same one again, where there are too few
         fresh[:, k] = (index[:, :k] != index[:, k : k + 1]).all(dim=1)
     kept = torch.where(fresh, evidence[pixel, index].clamp_min(NEVER), kept)
     return Candidates(some.position[pixel, index], some.slope[pixel, index]), kept

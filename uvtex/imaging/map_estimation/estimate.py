@@ -17,6 +17,7 @@ from uvtex.imaging.map_estimation.footprints import ATLAS, local_slopes, sample
 from uvtex.imaging.map_estimation.levels import Level, Solved, level_of, sides_of
 from uvtex.imaging.map_estimation.light_line import LightPrior, evidence_table, fit_line
 from uvtex.imaging.map_estimation.refine import refine
+from uvtex.imaging.map_estimation.trusted import FEWEST, Facing, far_planes, trusted_pixels
 
 NOISE = 0.008
 """Standard deviation of a pixel from its line, in linear light, before it is measured."""
@@ -24,11 +25,18 @@ LEAST_NOISE, MOST_NOISE = 0.002, 0.02
 """Bounds of what is measured."""
 BEND = 0.5
 """Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
-PLANE = 1.5
+PLANE = 3.0
 """Standard deviation of a neighbour from a pixel's plane, likewise."""
 
-TURNS, LATER_TURNS = 4, 2
-"""Number of new choices among the planes of the pixels around, at the lowest level and above it."""
+TRUST = (1.0, 0.3, 0.3, 0.3, 0.3, 0.3)
+LATER_TRUST = (0.5, 0.5, 0.5, 0.5)
+"""How far a pixel's evidence counts in each new choice among planes, at the lowest level and above.
+
+What a line and a reduced texture do not explain is alike in neighbours, so that together they tell
+less than each of them alone.
+"""
+FAR_FROM = 2
+"""The first choice at the lowest level that has planes of trusted pixels."""
 OTHERS = 4
 """Number of other places that a pixel is compared with at each level."""
 
@@ -69,7 +77,7 @@ def estimate_map(
         if not len(level.grid.points):
             return _nothing(changing)
         known = _from_table(level, prior) if state is None else _from_parents(level, state)
-        state = _solve(level, known, prior, None if state is None else state.noise)
+        state = _solve(level, known, prior, state)
     assert state is not None  # there is at least one level
     return _result(levels[0], level, state, prior)
 
@@ -147,19 +155,22 @@ def _noise(level: Level, position: Tensor, slope: Tensor, prior: LightPrior, noi
     return min(max(found, LEAST_NOISE), MOST_NOISE)
 
 
-def _solve(
-    level: Level, first: Candidates, prior: LightPrior, noise: float | None = None
-) -> Solved:
-    """Alternates refinement with a new choice among the planes of the pixels around."""
+def _solve(level: Level, first: Candidates, prior: LightPrior, below: Solved | None) -> Solved:
+    """Alternates refinement with a new choice among planes: of pixels around, and trusted ones."""
     grid, seen, scale = level.grid, level.seen, level.scale
-    position = first.position[:, 0]
-    pixel = torch.arange(len(position))
-    bend, tolerance = max(BEND * scale, 0.05), PLANE * max(scale, 0.25)
-    noise = NOISE if noise is None else noise
-    sloped = bool(first.slope.any())
-    if sloped:
-        position = _choose(level, first, prior, tolerance, noise)
-    for _ in range(LATER_TURNS if sloped else TURNS):
+    position, noise = first.position[:, 0], NOISE
+    bend = max(BEND * scale, 0.05)
+    facing: Facing | None = None
+    trusts: tuple[float, ...] = TRUST
+    far_from = FAR_FROM
+    if below is not None:
+        noise, trusts, far_from = below.noise, LATER_TRUST, 0
+        facing = below.facing and below.facing.enlarged(below.scale / scale)
+    evidence = _evidence(level, first, prior, noise)
+    others, other_evidence = cands.distinct(first, evidence, APART, OTHERS)
+    if below is not None:
+        position = _choose(level, first, evidence, facing, trusts[0])
+    for turn, trust in enumerate(trusts):
         slope = local_slopes(position, grid)
         position, _ = refine(position, slope, seen, grid, noise, prior, bend, rounds=4)
         noise = _noise(level, position, slope, prior, noise)
@@ -168,25 +179,41 @@ def _solve(
         own = Candidates(first.position, slope[:, None].expand_as(first.slope))
         everything = cands.joined(around, own)
         there = torch.cat([there, torch.ones_like(first.position[..., 0], dtype=torch.bool)], dim=1)
-        known = _evidence(level, everything, prior, noise).masked_fill(~there, 2 * cands.NEVER)
-        rivals, evidence = cands.distinct(everything, known, apart=max(scale, 0.25))
-        belief = beliefs(evidence, rivals.position, rivals.slope, grid, tolerance)
-        position = rivals.position[pixel, belief.argmax(dim=1)]
-    # The rivals may all be of one place.
-    others, other_evidence = cands.distinct(everything, known, APART, OTHERS)
+        if turn >= far_from:
+            here = Candidates(position[:, None], slope[:, None])
+            own_evidence = _evidence(level, here, prior, noise)[:, 0]
+            trusted = trusted_pixels(
+                position, slope, own_evidence, others, other_evidence, APART, grid
+            )
+            if trusted.sum() >= FEWEST:
+                facing = Facing.of(slope, trusted)
+                far, seen_far = far_planes(position, slope, trusted, grid)
+                everything = cands.joined(everything, far)
+                there = torch.cat([there, seen_far], dim=1)
+        evidence = _evidence(level, everything, prior, noise).masked_fill(~there, 2 * cands.NEVER)
+        # The rivals may all be of one place.
+        others, other_evidence = cands.distinct(everything, evidence, APART, OTHERS)
+        position = _choose(level, everything, evidence, facing, trust)
     slope = local_slopes(position, grid)
     position, spread = refine(position, slope, seen, grid, noise, prior, bend, rounds=5)
     slope = local_slopes(position, grid)
-    return Solved(grid, position, slope, spread, others, other_evidence, noise)
+    return Solved(grid, position, slope, spread, others, other_evidence, noise, facing, scale)
 
 
 def _choose(
-    level: Level, some: Candidates, prior: LightPrior, tolerance: float, noise: float
+    level: Level, some: Candidates, evidence: Tensor, facing: Facing | None, trust: float
 ) -> Tensor:
-    """The position of each pixel's candidate with the highest belief, float [P, 2]."""
-    evidence = _evidence(level, some, prior, noise)
-    belief = beliefs(evidence, some.position, some.slope, level.grid, tolerance)
-    return some.position[torch.arange(len(belief)), belief.argmax(dim=1)]
+    """The position of each pixel's candidate with the highest belief, float [P, 2].
+
+    Args:
+        evidence: float [P, K].
+        trust: how far the evidence counts.
+    """
+    known = evidence if facing is None else evidence + facing.log_prior(some.slope)
+    rivals, known = cands.distinct(some, known, apart=max(level.scale, 0.25))
+    tolerance = PLANE * max(level.scale, 0.25)
+    belief = beliefs(trust * known, rivals.position, rivals.slope, level.grid, tolerance)
+    return rivals.position[torch.arange(len(belief)), belief.argmax(dim=1)]
 
 
 def _evidence(level: Level, some: Candidates, prior: LightPrior, noise: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from uvtex.imaging.map_estimation.candidates import Candidates
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import Observations, Spread
+from uvtex.imaging.map_estimation.trusted import Facing
 
 COARSEST = 96
 """The largest side, in pixels, at which every pixel is compared with every texel."""
@@ -41,6 +42,10 @@ class Solved:
     other_evidence: Tensor  # float [P, OTHERS]
     noise: float
     """Standard deviation of the pixels from their lines, in linear light."""
+    facing: Facing | None
+    """None where too few pixels can be trusted."""
+    scale: float
+    """As in :class:`Level`."""
 
 
 def sides_of(longest: int) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CROSS = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -20,6 +21,9 @@ WINDOW = tuple(
 
 RING = ((0, 2), (0, -2), (2, 0), (-2, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
 """Offsets (down, right) of pixels around, from which a pixel's plane may continue."""
+
+WIDE = 3
+"""Reach of the window of `widely`, in pixels of a picture of 64."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,11 @@ class PixelGrid:
 def rightwards(offsets: Sequence[tuple[int, int]]) -> Tensor:
     """``offsets`` (down, right) as vectors x, y, float [N, 2]."""
     return torch.tensor([(float(right), float(down)) for down, right in offsets])
+
+
+def widely(values: Tensor, grid: PixelGrid) -> Tensor:
+    """Means of ``values`` [P] over a window around each pixel, float [P]."""
+    reach = max(1, round(WIDE * max(grid.chosen.shape) / 64))
+    pictures = torch.stack([grid.picture(values, 0.0), grid.chosen.float()])[:, None]
+    sums = F.avg_pool2d(pictures, 2 * reach + 1, 1, reach)[:, 0, grid.chosen]
+    return sums[0] / sums[1]

@@ -10,7 +10,7 @@ import torch
 from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
-from uvtex.imaging.map_estimation.same_camera import group_views, small
+from uvtex.intake.map_finding.same_camera import group_views, small
 
 MOST_VIEWS = 20_000
 """Largest number of views that are grouped; a small picture of each is held in memory."""
