@@ -20,6 +20,7 @@ columns are the share of those texels, and the share of the texels that were sam
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -46,23 +47,35 @@ PART = 320
 """Side of the part of a texture that is drawn, in texels."""
 
 
+OF_HELD_OUT_PHOTOS = (
+    click.argument("data", metavar="SET", type=PATH),
+    click.argument("trained", metavar="CHECKPOINT", type=PATH),
+    click.option(
+        "--photos",
+        "counts",
+        type=click.IntRange(min=1),
+        multiple=True,
+        default=(3, 1),
+        help="Number of photos; may be repeated.",
+    ),
+    click.option(
+        "--liveries",
+        type=click.IntRange(min=1),
+        default=1,
+        help="Held-out liveries to measure, the first by name.",
+    ),
+)
+
+
+def of_held_out_photos(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of a benchmark on photos of held-out liveries."""
+    for parameter in reversed(OF_HELD_OUT_PHOTOS):
+        command = parameter(command)
+    return command
+
+
 @click.command(cls=CleanErrorCommand)
-@click.argument("data", metavar="SET", type=PATH)
-@click.argument("trained", metavar="CHECKPOINT", type=PATH)
-@click.option(
-    "--photos",
-    "counts",
-    type=click.IntRange(min=1),
-    multiple=True,
-    default=(3, 1),
-    help="Number of photos; may be repeated.",
-)
-@click.option(
-    "--liveries",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Held-out liveries to measure, the first by name.",
-)
+@of_held_out_photos
 @click.option(
     "--picture",
     type=PATH,

@@ -24,7 +24,13 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.full_resolution import draw, held_out, seen_by, ssim_within
+from benchmarks.full_resolution import (
+    draw,
+    held_out,
+    of_held_out_photos,
+    seen_by,
+    ssim_within,
+)
 from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data.pictures import read_rgb
 from uvtex.files import png
@@ -41,22 +47,7 @@ MOVES = (
 
 
 @click.command(cls=CleanErrorCommand)
-@click.argument("data", metavar="SET", type=PATH)
-@click.argument("trained", metavar="CHECKPOINT", type=PATH)
-@click.option(
-    "--photos",
-    "counts",
-    type=click.IntRange(min=1),
-    multiple=True,
-    default=(3, 1),
-    help="Number of photos; may be repeated.",
-)
-@click.option(
-    "--liveries",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Held-out liveries to measure, the first by name.",
-)
+@of_held_out_photos
 @click.option(
     "--picture",
     type=PATH,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from uvtex.imaging.uv_maps import REACH, invert, texels_hit
+from uvtex.errors import DataError
+from uvtex.imaging.uv_maps import REACH, invert, read_doubtful_map, read_uv_map, texels_hit
 
 SIZE = 3
 
@@ -19,6 +22,25 @@ def map_of(texels: np.ndarray, size: int) -> np.ndarray:
     uv = np.stack([(column + 0.5) / size, 1 - (row + 0.5) / size], axis=2)
     uv[texels < 0] = np.nan
     return uv.astype(np.float32)
+
+
+def test_places_below_half_are_not_known_and_a_coarser_confidence_is_repeated(
+    tmp_path: Path,
+) -> None:
+    uv, sure = np.full((4, 4, 2), 0.25, np.float32), np.array([[0.4, 0.5], [0.9, 0.1]])
+    np.savez(tmp_path / "map.npz", uv=uv, confidence=sure)
+    placed, confidence = read_doubtful_map(tmp_path / "map.npz")
+    assert np.array_equal(placed, uv)
+    assert np.array_equal(confidence, sure.repeat(2, 0).repeat(2, 1).astype(np.float32))
+    known = np.isfinite(read_uv_map(tmp_path / "map.npz")[..., 0])
+    assert np.array_equal(known, confidence >= 0.5)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.1, 1.5])
+def test_a_confidence_that_is_no_probability_is_refused(tmp_path: Path, wrong: float) -> None:
+    np.savez(tmp_path / "map.npz", uv=np.zeros((2, 2, 2)), confidence=np.full((2, 2), wrong))
+    with pytest.raises(DataError, match=r"confidence must lie in \[0, 1\]"):
+        read_doubtful_map(tmp_path / "map.npz")
 
 
 def slow_places(pixels: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:

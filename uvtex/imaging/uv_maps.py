@@ -42,7 +42,8 @@ def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
         A confidence with fewer samples than ``uv`` is repeated.
 
     Raises:
-        DataError: the file is missing or broken, or an array has another shape.
+        DataError: the file is missing or broken, an array has another shape, or a confidence is
+            not in [0, 1].
     """
     uv, confidence = read_npz(path, "uv", dtype=np.float32, what="UV map", optional=["confidence"])
     if uv.ndim != 3 or uv.shape[2] != 2:
@@ -51,6 +52,8 @@ def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return uv, np.ones(uv.shape[:2], np.float32)
     if confidence.ndim != 2:
         raise DataError(f"{path}: confidence must be [h, w], got {list(confidence.shape)}")
+    if not ((confidence >= 0) & (confidence <= 1)).all():  # nor may it be NaN
+        raise DataError(f"{path}: confidence must lie in [0, 1]")
     sides = zip(uv.shape[:2], confidence.shape, strict=True)
     rows, columns = (np.arange(many) * few // many for many, few in sides)
     return uv, confidence[rows][:, columns]
