@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from uvtex.imaging.map_estimation.edge_pixels import Divided, divide
-from uvtex.imaging.map_estimation.footprints import SAMPLES, sample_points
+from uvtex.imaging.map_estimation.footprints import SAMPLES, Texels, sample_points
 from uvtex.imaging.map_estimation.light_line import LightPrior
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import Observations
@@ -31,11 +31,12 @@ def panels(column: int) -> tuple[Tensor, Tensor]:
 
 def divided(samples: Tensor, guessed: Tensor, painted: Tensor) -> Divided:
     """What is found in pixels of ``painted`` samples, bool [P, 9], from guessed places."""
-    textures = torch.rand(3 * 10, 32, 32, generator=torch.Generator().manual_seed(0))
-    colours = sample_points(textures, samples.flatten(0, 1)).view(len(samples), 9, -1, 3)
+    textures = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    texels = Texels.of(textures)
+    colours = sample_points(texels, samples.flatten(0, 1)).view(len(samples), 9, -1, 3)
     weight = painted.float()[..., None, None]
     pixels = 0.5 * (colours * weight).sum(dim=1) / weight.sum(dim=1) + 0.05
-    seen = Observations(pixels, torch.ones_like(pixels), textures)
+    seen = Observations(pixels, torch.ones_like(pixels), texels)
     grid = PixelGrid(torch.ones(SIDE, SIDE, dtype=torch.bool))
     slope = SLOPE.expand(len(samples), 2, 2)
     return divide(guessed, slope, seen, grid, 0.004, LightPrior.of_showrooms())

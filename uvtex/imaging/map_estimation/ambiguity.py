@@ -20,6 +20,8 @@ TABLE = 64
 """The largest side of the textures, in texels, where pixels are compared with every texel."""
 TABLE_NOISE = 0.03
 """Standard deviation of a pixel from its line there. Edges of the paint do not fit whole texels."""
+LEAST = 1e-15
+"""The least probability of a place, and of all others."""
 HERE = 8.0
 """Distance of a texel from a pixel's place up to which it is that place."""
 COMPARED = 400
@@ -30,9 +32,10 @@ BETTER = 0.6
 
 def table_texels(level: Level) -> tuple[Tensor, int]:
     """The texels that pixels are compared with, float [T * T, L, 3], and T."""
-    textures = level.seen.textures
-    side = reduced(textures.shape[-1], TABLE)
-    small = F.interpolate(textures[None], size=(side, side), mode="area")[0]
+    texels = level.seen.texels
+    side = reduced(texels.side, TABLE)
+    textures = texels.colours.T.reshape(1, -1, texels.side, texels.side)
+    small = F.interpolate(textures, size=(side, side), mode="area")[0]
     return small.view(-1, 3, side * side).permute(2, 0, 1), side
 
 
@@ -45,16 +48,26 @@ def odds_of_places(lowest: Level, grid: PixelGrid, position: Tensor, prior: Ligh
         position: their places, float [P, 2].
     """
     texels, side = table_texels(lowest)
-    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    middle = (torch.stack([column, row], dim=-1).flatten(0, 1) + 0.5) * (ATLAS / side)
+    step = ATLAS / side
+    reach = int(max(HERE, step) / step) + 1
+    span = torch.arange(-reach, reach + 1)
+    window = torch.cartesian_prod(span, span)  # x, y
+    pixels = lowest.seen.pixels
+    table = torch.cat(
+        [evidence_table(some, texels, TABLE_NOISE, prior) for some in torch.split(pixels, 1024)]
+    )
+    share = torch.softmax(table.double(), dim=1)
     parent = _parents(lowest.grid, grid)
     odds = []
-    for rows in torch.split(torch.arange(len(position)), 1024):
-        table = evidence_table(lowest.seen.pixels[parent[rows]], texels, TABLE_NOISE, prior)
-        here = torch.cdist(position[rows], middle) <= max(HERE, ATLAS / side)
-        inside = torch.logsumexp(table.masked_fill(~here, -torch.inf), dim=1)
-        odds.append(inside - torch.logsumexp(table.masked_fill(here, -torch.inf), dim=1))
-    return torch.cat(odds)
+    for rows in torch.split(torch.arange(len(position)), 8192):
+        at = position[rows, None]
+        near = (at / step).long() + window
+        here = ((near + 0.5) * step - at).norm(dim=-1) <= max(HERE, step)
+        here &= ((near >= 0) & (near < side)).all(dim=-1)
+        column, row = near.clamp(0, side - 1).unbind(dim=-1)
+        inside = (share[parent[rows, None], row * side + column] * here).sum(dim=1)
+        odds.append(inside.clamp_min(LEAST).log() - (1 - inside).clamp_min(LEAST).log())
+    return torch.cat(odds).float()
 
 
 def _parents(coarse: PixelGrid, fine: PixelGrid) -> Tensor:

@@ -37,7 +37,7 @@ class Divided(NamedTuple):
     gain: Tensor  # float [P]: log evidence over the whole pixel; 0 where that is kept
     evidence: Tensor  # float [P]
     light: Tensor  # float [P, 6]
-    shown: Tensor  # float [P, L, 3]: the mean colour of the samples that show paint
+    squares: Tensor  # float [P]: sum of the weighted squares of what the line leaves
 
 
 class _Ways(NamedTuple):
@@ -70,12 +70,12 @@ def divide(
     steps = torch.cat([SAMPLES - rightwards(around)[:, None], SAMPLES[None]])  # [OWN + 1, 9, 2]
     ways = _ways()
     parts = []
-    for rows in torch.split(torch.arange(len(position)), 1024):
+    for rows in torch.split(torch.arange(len(position)), 512):
         source = torch.cat([near[rows].clamp_min(0), rows[:, None]], dim=1)
         planes = position[source][:, :, None]
         planes = planes + torch.einsum("pnij,nkj->pnki", slope[source], steps)
         there = torch.cat([near[rows] >= 0, torch.ones_like(near[rows, :1]) > 0], dim=1)
-        part = Observations(seen.pixels[rows], seen.weight[rows], seen.textures)
+        part = Observations(seen.pixels[rows], seen.weight[rows], seen.texels)
         parts.append(_divide(planes.clamp(0, ATLAS), there, ways, part, noise, prior))
     return Divided(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -88,24 +88,30 @@ def _divide(
     noise: float,
     prior: LightPrior,
 ) -> Divided:
-    colours = sample_points(seen.textures, planes.flatten(0, 2))  # [P * (OWN + 1) * 9, L, 3]
+    colours = sample_points(seen.texels, planes.flatten(0, 2))  # [P * (OWN + 1) * 9, L, 3]
     colours = colours.view(len(planes), -1, *colours.shape[1:])
     shown = torch.einsum("wk,pklc->pwlc", ways.weights.flatten(1), colours)
-    fit = fit_line(seen.pixels[:, None], shown, seen.weight[:, None], noise, prior)
     middle = planes.mean(dim=2)
     apart = (middle[:, ways.first] - middle[:, ways.second]).norm(dim=-1) >= JUMP
     allowed = there[:, ways.first] & (~ways.two | (there[:, ways.second] & apart))
+    which, way = allowed.nonzero().unbind(dim=1)
+    fit = fit_line(seen.pixels[which], shown[which, way], seen.weight[which], noise, prior)
+    evidence = shown.new_full(allowed.shape, -torch.inf)
+    evidence[which, way] = fit.evidence
     price = torch.full((len(ways.two),), PRICE)
     price[0] = 0
-    best = (fit.evidence - price).masked_fill(~allowed, -torch.inf).argmax(dim=1)
+    best = (evidence - price).argmax(dim=1)
     pixel = torch.arange(len(best))
     mask = ways.mask[best][..., None]
     other = planes[pixel, ways.second[best]].masked_fill(~ways.two[best, None, None], torch.nan)
     samples = torch.where(mask, planes[pixel, ways.first[best]], other)
     held = (samples * mask).nansum(dim=1) / mask.sum(dim=1)
-    evidence = fit.evidence[pixel, best]
-    gain = evidence - fit.evidence[:, 0]
-    return Divided(samples, held, gain, evidence, fit.light[pixel, best], shown[pixel, best])
+    fit = fit_line(seen.pixels, shown[pixel, best], seen.weight, noise, prior)
+    light = fit.light[:, None]
+    rest = seen.pixels - light[..., :3] * shown[pixel, best] - light[..., 3:]
+    squares = (seen.weight * rest.square()).sum(dim=(1, 2))
+    gain = evidence[pixel, best] - evidence[:, 0]
+    return Divided(samples, held, gain, evidence[pixel, best], fit.light, squares)
 
 
 def _ways() -> _Ways:

@@ -23,6 +23,8 @@ NOISE = 0.008
 """Standard deviation of a pixel from its line, in linear light, before it is measured."""
 LEAST_NOISE, MOST_NOISE = 0.002, 0.02
 """Bounds of what is measured."""
+MEASURED = 40_000
+"""Number of pixels, about, that the noise is measured from."""
 BEND = 0.5
 """Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
 PLANE = 3.0
@@ -144,11 +146,13 @@ def _noise(level: Level, position: Tensor, slope: Tensor, prior: LightPrior, noi
     Wrong places fit too, where there are few liveries. So a line, a position and their freedom are
     counted as eight numbers of each pixel.
     """
-    pixels, weight, textures = level.seen
+    pixels, weight, texels = level.seen
     freedom = pixels[0].numel() - 8
     if freedom < 4:
         return noise
-    shown = sample(textures, position, slope)
+    some = slice(None, None, -(-len(pixels) // MEASURED))
+    pixels, weight = pixels[some], weight[some]
+    shown = sample(texels, position[some], slope[some])
     light = fit_line(pixels, shown, weight, noise, prior).light[:, None]
     rest = weight * (pixels - light[..., :3] * shown - light[..., 3:]).square()
     found = float((rest.sum(dim=(1, 2)) / freedom).median().sqrt())
@@ -218,11 +222,11 @@ def _choose(
 
 def _evidence(level: Level, some: Candidates, prior: LightPrior, noise: float) -> Tensor:
     """The evidence of candidates, float [P, K]."""
-    pixels, weight, textures = level.seen
+    pixels, weight, texels = level.seen
     count, liveries = some.position.shape[1], pixels.shape[1]
     parts = []
     for rows in torch.split(torch.arange(len(pixels)), max(1, 2**21 // (27 * liveries * count))):
-        shown = sample(textures, some.position[rows].flatten(0, 1), some.slope[rows].flatten(0, 1))
+        shown = sample(texels, some.position[rows].flatten(0, 1), some.slope[rows].flatten(0, 1))
         shown = shown.view(len(rows), count, liveries, 3)
         fit = fit_line(pixels[rows, None], shown, weight[rows, None], noise, prior)
         parts.append(fit.evidence)
@@ -230,17 +234,14 @@ def _evidence(level: Level, some: Candidates, prior: LightPrior, noise: float) -
 
 
 def _result(lowest: Level, level: Level, solved: Solved, prior: LightPrior) -> MapEstimate:
-    pixels, weight, _ = level.seen
+    pixels = level.seen.pixels
     grid, noise = level.grid, solved.noise
     parts = divide(solved.position, solved.slope, level.seen, grid, noise, prior)
-    light = parts.light[:, None]
-    rest = pixels - light[..., :3] * parts.shown - light[..., 3:]
-    squares = (weight * rest.square()).sum(dim=(1, 2))
     told = support(
         parts,
         solved,
         odds=odds_of_places(lowest, grid, parts.position, prior),
-        misfit=(squares / (noise**2 * pixels[0].numel())).clamp_min(1e-4).log() / 2,
+        misfit=(parts.squares / (noise**2 * pixels[0].numel())).clamp_min(1e-4).log() / 2,
         liveries=pixels.shape[1],
     )
     return MapEstimate(

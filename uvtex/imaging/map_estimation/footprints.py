@@ -7,6 +7,8 @@ the first column by a step to the right, the second by a step down.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,29 +23,55 @@ STEEPEST = 24.0
 """Largest slope that counts. A pixel across a jump of the map has none of its own."""
 
 
-def sample(textures: Tensor, position: Tensor, slope: Tensor) -> Tensor:
+class Texels(NamedTuple):
+    """The textures of L liveries, with the colours of a texel side by side.
+
+    So a sample reads four pieces of memory, and not four for each livery and channel.
+    """
+
+    colours: Tensor  # float [side * side, 3 * L], linear
+    side: int
+
+    @classmethod
+    def of(cls, textures: Tensor) -> Texels:
+        """Those of textures, linear, float [L, 3, T, T]."""
+        return cls(textures.flatten(0, 1).flatten(1).T.contiguous(), textures.shape[-1])
+
+
+def sample(texels: Texels, position: Tensor, slope: Tensor) -> Tensor:
     """Means of textures over footprints: float [M, L, 3].
 
     Args:
-        textures: linear, float [3 * L, T, T].
         position: float [M, 2].
         slope: float [M, 2, 2].
     """
-    at = position[:, None] + torch.einsum("mij,kj->mki", slope, SAMPLES)
-    grid = (at / (ATLAS / 2) - 1)[None]
-    colours = F.grid_sample(
-        textures[None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return colours[0].mean(dim=-1).T.reshape(len(position), -1, 3)
+    return _means(texels, position[:, None] + torch.einsum("mij,kj->mki", slope, SAMPLES))
 
 
-def sample_points(textures: Tensor, position: Tensor) -> Tensor:
-    """Textures, float [3 * L, T, T], at single points, float [M, 2]: float [M, L, 3]."""
-    grid = (position / (ATLAS / 2) - 1)[None, None]
-    colours = F.grid_sample(
-        textures[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+def sample_points(texels: Texels, position: Tensor) -> Tensor:
+    """Textures at single points, float [M, 2]: float [M, L, 3]."""
+    return _means(texels, position[:, None])
+
+
+def _means(texels: Texels, at: Tensor) -> Tensor:
+    """Means over the points ``at``, float [M, K, 2], each bilinear: float [M, L, 3]."""
+    side = texels.side
+    at = (at * (side / ATLAS) - 0.5).clamp(0, side - 1)
+    low = at.floor().clamp_max(max(side - 2, 0))
+    x, y = (at - low).unbind(dim=-1)
+    left, top = low.int().unbind(dim=-1)
+    step = min(1, side - 1)
+    first = top * side + left
+    down = step * side
+    corners = torch.stack([first, first + step, first + down, first + down + step], dim=-1)
+    shares = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=-1)
+    colours = F.embedding_bag(
+        corners.flatten(1),
+        texels.colours,
+        mode="sum",
+        per_sample_weights=shares.flatten(1) / at.shape[1],
     )
-    return colours[0, :, 0].T.reshape(len(position), -1, 3)
+    return colours.view(len(at), -1, 3)
 
 
 def local_slopes(position: Tensor, grid: PixelGrid) -> Tensor:
@@ -55,14 +83,18 @@ def local_slopes(position: Tensor, grid: PixelGrid) -> Tensor:
     A pixel on the other side of a jump does not belong to it. It is recognised as an outlier of
     the least squares fit, whose weights are refined four times.
     """
-    near = grid.neighbours(WINDOW)
     offset = rightwards(WINDOW)
-    apart = (position[near.clamp_min(0)] - position[:, None]).transpose(1, 2)  # [P, 2, N]
-    slope = torch.zeros(len(position), 2, 2)
-    for tolerance in (12.0, 2.0, 2.0, 2.0):
-        off = (apart - slope @ offset.T).square().sum(dim=1)
-        weight = torch.where(near >= 0, (1 + off / tolerance**2) ** -2, 0.0)
-        normal = torch.einsum("pn,ni,nj->pij", weight, offset, offset) + 0.05 * torch.eye(2)
-        target = torch.einsum("pn,pcn,nj->pjc", weight, apart, offset)
-        slope = torch.linalg.solve(normal, target).transpose(1, 2).clamp(-STEEPEST, STEEPEST)
-    return slope
+    squares = (offset[:, :, None] * offset[:, None]).flatten(1)
+    parts = [torch.zeros(0, 2, 2)]
+    for some in torch.split(torch.arange(len(position)), 8192):
+        near = grid.neighbours(WINDOW, some)
+        apart = (position[near.clamp_min(0)] - position[some, None]).transpose(1, 2)  # [P, 2, N]
+        slope = torch.zeros(len(some), 2, 2)
+        for tolerance in (12.0, 2.0, 2.0, 2.0):
+            off = (apart - slope @ offset.T).square().sum(dim=1)
+            weight = torch.where(near >= 0, (1 + off / tolerance**2) ** -2, 0.0)
+            normal = (weight @ squares).view(-1, 2, 2) + 0.05 * torch.eye(2)
+            target = ((weight[:, None] * apart) @ offset).transpose(1, 2)
+            slope = torch.linalg.solve(normal, target).transpose(1, 2).clamp(-STEEPEST, STEEPEST)
+        parts.append(slope)
+    return torch.cat(parts)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.imaging.map_estimation.candidates import Candidates
+from uvtex.imaging.map_estimation.footprints import Texels
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import Observations, Spread
 from uvtex.imaging.map_estimation.trusted import Facing
@@ -69,7 +70,7 @@ def level_of(views: Tensor, textures: Tensor, changing: Tensor, share: float) ->
     row, column = grid.points.unbind(dim=1)
     pixels = views[:, :, row, column].permute(2, 0, 1).contiguous()
     weight = torch.where(pixels < SATURATED, 1.0, 0.02)
-    seen = Observations(pixels, weight, textures.flatten(0, 1))
+    seen = Observations(pixels, weight, Texels.of(textures))
     return Level(seen, grid, 64 / side)
 
 

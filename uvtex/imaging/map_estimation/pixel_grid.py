@@ -44,14 +44,20 @@ class PixelGrid:
         number[self.chosen] = torch.arange(len(self.points))
         return number
 
-    def neighbours(self, offsets: Sequence[tuple[int, int]]) -> Tensor:
-        """The numbers of the pixels at ``offsets``, int64 [P, N]; -1 where there is none."""
-        height, width = self.chosen.shape
-        moved = self.points[:, None] + torch.tensor(offsets)
-        row, column = moved.unbind(dim=-1)
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        there = self.number[row.clamp(0, height - 1), column.clamp(0, width - 1)]
-        return torch.where(inside, there, -1)
+    def neighbours(
+        self, offsets: Sequence[tuple[int, int]], pixels: Tensor | None = None
+    ) -> Tensor:
+        """The numbers of the pixels at ``offsets``, int64 [P, N]; -1 where there is none.
+
+        Args:
+            pixels: numbers of the pixels whose neighbours are wanted; all by default.
+        """
+        reach = max(max(abs(down), abs(right)) for down, right in offsets)
+        number = F.pad(self.number, (reach, reach, reach, reach), value=-1)
+        width = number.shape[1]
+        row, column = (self.points if pixels is None else self.points[pixels]).unbind(dim=1)
+        first = (row + reach) * width + column + reach
+        return number.take(first[:, None] + torch.tensor([d * width + r for d, r in offsets]))
 
     def picture(self, values: Tensor, empty: float) -> Tensor:
         """``values`` [P, ...] as a picture [h, w, ...], ``empty`` elsewhere."""

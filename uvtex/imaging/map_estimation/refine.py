@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from uvtex.imaging.map_estimation.footprints import ATLAS, sample
+from uvtex.imaging.map_estimation.footprints import ATLAS, Texels, sample
 from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line
 from uvtex.imaging.map_estimation.pixel_grid import CROSS, PixelGrid
 
@@ -30,20 +31,33 @@ DRAWS = 24
 """Draws from which the standard deviations of positions are computed."""
 
 
+TILE = 144
+"""Side of the squares of pixels that are solved together, where there are many pixels."""
+MARGIN = 16
+"""Width of the pixels around a square that are solved with it, and not kept."""
+
+
+class Tile(NamedTuple):
+    """Pixels whose steps are solved together."""
+
+    members: np.ndarray  # int [M]: numbers of the pixels, in order
+    own: np.ndarray  # int [N]: places in `members` of those whose steps are kept
+
+
 class Observations(NamedTuple):
     """What is known of the chosen pixels of a camera."""
 
     pixels: Tensor  # float [P, L, 3], linear
     weight: Tensor  # float [P, L, 3] in [0, 1]; low where a pixel is saturated
-    textures: Tensor  # float [3 * L, T, T], linear
+    texels: Texels
 
 
 class Spread(NamedTuple):
     """The normal distribution of the positions after the last round."""
 
-    solver: Any
     matrix: np.ndarray  # float [P, 2, 2], of the colours
     differences: sparse.csr_matrix
+    tiles: list[Tile]
 
     def deviation(self) -> Tensor:
         """Standard deviations of the positions, float [P], by DRAWS draws.
@@ -55,15 +69,15 @@ class Spread(NamedTuple):
         count = len(self.matrix)
         values, vectors = np.linalg.eigh(self.matrix)
         root = vectors * np.sqrt(np.maximum(values, 0))[:, None]
-        total = np.zeros(count)
-        for _ in range(DRAWS):
+        draws = np.empty((DRAWS, 2, count))
+        for draw in draws:
             colours = np.einsum("pij,pj->ip", root, generator.normal(size=(count, 2)))
             noise = generator.normal(size=(self.differences.shape[0], 2))
             smooth = (self.differences.T @ noise).T
-            ridge = np.sqrt(RIDGE) * generator.normal(size=(2, count))
-            draw = self.solver.solve((colours + smooth + ridge).ravel())
-            total += np.square(draw.reshape(2, count)).sum(axis=0)
-        return torch.from_numpy(np.sqrt(total / DRAWS)).float()
+            draw[:] = colours + smooth + np.sqrt(RIDGE) * generator.normal(size=(2, count))
+        smooth = self.differences.T @ self.differences
+        solved = _solved(self.matrix, smooth, draws, self.tiles)
+        return torch.from_numpy(np.sqrt(np.square(solved).sum(axis=1).mean(axis=0))).float()
 
 
 class Information(NamedTuple):
@@ -93,26 +107,70 @@ def refine(
         bend: standard deviation of a second difference, in units of positions.
         rounds: at least 1.
     """
-    count = len(position)
-    texel = ATLAS / seen.textures.shape[-1]
+    tiles = tiles_of(grid)
+    texel = ATLAS / seen.texels.side
     near = grid.neighbours(CROSS).numpy()
     for _ in range(rounds):
         told = information(position, slope, seen, noise, prior)
         matrix, step = told.matrix.double().numpy(), told.step.double().numpy()
-        colours = sparse.bmat(
-            [[sparse.diags(matrix[:, i, j]) for j in range(2)] for i in range(2)], format="csc"
-        )
         at = position.double().numpy()
         differences = _differences(at, near, bend)
-        one = differences.T @ differences
-        both = sparse.block_diag([one, one], format="csc")
-        system = (colours + both + RIDGE * sparse.identity(2 * count)).tocsc()
-        solver = splu(system)
-        moved = solver.solve(step.T.ravel() - both @ at.T.ravel()).reshape(2, count).T
+        smooth = differences.T @ differences
+        moved = _solved(matrix, smooth, (step - smooth @ at).T[None], tiles)[0].T
         length = np.linalg.norm(moved, axis=1, keepdims=True)
         moved *= np.minimum(1, LONGEST * texel / np.maximum(length, 1e-9))
         position = (position + torch.from_numpy(moved).float()).clamp(0, ATLAS)
-    return position, Spread(solver, matrix, differences)
+    return position, Spread(matrix, differences, tiles)
+
+
+def tiles_of(grid: PixelGrid) -> list[Tile]:
+    """Squares that cover the pixels, of at most TILE pixels a side where there are many pixels."""
+    if len(grid.points) <= TILE**2:
+        every = np.arange(len(grid.points))
+        return [Tile(every, every)]
+    number = grid.number.numpy()
+    tiles = []
+    for top, left in itertools.product(*(range(0, side, TILE) for side in number.shape)):
+        part = number[top : top + TILE, left : left + TILE]
+        rows, columns = (slice(max(0, at - MARGIN), at + TILE + MARGIN) for at in (top, left))
+        around = number[rows, columns]
+        if (part >= 0).any():
+            members = around[around >= 0]
+            own = part[part >= 0]
+            tiles.append(Tile(members, np.searchsorted(members, own)))
+    return tiles
+
+
+def _solved(
+    matrix: np.ndarray,  # float [P, 2, 2]: of the colours
+    smooth: sparse.csr_matrix,  # float [P, P]: of the differences
+    right: np.ndarray,  # float [N, 2, P]: right hand sides
+    tiles: list[Tile],
+) -> np.ndarray:
+    """Solutions of the linear systems, float [N, 2, P]. Around a tile, pixels are held in place.
+
+    Over the rounds of a refinement, this is an overlapping Schwarz method.
+    """
+    found = np.empty_like(right)
+    for members, own in tiles:
+        part = matrix[members]
+        one = smooth[members][:, members]
+        ridge = RIDGE * sparse.identity(len(members))
+        blocks = [
+            [sparse.diags(part[:, i, j]) + (one + ridge if i == j else 0 * ridge) for j in range(2)]
+            for i in range(2)
+        ]
+        # A symmetric system with a heavy diagonal needs no pivots.
+        solver = splu(
+            sparse.bmat(blocks, format="csc"),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        sides = right[:, :, members].reshape(len(right), -1)
+        solved = solver.solve(sides.T).T.reshape(len(right), 2, -1)
+        found[:, :, members[own]] = solved[:, :, own]
+    return found
 
 
 def information(
@@ -122,7 +180,7 @@ def information(
     parts = []
     liveries = seen.pixels.shape[1]
     for some in torch.split(torch.arange(len(position)), max(1, 2**18 // (27 * liveries))):
-        part = Observations(seen.pixels[some], seen.weight[some], seen.textures)
+        part = Observations(seen.pixels[some], seen.weight[some], seen.texels)
         parts.append(_information(position[some], slope[some], part, noise, prior))
     return Information(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -130,18 +188,18 @@ def information(
 def _information(
     position: Tensor, slope: Tensor, seen: Observations, noise: float, prior: LightPrior
 ) -> Information:
-    pixels, weight, textures = seen
-    albedo = sample(textures, position, slope)
+    pixels, weight, texels = seen
+    albedo = sample(texels, position, slope)
     light = fit_line(pixels, albedo, weight, noise, prior).light[:, None]
     rest = pixels - light[..., :3] * albedo - light[..., 3:]
     count = pixels[0].numel()
     variance = (weight * rest.square()).sum(dim=(1, 2)) + 6 * noise**2
     variance = (variance / (count + 6))[:, None, None]
     weight = weight * (1 + rest.square() / (9 * variance)) ** -2
-    change = ATLAS / textures.shape[-1] * STEP * torch.eye(2)
+    change = ATLAS / texels.side * STEP * torch.eye(2)
     gradient = torch.stack(
         [
-            (sample(textures, position + d, slope) - sample(textures, position - d, slope))
+            (sample(texels, position + d, slope) - sample(texels, position - d, slope))
             / (2 * d.sum())
             for d in change
         ],

@@ -114,27 +114,46 @@ def far_planes(
     longest = max(grid.chosen.shape)
     steady = _steady_slopes(position, slope, trusted, grid, max(2, min(6, round(longest / 21))))
     number = grid.picture(torch.where(trusted, torch.arange(len(position)), -1), -1)
-    height, width = number.shape
-    row, column = grid.points.unbind(dim=1)
-    found = torch.full((len(position), len(RAYS)), -1)
-    for ray, (down, right) in enumerate(RAYS):
-        for steps in range(1, max(1, round(FAR * longest / 64)) + 1):
-            at_row, at_column = row + down * steps, column + right * steps
-            inside = (at_row >= 0) & (at_row < height) & (at_column >= 0) & (at_column < width)
-            there = number[at_row.clamp(0, height - 1), at_column.clamp(0, width - 1)]
-            fresh = (found[:, ray] < 0) & inside
-            found[:, ray] = torch.where(fresh, there, found[:, ray])
+    found = torch.stack([_first_along(number, *ray)[grid.chosen] for ray in RAYS], dim=1)
     source = found.clamp_min(0)
-    way = (grid.points[:, None] - grid.points[source]).flip(-1).float()
-    onwards = position[source] + torch.einsum("pnij,pnj->pni", steady[source], way)
+    way = (grid.points[:, None] - grid.points[source]).flip(-1)
+    near = way.abs().amax(dim=-1) <= max(1, round(FAR * longest / 64))
+    onwards = position[source] + torch.einsum("pnij,pnj->pni", steady[source], way.float())
     held = onwards.clamp(0, ATLAS)
-    return Candidates(held, steady[source]), (found >= 0) & (held == onwards).all(dim=-1)
+    there = (found >= 0) & near & (held == onwards).all(dim=-1)
+    return Candidates(held, steady[source]), there
+
+
+def _first_along(number: Tensor, down: int, right: int) -> Tensor:
+    """The first number that is not -1 on the way from each pixel, its own left out: int [h, w].
+
+    Args:
+        number: int64 [h, w].
+        down: direction of the way: -1, 0 or 1.
+        right: likewise.
+    """
+    if not down:
+        return _first_along(number.T, right, 0).T
+    found = torch.full_like(number, -1)
+    rows = range(len(number))
+    for row in reversed(rows) if down > 0 else rows:
+        if row + down not in rows:
+            continue
+        here = torch.where(number[row + down] >= 0, number[row + down], found[row + down])
+        if right:
+            here = here.roll(-right)
+            here[-1 if right > 0 else 0] = -1
+        found[row] = here
+    return found
 
 
 def _steady_slopes(
     position: Tensor, slope: Tensor, trusted: Tensor, grid: PixelGrid, reach: int
 ) -> Tensor:
-    """Slopes fitted to the trusted pixels of a wide window that lie on the plane: [P, 2, 2]."""
+    """Slopes fitted to the trusted pixels of a wide window that lie on the plane: [P, 2, 2].
+
+    Those of pixels that are not trusted are not fitted.
+    """
     offsets = tuple(
         (down, right)
         for down in range(-reach, reach + 1)
@@ -142,12 +161,15 @@ def _steady_slopes(
         if (down, right) != (0, 0)
     )
     steps = rightwards(offsets)
-    near = grid.neighbours(offsets)
-    counts = (near >= 0) & trusted[near.clamp_min(0)]
-    apart = position[near.clamp_min(0)] - position[:, None]
-    miss = (apart - torch.einsum("pij,nj->pni", slope, steps)).norm(dim=-1)
-    weight = torch.where(counts, (1 + (miss / ON_PLANE) ** 2) ** -2, 0.0)
-    normal = torch.einsum("pn,ni,nj->pij", weight, steps, steps) + 0.05 * torch.eye(2)
-    target = torch.einsum("pn,pnc,nj->pcj", weight, apart, steps) + 0.05 * slope
-    steady: Tensor = torch.linalg.solve(normal, target.transpose(1, 2)).transpose(1, 2)
+    squares = (steps[:, :, None] * steps[:, None]).flatten(1)
+    steady = slope.clone()
+    for some in torch.split(trusted.nonzero()[:, 0], max(1, 2**18 // len(offsets))):
+        near = grid.neighbours(offsets, some)
+        counts = (near >= 0) & trusted[near.clamp_min(0)]
+        apart = position[near.clamp_min(0)] - position[some, None]
+        miss = (apart - torch.einsum("pij,nj->pni", slope[some], steps)).norm(dim=-1)
+        weight = torch.where(counts, (1 + (miss / ON_PLANE) ** 2) ** -2, 0.0)
+        normal = (weight @ squares).view(-1, 2, 2) + 0.05 * torch.eye(2)
+        target = (weight[..., None] * apart).transpose(1, 2) @ steps + 0.05 * slope[some]
+        steady[some] = torch.linalg.solve(normal, target.transpose(1, 2)).transpose(1, 2)
     return steady
