@@ -156,6 +156,8 @@ def message(problem: Mapping[str, Any]) -> str:
         said = f"must match the pattern: {allowed}, first a letter or digit"
     if kind == "literal_error":
         said = said.replace("Input should be", "must be")
+    if kind == "value_error" and isinstance(value, Mapping):
+        return said  # of several settings, which it names
     return f"{said}, got {shown_value(value)}{_hint(kind, value)}"
 
 

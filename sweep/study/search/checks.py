@@ -60,7 +60,7 @@ def _value_problems(study: StudyConfig) -> list[str]:
         if isinstance(values, Range) and not paths.is_number(path):
             problems.append(f"search.space.{path}: is no number; give choices")
             continue
-        found = (_refusal(path, value) for value in _ends(values))
+        found = (_refusal(study, path, value) for value in _ends(values))
         problems.extend(f"search.space.{path}: {said}" for said in found if said)
     return problems or _nothing_to_train(study) + _idle(study)
 
@@ -69,8 +69,8 @@ def _ends(values: Range | Choices) -> tuple[Any, ...]:
     return values.choices if isinstance(values, Choices) else (values.low, values.high)
 
 
-def _refusal(path: str, value: Any) -> str | None:
-    """What the settings of a run say of a value; None if they take it."""
+def _refusal(study: StudyConfig, path: str, value: Any) -> str | None:
+    """What the settings of a run say of a value, with any preset of the study; None: nothing."""
     model: type[Settings] = TrainConfig
     key = path
     if path.startswith(paths.SCHEDULE):
@@ -81,11 +81,25 @@ def _refusal(path: str, value: Any) -> str | None:
         layer["start"] = 0
     for section in reversed(sections):
         layer = {section: layer}
+    layers = [layer]
+    if path == "preset":
+        layers = [{**study.train, **layer}]
+    elif model is TrainConfig:
+        layers = [{"preset": preset, **layer} for preset in _presets(study)]
     try:
-        validate(model, layer, path)
+        for layer in layers:
+            validate(model, layer, path)
     except ConfigError as error:
         return str(error).splitlines()[0].removeprefix(f"{path}: ").partition(": ")[2]
     return None
+
+
+def _presets(study: StudyConfig) -> tuple[Any, ...]:
+    """The presets that runs of the study may have."""
+    chosen = study.search.space.get("preset")
+    if isinstance(chosen, Choices):
+        return chosen.choices
+    return (study.train.get("preset", TrainConfig().preset),)
 
 
 def _nothing_to_train(study: StudyConfig) -> list[str]:
@@ -115,9 +129,7 @@ def _idle(study: StudyConfig) -> list[str]:
     A data set that the study does not render may not exist yet, so whether it has UV maps is
     unknown. Nothing is reported for it; see :attr:`uvtex.config.TrainConfig.w_render`.
     """
-    chosen = study.search.space.get("preset")
-    presets = chosen.choices if isinstance(chosen, Choices) else (study.train.get("preset"),)
-    exact = study.data.showroom is not None and set(presets) == {"atlas"}
+    exact = study.data.showroom is not None and set(_presets(study)) == {"atlas"}
     if "w_render" not in study.search.space or not exact:
         return []
     return [

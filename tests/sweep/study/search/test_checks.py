@@ -10,6 +10,7 @@ import pytest
 
 from sweep.study.file import load
 from sweep.study.search import paths
+from sweep.study.search.space import train_config
 from tests.sweep.fakes import study_file
 from uvtex.config import TrainConfig
 from uvtex.errors import ConfigError
@@ -96,6 +97,25 @@ def test_values_that_a_run_refuses_are_refused_with_their_path(
     tmp_path: Path, path: str, values: Any, says: str
 ) -> None:
     assert re.match(says, problems(tmp_path, {path: values})[0])
+
+
+def test_what_one_preset_has_is_searched_with_that_preset(tmp_path: Path) -> None:
+    """Several views and a deeper refiner are settings of `atlas` alone."""
+    space = {"views": {"low": 1, "high": 3}, "refiner_depth": {"choices": [1, 2]}}
+    study = load(study_file(tmp_path, search={"space": space}, train={"preset": "atlas"}))
+    run = train_config(study, "probe", {"views": 3, "refiner_depth": 2})
+    assert (run.views, run.refiner_depth) == (3, 2)
+    either = {"preset": {"choices": ["poc05", "atlas"]}}
+    alone, both = problems(tmp_path, space), problems(tmp_path, space | either)
+    for found in (alone, both):
+        refiner, views = sorted(found)
+        assert views == (
+            "space.views: views must be 1 with preset poc05, got 3: it keeps no evidence of its "
+            "views that could be fused; take preset atlas"
+        )
+        assert refiner.startswith("space.refiner_depth: refiner_depth must be 1 with preset poc05")
+    (problem,) = problems(tmp_path, either, train={"preset": "atlas", "views": 2})
+    assert problem.startswith("space.preset: views must be 1 with preset poc05, got 2")
 
 
 def test_a_space_of_sections_is_told_to_use_dots(tmp_path: Path) -> None:
