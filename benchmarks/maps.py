@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def main() -> None:
 @click.option("--cameras", default=3, help="Cameras of each set.")
 @click.option("--seeds", default="0", help="Seeds of the choices of liveries, with commas.")
 @click.option("--jpeg", type=int, help="Quality of JPEG files that the views are made of; none.")
+@click.option("--size", type=int, help="Side to which the pictures are reduced first; none.")
 @click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
 def measure(
     folders: Sequence[Path],
@@ -80,6 +82,7 @@ def measure(
     cameras: int,
     seeds: str,
     jpeg: int | None,
+    size: int | None,
     save: Path | None,
 ) -> None:
     """Print errors, recall and calibration for each set, number of liveries and seed.
@@ -92,9 +95,11 @@ def measure(
     every: list[Case] = []
     for folder, count in itertools.product(folders, _numbers(liveries)):
         for seed in _numbers(seeds):
-            cases = list(_cases(folder, count, cameras, seed, jpeg))
+            cases = list(_cases(folder, count, cameras, seed, jpeg, size))
             every += cases
             print(_row(cases), flush=True)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"\nlargest memory of all: {most / 1024**2:.2f} GB")
     if save is not None:
         torch.save([vars(case) for case in every], save)
 
@@ -130,19 +135,21 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
-def _cases(folder: Path, count: int, cameras: int, seed: int, jpeg: int | None) -> Iterator[Case]:
+def _cases(
+    folder: Path, count: int, cameras: int, seed: int, jpeg: int | None, size: int | None = None
+) -> Iterator[Case]:
     records = manifest.read(folder).records
     names = sorted({record.camera for record in records if record.camera})
     for number, camera in enumerate(names[:cameras]):
         members = [record for record in records if record.camera == camera]
         generator = np.random.default_rng((seed, count, number))
         chosen = [members[k] for k in generator.permutation(len(members))[:count]]
-        views = _stack((folder / record.view for record in chosen), jpeg)
+        views = _stack((folder / record.view for record in chosen), jpeg, size)
         textures = _stack(folder / record.texture for record in chosen)
         start = time.process_time()
         found = estimate_map(
-            linear_from_srgb(views.float() / 255),
-            linear_from_srgb(textures.float() / 255),
+            views,
+            torch.stack([linear_from_srgb(paint.float() / 255).half() for paint in textures]),
             changing_pixels(views),
         )
         seconds = time.process_time() - start
@@ -152,6 +159,7 @@ def _cases(folder: Path, count: int, cameras: int, seed: int, jpeg: int | None) 
         off = errors(samples, found.uv.numpy())[there]
         recall = float((there & painted).sum() / painted.sum())
         name = folder.name if jpeg is None else f"{folder.name}-jpeg{jpeg}"
+        name = name if size is None else f"{name} at {size}"
         yield Case(name, len(found.uv), count, off, found.support.features(), recall, seconds)
 
 
@@ -171,10 +179,13 @@ def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Rec
     return found
 
 
-def _stack(paths: Iterator[Path], jpeg: int | None = None) -> Tensor:
+def _stack(paths: Iterator[Path], jpeg: int | None = None, size: int | None = None) -> Tensor:
     found = []
     for path in paths:
         pixels = pictures.read_rgb(path)
+        if size is not None:
+            smaller = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
+            pixels = np.asarray(smaller)
         if jpeg is not None:
             file = io.BytesIO()
             Image.fromarray(pixels).save(file, "JPEG", quality=jpeg)

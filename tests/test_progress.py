@@ -91,6 +91,25 @@ def test_timed_progress_prints_a_line_every_ten_seconds_into_a_file() -> None:
     ]
 
 
+def test_a_long_piece_says_what_is_being_done_and_counts_once() -> None:
+    console, now = Console(file=io.StringIO(), width=80), [0.0]
+    with timed_progress(console, lambda: now[0]) as progress:
+        for done in range(3):
+            for step in ("first", "second"):
+                progress("cameras", done, 3, f"cam{done}: {step} step")
+                now[0] += 30.0
+        progress("cameras", 3, 3)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "cameras: 0 of 3, cam0: second step",
+        "cameras: 1 of 3, cam1: first step, about 2 min left",
+        "cameras: 1 of 3, cam1: second step, about 2 min left",
+        "cameras: 2 of 3, cam2: first step, about 60 s left",
+        "cameras: 2 of 3, cam2: second step, about 30 s left",
+        "cameras: 3 of 3",
+    ]
+
+
 def test_time_left_is_empty_until_a_piece_is_done() -> None:
     now = [0.0]
     left = Eta(clock=lambda: now[0])

@@ -30,7 +30,8 @@ class Progress(Protocol):
 
         Args:
             stage: what the pieces are, in the plural: ``pictures``, ``cameras``.
-            left: the time left in words, as :meth:`Eta.text` gives it; empty if unknown.
+            left: the time left in words, as :meth:`Eta.text` gives it, or what is being done;
+                empty if unknown.
         """
 
 
@@ -73,16 +74,21 @@ def timed_progress(
     """Yields a :class:`Progress` that estimates the time left by itself.
 
     It moves a bar on a terminal. Elsewhere it prints a line, at most one every
-    ``SECONDS_BETWEEN_LINES``.
+    ``SECONDS_BETWEEN_LINES``. A long piece may be reported several times, with the same ``done``
+    and with words that say what is being done.
     """
     with stages(console) as (say, bar):
-        eta, last_line = Eta(clock), clock()
+        eta, last_line, last = Eta(clock), clock(), ("", 0)
 
         def report(stage: str, done: int, total: int, left: str = "") -> None:
-            nonlocal last_line
-            # The first piece also loads libraries. Its time would predict hours.
-            eta.done() if done > 1 else eta.skipped()
-            left = left or (eta.text(total - done) if done < total else "")
+            nonlocal last_line, last
+            if (stage, done) != last:
+                # The first piece also loads libraries, unless its beginning was told. Its time
+                # would predict hours.
+                eta.done() if done > 1 or last == (stage, done - 1) else eta.skipped()
+                last = stage, done
+            time_left = eta.text(total - done) if done < total else ""
+            left = ", ".join(words for words in (left, time_left) if words)
             if bar is not None:
                 bar(stage, done, total, left)
             elif clock() - last_line >= SECONDS_BETWEEN_LINES:

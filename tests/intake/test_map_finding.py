@@ -50,6 +50,14 @@ def test_the_written_map_is_near_the_truth(mapped: Path) -> None:
     assert np.median(off[known]) < 0.5
 
 
+def test_progress_says_what_is_done_for_which_camera(photos: Path, tmp_path: Path) -> None:
+    seen: list[tuple[object, ...]] = []
+    find_maps(photos, tmp_path / "set", split=SPLIT, progress=lambda *step: seen.append(step))
+    assert seen[0] == ("cameras", 0, 1, f"front: {SIDE} pixels, choice 1 of 6")
+    assert seen[-2] == ("cameras", 0, 1, f"front: {SIDE} pixels, edges")
+    assert seen[-1] == ("cameras", 1, 1)
+
+
 def test_confidence_and_light_are_in_the_file(mapped: Path) -> None:
     record = manifest.read(mapped).records[0]
     with np.load(mapped / str(record.uv_map)) as arrays:

@@ -169,8 +169,8 @@ def test_a_view_of_another_livery_than_its_texture_is_found(tmp_path: Path) -> N
 
 def test_views_that_fit_their_textures_are_kept() -> None:
     camera = made_camera(9)
-    assert unexplained_view(*camera.linear(), changing_pixels(camera.views)) is None
+    assert unexplained_view(*camera.pairs(), changing_pixels(camera.views)) is None
     wrong = camera.views.clone()
     wrong[4] = camera.views[7]
     mixed = camera._replace(views=wrong)
-    assert unexplained_view(*mixed.linear(), changing_pixels(mixed.views)) == 4
+    assert unexplained_view(*mixed.pairs(), changing_pixels(mixed.views)) == 4

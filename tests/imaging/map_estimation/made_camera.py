@@ -20,9 +20,9 @@ class MadeCamera(NamedTuple):
     paints: Tensor  # uint8 [L, 3, T, T]
     uv: Tensor  # float [SIDE, SIDE, 2], NaN without paint
 
-    def linear(self) -> tuple[Tensor, Tensor]:
-        """The views and the textures, linear."""
-        return linear_from_srgb(self.views / 255), linear_from_srgb(self.paints / 255)
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """The views, and the textures in linear light."""
+        return self.views, linear_from_srgb(self.paints / 255)
 
 
 def true_map(side: int = SIDE) -> Tensor:

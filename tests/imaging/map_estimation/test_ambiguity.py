@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from uvtex.imaging.compose import srgb_from_linear
 from uvtex.imaging.map_estimation.ambiguity import odds_of_places
 from uvtex.imaging.map_estimation.levels import level_of
 from uvtex.imaging.map_estimation.light_line import LightPrior
@@ -14,7 +15,8 @@ SIDE = 24
 def odds(textures: Tensor, turned: bool = False) -> Tensor:
     """Of a camera that shows the whole atlas, a texel a pixel, float [SIDE, SIDE]."""
     grid = PixelGrid(torch.ones(SIDE, SIDE, dtype=torch.bool))
-    lowest = level_of(0.5 * textures + 0.05, textures, grid.chosen, 1.0)
+    views = (srgb_from_linear(0.5 * textures + 0.05) * 255).round().to(torch.uint8)
+    lowest = level_of(views, textures, grid.chosen, 1.0)
     position = (grid.points.flip(1) + 0.5) * (256 / SIDE)
     if turned:
         position = 256 - position

@@ -10,7 +10,7 @@ from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 
 
 def estimated(camera: MadeCamera) -> MapEstimate:
-    return estimate_map(*camera.linear(), changing_pixels(camera.views))
+    return estimate_map(*camera.pairs(), changing_pixels(camera.views))
 
 
 def errors(camera: MadeCamera, found: MapEstimate) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_a_larger_picture_is_solved_coarse_to_fine() -> None:
 def test_one_livery_is_an_error() -> None:
     camera = made_camera(1)
     with pytest.raises(ValueError, match="at least two"):
-        estimate_map(*camera.linear(), torch.isfinite(camera.uv[..., 0]))
+        estimate_map(*camera.pairs(), torch.isfinite(camera.uv[..., 0]))
 
 
 def test_flat_liveries_tell_the_panel_and_not_the_place() -> None:

@@ -26,7 +26,7 @@ def test_tiles_keep_every_pixel_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tiles_find_what_one_piece_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = made_camera(8, side=56, texels=64)
     painted = torch.isfinite(camera.uv[..., 0])
-    level = level_of(*camera.linear(), painted, 1.0)
+    level = level_of(*camera.pairs(), painted, 1.0)
     truth = camera.uv[painted] * 256
     truth[:, 1] = 256 - truth[:, 1]
     start = truth + torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))

@@ -86,8 +86,8 @@ def unexplained_view(views: Tensor, textures: Tensor, changing: Tensor) -> int |
     It shows another car, or another livery than its texture.
 
     Args:
-        views: float [L, 3, h, w], linear.
-        textures: float [L, 3, T, T], linear.
+        views: uint8 [L, 3, h, w], sRGB.
+        textures: float or half [L, 3, T, T], linear.
         changing: bool [h, w].
 
     With fewer than five views, too little remains without one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
@@ -12,6 +13,8 @@ LEAST = 1.0
 ABOVE_NOISE = 4.0
 """The same, in standard deviations of the pixels that do not change."""
 
+JUDGED = 256
+"""The longer side of the pictures, at most, in which odd views are found."""
 STILL = 3.0
 """Median distance from the median view, in levels, up to which a pixel stands still."""
 OFF = 16.0
@@ -30,8 +33,11 @@ def odd_views(views: Tensor) -> list[int]:
     """
     if len(views) < 4:
         return []
-    middle = views.float().median(dim=0).values
-    off = (views.float() - middle).abs().amax(dim=1)  # [L, h, w]
+    smaller = min(1.0, JUDGED / max(views.shape[-2:]))
+    size = [max(1, round(side * smaller)) for side in views.shape[-2:]]
+    views = torch.cat([F.interpolate(view[None].float(), size=size, mode="area") for view in views])
+    middle = views.median(dim=0).values
+    off = (views - middle).abs().amax(dim=1)  # [L, h, w]
     still = off.median(dim=0).values <= STILL
     if not still.any():
         return []
@@ -49,7 +55,7 @@ def changing_pixels(views: Tensor) -> Tensor:
 
     The noise is that of the third of the pixels that change least: the car fills no picture.
     """
-    deviation = views.float().std(dim=0).amax(dim=0)
+    deviation = torch.stack([views[:, c].float().std(dim=0) for c in range(3)]).amax(dim=0)
     ordered = deviation.flatten().sort().values
     noise = float(ordered[: max(1, len(ordered) // 3)].median())
     rough = (deviation > max(LEAST, ABOVE_NOISE * noise)).numpy()

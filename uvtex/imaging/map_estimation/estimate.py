@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,10 @@ less than each of them alone.
 """
 FAR_FROM = 2
 """The first choice at the lowest level that has planes of trusted pixels."""
+PAIRS = 2**27
+"""Number of pairs of neighbours' candidates, in each direction. A pair takes four bytes."""
+FEWEST_KEPT = 8
+"""Number of candidates of a pixel that a choice is made among at least."""
 OTHERS = 4
 """Number of other places that a pixel is compared with at each level."""
 
@@ -55,14 +60,18 @@ class MapEstimate:
 
 
 def estimate_map(
-    views: Tensor,  # float [L, 3, h, w] linear
-    textures: Tensor,  # float [L, 3, T, T] linear
+    views: Tensor,  # uint8 [L, 3, h, w], sRGB
+    textures: Tensor,  # float or half [L, 3, T, T], linear
     changing: Tensor,  # bool [h, w]: the pixels that vary between liveries
+    tell: Callable[[str], None] = lambda words: None,
 ) -> MapEstimate:
     """Finds the texel that each changing pixel of a still camera shows.
 
     The lower levels of the pyramid give the higher ones their candidates. At the lowest one the
     candidates are the peaks of a table of pixels and texels.
+
+    Args:
+        tell: receives in words what is being done.
 
     Raises:
         ValueError: there are fewer than two liveries.
@@ -79,8 +88,9 @@ def estimate_map(
         if not len(level.grid.points):
             return _nothing(changing)
         known = _from_table(level, prior) if state is None else _from_parents(level, state)
-        state = _solve(level, known, prior, state)
+        state = _solve(level, known, prior, state, tell)
     assert state is not None  # there is at least one level
+    tell(f"{side} pixels, edges")
     return _result(levels[0], level, state, prior)
 
 
@@ -159,7 +169,13 @@ def _noise(level: Level, position: Tensor, slope: Tensor, prior: LightPrior, noi
     return min(max(found, LEAST_NOISE), MOST_NOISE)
 
 
-def _solve(level: Level, first: Candidates, prior: LightPrior, below: Solved | None) -> Solved:
+def _solve(
+    level: Level,
+    first: Candidates,
+    prior: LightPrior,
+    below: Solved | None,
+    tell: Callable[[str], None],
+) -> Solved:
     """Alternates refinement with a new choice among planes: of pixels around, and trusted ones."""
     grid, seen, scale = level.grid, level.seen, level.scale
     position, noise = first.position[:, 0], NOISE
@@ -175,6 +191,7 @@ def _solve(level: Level, first: Candidates, prior: LightPrior, below: Solved | N
     if below is not None:
         position = _choose(level, first, evidence, facing, trusts[0])
     for turn, trust in enumerate(trusts):
+        tell(f"{max(grid.chosen.shape)} pixels, choice {turn + 1} of {len(trusts)}")
         slope = local_slopes(position, grid)
         position, _ = refine(position, slope, seen, grid, noise, prior, bend, rounds=4)
         noise = _noise(level, position, slope, prior, noise)
@@ -214,7 +231,8 @@ def _choose(
         trust: how far the evidence counts.
     """
     known = evidence if facing is None else evidence + facing.log_prior(some.slope)
-    rivals, known = cands.distinct(some, known, apart=max(level.scale, 0.25))
+    kept = min(cands.KEPT, max(FEWEST_KEPT, int((PAIRS / len(evidence)) ** 0.5)))
+    rivals, known = cands.distinct(some, known, max(level.scale, 0.25), kept)
     tolerance = PLANE * max(level.scale, 0.25)
     belief = beliefs(trust * known, rivals.position, rivals.slope, level.grid, tolerance)
     return rivals.position[torch.arange(len(belief)), belief.argmax(dim=1)]

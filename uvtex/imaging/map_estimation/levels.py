@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.map_estimation.candidates import Candidates
 from uvtex.imaging.map_estimation.footprints import Texels
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
@@ -57,21 +58,33 @@ def sides_of(longest: int) -> list[int]:
     return sides
 
 
-def level_of(views: Tensor, textures: Tensor, changing: Tensor, share: float) -> Level:
+def level_of(
+    views: Tensor,  # uint8 [L, 3, h, w], sRGB
+    textures: Tensor,  # float or half [L, 3, T, T], linear
+    changing: Tensor,  # bool [h, w]
+    share: float,
+) -> Level:
     """The observations with the sides of the views reduced to ``share``."""
+    size = [max(1, round(side * share)) for side in views.shape[-2:]]
     if share < 1:
-        size = [max(1, round(side * share)) for side in views.shape[-2:]]
-        views = F.interpolate(views, size=size, mode="area")
         changing = F.interpolate(changing[None, None].float(), size=size, mode="area")[0, 0] >= 0.5
-    side = max(views.shape[-2:])
+    side = max(size)
     # By a whole number only: other means of texels are none that the camera has seen.
-    textures = F.interpolate(textures, size=[reduced(textures.shape[-1], side)] * 2, mode="area")
+    texels = [reduced(textures.shape[-1], side)] * 2
     grid = PixelGrid(changing)
-    row, column = grid.points.unbind(dim=1)
-    pixels = views[:, :, row, column].permute(2, 0, 1).contiguous()
+    pixels = torch.empty(len(grid.points), len(views), 3)
+    colours = torch.empty(texels[0] ** 2, len(views), 3)
+    for livery, (view, texture) in enumerate(zip(views, textures, strict=True)):
+        light = linear_from_srgb(view.float() / 255)
+        if share < 1:
+            light = F.interpolate(light[None], size=size, mode="area")[0]
+        pixels[:, livery] = light[:, changing].T
+        paint = F.interpolate(texture[None].float(), size=texels, mode="area")[0]
+        colours[:, livery] = paint.flatten(1).T
     weight = torch.where(pixels < SATURATED, 1.0, 0.02)
-    seen = Observations(pixels, weight, Texels.of(textures))
-    return Level(seen, grid, 64 / side)
+    return Level(
+        Observations(pixels, weight, Texels(colours.flatten(1), texels[0])), grid, 64 / side
+    )
 
 
 def reduced(texels: int, side: int) -> int:

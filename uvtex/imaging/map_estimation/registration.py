@@ -7,6 +7,8 @@ is what does not change: tyres, glass, the outline, the backdrop.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,9 +21,12 @@ STILL = 0.2
 """Shift up to which a view counts as still, in pixels. It is about the error of the method."""
 
 
-def edge_reference(views: Tensor) -> Tensor:
-    """Mean orientation of edges of views uint8 or float [L, 3, h, w]: complex [h, w]."""
-    return torch.stack([_orientation(view) for view in views]).mean(dim=0)
+def edge_reference(views: Iterable[Tensor]) -> Tensor:
+    """Mean orientation of edges of views uint8 or float [3, h, w], at least one: complex [h, w]."""
+    total, count = torch.zeros(()), 0
+    for view in views:
+        total, count = total + _orientation(view), count + 1
+    return total / count
 
 
 def shift_between(reference: Tensor, view: Tensor) -> Tensor:
@@ -58,7 +63,7 @@ def register(views: Tensor) -> Tensor:
     """
     shifts = torch.zeros(len(views), 2)
     for _ in range(3):
-        reference = edge_reference(torch.stack([*map(moved, views, shifts)]))
+        reference = edge_reference(map(moved, views, shifts))
         shifts = torch.stack([shift_between(reference, view) for view in views])
         shifts = shifts - shifts.median(dim=0).values
         if shifts.norm(dim=1).max() <= STILL:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from uvtex.data import manifest, pictures, splits
 from uvtex.data.found_maps import MAPS
@@ -90,9 +92,10 @@ def find_maps(
     written: list[tuple[int, Record]] = []
     with whole_folder(out) as target:
         for number, (camera, members) in enumerate(sorted(cameras.items())):
+            place = (camera, number, len(cameras))
             training = [record for record in members if record.livery in chosen]
             views = read_camera(folder, training, side, textures) if training else None
-            search = _search(camera, len(members), views)
+            search = _search(camera, len(members), views, partial(_tell, progress, place))
             if search.estimate is None:
                 report.left_out += len(members)
                 report.cameras.append(search.told)
@@ -111,6 +114,12 @@ def find_maps(
         write_atomic(target / MAPS, content.encode("utf-8", "replace"))
         manifest.write(target, [record for _, record in written])
     return report
+
+
+def _tell(progress: Progress, place: tuple[str, int, int], words: str) -> None:
+    """Reports what is done for the camera of this name and number, of so many."""
+    camera, number, count = place
+    progress("cameras", number, count, f"{camera}: {words}")
 
 
 def _check_files(folder: Path, records: Sequence[Record]) -> None:
@@ -157,7 +166,9 @@ def _texture_side(folder: Path, records: Sequence[Record], side: int) -> int:
     return reduced(min(facts.width, facts.height), side)
 
 
-def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
+def _search(
+    camera: str, views: int, read: CameraViews | None, tell: Callable[[str], None]
+) -> _Search:
     """Finds the map of a camera that has ``views`` views, from those that were read."""
 
     def nothing(share: float, why: str) -> _Search:
@@ -175,16 +186,16 @@ def _search(camera: str, views: int, read: CameraViews | None) -> _Search:
     changing = changing_pixels(read.views)
     if not changing.any():
         return nothing(0.0, "no pixel changes between its liveries")
-    found = estimate_map(read.linear(), read.textures, changing)
+    found = estimate_map(read.views, read.textures, changing, tell)
     share, known, sure = _shares(found)
     while known < DOUBTFUL:
-        odd = unexplained_view(read.linear(), read.textures, changing)
+        odd = unexplained_view(read.views, read.textures, changing)
         if odd is None:
             break
         read = read.without(odd, "it does not fit its texture as the other views fit theirs")
         count, notes = len(read.liveries), read.notes
         changing = changing_pixels(read.views)
-        found = estimate_map(read.linear(), read.textures, changing)
+        found = estimate_map(read.views, read.textures, changing, tell)
         share, known, sure = _shares(found)
     if known < LEAST_KNOWN:
         return nothing(share, "its liveries do not tell which texels its pixels show")
@@ -209,15 +220,13 @@ def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:
     Views of another car or place are left out.
     """
     shifts = register(views.views)
-    aligned = torch.stack([*map(moved, views.views, shifts)])
-    if odd := odd_views(aligned):
+    if odd := odd_views(_moved(views.views, shifts)):
         for number in reversed(odd):
             views = views.without(number, "it does not show what the others of this camera show")
         shifts = register(views.views)
-        aligned = torch.stack([*map(moved, views.views, shifts)])
     if not shifts.any():
         return views, None
-    aligned = aligned.round().to(torch.uint8)
+    aligned = _moved(views.views, shifts)
     off = shifts.norm(dim=1)
     note = (
         f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were moved by "
@@ -225,3 +234,9 @@ def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:
     )
     together = replace(views, views=aligned, notes=[*views.notes, note])
     return together, Shifts.of_training(together, shifts)
+
+
+def _moved(views: Tensor, shifts: Tensor) -> Tensor:
+    """The views, uint8 [L, 3, h, w], moved by ``shifts``, float [L, 2], in pixels."""
+    together = [moved(*pair).round().to(torch.uint8) for pair in zip(views, shifts, strict=True)]
+    return torch.stack(together)
