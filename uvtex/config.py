@@ -147,6 +147,10 @@ class TrainConfig(Settings):
     """Most views of a livery that one texture is made of in training. Each step draws a number up
     to it: view b of a pair is fused with so many views less one; view a stays alone. Preset
     ``poc05`` has 1, because it makes a texture of one view only."""
+    map_stiffness: float | None = Field(default=None, gt=0)
+    """Which of the set's UV maps training learns from, where `uvtex data maps --stiffness` found
+    several: their stiffness. None: the first. Figures of several values compare: all are measured
+    by the first. Preset ``poc05`` learns from no UV maps."""
     augment: Augment = Augment()
     """Augmentation of the training views. Validation views are never augmented."""
     val_split: float = Field(default=0.1, gt=0, lt=1)
@@ -207,6 +211,11 @@ class TrainConfig(Settings):
             raise ValueError(
                 f"views must be 1 with preset poc05, got {self.views}: it keeps no evidence of its "
                 "views that could be fused; take preset atlas"
+            )
+        if self.preset == "poc05" and self.map_stiffness is not None:
+            raise ValueError(
+                f"map_stiffness must not be set with preset poc05, got {self.map_stiffness:g}: it "
+                "learns from no UV maps; take preset atlas"
             )
         return self
 

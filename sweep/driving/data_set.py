@@ -6,7 +6,26 @@ from collections.abc import Callable
 from typing import TextIO
 
 from sweep.study.config import StudyConfig
+from sweep.study.search.settings import Choices
+from uvtex.data.found_maps import other_stiffness
 from uvtex.errors import ConfigError, UvtexError
+
+STIFFNESS = "map_stiffness"
+
+
+def is_built(study: StudyConfig) -> bool:
+    """Whether the data set is there.
+
+    Raises:
+        DataError: it lacks UV maps that runs are to learn from.
+    """
+    there = (study.data.path / "manifest.json").is_file()
+    searched = study.search.space.get(STIFFNESS)
+    wanted = searched.choices if isinstance(searched, Choices) else [study.train.get(STIFFNESS)]
+    for stiffness in wanted:
+        if there and stiffness is not None:
+            other_stiffness(study.data.path, float(stiffness))
+    return there
 
 
 def build_data(study: StudyConfig, out: TextIO) -> None:

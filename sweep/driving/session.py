@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from sweep.decisions.relative_thresholds import resolve
 from sweep.driving.calibration import runs as calibration_runs
 from sweep.driving.calibration.calibrator import Calibrator
-from sweep.driving.data_set import build_data, measured_mean_colours
+from sweep.driving.data_set import build_data, is_built, measured_mean_colours
 from sweep.driving.disk_space.retention import free_in_mlflow
 from sweep.driving.disk_space.room import disk_forecast
 from sweep.driving.sampling.warm_start import earlier_probes
@@ -67,14 +67,14 @@ def check(study: StudyConfig) -> None:
 
     Raises:
         ConfigError: the machine has no such device, the environment lacks a variable, the trials
-            were made with other settings, or an earlier study cannot be used. The message lists
-            the differences.
+            were made with other settings (the message lists the differences), or an earlier study
+            cannot be used.
     """
     check_launcher(study)
     resolved(study.tracking_uri, "tracking_uri")
     resolved(study.storage or "", "storage")
     before = _settings_of_trials(study)
-    built = (study.data.path / "manifest.json").is_file()
+    built = is_built(study)
     if before is not None and (differing := changes(before, study)):
         listed = "\n  ".join(differing)
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from uvtex.cli.split_options import split_options
 from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
+from uvtex.data.found_maps import STIFFNESS, shares_by_stiffness
 from uvtex.output import echo
 
 if TYPE_CHECKING:
@@ -20,6 +22,28 @@ if TYPE_CHECKING:
 
 MOST_LINES = 40
 """Cameras that the terminal shows. --json has all."""
+SOFTEST, STIFFEST = 0.01, 100.0
+"""Bounds of the stiffness."""
+
+
+def _stiffness(context: click.Context, option: click.Parameter, text: str) -> tuple[float, ...]:
+    """The numbers in ``text``, all different as they are shown."""
+    parts = [part.strip() for part in text.split(",")]
+    found = []
+    for part in parts:
+        try:
+            value = float(f"{float(part):g}")
+        except ValueError:
+            value = math.nan
+        if not SOFTEST <= value <= STIFFEST:
+            raise click.BadParameter(
+                f"{part or 'nothing'!r}: give numbers from {SOFTEST:g} to {STIFFEST:g} with "
+                "commas, as in 1,0.5,2"
+            )
+        found.append(value)
+    if len(set(found)) < len(found):
+        raise click.BadParameter(f"{text}: contains a number twice")
+    return tuple(found)
 
 
 @click.command("maps", cls=CleanErrorCommand)
@@ -30,6 +54,14 @@ MOST_LINES = 40
     type=click.IntRange(16, 1024),
     default=256,
     help="Longer side of the maps, in pixels, at most. Larger views are reduced.",
+)
+@click.option(
+    "--stiffness",
+    metavar="X,X,...",
+    callback=_stiffness,
+    default=f"{STIFFNESS:g}",
+    help="How nearly maps are planes between their jumps. Several values: a map for each of them, "
+    "the first of which training uses unless its map_stiffness names another.",
 )
 @split_options("liveries")
 @click.option(
@@ -49,6 +81,7 @@ def maps_(
     folder: Path,
     out: Path,
     size: int,
+    stiffness: tuple[float, ...],
     val_split: float,
     test_split: float,
     split_seed: int,
@@ -77,7 +110,7 @@ def maps_(
 
     split = None if everything else SplitChoice(val_split, test_split, split_seed)
     with timed_progress() as progress:
-        report = find_maps(folder, out, size, seed, split, progress)
+        report = find_maps(folder, out, size, seed, split, progress, stiffness)
     if as_json:
         echo(json.dumps(report.to_dict()))
         return
@@ -115,6 +148,9 @@ def found_facts(found: FoundMaps | None) -> Iterator[tuple[str, str]]:
         f"from {len(found.used)} liveries; {min(known):.0%} to {max(known):.0%} of a camera's "
         "paint is known",
     )
+    if len(found.stiffness) > 1:
+        shares = shares_by_stiffness([camera.known_by for camera in found.cameras])
+        yield "known by stiffness", f"{shares}; the first is used unless map_stiffness is set"
     more = max(camera.more for camera in found.cameras)
     if more:
         yield "liveries missing", f"about {more} more until most of the paint is known everywhere"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from uvtex.data.storage.batching import batches
 from uvtex.data.storage.buffers import Indices, MemoryBudget
 from uvtex.data.storage.loaded_set import LoadedSet
 from uvtex.data.storage.loading import file_table, load_set
+from uvtex.data.storage.map_files import at_stiffness
 from uvtex.data.storage.partners import Partners
 from uvtex.data.storage.set_cameras import camera_bank_of
 from uvtex.device import resolve_device
@@ -81,6 +82,9 @@ class PairStore:
     """The records that train, validate and test. If a set could not be split, all validate."""
     seams: Seams | None = None
     """The car's UV seams. None where the set does not list them."""
+    taught: LoadedSet | None = None
+    """The set with the UV maps to learn from; None: those of :attr:`loaded`, which all figures are
+    measured by."""
     given_bank: CameraBank | None = None
     """The camera bank to use as :attr:`bank` in place of the set's own."""
 
@@ -149,10 +153,19 @@ class PairStore:
         """Texels that some camera sees. See :attr:`LoadedSet.covered`."""
         return self.loaded.covered
 
+    def taught_by(self, stiffness: float | None) -> PairStore:
+        """The store whose training learns from the UV maps of this stiffness; None: the first.
+
+        Raises:
+            DataError: the set has no UV maps of this stiffness.
+        """
+        taught = None if stiffness is None else at_stiffness(self.loaded, stiffness)
+        return self if taught is self.taught else replace(self, taught=taught)
+
     @cached_property
     def bank(self) -> CameraBank | None:
         """The set's camera bank, built at first use. See :func:`camera_bank_of`."""
-        return self.given_bank or camera_bank_of(self.loaded, self.train)
+        return self.given_bank or camera_bank_of(self.taught or self.loaded, self.train)
 
     @cached_property
     def partners(self) -> Partners:
@@ -210,7 +223,8 @@ class PairStore:
         cameras = self.loaded.plates_are_cameras  # otherwise no view can be recoloured
         draw = random.Random(f"views/{seed}/{epoch}")
         more = [draw.randrange(views) for _ in range(self.steps(batch_size))]
-        pairs = self._pairs(order, self.partners, batch_size, f"partner/{seed}/{epoch}", more)
+        key = f"partner/{seed}/{epoch}"
+        pairs = self._pairs(self.taught or self.loaded, order, self.partners, batch_size, key, more)
         for step, batch in enumerate(pairs):
             if augment is None:
                 yield batch
@@ -228,7 +242,7 @@ class PairStore:
         partners, side = self.partners, self.sides.of(split)
         if split == "all":
             partners = Partners(self.all_liveries, [side])
-        return self._pairs(side, partners, batch_size, PARTNER_KEYS[split])
+        return self._pairs(self.loaded, side, partners, batch_size, PARTNER_KEYS[split])
 
     def steps(self, batch_size: int) -> int:
         """Number of training batches in an epoch."""
@@ -240,6 +254,7 @@ class PairStore:
 
     def _pairs(
         self,
+        loaded: LoadedSet,
         order: Sequence[int],
         partners: Partners,
         batch_size: int,
@@ -250,10 +265,10 @@ class PairStore:
         pairs = torch.tensor([list(order), drawn])
         most = max(more, default=0)
         if not most:
-            return batches(self.loaded, pairs, batch_size)
+            return batches(loaded, pairs, batch_size)
         each = zip(order, drawn, strict=True)
         further = torch.tensor([partners.more(i, b, most, key) for i, b in each])
-        return batches(self.loaded, torch.cat([pairs, further.T]), batch_size, more)
+        return batches(loaded, torch.cat([pairs, further.T]), batch_size, more)
 
 
 def _split(liveries: Sequence[str], key: DataKey, unsplit: bool) -> Sides:

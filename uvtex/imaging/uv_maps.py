@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,20 @@ def read_uv_map(path: Path) -> np.ndarray:
     return np.where(confidence[..., None] >= KNOWN, uv, np.float32(np.nan))
 
 
-def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def array_names(stiffness: float | None) -> tuple[str, str]:
+    """The arrays of a file that have a map of this stiffness and its confidence.
+
+    None stands for the file's first map, the only one of most files.
+    """
+    end = "" if stiffness is None else f"@{stiffness:g}"
+    return f"uv{end}", f"confidence{end}"
+
+
+def read_doubtful_map(path: Path, stiffness: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read ``uv`` from an ``.npz`` file, and how sure it is.
+
+    Args:
+        stiffness: which of the file's maps, see :func:`array_names`.
 
     Returns:
         ``uv``, float32 [h, w, 2] as :func:`read_uv_map` returns it, with the places that are
@@ -45,7 +58,8 @@ def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
         DataError: the file is missing or broken, an array has another shape, or a confidence is
             not in [0, 1].
     """
-    uv, confidence = read_npz(path, "uv", dtype=np.float32, what="UV map", optional=["confidence"])
+    name, sure = array_names(stiffness)
+    uv, confidence = read_npz(path, name, dtype=np.float32, what="UV map", optional=[sure])
     if uv.ndim != 3 or uv.shape[2] != 2:
         raise DataError(f"{path}: uv must be [h, w, 2], got {list(uv.shape)}")
     if not confidence.size:
@@ -57,6 +71,19 @@ def read_doubtful_map(path: Path) -> tuple[np.ndarray, np.ndarray]:
     sides = zip(uv.shape[:2], confidence.shape, strict=True)
     rows, columns = (np.arange(many) * few // many for many, few in sides)
     return uv, confidence[rows][:, columns]
+
+
+def checksums(path: Path) -> list[tuple[str, int]]:
+    """The names and the CRC-32 of the arrays of a file's maps but the first, as the ZIP has them.
+
+    Raises:
+        DataError: the file is missing or broken.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted((a.filename, a.CRC) for a in archive.infolist() if "@" in a.filename)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a readable UV map: {error}") from None
 
 
 def invert(uv: np.ndarray, size: int, close: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from uvtex import pages
 from uvtex.data.car_facts import CarFacts
+from uvtex.data.found_maps import shares_by_stiffness
 from uvtex.inspection.leakage import Leakage
 from uvtex.inspection.report import Livery, SetReport
 from uvtex.inspection.scan import COVERAGE_SIZE
@@ -150,6 +151,12 @@ def _found_notes(report: SetReport) -> list[str]:
         told.append(
             f"It would take about {max(more)} liveries more until most of the paint is known from "
             "every camera."
+        )
+    if len(found.stiffness) > 1:
+        shares = shares_by_stiffness([camera.known_by for camera in found.cameras])
+        told.append(
+            f"There is a map for each stiffness. Of the paint is known {shares}. The page shows "
+            f"that of {found.stiffness[0]:g}, which is used unless map_stiffness is set."
         )
     if found.left_out:
         told.append(f"{count(found.left_out, 'view')} of cameras without a map were left out.")

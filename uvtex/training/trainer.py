@@ -66,7 +66,8 @@ class Trainer:
         resume: bool = False,
         force: bool = False,
     ) -> None:
-        self.config, self.data, self.run = config, data, RunFolder(run_dir)
+        self.config, self.run = config, RunFolder(run_dir)
+        self.data = data.taught_by(config.map_stiffness)
         self.progress: Progress = no_progress
         """Receives each step of an epoch, counted from 1, once it is queued on the device."""
         if data.device.type == "cuda":
@@ -148,9 +149,8 @@ class Trainer:
         if state is not None:
             return state.bank
         doing = "comparing the training liveries texel by texel"
-        with memory.named_out_of_memory(
-            doing, self.config.image_size, self.data.device, "--image-size"
-        ):
+        where = self.config.image_size, self.data.device, "--image-size"
+        with memory.named_out_of_memory(doing, *where):
             return self.data.bank
 
     def _restore(self, state: ResumeState) -> None:

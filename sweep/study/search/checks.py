@@ -149,12 +149,18 @@ def _outside(study: StudyConfig) -> list[str]:
             continue
         for path in space.outside(study, params):
             value = params[paths.parameter(path)]
+            values = _said(study.search.space[path])
+            if value is None:
+                problems[
+                    f"search.space.{path}: a queued schedule takes it from the train settings, "
+                    f"where it is not set; set train.{path} to one of {values}"
+                ] = None
+                continue
             shown = repr(value) if isinstance(value, str) else f"{value:g}"
             owner = (
                 f"schedule {name!r}" if path.startswith(paths.SCHEDULE) else "the train settings"
             )
-            excludes = f"{_said(study.search.space[path])} excludes {shown}"
-            problems[f"search.space.{path}: {excludes}, the value of {owner}"] = None
+            problems[f"search.space.{path}: {values} excludes {shown}, the value of {owner}"] = None
     return list(problems)
 
 

@@ -58,12 +58,14 @@ class IndexRows:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """The files that views and textures were read from, by their numbers in the index."""
+    """The files that views, textures and UV maps were read from, by their numbers in the index."""
 
     folder: Path
     views: str
     """All views in one string, separated by NULs."""
     textures: Sequence[str]
+    maps: Sequence[str | None]
+    """A file of each camera."""
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,10 @@ def load_set(
     masks = _stack(1, files.masks, size, space, lambda name: _read_mask(folder, name, size))
     device = space.device
     if plates is None:
-        maps, index = read_cameras(folder, files.maps, files.index, size, device, sides)
+        maps, index, of_camera = read_cameras(folder, files.maps, files.index, size, device, sides)
         views = Pictures(_views(folder, files, size, space))
         cameras = shown_outside_test(index, "map", sides)
-        named = PictureFiles(folder, files.views, files.textures)
+        named = PictureFiles(folder, files.views, files.textures, of_camera)
         return LoadedSet(
             device, views, textures, masks, maps, None, index, None, None, cameras, named
         )

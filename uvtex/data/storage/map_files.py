@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from uvtex.data.found_maps import other_stiffness
 from uvtex.data.splits import Sides
 from uvtex.data.storage.camera_order import order_of, renumbered, shown_outside_test
-from uvtex.data.storage.loaded_set import COLUMNS, Maps
+from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps
+from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import uv_maps as flows
 
@@ -34,8 +37,9 @@ def read_cameras(
     size: int,
     device: torch.device,
     sides: Sides,
-) -> tuple[Maps | None, Tensor]:
-    """The UV maps of photos, one for each camera, and the index with the camera of each record.
+) -> tuple[Maps | None, Tensor, list[str | None]]:
+    """The UV maps of photos, one for each camera, the index with the camera of each record, and a
+    file of each camera.
 
     ``names`` are the UV map files, and column ``map`` of ``index`` [N, 5] counts them.
 
@@ -49,7 +53,30 @@ def read_cameras(
     ordered = [names[k] for k in order]
     maps, camera = read_maps(folder, ordered, size, device, shown, alike=True)
     index[:, column] = camera[renumbered(index[:, column], order)]
-    return maps, index
+    of_camera = dict(zip(camera.tolist()[::-1], ordered[::-1], strict=True))
+    return maps, index, [of_camera[place] for place in sorted(of_camera)]
+
+
+def at_stiffness(loaded: LoadedSet, stiffness: float) -> LoadedSet | None:
+    """``loaded`` with its UV maps of another stiffness; None if those of ``loaded`` have it.
+
+    Raises:
+        DataError: the set has no UV maps of this stiffness.
+    """
+    files = loaded.files
+    if files is None:
+        raise DataError(
+            f"map_stiffness {stiffness:g}: the set was rendered and has one exact UV map of each "
+            "camera; leave map_stiffness out"
+        )
+    other = other_stiffness(files.folder, stiffness)
+    if other is None:
+        return None
+    shown = len(files.maps) if loaded.cameras is None else loaded.cameras
+    maps, _ = read_maps(
+        files.folder, files.maps, loaded.size, loaded.device, shown, stiffness=other
+    )
+    return replace(loaded, maps=maps)
 
 
 def read_maps(
@@ -59,6 +86,7 @@ def read_maps(
     device: torch.device,
     shown: int,
     alike: bool = False,
+    stiffness: float | None = None,
 ) -> tuple[Maps | None, Tensor]:
     """The UV maps, and the index of each of ``names`` into them, int64.
 
@@ -67,6 +95,7 @@ def read_maps(
     Args:
         shown: the first so many decide how fine all maps are; the test side alone has the others.
         alike: files of equal content share one map.
+        stiffness: which map of each file, see :func:`uvtex.imaging.uv_maps.array_names`.
     """
     if any(name is None for name in names):
         return None, torch.arange(len(names))
@@ -77,7 +106,7 @@ def read_maps(
     place: dict[Hashable, int] = {}
     camera = []
     for name in names:
-        uv, confidence = flows.read_doubtful_map(folder / str(name))
+        uv, confidence = flows.read_doubtful_map(folder / str(name), stiffness)
         coded = banks.encode(_gridded(uv, size))
         key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
         camera.append(place.setdefault(key, len(place)))

@@ -64,6 +64,7 @@ def estimate_map(
     textures: Tensor,  # float or half [L, 3, T, T], linear
     changing: Tensor,  # bool [h, w]: the pixels that vary between liveries
     tell: Callable[[str], None] = lambda words: None,
+    stiffness: float = 1.0,
 ) -> MapEstimate:
     """Finds the texel that each changing pixel of a still camera shows.
 
@@ -72,6 +73,7 @@ def estimate_map(
 
     Args:
         tell: receives in words what is being done.
+        stiffness: divides BEND and PLANE. Neighbours lie nearer to a plane where it is larger.
 
     Raises:
         ValueError: there are fewer than two liveries.
@@ -88,7 +90,7 @@ def estimate_map(
         if not len(level.grid.points):
             return _nothing(changing)
         known = _from_table(level, prior) if state is None else _from_parents(level, state)
-        state = _solve(level, known, prior, state, tell)
+        state = _solve(level, known, prior, state, tell, stiffness)
     assert state is not None  # there is at least one level
     tell(f"{side} pixels, edges")
     return _result(levels[0], level, state, prior)
@@ -175,11 +177,13 @@ def _solve(
     prior: LightPrior,
     below: Solved | None,
     tell: Callable[[str], None],
+    stiffness: float,
 ) -> Solved:
     """Alternates refinement with a new choice among planes: of pixels around, and trusted ones."""
     grid, seen, scale = level.grid, level.seen, level.scale
     position, noise = first.position[:, 0], NOISE
-    bend = max(BEND * scale, 0.05)
+    bend = max(BEND * scale, 0.05) / stiffness
+    tolerance = PLANE * max(scale, 0.25) / stiffness
     facing: Facing | None = None
     trusts: tuple[float, ...] = TRUST
     far_from = FAR_FROM
@@ -189,7 +193,7 @@ def _solve(
     evidence = _evidence(level, first, prior, noise)
     others, other_evidence = cands.distinct(first, evidence, APART, OTHERS)
     if below is not None:
-        position = _choose(level, first, evidence, facing, trusts[0])
+        position = _choose(level, first, evidence, facing, trusts[0], tolerance)
     for turn, trust in enumerate(trusts):
         tell(f"{max(grid.chosen.shape)} pixels, choice {turn + 1} of {len(trusts)}")
         slope = local_slopes(position, grid)
@@ -214,7 +218,7 @@ def _solve(
         evidence = _evidence(level, everything, prior, noise).masked_fill(~there, 2 * cands.NEVER)
         # The rivals may all be of one place.
         others, other_evidence = cands.distinct(everything, evidence, APART, OTHERS)
-        position = _choose(level, everything, evidence, facing, trust)
+        position = _choose(level, everything, evidence, facing, trust, tolerance)
     slope = local_slopes(position, grid)
     position, spread = refine(position, slope, seen, grid, noise, prior, bend, rounds=5)
     slope = local_slopes(position, grid)
@@ -222,18 +226,23 @@ def _solve(
 
 
 def _choose(
-    level: Level, some: Candidates, evidence: Tensor, facing: Facing | None, trust: float
+    level: Level,
+    some: Candidates,
+    evidence: Tensor,
+    facing: Facing | None,
+    trust: float,
+    tolerance: float,
 ) -> Tensor:
     """The position of each pixel's candidate with the highest belief, float [P, 2].
 
     Args:
         evidence: float [P, K].
         trust: how far the evidence counts.
+        tolerance: standard deviation of a neighbour from a pixel's plane, in units of positions.
     """
     known = evidence if facing is None else evidence + facing.log_prior(some.slope)
     kept = min(cands.KEPT, max(FEWEST_KEPT, int((PAIRS / len(evidence)) ** 0.5)))
     rivals, known = cands.distinct(some, known, max(level.scale, 0.25), kept)
-    tolerance = PLANE * max(level.scale, 0.25)
     belief = beliefs(trust * known, rivals.position, rivals.slope, level.grid, tolerance)
     return rivals.position[torch.arange(len(belief)), belief.argmax(dim=1)]
 

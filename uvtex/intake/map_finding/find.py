@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from uvtex.data import manifest, pictures, splits
-from uvtex.data.found_maps import MAPS
+from uvtex.data.found_maps import MAPS, STIFFNESS
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
@@ -54,6 +54,8 @@ class _Search:
 
     told: FoundMap
     estimate: MapEstimate | None = None
+    others: Mapping[float, MapEstimate] = field(default_factory=dict)
+    """The estimates of other stiffness, by it."""
     shifts: Shifts | None = None
     """How to bring each view to the map; None where the camera stood still."""
 
@@ -65,6 +67,7 @@ def find_maps(
     seed: int = 0,
     split: SplitChoice | None = None,
     progress: Progress = no_progress,
+    stiffness: Sequence[float] = (STIFFNESS,),
 ) -> MapsReport:
     """Writes the set in ``folder`` to the new folder ``out``, with the UV maps that it finds.
 
@@ -72,6 +75,9 @@ def find_maps(
         side: the longer side of the maps, in pixels, at most.
         seed: chooses among the liveries where there are more than MOST_LIVERIES.
         split: only its training liveries are used. None: all liveries are.
+        stiffness: a map of each camera is found for each of these, see :func:`estimate_map`. They
+            are above 0 and all different. What the report says is of the first, which is used
+            where no other is asked for.
 
     Raises:
         DataError: the set cannot be read, has no picture files or fewer than two training
@@ -81,7 +87,7 @@ def find_maps(
     records = manifest.read(folder).records
     _check_files(folder, records)
     used = _training_liveries(records, split)
-    report = MapsReport(str(out), side, used, asdict(split) if split else {})
+    report = MapsReport(str(out), side, used, asdict(split) if split else {}, list(stiffness))
     cameras, unused = cameras_of(folder, records, report.notes)
     report.left_out += len(unused)
     chosen = set(used)
@@ -95,12 +101,13 @@ def find_maps(
             place = (camera, number, len(cameras))
             training = [record for record in members if record.livery in chosen]
             views = read_camera(folder, training, side, textures) if training else None
-            search = _search(camera, len(members), views, partial(_tell, progress, place))
+            tell = partial(_tell, progress, place)
+            search = _search(camera, len(members), views, stiffness, tell)
             if search.estimate is None:
                 report.left_out += len(members)
                 report.cameras.append(search.told)
             else:
-                files = write_map(target, f"{number:03d}", search.estimate)
+                files = write_map(target, f"{number:03d}", search.estimate, search.others)
                 report.cameras.append(replace(search.told, uv_map=files.uv_map))
                 for record in members:
                     shift = search.shifts.of(folder, record) if search.shifts else (0.0, 0.0)
@@ -167,14 +174,25 @@ def _texture_side(folder: Path, records: Sequence[Record], side: int) -> int:
 
 
 def _search(
-    camera: str, views: int, read: CameraViews | None, tell: Callable[[str], None]
+    camera: str,
+    views: int,
+    read: CameraViews | None,
+    stiffness: Sequence[float],
+    tell: Callable[[str], None],
 ) -> _Search:
-    """Finds the map of a camera that has ``views`` views, from those that were read."""
+    """Finds the maps of a camera that has ``views`` views, from those that were read.
+
+    What belongs to the camera is settled with the first stiffness.
+    """
 
     def nothing(share: float, why: str) -> _Search:
         more = liveries_missing(0.0, count)
-        told = FoundMap(camera, count, views, share, 0.0, 0.0, more, None, [*notes, why])
+        told = FoundMap(camera, count, views, share, 0.0, 0.0, {}, more, None, [*notes, why])
         return _Search(told)
+
+    def estimated(value: float) -> MapEstimate:
+        assert read is not None
+        return estimate_map(read.views, read.textures, changing, tell, value)
 
     count, notes = 0, []
     if read is None:
@@ -186,7 +204,7 @@ def _search(
     changing = changing_pixels(read.views)
     if not changing.any():
         return nothing(0.0, "no pixel changes between its liveries")
-    found = estimate_map(read.views, read.textures, changing, tell)
+    found = estimated(stiffness[0])
     share, known, sure = _shares(found)
     while known < DOUBTFUL:
         odd = unexplained_view(read.views, read.textures, changing)
@@ -195,13 +213,16 @@ def _search(
         read = read.without(odd, "it does not fit its texture as the other views fit theirs")
         count, notes = len(read.liveries), read.notes
         changing = changing_pixels(read.views)
-        found = estimate_map(read.views, read.textures, changing, tell)
+        found = estimated(stiffness[0])
         share, known, sure = _shares(found)
     if known < LEAST_KNOWN:
         return nothing(share, "its liveries do not tell which texels its pixels show")
     more = liveries_missing(known, count)
-    told = FoundMap(camera, count, views, share, known, sure, more, None, notes)
-    return _Search(told, found, shifts)
+    others = {value: estimated(value) for value in stiffness[1:]}
+    every = {stiffness[0]: found, **others}
+    known_by = {f"{value:g}": _shares(estimate)[1] for value, estimate in every.items()}
+    told = FoundMap(camera, count, views, share, known, sure, known_by, more, None, notes)
+    return _Search(told, found, others, shifts)
 
 
 def _shares(found: MapEstimate) -> tuple[float, float, float]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from uvtex.data.found_maps import shares_by_stiffness
+
 SURE = 0.9
 ENOUGH = 0.8
 """Share of the painted pixels that should be known."""
@@ -31,6 +33,8 @@ class FoundMap:
     """Share of the painted pixels whose position is written, in [0, 1]."""
     sure: float
     """Share of the painted pixels with a confidence of at least SURE, in [0, 1]."""
+    known_by: dict[str, float]
+    """Stiffness -> ``known`` of the map of this stiffness; empty without a map."""
     more: int
     """How many liveries more it would take until ENOUGH is known; 0 where it is."""
     uv_map: str | None
@@ -49,6 +53,8 @@ class MapsReport:
     """The training liveries, from which alone the maps were found."""
     split: dict[str, Any]
     """The split's settings: ``val_split``, ``test_split`` and ``split_seed``; empty for all."""
+    stiffness: list[float]
+    """Each camera has a map for each. All other figures are of the first."""
     cameras: list[FoundMap] = field(default_factory=list)
     left_out: int = 0
     """Number of views of cameras without a map. The written set does not have them."""
@@ -70,6 +76,12 @@ class MapsReport:
             f"{self.out}: UV maps of {len(found)} of {len(self.cameras)} cameras, from "
             f"{len(self.used)} training liveries"
         )
+        if len(self.stiffness) > 1:
+            shares = shares_by_stiffness([camera.known_by for camera in self.cameras])
+            yield (
+                f"one map for each stiffness. Training uses that of {self.stiffness[0]:g} where "
+                f"map_stiffness is not set. Known of the paint: {shares}"
+            )
         if self.left_out:
             if self.left_out == 1:
                 yield "1 view is left out: nothing is known of its camera"

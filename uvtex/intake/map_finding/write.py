@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.files import npz, png, write_atomic
 from uvtex.imaging.map_estimation.estimate import MapEstimate
-from uvtex.imaging.uv_maps import USED
+from uvtex.imaging.uv_maps import USED, array_names
 
 
 class MapFiles(NamedTuple):
@@ -26,22 +27,29 @@ class MapFiles(NamedTuple):
     mask: str
 
 
-def write_map(target: Path, name: str, found: MapEstimate) -> MapFiles:
+def write_map(
+    target: Path, name: str, found: MapEstimate, others: Mapping[float, MapEstimate]
+) -> MapFiles:
     """Writes the map and the mask of a camera into the set ``target``.
 
     The map's file has ``uv``, and beside it ``confidence`` [h, w] in [0, 1], and the light
     ``falling`` and ``reflected`` [h, w, 3] as a plate's file has them.
+
+    Args:
+        others: maps of other stiffness, by it. The file has their ``uv`` and ``confidence`` under
+            the names of :func:`array_names`. They have the same mask.
     """
     files = MapFiles(f"uv_maps/{name}.npz", f"masks/{name}.png")
     for file in files:
         (target / file).parent.mkdir(exist_ok=True)
     light = found.light.half().numpy()
-    content = npz(
-        uv=finer(found).numpy(),
-        confidence=found.confidence.half().numpy(),
-        falling=light[..., :3],
-        reflected=light[..., 3:],
-    )
+    arrays = {"falling": light[..., :3], "reflected": light[..., 3:]}
+    every: list[tuple[float | None, MapEstimate]] = [(None, found), *others.items()]
+    for stiffness, estimate in every:
+        uv, confidence = array_names(stiffness)
+        arrays[uv] = finer(estimate).numpy()
+        arrays[confidence] = estimate.confidence.half().numpy()
+    content = npz(**arrays)
     write_atomic(target / files.uv_map, content)
     painted = torch.isfinite(found.uv[..., 0]).numpy()
     write_atomic(target / files.mask, png((painted * 255).astype(np.uint8)))

@@ -118,6 +118,29 @@ def test_what_one_preset_has_is_searched_with_that_preset(tmp_path: Path) -> Non
     assert problem.startswith("space.preset: views must be 1 with preset poc05, got 2")
 
 
+def test_the_stiffness_of_maps_is_searched_by_choices(tmp_path: Path) -> None:
+    space = {"map_stiffness": {"choices": [1, 0.5]}}
+    atlas = {"preset": "atlas"}
+    study = load(study_file(tmp_path, search={"space": space}, train=atlas))
+    assert train_config(study, "probe", {"map_stiffness": 0.5}).map_stiffness == 0.5
+    (problem,) = problems(tmp_path, space, ("baseline",), train=atlas)
+    assert problem == (
+        "space.map_stiffness: a queued schedule takes it from the train settings, where it is not "
+        "set; set train.map_stiffness to one of 1, 0.5"
+    )
+    load(
+        study_file(
+            tmp_path,
+            search={"space": space, "queue": ["baseline"]},
+            train={**atlas, "map_stiffness": 1},
+        )
+    )
+    (problem,) = problems(tmp_path, {"map_stiffness": {"low": 0.5, "high": 2}}, train=atlas)
+    assert problem == "space.map_stiffness: is no number; give choices"
+    (problem,) = problems(tmp_path, {"map_stiffness": {"choices": [1, 0]}}, train=atlas)
+    assert problem.startswith("space.map_stiffness: Input should be greater than 0, got 0")
+
+
 def test_a_space_of_sections_is_told_to_use_dots(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, {"schedule": {"cross": {"end": UNIT}}})
     assert "write a path with dots, schedule.cross" in problem
