@@ -75,6 +75,7 @@ def main() -> None:
 @click.option("--seeds", default="0", help="Seeds of the choices of liveries, with commas.")
 @click.option("--jpeg", type=int, help="Quality of JPEG files that the views are made of; none.")
 @click.option("--size", type=int, help="Side to which the pictures are reduced first; none.")
+@click.option("--stiffness", default=1.0, help="Stiffness of the maps.")
 @click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
 def measure(
     folders: Sequence[Path],
@@ -83,6 +84,7 @@ def measure(
     seeds: str,
     jpeg: int | None,
     size: int | None,
+    stiffness: float,
     save: Path | None,
 ) -> None:
     """Print errors, recall and calibration for each set, number of liveries and seed.
@@ -95,7 +97,7 @@ def measure(
     every: list[Case] = []
     for folder, count in itertools.product(folders, _numbers(liveries)):
         for seed in _numbers(seeds):
-            cases = list(_cases(folder, count, cameras, seed, jpeg, size))
+            cases = list(_cases(folder, count, cameras, seed, jpeg, size, stiffness))
             every += cases
             print(_row(cases), flush=True)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -136,7 +138,13 @@ def _numbers(text: str) -> list[int]:
 
 
 def _cases(
-    folder: Path, count: int, cameras: int, seed: int, jpeg: int | None, size: int | None = None
+    folder: Path,
+    count: int,
+    cameras: int,
+    seed: int,
+    jpeg: int | None,
+    size: int | None,
+    stiffness: float,
 ) -> Iterator[Case]:
     records = manifest.read(folder).records
     names = sorted({record.camera for record in records if record.camera})
@@ -151,6 +159,7 @@ def _cases(
             views,
             torch.stack([linear_from_srgb(paint.float() / 255).half() for paint in textures]),
             changing_pixels(views),
+            stiffness=stiffness,
         )
         seconds = time.process_time() - start
         samples = true_samples(read_uv_map(folder / str(members[0].uv_map)), len(found.uv))
@@ -160,6 +169,7 @@ def _cases(
         recall = float((there & painted).sum() / painted.sum())
         name = folder.name if jpeg is None else f"{folder.name}-jpeg{jpeg}"
         name = name if size is None else f"{name} at {size}"
+        name = name if stiffness == 1 else f"{name}, stiffness {stiffness:g}"
         yield Case(name, len(found.uv), count, off, found.support.features(), recall, seconds)
 
 

@@ -37,9 +37,16 @@ SHOWN = ("ssim_uv", "ssim_uv_visible", "l1_uv_visible")
 @click.option("--size", type=int, default=48, help="Side of the networks' pictures, in pixels.")
 @click.option("--lr", type=float, default=1e-3, help="Learning rate.")
 @click.option("--seed", type=int, default=0, help="Seed of the runs.")
+@click.option("--stiffness", default="1", help="Stiffness of the maps found, with commas.")
 @click.option("--only", type=click.Choice(ROWS), multiple=True, help="Rows to train; all.")
 def main(
-    folder: Path, liveries: int, val_split: float, size: int, only: Sequence[str], **common: Any
+    folder: Path,
+    liveries: int,
+    val_split: float,
+    size: int,
+    stiffness: str,
+    only: Sequence[str],
+    **common: Any,
 ) -> None:
     """Train preset atlas on four kinds of knowledge of DATA's cameras, and print SSIM(UV).
 
@@ -68,16 +75,19 @@ def main(
         "width": common.pop("width"),
         "epochs": common.pop("epochs"),
     }
+    every = [float(part) for part in stiffness.split(",")]
     print(f"{len(chosen)} training liveries, {len(held_out)} held out, seed {common['seed']}")
     print("| | " + " | ".join(SHOWN) + " |")
     print("| --- |" + " --- |" * len(SHOWN))
     with tempfile.TemporaryDirectory() as temporary:
         whole = _variant(folder, Path(temporary) / "true", kept, ("plate",))
         for row in only or ROWS:
-            data = _set(row, folder, Path(temporary), kept, whole, SplitChoice(share, 0.0, 0))
-            curve = run(Job(data, whole, values, common["seed"]))
-            figures = [f"{curve.best[name]:.3f}" if curve else "-" for name in SHOWN]
-            print(f"| {row} | " + " | ".join(figures) + " |", flush=True)
+            data = _set(row, folder, Path(temporary), kept, whole, share, every)
+            for value in every if row == "maps found" else (None,):
+                curve = run(Job(data, whole, values | {"map_stiffness": value}, common["seed"]))
+                figures = [f"{curve.best[name]:.3f}" if curve else "-" for name in SHOWN]
+                which = row if value is None else f"{row}, stiffness {value:g}"
+                print(f"| {which} | " + " | ".join(figures) + " |", flush=True)
 
 
 def _set(
@@ -86,7 +96,8 @@ def _set(
     temporary: Path,
     kept: list[Record],
     whole: Path,
-    split: SplitChoice,
+    share: float,
+    stiffness: Sequence[float],
 ) -> Path:
     if row == "true maps":
         return whole
@@ -97,7 +108,8 @@ def _set(
         _variant(folder, bare, kept, ("plate", "uv_map"))
     if row == "pairs alone":
         return bare
-    report = find_maps(bare, temporary / "found", split=split)
+    split = SplitChoice(share, 0.0, 0)
+    report = find_maps(bare, temporary / "found", split=split, stiffness=stiffness)
     known = sum(camera.known for camera in report.cameras) / len(report.cameras)
     print(f"maps found: {known:.1%} of the painted pixels known", flush=True)
     return temporary / "found"
