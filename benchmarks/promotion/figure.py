@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import product
 
-from benchmarks.promotion.table import OWN, Result, mean, values
+from benchmarks.promotion.table import LATE, OWN, Result, mean, values
 
 WIDTH, HEIGHT = 240, 220
 """Of a panel."""
@@ -73,9 +73,12 @@ def _frame(left: float, top: float) -> Iterator[str]:
 
 
 def _dots(results: Sequence[Result], left: float, top: float, highlight: str) -> list[Dot]:
-    """The policies, the highlighted one first: it is labelled before the others."""
+    """The policies, the highlighted one first: it is labelled before the others.
+
+    The late oracles are left out: they only bound what can be had.
+    """
     dots = []
-    for policy in dict.fromkeys(one["policy"] for one in results):
+    for policy in dict.fromkeys(one["policy"] for one in results if one["policy"] not in LATE):
         part = [one for one in results if one["policy"] == policy]
         lost = mean(values(part, "false_prune_rate"))
         saved = mean(values(part, "epochs_saved"))

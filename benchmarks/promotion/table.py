@@ -15,6 +15,9 @@ Result = dict[str, Any]
 FEWEST = 10
 """Replays from which a policy may win."""
 
+LATE = ("oracle-after-5", "oracle-after-12")
+"""No rule that learns from so many finished trials can need fewer epochs than these."""
+
 OWN = {"probe": "our probes", "full": "our full runs"}
 """Our own curves. The other files are public ones."""
 
@@ -107,11 +110,13 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
     Within it is a policy that loses at most ``bound`` in the mean, or twice as much in studies of
     fewer than five good trials. It wins by the epochs to a champion, or the epochs saved where none
     is found. Neither variants of ours nor the oracle take part, nor what has fewer than
-    ``FEWEST`` replays: what it loses is not known. The last column has our epochs to a champion
-    over those of the best of Optuna's pruners within the bound.
+    ``FEWEST`` replays: what it loses is not known. The last columns have epochs to a champion over
+    those of the best of Optuna's pruners within the bound: ours, and those of one that knows every
+    end as soon as so many trials have ended.
     """
     head = ["file", "passing", "ours: saved", "champion", "wins", "lost", "saved", "champion"]
-    lines = [_row([*head, "ours over Optuna's best"]), _row(["---"] * 9)]
+    head += ["Optuna's best", "ours over it", *(f"`{late}` over it" for late in LATE)]
+    lines = [_row(head), _row(["---"] * len(head))]
     cells: dict[tuple[str, float], list[Result]] = {}
     for one in results:
         cells.setdefault((one["file"], one["pass_rate"]), []).append(one)
@@ -131,16 +136,19 @@ def by_rival(results: Sequence[Result], highlight: str = "ours", bound: float = 
         row = [short(file), f"{rate:.0%}", *_gain(ours[0]), f"`{best['policy']}`"]
         row += [_percent(best["false_prune_rate"]["mean"]), *_gain(best)]
         optunas = [one for one in rivals if one["policy"] in PRUNERS]
-        lines.append(_row([*row, _against(ours[0], min(optunas, key=_rank, default=None))]))
+        best_optuna = min(optunas, key=_rank, default=None)
+        row.append(f"`{best_optuna['policy']}`" if best_optuna else "none keeps the bound")
+        late = [one for name in LATE for one in part if one["policy"] == name]
+        lines.append(_row([*row, *(_over(one, best_optuna) for one in (*ours, *late))]))
     return "\n".join(lines)
 
 
-def _against(ours: Result, theirs: Result | None) -> str:
-    """Our epochs to a champion over theirs, with their name."""
-    if theirs is None:
-        return "none keeps the bound"
-    above, below = (one["epochs_to_champion_over_none"]["mean"] for one in (ours, theirs))
-    return f"{_times(above / below if above and below else None)} (`{theirs['policy']}`)"
+def _over(one: Result, other: Result | None) -> str:
+    """Epochs to a champion over the other's."""
+    if other is None:
+        return "-"
+    above, below = (each["epochs_to_champion_over_none"]["mean"] for each in (one, other))
+    return _times(above / below if above and below else None)
 
 
 def _rank(one: Result) -> tuple[float, float]:

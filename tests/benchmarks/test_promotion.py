@@ -248,3 +248,18 @@ def test_public_files_and_our_own_have_tables_and_panels_of_their_own(tmp_path: 
 def test_public_files_pass_at_the_rates_that_they_state(rate: float) -> None:
     for path in sorted(PUBLIC.glob("*.npz")):
         assert load(path, rate).passes.mean() == pytest.approx(rate, abs=0.02)
+
+
+def test_an_oracle_that_needs_finished_trials_saves_less_the_more_it_needs(curves: Path) -> None:
+    task = load(curves, 0.1)
+    spent = []
+    for name in ("oracle", "oracle-after-5", "oracle-after-12", "none"):
+        studies = [replay(task, policy(name, 0.05), 0, number) for number in range(5)]
+        first = [fate.points for study in studies for fate in study.fates[:5]]
+        if name.startswith("oracle-after"):
+            assert set(first) == {task.points}
+        fates = [pair for study in studies for pair in zip(study.rows, study.fates, strict=True)]
+        assert all(fate.points == task.points or not task.passes[row] for row, fate in fates)
+        spent.append(sum(fate.points for study in studies for fate in study.fates))
+    assert spent == sorted(spent)
+    assert len(set(spent)) == 4

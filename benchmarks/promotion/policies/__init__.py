@@ -23,6 +23,7 @@ KINDS = {
     "ours-uncorrected": Kind(recalibrate=False),
     "ours-trusting": Kind(doubtful=False),
     "ours-wide": Kind(clips=(8.0,)),
+    "ours-unpriced": Kind(priced=False),
     "ours-late": Kind(least_runs=20),
     "ours-guarded": Kind(),
     "ours-as-proposed": Kind(averaged=False, least_runs=20),

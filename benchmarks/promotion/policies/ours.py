@@ -32,6 +32,10 @@ class Forecast(Protocol):
         """The chance of a run that seems sure to fail."""
         ...
 
+    def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
+        """The largest chance that a flag may cost where it saves so much of a run."""
+        ...
+
 
 @dataclass(frozen=True)
 class Ours:
@@ -68,10 +72,10 @@ class OursJudge:
     weights: list[float] = field(default_factory=list)
     flagged: list[tuple[int, Flagged]] = field(default_factory=list)
     evidence: Evidence = field(default_factory=Evidence)
-    table: Array | None = None
+    table: Array = field(default_factory=lambda: np.empty((0, 0)))
     """P(pass) [looks, rows] by the last fit."""
-    least: tuple[float, ...] = ()
-    """The least of them at each look, by the same."""
+    model: Forecast | None = None
+    """The last fit."""
     fitted: int = 0
 
     def follow(self, trial: Trial) -> Fate:
@@ -81,12 +85,13 @@ class OursJudge:
         chances: list[float] = []
         for look in range(len(LOOKS)):
             seen = epochs_seen(look, points, LEAST)
-            if seen is None or self.table is None or joint[:seen].max() >= 0:
+            if seen is None or self.model is None or joint[:seen].max() >= 0:
                 continue
             chance = self.evidence.raise_chance(float(self.table[look, trial.row]))
             chances.append(chance)
-            least = self.evidence.raise_chance(self.least[look])
-            if judge(self.ledger, chance, least=least).raised:
+            least = self.evidence.raise_chance(self.model.least(look))
+            worth = self.model.worth(self.ledger, self.evidence, 1 - seen / points)
+            if judge(self.ledger, chance, least=least, worth=worth).raised:
                 return self._flag(trial, seen, chance, tuple(chances))
         self._end(trial.row, 1.0)
         return Fate(points, forecasts=tuple(chances))
@@ -126,7 +131,7 @@ class OursJudge:
 
         A forecast reads a curve up to its look only, so that all at once are those one by one.
         """
-        if self.table is not None and len(self.rows) < self.rule.growth * self.fitted:
+        if self.model is not None and len(self.rows) < self.rule.growth * self.fitted:
             return
         if not self.rows:
             return
@@ -136,7 +141,7 @@ class OursJudge:
         if model is None:
             return
         rows = np.setdiff1d(np.arange(len(self.task.joint)), self.rows)
-        self.least = tuple(model.least(look) for look in range(len(LOOKS)))
+        self.model = model
         self.table = np.full((len(LOOKS), len(self.task.joint)), np.nan)
         for look in range(len(LOOKS)):
             seen = epochs_seen(look, self.task.points, LEAST)

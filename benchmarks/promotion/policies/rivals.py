@@ -10,7 +10,9 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.promotion.task import Array
+from sweep.decisions.stopping.audit import Evidence
 from sweep.decisions.stopping.curves import Curves, features, joint, scaled, spread
+from sweep.decisions.stopping.ledger import Ledger
 from sweep.decisions.stopping.outlook import Finished, Kind
 
 LEAST = Kind().least_runs
@@ -24,6 +26,10 @@ class Rival:
     def least(self, look: int) -> float:
         """No chance is too small for it."""
         return 0.0
+
+    def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
+        """Every flag is worth its cost."""
+        return 1.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.promotion.replay import Fate, Judge, Trial
+from benchmarks.promotion.replay import Fate, Judge, Policy, Trial
 from benchmarks.promotion.task import Array, Task
 
 FIRST_LOOK = 0.35
@@ -40,6 +40,28 @@ def no_pruning(trial: Trial) -> int | None:
 def oracle(trial: Trial) -> int | None:
     """Knows the end, and stops every failing run at the first look."""
     return None if trial.task.passes[trial.row] else math.ceil(FIRST_LOOK * trial.task.points)
+
+
+@dataclass(frozen=True)
+class LateOracle:
+    """Knows every end as soon as ``startup`` trials have ended, as no rule that learns can."""
+
+    startup: int
+
+    def judge(self, task: Task, seed: int) -> Judge:
+        """A judge that has seen no trial."""
+        return _LateOracleJudge(self.startup)
+
+
+@dataclass
+class _LateOracleJudge:
+    startup: int
+    ended: int = 0
+
+    def follow(self, trial: Trial) -> Fate:
+        seen = oracle(trial) if self.ended >= self.startup else None
+        self.ended += seen is None
+        return Fate(trial.task.points if seen is None else seen, flagged=seen)
 
 
 def script(trial: Trial) -> int | None:
@@ -141,9 +163,11 @@ def names() -> Sequence[str]:
     return tuple(RULES)
 
 
-RULES: dict[str, Callable[[], Stateless | FixedEpoch]] = {
+RULES: dict[str, Callable[[], Policy]] = {
     "none": lambda: Stateless(no_pruning),
     "oracle": lambda: Stateless(oracle),
+    "oracle-after-5": lambda: LateOracle(5),
+    "oracle-after-12": lambda: LateOracle(12),
     "fixed-epoch": FixedEpoch,
     "script": lambda: Stateless(script),
     "exponential": lambda: Stateless(cached(exponential)),

@@ -37,6 +37,11 @@ class Ledger:
         """The chance that a fresh draw passes."""
         return min(1.0, self.expected / (self.finished + self.stopped + 1))
 
+    @property
+    def left(self) -> float:
+        """Expected passers that may still be flagged."""
+        return max(0.0, self.risk * self.expected - self.risked)
+
     def ended(self, passed: bool) -> Ledger:
         """The ledger after a trial of a new configuration ran to its end."""
         return replace(self, finished=self.finished + 1, passed=self.passed + int(passed))
@@ -69,6 +74,7 @@ def judge(
     chance: float | None,
     *,
     least: float = 0.0,
+    worth: float = 1.0,
     passes: bool = False,
     spared: bool = False,
 ) -> Flag:
@@ -79,7 +85,9 @@ def judge(
     already, is ``spared`` (named in the study file or by a person), has no forecast (None), or
     is not clearly worse than a fresh draw, ``p > base / 2``. Until ``ENOUGH`` passers are known a
     trial may cost at most ``guard * risk * base`` more than ``least``, the chance of a trial that
-    seems sure to fail, since a forecast learnt from few passers cannot vouch for itself.
+    seems sure to fail, since a forecast learnt from few passers cannot vouch for itself. Nor is a
+    trial flagged that costs more than ``worth``: what is saved by stopping it now is bought for
+    less elsewhere.
 
     Raises:
         ValueError: ``chance`` is not a probability.
@@ -100,6 +108,10 @@ def judge(
     if ledger.passed < ENOUGH and chance > guard:
         known = f"until {ENOUGH} passes are known ({ledger.passed} so far)"
         return Flag(False, f"{words}, {fresh}; {known}, at most {percent(guard)} is risked")
+    if chance > worth:
+        return Flag(
+            False, f"{words}, {fresh}; for what is left of it at most {percent(worth)} is risked"
+        )
     after = ledger.stop(chance)
     if after.risked > ledger.risk * after.expected:
         spent = f"to stop it would cost more than {percent(ledger.risk)} of the passes"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sweep.decisions.stopping import ridge
+from sweep.decisions.stopping.audit import Evidence
 from sweep.decisions.stopping.correction import (
     IDENTITY,
     Correction,
@@ -24,6 +25,8 @@ from sweep.decisions.stopping.curves import (
     scaled,
     spread,
 )
+from sweep.decisions.stopping.ledger import Ledger
+from sweep.decisions.stopping.price import Offers
 from sweep.study.look import Forecast
 
 Array = npt.NDArray[np.float64]
@@ -55,6 +58,8 @@ class Kind:
     """The recalibration's uncertainty is averaged over; else its most probable value is taken."""
     doubtful: bool = True
     """No chance is below that of a good run that nobody foresees; needs ``recalibrate``."""
+    priced: bool = True
+    """A flag must save enough for what it risks: :class:`Offers`."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,9 @@ class Outlook:
     spreads: Array  # [J]
     looks: tuple[Pool, ...]
     corrections: tuple[Correction, ...]
+    offers: Offers
+    base: float
+    """The share of all runs that pass."""
 
     def chance(self, curves: Curves, look: int, seen: int) -> Array:
         """P(the run will have passed at its end) at ``look`` after ``seen`` epochs; [n]."""
@@ -96,6 +104,20 @@ class Outlook:
     def least(self, look: int) -> float:
         """The chance at ``look`` of a run that seems sure to fail."""
         return self.corrections[look].least
+
+    def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
+        """The largest chance, as the ledger is told it, that a flag may cost for what it saves.
+
+        The allowance is what is left of it, and what as many runs as there were will add.
+
+        Args:
+            saved: the share of the run that is still to come.
+        """
+        if not self.kind.priced:
+            return 1.0
+        coming = ledger.risk * self.base * float(self.offers.weights.sum())
+        price = self.offers.price((ledger.left + coming) / evidence.factor)
+        return evidence.raise_chance(price * saved)
 
     def forecast(self, curves: Curves, look: int, seen: int) -> Forecast:
         """The best joint slack of the whole run, for the first of ``curves``."""
@@ -135,8 +157,10 @@ def fit(
     for look in range(len(LOOKS)):
         x = _same_columns([_at(part.curves, look, scale, kind) for part, scale in pairs])
         fits.append(_pool(np.concatenate(x), target, weights, len(finished.curves), kind.clips))
-    corrections = _corrected(fits, target, finished, kind)
-    return Outlook(kind, spreads[0], tuple(fits), corrections)
+    base = float(finished.weights @ (best[0] >= 0) + 0.5) / float(finished.weights.sum() + 1)
+    corrections = _corrected(fits, target, finished, base, kind)
+    offers = _offers(fits, corrections, finished, base)
+    return Outlook(kind, spreads[0], tuple(fits), corrections, offers, base)
 
 
 def _pool(x: Array, target: Array, weights: Array, own: int, clips: Sequence[float]) -> Pool:
@@ -159,7 +183,7 @@ def _pool(x: Array, target: Array, weights: Array, own: int, clips: Sequence[flo
 
 
 def _corrected(
-    looks: Sequence[Pool], target: Array, finished: Finished, kind: Kind
+    looks: Sequence[Pool], target: Array, finished: Finished, base: float, kind: Kind
 ) -> tuple[Correction, ...]:
     """A correction a look, from the study's own runs. Looks err unlike, the first ones most."""
     if not kind.recalibrate:
@@ -170,13 +194,30 @@ def _corrected(
     made = [recalibration(chances, passed, kind.averaged) for chances in left_out]
     if not kind.doubtful:
         return tuple(made)
-    base = float(finished.weights @ passed + 0.5) / float(finished.weights.sum() + 1)
     told = [one.chance(chances) for one, chances in zip(made, left_out, strict=True)]
     lowest = np.minimum.accumulate(np.stack(told), axis=0)
     return tuple(
         replace(one, least=unforeseen(chances, passed, base))
         for one, chances in zip(made, lowest, strict=True)
     )
+
+
+def _offers(
+    looks: Sequence[Pool], corrections: Sequence[Correction], finished: Finished, base: float
+) -> Offers:
+    """The left-out chances of the study's own runs, where a flag would have been possible."""
+    curves = finished.curves
+    best = np.maximum.accumulate(joint(curves.slacks), axis=1)
+    chances, remaining = [], []
+    for number, (look, correction) in enumerate(zip(looks, corrections, strict=True)):
+        seen = epochs_seen(number, curves.epochs)
+        if seen is None:
+            continue
+        told = correction.chance(look.left_out[: len(curves)])
+        open_to = (told <= base / 2) & (best[:, seen - 1] < 0)
+        chances.append(np.where(open_to, told, np.inf))
+        remaining.append(1 - seen / curves.epochs)
+    return Offers(np.array(chances).reshape(-1, len(curves)), np.array(remaining), finished.weights)
 
 
 def _counted(prior: Sequence[Finished]) -> list[Finished]:

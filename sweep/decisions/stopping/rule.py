@@ -216,13 +216,14 @@ def judge_run(
     """
     number, seen = look
     chance = forecast = None
-    least = 0.0
+    least, worth = 0.0, 1.0
     if outlook is not None:
         curves = _curves([run], seen, epochs)
         forecast = outlook.forecast(curves, number, seen)
         chance = past.evidence.raise_chance(float(outlook.chance(curves, number, seen)[0]))
         least = past.evidence.raise_chance(outlook.least(number))
-    verdict = judge(past.ledger, chance, least=least, passes=run.passed, spared=spared)
+        worth = outlook.worth(past.ledger, past.evidence, 1 - seen / epochs)
+    verdict = judge(past.ledger, chance, least=least, worth=worth, passes=run.passed, spared=spared)
     flag = None
     if verdict.raised and chance is not None:
         flag = raise_flag(past.flags, chance, seen, audit_coin)

@@ -52,6 +52,27 @@ def test_a_trial_that_passes_already_or_is_spared_is_never_flagged(
     assert not judge(Ledger(finished=100, passed=30), 0.0, **protected).raised
 
 
+def test_a_flag_that_costs_more_than_it_is_worth_waits_for_a_better_one() -> None:
+    ledger = Ledger(finished=100, passed=30)
+    assert judge(ledger, 0.01, worth=0.01).raised
+    dear = judge(ledger, 0.01, worth=0.005)
+    assert (dear.raised, dear.reason) == (
+        False,
+        "it passes with probability 1 %, a new one with 30 %; "
+        "for what is left of it at most 0.5 % is risked",
+    )
+
+
+@given(st.lists(chances, max_size=40), st.floats(0.01, 0.3))
+def test_what_is_left_of_the_allowance_is_never_less_than_nothing(
+    flags: list[float], risk: float
+) -> None:
+    ledger = Ledger(risk)
+    for chance in flags:
+        ledger = ledger.flagged(chance)
+        assert 0 <= ledger.left <= risk * ledger.expected
+
+
 def test_without_a_forecast_nothing_is_flagged() -> None:
     flag = judge(Ledger(finished=100, passed=30), None)
     assert (flag.raised, flag.reason) == (False, "there is no forecast yet: too few have ended")

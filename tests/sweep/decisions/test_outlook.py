@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.decisions.stopping import outlook, ridge
+from sweep.decisions.stopping.audit import Evidence
 from sweep.decisions.stopping.curves import (
     LOOKS,
     Curves,
@@ -21,6 +22,7 @@ from sweep.decisions.stopping.curves import (
     scaled,
     spread,
 )
+from sweep.decisions.stopping.ledger import Ledger
 from sweep.decisions.stopping.outlook import LEAST_OWN, Finished, Kind, Outlook, fit
 
 EPOCHS = 20
@@ -332,6 +334,24 @@ def test_a_decision_takes_less_than_twenty_milliseconds() -> None:
     assert min(seconds) < 0.02
 
 
+def test_a_late_flag_is_worth_less_than_an_early_one_and_the_fewer_is_left_the_less() -> None:
+    outlook = learnt(saturating(120, 0))
+    rich, poor = Ledger(passed=30, finished=120), Ledger(passed=30, finished=120, risked=1.5)
+    early, late = (outlook.worth(poor, Evidence(), saved) for saved in (0.65, 0.2))
+    assert late == pytest.approx(early * 0.2 / 0.65)
+    assert early <= outlook.worth(rich, Evidence(), 0.65)
+    assert 0 < early < 1
+    assert learnt(saturating(120, 0), Kind(priced=False)).worth(poor, Evidence(), 0.2) == 1.0
+
+
+def test_chances_that_are_raised_raise_the_price_and_buy_less() -> None:
+    outlook, ledger = learnt(saturating(120, 0)), Ledger(passed=30, finished=120, risked=1.5)
+    plain, raised = (outlook.worth(ledger, Evidence(factor=f), 0.65) for f in (1.0, 3.0))
+    assert 0 < raised / 3 <= plain
+
+
 def test_the_chosen_forecast_is_the_default() -> None:
-    chosen = Kind(squash=False, schedule=True, clips=(8.0, 1.0), averaged=True, doubtful=True)
+    chosen = Kind(
+        squash=False, schedule=True, clips=(8.0, 1.0), averaged=True, doubtful=True, priced=True
+    )
     assert outlook.Kind() == chosen
