@@ -58,6 +58,15 @@ def test_progress_says_what_is_done_for_which_camera(photos: Path, tmp_path: Pat
     assert seen[-1] == ("cameras", 1, 1)
 
 
+def test_large_maps_are_found_from_half_of_the_most_liveries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvtex.intake.map_finding.find.MOST_LIVERIES", 10)
+    photos = photo_set(tmp_path / "photos", liveries=7)
+    assert find_maps(photos, tmp_path / "small", side=512).cameras[0].liveries == 7
+    assert find_maps(photos, tmp_path / "large", side=1024).cameras[0].liveries == 5
+
+
 def test_confidence_and_light_are_in_the_file(mapped: Path) -> None:
     record = manifest.read(mapped).records[0]
     with np.load(mapped / str(record.uv_map)) as arrays:

@@ -53,7 +53,8 @@ def _stiffness(context: click.Context, option: click.Parameter, text: str) -> tu
     "--size",
     type=click.IntRange(16, 1024),
     default=256,
-    help="Longer side of the maps, in pixels, at most. Larger views are reduced.",
+    help="Longer side of the maps, in pixels, at most. Larger views are reduced. Twice the side "
+    "takes four to five times as long.",
 )
 @click.option(
     "--stiffness",
@@ -74,7 +75,7 @@ def _stiffness(context: click.Context, option: click.Parameter, text: str) -> tu
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    help="Random seed of the choice among more than 64 liveries.",
+    help="Random seed of the choice among more than 64 liveries (32 for --size above 512).",
 )
 @JSON
 def maps_(

@@ -33,6 +33,8 @@ from uvtex.typed.text_files import read_json
 
 MOST_LIVERIES = 64
 """Largest number of liveries that a camera's map is found from."""
+LARGE = 512
+"""Side of a map, in pixels, above which half as many are used: each takes 30 MB at 1024 pixels."""
 DOUBTFUL = 0.5
 """Share of the painted pixels that are known, below which a view may not belong to its texture."""
 LEAST_KNOWN = 0.02
@@ -73,7 +75,8 @@ def find_maps(
 
     Args:
         side: the longer side of the maps, in pixels, at most.
-        seed: chooses among the liveries where there are more than MOST_LIVERIES.
+        seed: chooses among the liveries where there are more than MOST_LIVERIES, or half of that
+            above LARGE.
         split: only its training liveries are used. None: all liveries are.
         stiffness: a map of each camera is found for each of these, see :func:`estimate_map`. They
             are above 0 and all different. What the report says is of the first, which is used
@@ -91,8 +94,9 @@ def find_maps(
     cameras, unused = cameras_of(folder, records, report.notes)
     report.left_out += len(unused)
     chosen = set(used)
-    if len(used) > MOST_LIVERIES:
-        chosen = set(random.Random(f"maps/{seed}").sample(used, MOST_LIVERIES))
+    most = MOST_LIVERIES if side <= LARGE else MOST_LIVERIES // 2
+    if len(used) > most:
+        chosen = set(random.Random(f"maps/{seed}").sample(used, most))
     textures = TextureReader(folder, _texture_side(folder, records, side))
     order = {record.view: place for place, record in enumerate(records)}
     written: list[tuple[int, Record]] = []
