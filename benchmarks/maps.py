@@ -157,7 +157,7 @@ def _cases(
         start = time.process_time()
         found = estimate_map(
             views,
-            torch.stack([linear_from_srgb(paint.float() / 255).half() for paint in textures]),
+            linear_from_srgb(textures.float() / 255),
             changing_pixels(views),
             stiffness=stiffness,
         )

@@ -87,7 +87,7 @@ def unexplained_view(views: Tensor, textures: Tensor, changing: Tensor) -> int |
 
     Args:
         views: uint8 [L, 3, h, w], sRGB.
-        textures: float or half [L, 3, T, T], linear.
+        textures: float [L, 3, T, T], linear.
         changing: bool [h, w].
 
     With fewer than five views, too little remains without one.

@@ -61,7 +61,7 @@ class MapEstimate:
 
 def estimate_map(
     views: Tensor,  # uint8 [L, 3, h, w], sRGB
-    textures: Tensor,  # float or half [L, 3, T, T], linear
+    textures: Tensor,  # float [L, 3, T, T], linear
     changing: Tensor,  # bool [h, w]: the pixels that vary between liveries
     tell: Callable[[str], None] = lambda words: None,
     stiffness: float = 1.0,

@@ -60,7 +60,7 @@ def sides_of(longest: int) -> list[int]:
 
 def level_of(
     views: Tensor,  # uint8 [L, 3, h, w], sRGB
-    textures: Tensor,  # float or half [L, 3, T, T], linear
+    textures: Tensor,  # float [L, 3, T, T], linear
     changing: Tensor,  # bool [h, w]
     share: float,
 ) -> Level:
@@ -79,7 +79,7 @@ def level_of(
         if share < 1:
             light = F.interpolate(light[None], size=size, mode="area")[0]
         pixels[:, livery] = light[:, changing].T
-        paint = F.interpolate(texture[None].float(), size=texels, mode="area")[0]
+        paint = F.interpolate(texture[None], size=texels, mode="area")[0]
         colours[:, livery] = paint.flatten(1).T
     weight = torch.where(pixels < SATURATED, 1.0, 0.02)
     return Level(

@@ -31,7 +31,7 @@ class CameraViews:
     """What the estimate of a camera's map is made from."""
 
     views: Tensor  # uint8 [L, 3, h, w], sRGB
-    textures: Tensor  # half [L, 3, T, T], linear
+    textures: Tensor  # float [L, 3, T, T], linear
     liveries: list[str]
     files: list[str]
     """The views' files, as the manifest names them."""
@@ -87,9 +87,7 @@ class TextureReader:
         self._known: dict[str, Tensor] = {}
 
     def read(self, name: str) -> Tensor:
-        """The texture, half [3, T, T] with ``T = side``.
-
-        A half is 30 times finer than a picture's steps, and 64 large textures fit into memory.
+        """The texture, float [3, T, T] with ``T = side``.
 
         Raises:
             DataError: the file cannot be read.
@@ -102,7 +100,7 @@ class TextureReader:
                 paint = F.interpolate(paint, size=size, mode="area")
             else:
                 paint = F.interpolate(paint, size=size, mode="bilinear", align_corners=False)
-            self._known[name] = paint[0].half()
+            self._known[name] = paint[0]
         return self._known[name]
 
 
@@ -176,7 +174,7 @@ def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str
 
 
 def _small(paint: Tensor) -> Tensor:
-    return F.interpolate(paint[None].float(), size=(32, 32), mode="area")[0]
+    return F.interpolate(paint[None], size=(32, 32), mode="area")[0]
 
 
 def _reduced(path: Path, longest: int) -> np.ndarray:

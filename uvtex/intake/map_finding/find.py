@@ -34,7 +34,7 @@ from uvtex.typed.text_files import read_json
 MOST_LIVERIES = 64
 """Largest number of liveries that a camera's map is found from."""
 LARGE = 512
-"""Side of a map, in pixels, above which half as many are used: each takes 30 MB at 1024 pixels."""
+"""Side of a map, in pixels, above which half as many are used: each takes 40 MB at 1024 pixels."""
 DOUBTFUL = 0.5
 """Share of the painted pixels that are known, below which a view may not belong to its texture."""
 LEAST_KNOWN = 0.02
