@@ -40,10 +40,14 @@ from uvtex.runs import checkpoint
 from uvtex.showroom.rendering.plate_files import read_plate
 
 MOVES = (
-    *((shift, 0.0) for shift in (0.0, 0.25, 0.5, 1.0, 2.0)),
-    *((0.0, 1.0), (0.0, 3.0), (1.0, 3.0)),
+    *((shift, 0.0, 0.0) for shift in (0.0, 0.25, 0.5, 1.0, 2.0)),
+    *((0.0, 1.0, 0.0), (0.0, 3.0, 0.0), (1.0, 3.0, 0.0)),
+    *((0.0, 0.0, turn) for turn in (0.5, 1.0, 2.0, 4.0)),
+    *((1.0, 3.0, 2.0), (0.0, 0.0, 7.0)),
 )
-"""Shifts in pixels of the network, and changes of scale in percent."""
+"""Shifts in pixels of the network, changes of scale in percent, and turns in degrees."""
+Move = tuple[float, float, float, float]
+"""Right and down in parts of the side, scale, and turn in degrees, clockwise."""
 
 
 @click.command(cls=CleanErrorCommand)
@@ -71,15 +75,17 @@ def main(
     """
     textures, cameras = held_out(data, trained)
     native = checkpoint.load(trained).config.image_size
-    print("| photos | shift | scale | as it lies | registered | change | error | not placed |")
-    print("| --- |" + " --- |" * 7, flush=True)
+    print(
+        "| photos | shift | scale | turn | as it lies | registered | change | error | not placed |"
+    )
+    print("| --- |" + " --- |" * 8, flush=True)
     for count in counts:
-        for shift, percent in MOVES:
+        for shift, percent, degrees in MOVES:
             rng = np.random.default_rng(seed)
             found = []
             for texture in textures[:liveries]:
-                moves = [_move(rng, shift / native, percent) for _ in range(count)]
-                drawn = picture if (shift, percent) == (1.0, 0.0) else None
+                moves = [_move(rng, shift / native, percent, degrees) for _ in range(count)]
+                drawn = picture if (shift, percent, degrees) == (1.0, 0.0, 0.0) else None
                 found.append(measured(data, trained, texture, cameras[:count], moves, drawn))
                 picture = None if drawn else picture
             scores = np.array([row.ssim for row in found])
@@ -88,7 +94,7 @@ def main(
             errors = np.concatenate([row.errors for row in found]) * native
             lost = sum(row.lost for row in found)
             print(
-                f"| {count} | {shift:g} | {percent:g} % | {before:.3f} | {after:.3f} "
+                f"| {count} | {shift:g} | {percent:g} % | {degrees:g} | {before:.3f} | {after:.3f} "
                 f"| {gains.mean():+.3f} ({gains.min():+.3f} to {gains.max():+.3f}) "
                 f"| {np.median(errors):.3f}, {errors.max():.3f} | {lost} of {len(errors)} |",
                 flush=True,
@@ -111,7 +117,7 @@ def measured(
     trained: Path,
     texture: Path,
     cameras: list[str],
-    moves: list[tuple[float, float, float]],
+    moves: list[Move],
     picture: Path | None,
 ) -> Measured:
     """Makes the texture of misplaced photos with and without registration.
@@ -146,29 +152,42 @@ def measured(
     )
 
 
-def _move(rng: np.random.Generator, shift: float, percent: float) -> tuple[float, float, float]:
-    """Right and down in parts of the side, and the scale: a direction and a sense by chance."""
+def _move(rng: np.random.Generator, shift: float, percent: float, degrees: float) -> Move:
+    """A direction and the senses of scale and turn by chance."""
     angle = rng.uniform(0, 2 * np.pi)
     scale = (1 + percent / 100) ** rng.choice([-1, 1])
-    return shift * np.cos(angle), shift * np.sin(angle), float(scale)
+    turn = degrees and degrees * rng.choice([-1, 1])
+    return shift * np.cos(angle), shift * np.sin(angle), float(scale), float(turn)
 
 
-def misplaced(photo: np.ndarray, right: float, down: float, scale: float) -> np.ndarray:
-    """A square photo uint8 [H, H, 3], scaled about its middle, then moved by parts of its side."""
+def misplaced(
+    photo: np.ndarray, right: float, down: float, scale: float, degrees: float = 0.0
+) -> np.ndarray:
+    """A square photo uint8 [H, H, 3], scaled and turned about its middle, then moved.
+
+    The arguments are those of :data:`Move`.
+    """
     side = len(photo)
     rim = side // 8
     padded = Image.fromarray(np.pad(photo, ((rim, rim), (rim, rim), (0, 0)), mode="edge"))
-    x, y = (side / 2 - (side / 2 + side * move) / scale + rim for move in (right, down))
+    back = np.linalg.inv(_form(scale, degrees))
+    middle = side / 2 + side * np.array([right, down])
+    (a, b), (d, e) = back
+    c, f = side / 2 + rim - back @ middle
     moved = padded.transform(
-        (side, side),
-        Image.Transform.AFFINE,
-        (1 / scale, 0, x, 0, 1 / scale, y),
-        Image.Resampling.BICUBIC,
+        (side, side), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BICUBIC
     )
     return np.asarray(moved)
 
 
-def _error(mask: np.ndarray, move: tuple[float, float, float], photo: Photo) -> float:
+def _form(scale: float, degrees: float) -> np.ndarray:
+    """The matrix that turns points (right, down) clockwise and scales them."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    form: np.ndarray = scale * np.array([[cos, -sin], [sin, cos]])
+    return form
+
+
+def _error(mask: np.ndarray, move: Move, photo: Photo) -> float:
     """How far painted pixels lie from where they are taken to lie, root mean square.
 
     In parts of the photo's side.
@@ -177,12 +196,13 @@ def _error(mask: np.ndarray, move: tuple[float, float, float], photo: Photo) -> 
         mask: [H, H], the painted pixels of the camera's picture.
         move: how the photo was moved from it.
     """
-    right, down, scale = move
+    right, down, scale, degrees = move
     rows, columns = np.nonzero(mask)
     side = len(mask)
     at = np.stack([columns, rows], axis=1) + 0.5 - side / 2
-    true = side / 2 + scale * at + side * np.array([right, down])
-    taken = np.array(photo.square.middle) + at * photo.square.side / side
+    true = side / 2 + at @ _form(scale, degrees).T + side * np.array([right, down])
+    turn = 0.0 if photo.placement is None else np.degrees(photo.placement.turn)
+    taken = np.array(photo.square.middle) + at @ _form(photo.square.side / side, turn).T
     return float(np.sqrt(((true - taken) ** 2).sum(axis=1).mean()) / side)
 
 

@@ -1,8 +1,8 @@
 """Exports a predictor as a program that runs without this package: pictures in, texture out.
 
 The program has MLflow's ``pt2`` format: a traced graph and raw tensors, no pickle. The graph
-includes the padding and the resizing of a photo, so a caller passes pictures as they are. It takes
-any number of pictures of a livery.
+includes the padding, the registration and the resizing of a photo, so a caller passes pictures as
+they are: see :class:`sweep.tracking.program.PicturesToTexture`.
 """
 
 from __future__ import annotations
@@ -14,55 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from sweep.tracking import client as seam
 from sweep.tracking.client import RegistryError
+from sweep.tracking.program import PicturesToTexture
 from uvtex.models import Predictor
 
 EXAMPLE = (2, 4, 24, 36, 3)
 """The input example's shape. All sizes differ and none is 1: the exporter makes a size of 1 a
 constant, and may treat two equal sizes as one."""
-
-
-class PicturesToTexture(nn.Module):
-    """uint8 pictures [N, V, H, W, 3] of any size to uint8 textures [N, S, S, 3].
-
-    Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
-    --whole``: pad to a square with the median colour of the border, then resize with antialiasing.
-    Whether the pictures contradict each other is not checked.
-    """
-
-    def __init__(self, predictor: Predictor, size: int) -> None:
-        super().__init__()
-        self.predictor = predictor
-        self.size = size
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        count = pictures.shape[1]
-        view = _square(pictures.flatten(0, 1).permute(0, 3, 1, 2).float())
-        view = F.interpolate(view, (self.size, self.size), mode="bilinear", antialias=True)
-        views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
-        alone = self.predictor.predict(views[:, 0])[0].float()
-        together = self.predictor.fuse(views)[0].float()
-        # Both are computed. A graph has no condition on the number of pictures: the exporter takes
-        # a size for more than one.
-        texture = torch.where(views.new_ones(count).sum() > 1, together, alone)
-        pixels = ((texture.clamp(-1, 1) + 1) * 127.5).round()
-        out: Tensor = pixels.to(torch.uint8).permute(0, 2, 3, 1)
-        return out
-
-
-def _square(view: Tensor) -> Tensor:
-    """[N, 3, H, W] padded to [N, 3, max(H, W), max(H, W)]."""
-    height, width = view.shape[2:]
-    border = torch.cat([view[:, :, 0], view[:, :, -1], view[..., 0], view[..., -1]], dim=2)
-    ground = border.median(dim=2).values[..., None, None]
-    side = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
-    left, top = (side - width) // 2, (side - height) // 2
-    around = (left, side - width - left, top, side - height - top)
-    return F.pad(view - ground, around) + ground
 
 
 def save(

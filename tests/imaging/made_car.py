@@ -58,12 +58,22 @@ def camera() -> ViewGeometry:
 
 
 def photo(
-    rng: np.random.Generator, right: float = 0, down: float = 0, scale: float = 1
+    rng: np.random.Generator,
+    right: float = 0,
+    down: float = 0,
+    scale: float = 1,
+    degrees: float = 0,
+    half: float = MARGIN,
 ) -> np.ndarray:
-    """A photo of the car with stripes, moved by pixels of the light: the picture that is placed."""
-    side = round(SIDE * MARGIN)
-    x, y = _points(side, MARGIN)
+    """A photo of the car with stripes, moved by pixels of the light: the picture that is placed.
+
+    It is turned clockwise about the middle before that. It shows points from -half to half.
+    """
+    side = round(SIDE * half)
+    x, y = _points(side, half)
     x, y = ((a - 2 * move / SIDE) / scale for a, move in ((x, right), (y, down)))
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    x, y = cos * x + sin * y, cos * y - sin * x
     grey, paint = _car(x, y)
     colours = rng.uniform(0, 1, (5, 3))
     stripe = colours[(np.floor(3 * x + 2 * y + rng.uniform(0, 5)) % 5).astype(int)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from tests.imaging import made_car
 from tests.imaging.made_car import SIDE
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
-from uvtex.imaging.placing import AS_IT_LIES, MARGIN, Placement, place
+from uvtex.imaging.placing import AS_IT_LIES, MARGIN, Placement, known_of, place, placement
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,13 @@ def camera() -> ViewGeometry:
 
 
 def _placed(picture: np.ndarray, camera: ViewGeometry) -> Placement:
-    return place(picture, np.ones(picture.shape[:2], bool), camera)
+    return _placed_within(picture, np.ones(picture.shape[:2], bool), camera)
+
+
+def _placed_within(picture: np.ndarray, valid: np.ndarray, camera: ViewGeometry) -> Placement:
+    shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    moves, known = place(shown, torch.from_numpy(valid)[None], known_of([camera]))
+    return placement(moves[0], bool(known[0]))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,17 @@ def test_a_moved_photo_is_found_to_a_fifth_of_a_pixel(
     assert np.array(found.shift) * SIDE / 2 == pytest.approx([right, down], abs=STILL)
     half = 0.7 * SIDE / 2  # of the car's length
     assert (found.scale - scale) * half == pytest.approx(0, abs=STILL)
+
+
+@pytest.mark.parametrize("degrees", [-4, -0.6, 1, 2.5])
+def test_a_turned_photo_is_found_to_a_fifth_of_a_pixel(
+    camera: ViewGeometry, degrees: float
+) -> None:
+    found = _placed(made_car.photo(np.random.default_rng(1), 1, -0.5, 1, degrees), camera)
+    assert found.known
+    assert np.array(found.shift) * SIDE / 2 == pytest.approx([1, -0.5], abs=STILL)
+    half = 0.7 * SIDE / 2  # of the car's length
+    assert (found.turn - np.radians(degrees)) * half == pytest.approx(0, abs=STILL)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -65,7 +83,7 @@ def test_pixels_that_the_photo_has_not_do_not_count(camera: ViewGeometry) -> Non
     valid = np.ones(picture.shape[:2], bool)
     valid[: len(valid) // 3] = False
     picture[: len(valid) // 3] = 90
-    found = place(picture, valid, camera)
+    found = _placed_within(picture, valid, camera)
     assert found.known
     assert np.array(found.shift) * SIDE / 2 == pytest.approx([2, -1], abs=0.2)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.inference import car_checkpoint
 from tests.inference.made_photos import call, inferred
 from tests.inference.made_photos import photo as made_photo
 from tests.inference.small_model import save_checkpoint
@@ -85,6 +86,23 @@ def test_several_photos_are_fused_at_full_size(atlas: Path, livery: np.ndarray) 
         packed = np.asarray(dds.convert("RGB"), float)
     with Image.open("o/fused_uv.png") as png:
         assert np.abs(packed - np.asarray(png, float)).mean() < 12
+
+
+def test_a_turned_photo_is_sampled_where_it_shows_the_car(tmp_path: Path) -> None:
+    trained = car_checkpoint.make(tmp_path)
+    textures = []
+    for name, degrees in (("right", 0.0), ("turned", 3.0)):
+        (tmp_path / name).mkdir()
+        [path] = car_checkpoint.photos(tmp_path / name, [(0.0, 0.0, 1.0, degrees)])
+        (record,) = inferred(trained, path, "--texture-size", 192, "--whole")
+        assert record["placement"]["turn"] == pytest.approx(degrees, abs=0.2)
+        with Image.open(f"o/{path.stem}_uv.png") as file:
+            textures.append(np.asarray(file.convert("RGB"), float))
+        with Image.open(f"o/{path.stem}_layers.png") as file:
+            seen = np.asarray(file) == 255
+    assert seen.mean() > 0.1
+    off = np.abs(textures[0] - textures[1])[seen].mean()
+    assert off < np.abs(textures[0] - np.roll(textures[0], 3, axis=0))[seen].mean()
 
 
 def test_sixteen_bits_stay_sixteen(atlas: Path, livery: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from tests.imaging import made_car
 from tests.imaging.made_car import SIDE
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import AS_IT_LIES, MARGIN
-from uvtex.inference.photos import Photo, prepare
+from uvtex.inference.photos import Photo, cut, prepare
 from uvtex.inference.placement import NOT_PLACED, placed, placement_record
 from uvtex.models import Predictor
 
@@ -66,6 +66,19 @@ def test_a_moved_photo_is_cut_where_its_camera_would_show_it(camera: ViewGeometr
     assert made.view.shape == photo.view.shape
     assert not np.array_equal(made.view, photo.view)
     assert made.warnings == photo.warnings
+
+
+def test_a_turned_photo_is_cut_upright(camera: ViewGeometry) -> None:
+    right = made_car.photo(np.random.default_rng(0))
+    turned = made_car.photo(np.random.default_rng(0), 2, 1, 1, -3)
+    photo = _saved(turned)
+    made = placed(OneCamera(camera), photo)
+    record = placement_record(made)
+    assert record is not None
+    assert record["turn"] == pytest.approx(-3, abs=0.2)
+    expected, as_it_lies = (cut(p, photo.square, SIZE)[0].astype(int) for p in (right, turned))
+    off = np.abs(made.view - expected).mean()
+    assert off < np.abs(as_it_lies - expected).mean() / 5
 
 
 def test_a_photo_that_lies_right_keeps_every_pixel(camera: ViewGeometry) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from uvtex.data import pictures
 from uvtex.evaluation.grids import encode_png, to_picture
-from uvtex.imaging.full_size import DOUBTFUL, UNKNOWN, FullTexture
+from uvtex.imaging.full_size import DOUBTFUL, UNKNOWN, FullTexture, ViewGeometry
+from uvtex.imaging.placing import Placement
 from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
 from uvtex.models import Predictor
@@ -68,7 +70,7 @@ def full_size(
         if pixels is None:
             pixels = pictures.read_rgb(photo.path)
         opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
-        whole.add(pixels, photo.square, geometry, opaque)
+        whole.add(pixels, photo.square, _turned(geometry, photo.placement), opaque)
     unknown = predictor.groundless(views).cpu().numpy()
     layers = whole.layers(unknown)
     return FullSize(
@@ -77,3 +79,11 @@ def full_size(
         layers,
         float((whole.confidence > DOUBTFUL).mean()),
     )
+
+
+def _turned(geometry: ViewGeometry, found: Placement | None) -> ViewGeometry:
+    """The geometry of a view in a photo's square before the square was turned."""
+    if found is None or found.turn == 0:
+        return geometry
+    cos, sin = math.cos(found.turn), math.sin(found.turn)
+    return replace(geometry, pose=np.array([[cos, -sin], [sin, cos]]) @ geometry.pose)

@@ -7,6 +7,7 @@ warns of what may have gone wrong.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +56,11 @@ class Photo:
     """Width and height after the EXIF rotation, in pixels."""
     mask: Mask
     square: Box
-    """The part of the upright photo that the network sees; what is beyond the photo is padding."""
+    """The part of the upright photo that the network sees; what is beyond the photo is padding.
+
+    If the photo was found turned, the part is this square turned about its middle: see
+    ``placement``.
+    """
     border_colour: tuple[int, int, int]
     """Colour of the padding: the median RGB of the photo's border, 0 to 255."""
     view: np.ndarray  # uint8 [S, S, 3]
@@ -65,7 +70,7 @@ class Photo:
 
     @property
     def padding(self) -> float:
-        """Share of the view that is padding, in [0, 1]."""
+        """Share of the view that is padding, in [0, 1], as if the square were not turned."""
         width, height = self.upright
         across = min(self.square.right, width) - max(self.square.left, 0)
         down = min(self.square.bottom, height) - max(self.square.top, 0)
@@ -109,12 +114,15 @@ def prepare(
     return replace(photo, warnings=tuple(_warnings(photo, size, framing, whole)))
 
 
-def cut(rgb: np.ndarray, square: Box, size: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+def cut(
+    rgb: np.ndarray, square: Box, size: int, turn: float = 0.0
+) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Cuts a square out of a picture and resizes it.
 
     Args:
         rgb: uint8 [H, W, 3].
         square: may reach beyond the picture, which is padded with its border's median colour.
+        turn: the square is turned by this angle about its middle, in radians, clockwise.
 
     Returns:
         uint8 [size, size, 3], and the colour of the padding.
@@ -131,10 +139,14 @@ def cut(rgb: np.ndarray, square: Box, size: int) -> tuple[np.ndarray, tuple[int,
     side = max(1, round(small.side))
     # Whole pixels would move the car by up to an eighth of a pixel of the view.
     step = small.side / side
+    along, across = step * math.cos(turn), step * math.sin(turn)
+    (x, y), back = small.middle, side / 2
+    left = small.left if turn == 0 else x - (along - across) * back
+    top = small.top if turn == 0 else y - (across + along) * back
     sheet = picture.transform(
         (side, side),
         Image.Transform.AFFINE,
-        (step, 0, small.left, 0, step, small.top),
+        (along, -across, left, across, along, top),
         Image.Resampling.BICUBIC,
         fillcolor=(red, green, blue),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,13 @@ import torch
 
 from uvtex.data import pictures
 from uvtex.imaging.framing import Box
-from uvtex.imaging.placing import MARGIN, can_place, place
+from uvtex.imaging.placing import MARGIN, can_place, known_of, place, placement
 from uvtex.inference.photos import Photo, cut
 from uvtex.models import Predictor
 
 NOT_PLACED = (
-    "could not be registered: within 8 % there is no place where outline, glass and tyres lie as "
-    "in the training views, so it is used as it lies"
+    "could not be registered: within 8 % and 5 degrees there is no place where outline, glass and "
+    "tyres lie as in the training views, so it is used as it lies"
 )
 
 
@@ -41,7 +42,10 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     around = _around(photo.square)
     side = round(len(geometry.reflected) * MARGIN)
     picture, _ = cut(rgb, around, side)
-    found = place(picture, _in_photo(photo, around, side), geometry)
+    shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    valid = torch.from_numpy(_in_photo(photo, around, side))[None]
+    moves, known = place(shown, valid, known_of([geometry]))
+    found = placement(moves[0], bool(known[0]))
     photo = replace(photo, placement=found)
     if not found.known:
         return replace(photo, warnings=(*photo.warnings, NOT_PLACED))
@@ -51,20 +55,27 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     x, y = (m + half * s for m, s in zip(photo.square.middle, found.shift, strict=True))
     half *= found.scale
     square = Box(x - half, y - half, x + half, y + half)
-    view_there, colour = cut(rgb, square, len(photo.view))
+    view_there, colour = cut(rgb, square, len(photo.view), found.turn)
     return replace(photo, square=square, view=view_there, border_colour=colour)
 
 
 def placement_record(photo: Photo) -> dict[str, Any] | None:
     """How the photo lay to its camera, as plain values. None: not asked.
 
-    ``right`` and ``down`` are shares of the view's side, for the middle of the view.
+    ``right`` and ``down`` are shares of the view's side, for the middle of the view. ``turn`` is in
+    degrees, clockwise.
     """
     found = photo.placement
     if found is None:
         return None
     right, down = (round(x / 2, 5) for x in found.shift)
-    return {"known": found.known, "right": right, "down": down, "scale": round(found.scale, 5)}
+    return {
+        "known": found.known,
+        "right": right,
+        "down": down,
+        "scale": round(found.scale, 5),
+        "turn": round(math.degrees(found.turn), 4),
+    }
 
 
 def _around(square: Box) -> Box:

@@ -69,6 +69,13 @@ class Predictor(nn.Module):
         """What the network knows of each view [V, 3, S, S]: its UV map and its light."""
         raise NotImplementedError
 
+    def still_cameras(self) -> list[ViewGeometry]:
+        """What the network knows of each of its cameras, in the order of ``estimate_camera``.
+
+        Empty from a network that knows no geometry, or estimates how a view is moved in the frame.
+        """
+        return []
+
     def groundless(self, views: Tensor) -> Tensor:
         """Texels that no view shows and no seen texel resembles: bool [S, S]."""
         raise NotImplementedError

@@ -20,6 +20,7 @@ texture cannot help the predictor (Chu et al. 2017).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -141,17 +142,22 @@ class AtlasPredictor(Predictor):
 
     def geometry(self, views: Tensor) -> list[ViewGeometry]:
         estimate = self.estimate_camera(views)
-        cameras, still = self.cameras, torch.eye(2, 3).repeat(len(views), 1, 1)
+        still = torch.eye(2, 3).repeat(len(views), 1, 1)
         poses = (still if estimate.pose is None else estimate.pose).double().cpu().numpy()
-        found = []
-        for camera, pose in zip(estimate.camera.tolist(), poses, strict=True):
-            falling, reflected, share = (
-                x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera)
-            )
-            uv = decode(cameras.paint[camera])
-            trust = None if cameras.trust is None else cameras.trust[camera, 0].cpu().numpy()
-            found.append(ViewGeometry(uv, falling, reflected, share[..., 0], pose, trust))
-        return found
+        return [*map(self._geometry, estimate.camera.tolist(), poses)]
+
+    def still_cameras(self) -> list[ViewGeometry]:
+        if self.pose.pose is not None:
+            return []
+        return [self._geometry(k, np.eye(2, 3)) for k in range(len(self.cameras.flow))]
+
+    def _geometry(self, camera: int, pose: np.ndarray) -> ViewGeometry:
+        cameras = self.cameras
+        lights = (x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera))
+        falling, reflected, share = lights
+        uv = decode(cameras.paint[camera])
+        trust = None if cameras.trust is None else cameras.trust[camera, 0].cpu().numpy()
+        return ViewGeometry(uv, falling, reflected, share[..., 0], pose, trust)
 
     def groundless(self, views: Tensor) -> Tensor:
         return evidence.groundless(self.cameras, self.estimate_camera(views).camera)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from sweep.study.config import StudyConfig
-from sweep.tracking import export
 from sweep.tracking.client import RegistryError
+from sweep.tracking.program import PicturesToTexture
 from sweep.tracking.registry import fetch_checkpoint
 from tests.sweep.tracking.tracked_runs import full_run, promote_run
 from uvtex.runs.checkpoint import load
@@ -47,7 +47,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "swe
     assert done.returncode == 0, done.stderr
     ours = load(run_dir / "checkpoints" / "best.safetensors").predictor
     with torch.no_grad():
-        expected = export.PicturesToTexture(ours, 32)(torch.from_numpy(pictures)).numpy()
+        expected = PicturesToTexture(ours, 32)(torch.from_numpy(pictures)).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1)
 
 

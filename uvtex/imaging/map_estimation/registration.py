@@ -15,44 +15,60 @@ from torch import Tensor
 
 FARTHEST = 0.08
 """Largest shift, as a share of the picture's longer side."""
-APART = 3
-"""Distance from which on two shifts are different places, in pixels."""
 STILL = 0.2
 """Shift up to which a view counts as still, in pixels. It is about the error of the method."""
 
 
 def edge_reference(views: Iterable[Tensor]) -> Tensor:
-    """Mean orientation of edges of views uint8 or float [3, h, w], at least one: complex [h, w]."""
+    """Mean orientation of edges of views uint8 or float [..., 3, h, w], at least one.
+
+    It is complex [..., h, w].
+    """
     total, count = torch.zeros(()), 0
     for view in views:
-        total, count = total + _orientation(view), count + 1
+        total, count = total + _orientation(view[None])[0], count + 1
     return total / count
 
 
 def shift_between(reference: Tensor, view: Tensor) -> Tensor:
     """How far ``view`` [3, h, w] lies right of and below ``reference``, float [2], in pixels."""
-    return place_between(reference, view)[0]
+    return peaks(edge_fits(reference[None], view[None, None]))[0][0, 0]
 
 
-def place_between(reference: Tensor, view: Tensor) -> tuple[Tensor, float]:
-    """The shift of :func:`shift_between`, and its fit in parts of the best fit of another place.
+def edge_fits(reference: Tensor, views: Tensor) -> Tensor:
+    """How well the edges of views fit at each shift by whole pixels: [B, A, n, n].
 
-    The ratio of the best to the second best tells a true match from a chance one (Lowe 2004).
+    Rows are shifts down, columns shifts to the right, n - 1 times FARTHEST of the longer side at
+    most, with no shift in the middle. The mean over all shifts of a picture is 0.
+
+    Args:
+        reference: complex [B, h, w], of :func:`edge_reference`.
+        views: uint8 or float [B, A, 3, h, w].
     """
-    height, width = reference.shape
-    there = torch.fft.fft2(_orientation(view))
-    fit = torch.fft.ifft2(there * torch.fft.fft2(reference).conj()).real
+    height, width = reference.shape[1:]
+    there = torch.fft.fft2(_orientation(views))
+    fit = torch.fft.ifft2(there * torch.fft.fft2(reference).conj()[:, None]).real
     reach = max(2, round(FARTHEST * max(height, width)))
     reach = min(reach, (min(height, width) - 1) // 2)
-    span = torch.arange(-reach, reach + 1)
-    near = fit[span % height][:, span % width]
-    row, column = divmod(int(near.argmax()), len(span))
-    down = int(span[row]) + _between(near[:, column], row)
-    right = int(span[column]) + _between(near[row], column)
-    best, others = near[row, column], (near - fit.mean()).clone()
-    others[max(0, row - APART) : row + APART + 1, max(0, column - APART) : column + APART + 1] = 0
-    ratio = (best - fit.mean()) / others.max().clamp_min(1e-12)
-    return torch.tensor([right, down]), float(ratio)
+    span = torch.arange(-reach, reach + 1, device=fit.device)
+    near = fit.index_select(2, span % height).index_select(3, span % width)
+    centred: Tensor = near - fit.mean(dim=(2, 3), keepdim=True)
+    return centred
+
+
+def peaks(fits: Tensor) -> tuple[Tensor, Tensor]:
+    """The shifts [B, A, 2], right and down in pixels, with the best fits, and these fits [B, A].
+
+    Args:
+        fits: [B, A, n, n] of :func:`edge_fits`.
+    """
+    count = fits.shape[-1]
+    near = fits.flatten(2)
+    best, place = near.max(dim=2)
+    row, column = place // count, place % count
+    right = column - count // 2 + _between(near, place, 1, column, count)
+    down = row - count // 2 + _between(near, place, count, row, count)
+    return torch.stack([right, down], dim=2), best
 
 
 def register(views: Tensor) -> Tensor:
@@ -85,17 +101,29 @@ def moved(view: Tensor, shift: Tensor) -> Tensor:
     return back[0].clamp(0, 255)
 
 
-def _orientation(view: Tensor) -> Tensor:
-    grey = F.pad(view.float().mean(dim=0)[None], (1, 1, 1, 1), mode="replicate")[0]
-    right, down = grey[1:-1, 2:] - grey[1:-1, :-2], grey[2:, 1:-1] - grey[:-2, 1:-1]
+def _orientation(views: Tensor) -> Tensor:
+    """The orientation of the edges of views [..., 3, h, w]: complex [..., h, w]."""
+    grey = F.pad(views.float().mean(dim=-3).flatten(0, -3)[:, None], (1, 1, 1, 1), mode="replicate")
+    right, down = (
+        grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2],
+        grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1],
+    )
     edge = torch.complex(right, down)
-    return edge / (edge.abs() + 4.0)
+    return (edge / (edge.abs() + 4.0)).reshape(*views.shape[:-3], *views.shape[-2:])
 
 
-def _between(values: Tensor, place: int) -> float:
-    """Offset of the peak of a parabola through three values, in [-0.5, 0.5]."""
-    if not 0 < place < len(values) - 1:
-        return 0.0
-    before, here, after = values[place - 1 : place + 2].tolist()
+def _between(near: Tensor, place: Tensor, step: int, along: Tensor, count: int) -> Tensor:
+    """Offset of the peak of a parabola through three values, in [-0.5, 0.5].
+
+    Args:
+        near: [B, A, count * count], and ``place`` [B, A] the peak's index.
+        step: distance of the two neighbours' indices.
+        along: the peak's row or column, of ``count``.
+    """
+    last = near.shape[2] - 1
+    before, here, after = (
+        near.gather(2, (place + d).clamp(0, last)[..., None])[..., 0] for d in (-step, 0, step)
+    )
     bend = before - 2 * here + after
-    return 0.0 if bend >= 0 else 0.5 * (before - after) / bend
+    inner = (along > 0) & (along < count - 1) & (bend < 0)
+    return torch.where(inner, 0.5 * (before - after) / torch.where(inner, bend, 1.0), 0.0)

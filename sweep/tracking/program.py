@@ -1,0 +1,131 @@
+"""What a registered model computes: pictures of liveries in, textures out, in tensors alone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uvtex.imaging.placing import MARGIN, Known, can_place, known_of, place
+from uvtex.inference.photos import SHRINK_TO
+from uvtex.models import Predictor
+
+
+class PicturesToTexture(nn.Module):
+    """uint8 pictures [N, V, H, W, 3] of any size to uint8 textures [N, S, S, 3].
+
+    Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
+    --whole``: pad to a square with the median colour of the border, register to the camera where
+    its light is known finely enough, then resize with antialiasing. Whether the pictures contradict
+    each other is not checked, and a picture whose place is not found is used as it lies.
+    """
+
+    def __init__(self, predictor: Predictor, size: int) -> None:
+        super().__init__()
+        self.predictor = predictor
+        self.size = size
+        views = predictor.still_cameras()
+        self.places = bool(views) and all(map(can_place, views))
+        for name, value in known_of(views)._asdict().items() if self.places else ():
+            self.register_buffer(f"known_{name}", value, persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        count = pictures.shape[1]
+        shown = pictures.flatten(0, 1).permute(0, 3, 1, 2).float()
+        view = _whole(shown, self.size)
+        if self.places:
+            view = self._placed(shown, view)
+        views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
+        alone = self.predictor.predict(views[:, 0])[0].float()
+        together = self.predictor.fuse(views)[0].float()
+        # Both are computed. A graph has no condition on the number of pictures: the exporter takes
+        # a size for more than one.
+        texture = torch.where(views.new_ones(count).sum() > 1, together, alone)
+        pixels = ((texture.clamp(-1, 1) + 1) * 127.5).round()
+        out: Tensor = pixels.to(torch.uint8).permute(0, 2, 3, 1)
+        return out
+
+    def _placed(self, shown: Tensor, views: Tensor) -> Tensor:
+        """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them."""
+        estimate = self.predictor.estimate_camera(views / 127.5 - 1)
+        assert estimate is not None
+        known = Known(*(getattr(self, f"known_{name}") for name in Known._fields))
+        cameras = known.of(estimate.camera)
+        side = round(cameras.falling.shape[-1] * MARGIN)
+        wide = views.new_tensor([[MARGIN, 0, 0], [0, MARGIN, 0]]).expand(shown.shape[0], 2, 3)
+        around = _cut(shown, wide, side)
+        inside = _square(torch.ones_like(shown[:, :1]), 0.0)
+        grid = F.affine_grid(wide, [shown.shape[0], 1, side, side], align_corners=False)
+        valid = F.grid_sample(inside, grid, mode="nearest", align_corners=False)[:, 0] > 0.5
+        moves, _ = place(around, valid, cameras)
+        right, down, grows, turn = moves.float().unbind(dim=1)
+        again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
+        moved = (moves != 0).any(dim=1)[:, None, None, None]
+        return torch.where(moved, again, views)
+
+
+def _resized(pictures: Tensor, side: int) -> Tensor:
+    """Pictures [B, C, H, W] of ``side`` by ``side`` pixels, by Pillow's Lanczos filter."""
+    height, width = pictures.shape[2:]
+    down, across = (_lanczos(pictures, size, side) for size in (height, width))
+    return (down @ pictures @ across.T).clamp(0, 255)
+
+
+def _lanczos(like: Tensor, size: int, side: int) -> Tensor:
+    """The share of each of ``size`` pixels in each of ``side`` pixels: [side, size].
+
+    Lanczos' window of three lobes, as wide as the larger of the two pixels (Duchon 1979).
+    """
+    here = (torch.arange(size, device=like.device) + 0.5) / size * side
+    there = torch.arange(side, device=like.device) + 0.5
+    away = (there[:, None] - here) / (like.new_ones(()) * side / size).clamp_min(1)
+    share = torch.where(away.abs() < 3, torch.sinc(away) * torch.sinc(away / 3), 0.0)
+    return share / share.sum(dim=1, keepdim=True)
+
+
+def _frame(right: Tensor, down: Tensor, scale: Tensor, turn: Tensor) -> Tensor:
+    """The affine maps [B, 2, 3] that scale, turn clockwise, then move; all [B]."""
+    along, across = scale * turn.cos(), scale * turn.sin()
+    rows = [torch.stack([along, -across, right], 1), torch.stack([across, along, down], 1)]
+    return torch.stack(rows, dim=1)
+
+
+def _whole(shown: Tensor, side: int) -> Tensor:
+    """The pictures [B, 3, H, W], padded to squares: [B, 3, side, side]."""
+    return _resized(_reduced(shown, side), side)
+
+
+def _reduced(shown: Tensor, side: int) -> Tensor:
+    """The pictures [B, 3, H, W], padded to squares of at most SHRINK_TO times ``side`` pixels."""
+    sheet = _square(shown, _ground(shown))
+    least = torch.sym_min(sheet.shape[-1], SHRINK_TO * side)  # type: ignore[no-untyped-call]
+    return _resized(sheet, least)
+
+
+def _cut(shown: Tensor, frame: Tensor, side: int) -> Tensor:
+    """Views [B, 3, side, side] of pictures [B, 3, H, W]: :func:`uvtex.inference.photos.cut`.
+
+    Args:
+        frame: [B, 2, 3], from the view to the picture padded to a square, both on [-1, 1].
+    """
+    ground = _ground(shown)
+    sheet = _reduced(shown, side) - ground
+    fine = SHRINK_TO * side
+    grid = F.affine_grid(frame, [shown.shape[0], 1, fine, fine], align_corners=False)
+    there = F.grid_sample(sheet, grid, mode="bicubic", align_corners=False) + ground
+    return _resized(there, side)
+
+
+def _ground(shown: Tensor) -> Tensor:
+    """The median colour of the border of pictures [B, 3, H, W]: [B, 3, 1, 1]."""
+    border = [shown[:, :, 0], shown[:, :, -1], shown[..., 0], shown[..., -1]]
+    return torch.cat(border, dim=2).median(dim=2).values[..., None, None]
+
+
+def _square(shown: Tensor, ground: Tensor | float) -> Tensor:
+    """[B, C, H, W] padded with ``ground`` to [B, C, max(H, W), max(H, W)]."""
+    height, width = shown.shape[2:]
+    side = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
+    left, top = (side - width) // 2, (side - height) // 2
+    around = (left, side - width - left, top, side - height - top)
+    return F.pad(shown - ground, around) + ground

@@ -1,0 +1,70 @@
+"""A checkpoint of preset atlas that knows the made car, and photos of it that lie as said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from tests.imaging import made_car
+from tests.models.small_atlas import SIZE, config
+from uvtex.config import TrainConfig
+from uvtex.imaging.camera_bank import CameraBank, build_camera_bank, encode
+from uvtex.models import build
+from uvtex.models.correspondence import AtlasPredictor
+from uvtex.runs import checkpoint
+from uvtex.runs.header import Header
+
+
+def make(folder: Path) -> Path:
+    """A checkpoint that takes every view for one of the second camera."""
+    settings: TrainConfig = config()
+    torch.manual_seed(0)
+    predictor, renderer = build(settings, _bank())
+    assert isinstance(predictor, AtlasPredictor)
+    with torch.no_grad():
+        predictor.pose.camera.bias += torch.tensor([-100.0, 100.0])
+    tensors = {
+        f"{name}.{key}": value
+        for name, network in (("predictor", predictor), ("renderer", renderer))
+        for key, value in network.state_dict().items()
+    }
+    path = folder / "best.safetensors"
+    checkpoint.save(path, tensors, Header(config=settings, epoch=1, metrics={"ssim_uv": 0.5}))
+    return path
+
+
+def photos(folder: Path, moves: Sequence[tuple[float, ...]]) -> list[Path]:
+    """Photos of one livery that lie as said, saved as files of 4 times the light's pixels."""
+    paths = []
+    for k, move in enumerate(moves):
+        view = Image.fromarray(made_car.photo(np.random.default_rng(0), *move, half=1.0))
+        paths.append(folder / f"{k}.png")
+        view.resize((384, 384), Image.Resampling.BICUBIC).save(paths[-1])
+    return paths
+
+
+def _bank() -> CameraBank:
+    """Two cameras: the second sees the made car, the first another light of it."""
+    view = made_car.camera()
+    fine = torch.from_numpy(np.concatenate([view.falling, view.reflected], axis=2))
+    fine = fine.permute(2, 0, 1)
+    fine = torch.stack([fine.flip(2), fine])
+    small = F.adaptive_avg_pool2d(fine, SIZE)
+    middle = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
+    flow = torch.stack(torch.meshgrid(middle, middle, indexing="xy")).repeat(2, 1, 1, 1)
+    seen = F.adaptive_avg_pool2d(torch.from_numpy(view.share)[None], SIZE) > 0.99
+    liveries = torch.randint(0, 256, (4, 3, SIZE, SIZE), generator=torch.manual_seed(0))
+    return build_camera_bank(
+        flow,
+        seen.repeat(2, 1, 1, 1),
+        torch.from_numpy(encode(view.uv)).repeat(2, 1, 1, 1),
+        small[:, :3],
+        small[:, 3:],
+        liveries.to(torch.uint8),
+        fine=fine.half(),
+    )

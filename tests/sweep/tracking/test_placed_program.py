@@ -1,0 +1,77 @@
+"""The registered model registers its photos as ``uvtex infer`` does, by the same code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sweep.tracking import export
+from sweep.tracking.program import PicturesToTexture
+from tests.inference.car_checkpoint import make
+from tests.inference.car_checkpoint import photos as car_photos
+from tests.models.small_atlas import SIZE
+from tests.sweep.tracking.model_server import answer, serving
+from uvtex.data.pictures import read_rgb
+from uvtex.inference.fuse import fuse
+from uvtex.runs import checkpoint
+
+MOVES = ((3.0, -2.0, 1.02, 0.0), (-4.0, 1.0, 0.98, 1.5))
+"""Right and down in pixels of the light, scale, and degrees of each photo."""
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    return make(tmp_path)
+
+
+def _away(one: np.ndarray, two: np.ndarray) -> float:
+    return float(np.abs(one.astype(float) - two.astype(float)).mean())
+
+
+def test_misplaced_photos_give_the_texture_of_infer(trained: Path, tmp_path: Path) -> None:
+    photos = car_photos(tmp_path, MOVES)
+    [made] = fuse(str(trained), photos, tmp_path / "out", device="cpu", whole=True)
+    assert [p.placement is not None and p.placement.moved for p in made.photos] == [True, True]
+    expected = read_rgb(made.files["texture"])
+    pictures = torch.from_numpy(np.stack([read_rgb(path) for path in photos])[None])
+    program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
+    with torch.no_grad():
+        registered = program(pictures)[0].numpy()
+        program.places = False
+        as_they_lie = program(pictures)[0].numpy()
+    assert _away(registered, expected) < _away(as_they_lie, expected) / 5
+
+
+@pytest.mark.slow
+def test_the_server_gives_misplaced_photos_the_texture_of_infer(
+    trained: Path, tmp_path: Path
+) -> None:
+    photos = car_photos(tmp_path, MOVES)
+    [made] = fuse(str(trained), photos, tmp_path / "out", device="cpu", whole=True)
+    predictor = checkpoint.load(trained).predictor
+    export.save(predictor, SIZE, tmp_path / "model")
+    pictures = np.stack([read_rgb(path) for path in photos])[None]
+    with serving(str(tmp_path / "model")) as address:
+        served = answer(address, json.dumps({"inputs": pictures.tolist()}))
+    with torch.no_grad():
+        program = PicturesToTexture(predictor, SIZE)(torch.from_numpy(pictures)).numpy()
+    np.testing.assert_allclose(served, program, atol=1)
+    assert _away(served[0], read_rgb(made.files["texture"])) < 4
+
+
+def test_photos_that_lie_right_and_noise_are_used_as_they_lie(
+    trained: Path, tmp_path: Path
+) -> None:
+    [photo] = car_photos(tmp_path, ((0.0, 0.0, 1.0, 0.0),))
+    noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3), dtype=np.uint8)
+    pictures = torch.from_numpy(np.stack([read_rgb(photo), noise]))[:, None]
+    program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
+    assert program.places
+    with torch.no_grad():
+        registered = program(pictures)
+        program.places = False
+        assert torch.equal(registered, program(pictures))

@@ -1,0 +1,83 @@
+"""What is known of cameras, as their photos are compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from uvtex.imaging.full_size import ViewGeometry
+
+MARGIN = 1.2
+"""Side of the picture that is compared, in sides of the view: room to move on all sides."""
+NEAR = 0.06
+"""Width of the ring around the paint whose pixels are compared, in sides of the view."""
+CLEAR = 3.0
+"""Distance from the paint from which on the blur brings none of it."""
+SMALLEST = 96
+"""Least side of the light, in pixels. Coarser light gave errors of a quarter of a pixel of 64."""
+FEWEST = 300
+"""Least number of pixels to compare."""
+
+
+class Known(NamedTuple):
+    """What is known of B cameras, and compared with their photos."""
+
+    falling: Tensor  # float32 [B, 3, F, F], linear light
+    reflected: Tensor  # float32 [B, 3, F, F]
+    pixel: Tensor  # int64 [B, N], the pixels without paint that are compared: row * F + column
+    counts: Tensor  # bool [B, N], whether a pixel is one: cameras have different numbers of them
+    paint: Tensor  # float64 [B, 3], the paint's mean place, and its mean squared distance from 0
+
+    def of(self, camera: Tensor) -> Known:
+        """That of cameras int64 [B]."""
+        return Known(*(x[camera] for x in self))
+
+
+def known_of(views: Sequence[ViewGeometry]) -> Known:
+    """What :func:`place` takes of cameras whose light has one size."""
+    pixels, paints = [], []
+    for view in views:
+        side = len(view.reflected)
+        paint = _paint_share(view.uv, side) > 0
+        ring = ndimage.distance_transform_edt(~paint)
+        pixels.append(np.flatnonzero((ring > CLEAR) & (ring <= NEAR * side) & paint.any()))
+        rows, columns = np.nonzero(paint)
+        at = (np.stack([columns, rows], axis=1) + 0.5) / side * 2 - 1
+        squares = (at**2).sum(axis=1)
+        mean = [*at.mean(axis=0), squares.mean()] if len(at) else [0.0, 0.0, 0.0]
+        paints.append(torch.tensor(mean, dtype=torch.float64))
+    most = max(FEWEST, *map(len, pixels))
+    padded = np.stack([np.pad(p, (0, most - len(p))) for p in pixels])
+    counts = np.stack([np.arange(most) < len(p) for p in pixels])
+    falling, reflected = (
+        torch.from_numpy(np.stack(lights)).permute(0, 3, 1, 2).float()
+        for lights in ([view.falling for view in views], [view.reflected for view in views])
+    )
+    return Known(
+        falling, reflected, torch.from_numpy(padded), torch.from_numpy(counts), torch.stack(paints)
+    )
+
+
+def _paint_share(uv: np.ndarray, side: int) -> np.ndarray:
+    """The share of each pixel that shows paint, [side, side]."""
+    painted = torch.from_numpy(np.isfinite(uv[..., 0])).float()[None, None]
+    share: np.ndarray = F.adaptive_avg_pool2d(painted, side)[0, 0].numpy()
+    return share
+
+
+def turned(at: Tensor, angle: Tensor) -> Tensor:
+    """Points [..., 2] turned by angles [...] from right to down."""
+    (x, y), cos, sin = at.unbind(dim=-1), angle.cos(), angle.sin()
+    return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1)
+
+
+def sampled(pictures: Tensor, at: Tensor) -> Tensor:
+    """The values [B, C, ...] of pictures [B, C, M, M] at points [B, h, w, 2] of the view."""
+    grid = (at / MARGIN).to(pictures.dtype)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
