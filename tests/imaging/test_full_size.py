@@ -10,7 +10,7 @@ import torch
 
 from uvtex.imaging.compose import compose
 from uvtex.imaging.framing import Box
-from uvtex.imaging.full_size import MENDED, SEEN, UNKNOWN, FullTexture, ViewGeometry
+from uvtex.imaging.full_size import MENDED, SEEN, UNKNOWN, FullTexture, PhotoTexels, ViewGeometry
 
 SIDE, PHOTO, TEXELS = 32, 256, 200
 STILL = np.array([[1.0, 0, 0], [0, 1.0, 0]])
@@ -58,7 +58,7 @@ def test_what_the_photo_shows_is_sharper_than_the_enlarged_texture() -> None:
     texture = _texture()
     photo, geometry = _view(texture)
     whole = FullTexture(TEXELS)
-    whole.add(photo, _whole(photo), geometry)
+    whole.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
     made = whole.finish(_small(texture))
     enlarged = FullTexture(TEXELS).finish(_small(texture))
     seen = whole.confidence > 0.3
@@ -71,7 +71,7 @@ def test_what_the_photo_shows_is_sharper_than_the_enlarged_texture() -> None:
 def test_layers_say_where_each_texel_comes_from() -> None:
     photo, geometry = _view(_texture(), scale=0.25)
     whole = FullTexture(TEXELS)
-    whole.add(photo, _whole(photo), geometry)
+    whole.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
     unknown = np.zeros((SIDE, SIDE), bool)
     unknown[:4] = True
     layers = whole.layers(unknown)
@@ -86,8 +86,9 @@ def test_a_place_that_is_unsure_is_less_sure_in_the_texture() -> None:
     trust = np.ones((SIDE, SIDE), np.float32)
     trust[:, : SIDE // 2] = 0.2
     exact, unsure = FullTexture(TEXELS), FullTexture(TEXELS)
-    exact.add(photo, _whole(photo), geometry)
-    unsure.add(photo, _whole(photo), dataclasses.replace(geometry, trust=trust))
+    exact.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
+    doubted = dataclasses.replace(geometry, trust=trust)
+    unsure.add(PhotoTexels(photo, _whole(photo), doubted, TEXELS))
     left, right = slice(TEXELS // 4, TEXELS // 3), slice(2 * TEXELS // 3, 3 * TEXELS // 4)
     row = TEXELS // 2
     assert unsure.confidence[row, left] == pytest.approx(0.2 * exact.confidence[row, left])
@@ -99,8 +100,8 @@ def test_a_crop_of_a_larger_photo_gives_the_same_texture() -> None:
     large = np.zeros((PHOTO + 90, PHOTO + 50, 3), np.uint8)
     large[40 : 40 + PHOTO, 30 : 30 + PHOTO] = photo
     whole, cropped = FullTexture(TEXELS), FullTexture(TEXELS)
-    whole.add(photo, _whole(photo), geometry)
-    cropped.add(large, Box(30, 40, 30 + PHOTO, 40 + PHOTO), geometry)
+    whole.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
+    cropped.add(PhotoTexels(large, Box(30, 40, 30 + PHOTO, 40 + PHOTO), geometry, TEXELS))
     sure = (whole.confidence > 0.3)[20:-20, 20:-20]
     ground = np.full((SIDE, SIDE, 3), 99, np.uint8)
     one, two = (x.finish(ground)[20:-20, 20:-20][sure].astype(int) for x in (whole, cropped))
@@ -113,8 +114,9 @@ def test_a_pose_moves_where_the_photo_is_sampled() -> None:
     moved = np.roll(photo, 8, axis=1)
     pose = np.add(STILL, [[0, 0, shift], [0, 0, 0]])
     still, other = FullTexture(TEXELS), FullTexture(TEXELS)
-    still.add(photo, _whole(photo), geometry)
-    other.add(moved, _whole(photo), ViewGeometry(**{**vars(geometry), "pose": pose}))
+    still.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
+    shifted = dataclasses.replace(geometry, pose=pose)
+    other.add(PhotoTexels(moved, _whole(photo), shifted, TEXELS))
     ground = np.full((SIDE, SIDE, 3), 99, np.uint8)
     one, two = (x.finish(ground)[40:-40, 40:-40].astype(int) for x in (still, other))
     assert np.abs(one - two).mean() < 1
@@ -128,7 +130,7 @@ def test_sixteen_bits_keep_steps_that_eight_bits_lose() -> None:
         geometry.uv, np.ones_like(geometry.falling), geometry.reflected * 0, geometry.share, STILL
     )
     whole = FullTexture(TEXELS)
-    whole.add(photo, _whole(photo), flat)
+    whole.add(PhotoTexels(photo, _whole(photo), flat, TEXELS))
     made = whole.finish(np.full((SIDE, SIDE, 3), 78, np.uint8), deep=True)
     assert made.dtype == np.uint16
     assert len(np.unique(made[TEXELS // 2, 60:140, 0])) > 30
@@ -139,7 +141,7 @@ def test_transparent_pixels_are_not_sampled() -> None:
     opaque = np.full(photo.shape[:2], 255, np.uint8)
     opaque[:, : PHOTO // 2] = 128
     whole = FullTexture(TEXELS)
-    whole.add(photo, _whole(photo), geometry, opaque)
+    whole.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS, opaque))
     assert not whole.confidence[:, : TEXELS // 2 - 2].any()
     assert whole.confidence[TEXELS // 2, TEXELS // 2 + 4] > 0.3
 
@@ -150,8 +152,8 @@ def test_of_two_photos_the_finer_one_decides() -> None:
     small = np.ascontiguousarray(photo.reshape(SIDE * 2, 4, SIDE * 2, 4, 3).mean((1, 3)))
     both, alone = FullTexture(TEXELS), FullTexture(TEXELS)
     for made in (both, alone):
-        made.add(photo, _whole(photo), geometry)
-    both.add(small.round().astype(np.uint8), _whole(small), geometry)
+        made.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
+    both.add(PhotoTexels(small.round().astype(np.uint8), _whole(small), geometry, TEXELS))
     ground = _small(texture)
     errors = [
         float(np.abs(made.finish(ground).astype(float) - texture)[30:-30, 30:-30].mean())

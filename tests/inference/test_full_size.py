@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from tests.inference import car_checkpoint
 from tests.inference.made_photos import call, inferred
@@ -86,6 +86,20 @@ def test_several_photos_are_fused_at_full_size(atlas: Path, livery: np.ndarray) 
         packed = np.asarray(dds.convert("RGB"), float)
     with Image.open("o/fused_uv.png") as png:
         assert np.abs(packed - np.asarray(png, float)).mean() < 12
+
+
+def test_a_blurred_photo_is_named(atlas: Path, livery: np.ndarray) -> None:
+    for camera in range(3):
+        shown = Image.fromarray(_photo(livery, camera))
+        if camera == 1:
+            shown = shown.filter(ImageFilter.GaussianBlur(2))
+        shown.save(f"{camera}.png")
+    given = ["0.png", "1.png", "2.png", "--fuse", "--texture-size", FINE, "--whole"]
+    result = call(atlas, *given, "--out", "o", "--json")
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    named = [note for note in record["warnings"] if "is blurred beside the other photos" in note]
+    assert [note.partition(":")[0] for note in named] == ["1.png"]
 
 
 def test_a_turned_photo_is_sampled_where_it_shows_the_car(tmp_path: Path) -> None:

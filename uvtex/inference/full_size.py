@@ -13,7 +13,15 @@ from torch import Tensor
 
 from uvtex.data import pictures
 from uvtex.evaluation.grids import encode_png, to_picture
-from uvtex.imaging.full_size import DOUBTFUL, UNKNOWN, FullTexture, ViewGeometry
+from uvtex.imaging.full_size import (
+    DOUBTFUL,
+    UNKNOWN,
+    FullTexture,
+    PhotoTexels,
+    ViewGeometry,
+    detail_of,
+    weights,
+)
 from uvtex.imaging.placing import Placement
 from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
@@ -29,6 +37,8 @@ class FullSize:
     layers: np.ndarray  # uint8 [T, T] of 255 seen, 128 mended, 0 unknown
     sampled: float
     """Share of the texels that were sampled from a photo."""
+    sharpness: tuple[float, ...]
+    """Of each photo, in parts of the sharpest's: see :mod:`uvtex.imaging.full_size.sharpness`."""
 
     def files(self, alpha: bool = False) -> dict[str, bytes]:
         """Kind of result -> the PNG file: ``texture``, ``confidence`` and ``layers``.
@@ -63,14 +73,17 @@ def full_size(
         DataError: a photo can no longer be read.
     """
     whole = FullTexture(side)
+    given = [*zip(photos, predictor.geometry(views), strict=True)]
+    sharp: list[np.ndarray | None] = [None] * len(given)
+    shares = [1.0] * len(given)
+    if len(given) > 1:
+        found, shares = weights([detail_of(_texels(*one, side)[0]) for one in given])
+        sharp = [*found]
     deep = False
-    for photo, geometry in zip(photos, predictor.geometry(views), strict=True):
-        pixels = pictures.read_sixteen(photo.path)
-        deep |= pixels is not None
-        if pixels is None:
-            pixels = pictures.read_rgb(photo.path)
-        opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
-        whole.add(pixels, photo.square, _turned(geometry, photo.placement), opaque)
+    for one, weight in zip(given, sharp, strict=True):
+        texels, sixteen = _texels(*one, side)
+        whole.add(texels, weight)
+        deep |= sixteen
     unknown = predictor.groundless(views).cpu().numpy()
     layers = whole.layers(unknown)
     return FullSize(
@@ -78,7 +91,17 @@ def full_size(
         (whole.confidence * 255).round().astype(np.uint8),
         layers,
         float((whole.confidence > DOUBTFUL).mean()),
+        tuple(shares),
     )
+
+
+def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexels, bool]:
+    """What a photo shows of a texture, and whether its file has 16 bits a channel."""
+    sixteen = pictures.read_sixteen(photo.path)
+    pixels = pictures.read_rgb(photo.path) if sixteen is None else sixteen
+    opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
+    turned = _turned(geometry, photo.placement)
+    return PhotoTexels(pixels, photo.square, turned, side, opaque), sixteen is not None
 
 
 def _turned(geometry: ViewGeometry, found: Placement | None) -> ViewGeometry:

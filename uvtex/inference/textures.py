@@ -12,6 +12,7 @@ from PIL import Image
 from uvtex.errors import ConfigError
 from uvtex.evaluation.grids import to_picture
 from uvtex.files import write_atomic
+from uvtex.imaging.full_size.sharpness import SHARP
 from uvtex.inference.encoding import encode_dds, encode_pixels, with_alpha
 from uvtex.inference.full_size import full_size, samples_photos
 from uvtex.inference.photos import Photo
@@ -45,7 +46,12 @@ def texture_files(
         f"{full.sampled:.0%} of the texels are sampled from the photo{'s'[: len(photos) > 1]}; the "
         f"others are enlarged from the network's {native} px"
     )
-    return full.files(alpha), [note]
+    blurred = [
+        f"{photo.path}: is blurred beside the other photos, so it counts less in the texture"
+        for photo, share in zip(photos, full.sharpness, strict=True)
+        if share < SHARP
+    ]
+    return full.files(alpha), [*blurred, note]
 
 
 def check_alpha(alpha: bool, loaded: checkpoint.Checkpoint) -> None:

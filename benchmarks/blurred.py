@@ -1,0 +1,121 @@
+"""Textures of several photos of which some are blurred, with and without the weight of sharpness.
+
+    python -m benchmarks.blurred PHOTOS CHECKPOINT --photos 4 --photos 8 --liveries 4
+
+The set and the checkpoint are those of :mod:`benchmarks.full_resolution`, with at least as many
+cameras as photos. One photo by chance, or half of them, is blurred
+by a Gaussian of so many of its pixels. `half a photo` blurs the right half of one photo.
+
+Figures are SSIM with the true texture over the texels that the photos see, without and with the
+weight; the change of a livery, its mean, least and largest, and the half width of its 95 % interval
+(Student's t over the liveries); and SSIM(UV) of the network's own texture.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+import click
+import numpy as np
+from PIL import Image
+from scipy import ndimage, stats
+
+from benchmarks.full_resolution import held_out, of_held_out_photos, seen_by, ssim_within
+from uvtex.console import CleanErrorCommand
+from uvtex.data.pictures import read_rgb
+from uvtex.files import png
+from uvtex.inference.fuse import fuse
+from uvtex.inference.textures import resampled
+
+WAYS = (
+    ("none", 0.0),
+    *(("one", sigma) for sigma in (1.0, 2.0, 4.0)),
+    *(("half of them", sigma) for sigma in (1.0, 2.0, 4.0)),
+    ("half a photo", 4.0),
+)
+"""Which photos are blurred, and the blur's standard deviation in pixels."""
+
+
+@click.command(cls=CleanErrorCommand)
+@of_held_out_photos
+@click.option("--seed", type=int, default=0, help="Seed of the choice of blurred photos.")
+def main(data: Path, trained: Path, counts: tuple[int, ...], liveries: int, seed: int) -> None:
+    """Print a Markdown table of SSIM by number of photos and blur.
+
+    \b
+    Example:
+      python -m benchmarks.blurred PHOTOS best.safetensors --photos 2 --photos 4
+    """
+    textures, cameras = held_out(data, trained)
+    print("| photos | blurred | sigma | without | with | change | network |")
+    print("| --- |" + " --- |" * 6, flush=True)
+    for count in counts:
+        chosen = cameras[:count]
+        for which, sigma in WAYS:
+            if (which, count) == ("half of them", 2):
+                continue  # one of two
+            rng = np.random.default_rng(seed)
+            found = []
+            for texture in textures[:liveries]:
+                order = rng.permutation(count)
+                odd = order[: {"none": 0, "half of them": count // 2}.get(which, 1)]
+                views = [read_rgb(data / "views" / camera / texture.name) for camera in chosen]
+                for i in odd:
+                    views[i] = blurred(views[i], sigma, whole=which != "half a photo")
+                found.append(measured(data, trained, texture, chosen, views))
+            without, weighted, network = np.array(found).T
+            gain = weighted - without
+            wide = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
+            print(
+                f"| {count} | {which} | {sigma:g} | {without.mean():.3f} | {weighted.mean():.3f} "
+                f"| {gain.mean():+.4f} ({gain.min():+.4f} to {gain.max():+.4f}), ± {wide:.4f} "
+                f"| {network.mean():.4f} |",
+                flush=True,
+            )
+
+
+def blurred(photo: np.ndarray, sigma: float, whole: bool) -> np.ndarray:
+    """A photo uint8 [H, W, 3], blurred, or its right half."""
+    out: np.ndarray = ndimage.gaussian_filter(photo, (sigma, sigma, 0))
+    if not whole:
+        left = photo.shape[1] // 2
+        out[:, :left] = photo[:, :left]
+    return out
+
+
+def measured(
+    data: Path, trained: Path, texture: Path, cameras: list[str], views: list[np.ndarray]
+) -> tuple[float, float, float]:
+    """SSIM without and with the weight, and that of the network's own texture."""
+    true = read_rgb(texture)
+    with tempfile.TemporaryDirectory() as scratch:
+        out, photos = Path(scratch), []
+        for camera, view in zip(cameras, views, strict=True):
+            photos.append(out / camera / texture.name)
+            photos[-1].parent.mkdir()
+            photos[-1].write_bytes(png(view))
+        settings = {"device": "cpu", "whole": True, "keep_all": True}
+        large = {**settings, "texture_size": len(true)}
+        [made] = fuse(str(trained), photos, out / "with", **large)
+        with patch("uvtex.inference.full_size.weights", _alike):
+            [plain] = fuse(str(trained), photos, out / "without", **large)
+        [small] = fuse(str(trained), photos, out / "network", **settings)
+        mask = np.any([seen_by(data, camera, len(true)) for camera in cameras], axis=0)
+        without, weighted, network = (read_rgb(r.files["texture"]) for r in (plain, made, small))
+    reduced = np.asarray(resampled(Image.fromarray(true), len(network)))
+    return (
+        ssim_within(without, true, mask),
+        ssim_within(weighted, true, mask),
+        ssim_within(network, reduced, np.ones(network.shape[:2], bool)),
+    )
+
+
+def _alike(details: list[np.ndarray]) -> tuple[list[None], list[float]]:
+    """No weights: as if all photos were as sharp."""
+    return [None] * len(details), [1.0] * len(details)
+
+
+if __name__ == "__main__":
+    main()

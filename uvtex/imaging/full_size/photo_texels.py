@@ -1,0 +1,235 @@
+"""What a photo shows of the texels of a large texture: their paint, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
+from uvtex.imaging.framing import Box
+from uvtex.imaging.noise import noise_level, without_noise
+from uvtex.imaging.view_mesh import full_flow
+
+BAND = 128
+"""Rows of the texture that are worked on at once."""
+DIM = 0.04
+"""Light on white paint at which a texel is half as sure as in full light."""
+COARSE = 0.35
+"""Photo pixels to a texel's width at which the texel is half as sure as a finely seen one."""
+RIM = 1.0
+"""Distance to the edge of the paint, in points of the UV map, from which on a texel is fully sure.
+
+A photo's pixel at the edge also shows what is beside the paint.
+"""
+WHOLE = 0.95
+"""Share of a pixel that must show paint for its light to be known."""
+SPARSE = 4
+"""Every so many texels tell the noise of the photo."""
+
+
+@dataclass(frozen=True)
+class ViewGeometry:
+    """What a network knows of one view: its UV map, its light, and its place in the frame."""
+
+    uv: np.ndarray  # float32 [h, w, 2] in [0, 1], u right and v up, NaN without paint
+    falling: np.ndarray  # float32 [S, S, 3], linear light that white paint adds
+    reflected: np.ndarray  # float32 [S, S, 3], linear light of the view with black paint
+    share: np.ndarray  # float32 [S, S], share of each pixel that shows paint
+    pose: np.ndarray  # float64 [2, 3], from the camera's picture to the view, on [-1, 1]
+    trust: np.ndarray | None = None  # float32 [S, S] in [0, 1], confidence in `uv`; None: exact
+
+
+def bands(size: int) -> Iterator[slice]:
+    """The rows of a texture, those that are worked on at once together."""
+    return (slice(start, start + BAND) for start in range(0, size, BAND))
+
+
+class Texels(NamedTuple):
+    """What a photo shows of N texels."""
+
+    row: np.ndarray  # int64 [N]
+    column: np.ndarray  # int64 [N]
+    paint: np.ndarray  # float32 [N, 3] in [0, 1], linear
+    sure: np.ndarray  # float32 [N] in [0, 1], the confidence: by light, photo pixels, edges, trust
+    fine: np.ndarray  # float32 [N], photo pixels to a texel's width
+
+
+class PhotoTexels:
+    """A photo, of which bands of a texture are sampled.
+
+    Args:
+        photo: uint8 or uint16 [H, W, 3], upright sRGB.
+        square: the part of the photo that the network saw as its view.
+        size: side of the texture, in texels.
+        opaque: uint8 [H, W]: pixels below 255 show no car. None: all are opaque.
+    """
+
+    def __init__(
+        self,
+        photo: np.ndarray,
+        square: Box,
+        view: ViewGeometry,
+        size: int,
+        opaque: np.ndarray | None = None,
+    ) -> None:
+        self.size = size
+        self._square, self._view, self._opaque = square, view, opaque
+        self._shape = photo.shape
+        self._flow, self._scale = full_flow(view.uv, size)
+        pixels, self._shrink = _reduced(photo, self._scale, square.side)
+        flow, scale = self._flow[::SPARSE, ::SPARSE], self._scale[::SPARSE, ::SPARSE]
+        some = flow[scale > 0].astype(np.float64)
+        level = noise_level(pixels, *_rows_columns(some, square, view.pose, self._shrink))
+        self._pixels = without_noise(pixels, level)
+        self._table = _table(self._pixels.dtype)
+        self._light = _light_of_paint(view)
+        painted = np.isfinite(view.uv[..., 0])
+        self._depth = ndimage.distance_transform_edt(painted).astype(np.float32)
+
+    def of(self, rows: slice, chosen: np.ndarray | None = None) -> Texels:
+        """The texels of a band of rows, counted from its first, that the photo's camera sees.
+
+        Args:
+            chosen: bool, of the band: these texels alone.
+        """
+        view, square, shrink = self._view, self._square, self._shrink
+        seen = self._scale[rows] > 0
+        row, column = np.nonzero(seen if chosen is None else seen & chosen)
+        at = self._flow[rows][row, column].astype(np.float64)
+        lit = bilinear(self._light, _in_pixels(at, len(self._light)))
+        x, y = _in_photo(at, square, view.pose)
+        inside = _inside(x, y, self._shape, self._opaque)
+        linear = _cubic(self._pixels, self._table, x * shrink, y * shrink)
+        falling, reflected = lit[:, :3], lit[:, 3:]
+        paint = (linear - reflected) / np.maximum(falling, DIM / 4)
+        strength = falling.mean(axis=1)
+        fine = self._scale[rows][row, column] * square.side / 2
+        deep = bilinear(self._depth[..., None], _in_pixels(at, len(self._depth)))[:, 0]
+        inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
+        sure = inside * strength / (strength + DIM) * fine / (fine + COARSE)
+        if view.trust is not None:
+            place = _in_pixels(at, len(view.trust))
+            sure *= bilinear(view.trust[..., None], place)[:, 0]
+        return Texels(row, column, paint.clip(0, 1), sure, fine)
+
+
+def srgb(linear: np.ndarray) -> np.ndarray:
+    """The sRGB values of linear light."""
+    values: np.ndarray = srgb_from_linear(torch.from_numpy(np.ascontiguousarray(linear))).numpy()
+    return values
+
+
+def linear_of(values: np.ndarray) -> np.ndarray:
+    """The linear light of sRGB values."""
+    light: np.ndarray = linear_from_srgb(torch.from_numpy(values)).numpy()
+    return light
+
+
+def _table(kind: np.dtype) -> np.ndarray:
+    """The linear light of each value of a photo's channel, float32."""
+    count = 65536 if kind == np.uint16 else 256
+    return linear_from_srgb(torch.arange(count, dtype=torch.float64) / (count - 1)).float().numpy()
+
+
+def _reduced(photo: np.ndarray, scale: np.ndarray, side: float) -> tuple[np.ndarray, float]:
+    """The photo, halved while its pixels are finer than texels, and its size in parts of it."""
+    seen = scale[scale > 0]
+    fine = float(np.median(seen)) * side / 2 if len(seen) else 1.0
+    shrink = 1.0
+    while fine * shrink >= 2 and min(photo.shape[:2]) >= 4:
+        height, width = (n // 2 * 2 for n in photo.shape[:2])
+        even = photo[:height, :width]
+        total = even[::2, ::2].astype(np.uint32) + even[1::2, ::2] + even[::2, 1::2]
+        photo = ((total + even[1::2, 1::2] + 2) // 4).astype(photo.dtype)
+        shrink /= 2
+    return photo, shrink
+
+
+def _light_of_paint(view: ViewGeometry) -> np.ndarray:
+    """Falling and reflected light where a pixel shows paint alone, [S, S, 6].
+
+    A pixel at the edge of the paint has only a part of the falling light, and the light of what is
+    beside it. It gets the light of the nearest pixels of paint alone.
+    """
+    both = np.concatenate([view.falling, view.reflected], axis=2)
+    whole = view.share >= WHOLE
+    if not whole.any():
+        return both
+    nearest = ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True)
+    filled: np.ndarray = both[nearest[0], nearest[1]]
+    return filled
+
+
+def _in_pixels(at: np.ndarray, side: int) -> np.ndarray:
+    """Rows and columns [2, N] of points [N, 2] on [-1, 1], in a picture of ``side`` pixels."""
+    return ((at + 1) * (side / 2) - 0.5).T[::-1]
+
+
+def _in_photo(at: np.ndarray, square: Box, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, 2] of the camera's picture, in pixels of the photo: x and y, pixel edges whole."""
+    moved = at @ pose[:, :2].T + pose[:, 2]
+    x, y = ((moved + 1) / 2 * square.side).T
+    return square.left + x, square.top + y
+
+
+def _rows_columns(
+    at: np.ndarray, square: Box, pose: np.ndarray, shrink: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns, int64 [N] each, of points [N, 2] in the photo shrunk by ``shrink``."""
+    x, y = _in_photo(at, square, pose)
+    return (y * shrink).astype(np.int64), (x * shrink).astype(np.int64)
+
+
+def _inside(
+    x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], opaque: np.ndarray | None
+) -> np.ndarray:
+    """Which points of the photo are in it, and opaque: float32 [N]."""
+    height, width = shape[:2]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if opaque is not None:
+        column = x.clip(0, width - 1).astype(np.int64)
+        row = y.clip(0, height - 1).astype(np.int64)
+        inside &= opaque[row, column] == 255
+    return inside.astype(np.float32)
+
+
+def bilinear(picture: np.ndarray, at: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """The values [..., C] of ``picture`` [H, W, C] at rows and columns, two arrays [...]."""
+    channels = np.moveaxis(picture, 2, 0)
+    return np.stack(
+        [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in channels], axis=-1
+    )
+
+
+def _cubic(photo: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The linear light [N, 3] of the photo at points in pixels, pixel edges whole.
+
+    It is interpolated by the cubic of Keys (1981) with a = -0.5.
+    """
+    height, width = photo.shape[:2]
+    column, row = np.floor(x - 0.5).astype(np.int64), np.floor(y - 0.5).astype(np.int64)
+    across, down = (
+        _keys((value - 0.5 - whole).astype(np.float32)) for value, whole in ((x, column), (y, row))
+    )
+    columns = [(column + k - 1).clip(0, width - 1) for k in range(4)]
+    total = np.zeros((len(x), 3), np.float32)
+    for j in range(4):
+        at = (row + j - 1).clip(0, height - 1)
+        line = sum(table[photo[at, columns[k]]] * across[k][:, None] for k in range(4))
+        total += line * down[j][:, None]
+    return total.clip(0, 1)
+
+
+def _keys(t: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The weights of four neighbours, for points that lie ``t`` in [0, 1) behind the second."""
+    return (
+        ((-0.5 * t + 1) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1,
+        ((-1.5 * t + 2) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
