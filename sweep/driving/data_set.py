@@ -17,13 +17,22 @@ def is_built(study: StudyConfig) -> bool:
     """Whether the data set is there.
 
     Raises:
+        ConfigError: runs are to learn from found UV maps, and the set is one to render.
         DataError: it lacks UV maps that runs are to learn from.
     """
     there = (study.data.path / "manifest.json").is_file()
     searched = study.search.space.get(STIFFNESS)
     wanted = searched.choices if isinstance(searched, Choices) else [study.train.get(STIFFNESS)]
     for stiffness in wanted:
-        if there and stiffness is not None:
+        if stiffness is None:
+            continue
+        if study.data.showroom is not None:
+            raise ConfigError(
+                f"{STIFFNESS}: a set of data.showroom has no found UV maps to choose from; leave "
+                f"out {STIFFNESS}, or leave out data.showroom and give data.path a set that "
+                "`uvtex data maps` made"
+            )
+        if there:
             other_stiffness(study.data.path, float(stiffness))
     return there
 

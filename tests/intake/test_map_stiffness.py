@@ -194,6 +194,18 @@ def test_a_set_that_was_mapped_before_has_stiffness_one(copied: Path) -> None:
         store.taught_by(8.0)
 
 
+def test_a_value_of_many_digits_is_compared_by_six(photos: Path, tmp_path: Path) -> None:
+    """The command, the arrays and messages name a map by six digits."""
+    out = tmp_path / "out"
+    third = "0.3333333333"
+    arguments = ["maps", str(photos), str(out), "--size", "28", "--stiffness", f"{third},1"]
+    assert CliRunner().invoke(data, arguments).exit_code == 0
+    store = PairStore.open(out, settings())
+    assert store.taught_by(float(third)) is store
+    with pytest.raises(DataError, match=r"no UV maps of stiffness 0\.33334, but of 0\.333333, 1;"):
+        store.taught_by(0.33334)
+
+
 def test_sets_whose_maps_were_not_found_have_none_to_choose(
     photos: Path, tiny_set: Path, tmp_path: Path
 ) -> None:

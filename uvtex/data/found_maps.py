@@ -78,6 +78,8 @@ def shares_by_stiffness(cameras: Sequence[Mapping[str, float]]) -> str:
 def other_stiffness(folder: Path, stiffness: float) -> float | None:
     """``stiffness``, if the set has maps of it that are not its first; None for the first.
 
+    Six digits are compared: the maps are named by so many.
+
     Raises:
         DataError: the set has no map of this stiffness.
     """
@@ -87,13 +89,14 @@ def other_stiffness(folder: Path, stiffness: float) -> float | None:
             f"{folder}: map_stiffness {stiffness:g}: its UV maps were not found by `uvtex data "
             "maps`, so there is none to choose; leave map_stiffness out"
         )
-    if stiffness not in found.stiffness:
+    same = [value for value in found.stiffness if f"{value:g}" == f"{stiffness:g}"]
+    if not same:
         there = ", ".join(f"{value:g}" for value in found.stiffness)
         raise DataError(
             f"{folder}: has no UV maps of stiffness {stiffness:g}, but of {there}; give "
             "map_stiffness one of these, or find the maps anew with `uvtex data maps --stiffness`"
         )
-    return None if stiffness == found.stiffness[0] else stiffness
+    return None if same[0] == found.stiffness[0] else same[0]
 
 
 def check_held_out(folder: Path, liveries: Sequence[str], sides: Sides) -> None:

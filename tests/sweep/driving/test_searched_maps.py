@@ -97,3 +97,15 @@ def test_a_study_is_told_at_once_which_maps_there_are(study_file: Path) -> None:
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert "has no UV maps of stiffness 4, but of 1, 8; give map_stiffness one of these" in line
+
+
+def test_a_set_to_render_is_refused_before_it_is_rendered(study_file: Path) -> None:
+    values = yaml.safe_load(study_file.read_text())
+    values["data"] = {"path": "rendered", "showroom": {"size": 32, "liveries": 10}}
+    study_file.write_text(yaml.safe_dump(values))
+    done = CliRunner().invoke(main, ["run", str(study_file)])
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert "map_stiffness: a set of data.showroom has no found UV maps to choose from" in line
+    assert not Path("rendered").exists()
+    assert not Path("mlruns/studies/photos/trials").exists()
