@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.folder import read_record
+from sweep.study.folder import TrialRecord, read_record
 from sweep.tracking.run_lookup import find_run
 from uvtex.config import TERMS, TrainConfig
 from uvtex.metric_catalogue import higher_is_better
 from uvtex.output import rich_console
 from uvtex.runs.epochs import best_epoch, read_epochs
 from uvtex.runs.folder import RunFolder
+from uvtex.settings import flatten
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 Value = float | str
 
@@ -31,6 +33,7 @@ class ComparedRun:
     label: str
     state: str
     settings: dict[str, Value]
+    """The schedule, and what one of the compared runs' studies searched beside it."""
     metrics: dict[str, float]
 
 
@@ -78,15 +81,20 @@ def compare(runs: Sequence[str], uri: str, store: Path) -> Comparison:
     Raises:
         UvtexError: a run does not exist, or its name has none of these forms.
     """
-    return Comparison(tuple(_read(run, find_run(run, uri, store)) for run in runs))
+    folders = [find_run(run, uri, store) for run in runs]
+    records = [read_record(folder) for folder in folders]
+    searched = _union([record.params for record in records])
+    each = zip(runs, folders, records, strict=True)
+    return Comparison(tuple(_read(*one, searched) for one in each))
 
 
-def _read(run: str, folder: Path) -> ComparedRun:
-    record = read_record(folder)
+def _read(run: str, folder: Path, record: TrialRecord, searched: Sequence[str]) -> ComparedRun:
     settings: dict[str, Value] = {"schedule": record.schedule}
     config = RunFolder(folder).read_settings()
     if config is not None:
         settings |= _settings(config)
+        values = flatten(config.model_dump())
+        settings |= {name: values[name] for name in searched if values.get(name) is not None}
     best = best_epoch(read_epochs(folder))
     metrics = {} if best is None else {"epoch": float(best.epoch), **best.val}
     label = f"{record.trial:04d} {record.name} {record.schedule}"
@@ -125,19 +133,21 @@ def _table(comparison: Comparison) -> Table:
     return table
 
 
-def _cells(name: str, comparison: Comparison) -> list[str]:
-    cells = []
+def _cells(name: str, comparison: Comparison) -> list[str | Text]:
+    from rich.text import Text
+
+    cells: list[str | Text] = []
     for index, row in enumerate(comparison.rows):
         if name not in row.metrics:
             cells.append("-")
             continue
-        text = f"{row.metrics[name]:.0f}" if name == "epoch" else f"{row.metrics[name]:.4f}"
+        text = Text(f"{row.metrics[name]:.0f}" if name == "epoch" else f"{row.metrics[name]:.4f}")
         change = comparison.differences[index].get(name)
         if index and change is not None and name != "epoch":
             higher = higher_is_better(name)
             better = (change > 0) == higher
             colour = "dim" if change == 0 or higher is None else "green" if better else "red"
-            text += f" [{colour}]{change:+.4f}[/]"
+            text.append(f" {change:+.4f}", style=colour)
         cells.append(text)
     return cells
 

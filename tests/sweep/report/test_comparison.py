@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +13,12 @@ import pytest
 
 from sweep.report.comparison import compare
 from sweep.study.config import StudyConfig
-from sweep.study.folder import read_record
+from sweep.study.folder import read_record, write_record
 from sweep.tracking.sync import show
 from sweep.tracking.tracker import Tracker
 from tests.sweep.made_study import add_trial, empty_store, make_study
 from uvtex.errors import UvtexError
+from uvtex.output import rich_console
 
 
 @pytest.fixture
@@ -81,6 +84,28 @@ def test_a_comparison_is_printed_as_a_table_and_as_json(study: StudyConfig) -> N
         assert word in text
     rows = json.loads(json.dumps(result.to_dict()))
     assert rows[1]["differences"]["margin"] > 0
+
+
+def test_changes_are_coloured_and_their_colours_are_no_text(study: StudyConfig) -> None:
+    result = compare(["made/0", "made/7"], study.tracking_uri, study.store)
+    assert "[" not in str(result)
+    coloured = io.StringIO()
+    rich_console(coloured, width=200, color_system="standard", force_terminal=True).print(result)
+    changes = re.findall(r"\x1b\[(\d+)m ([+-][\d.]+)", coloured.getvalue())
+    assert {colour for colour, change in changes if float(change) > 0.1} == {"32"}  # green
+
+
+def test_searched_settings_are_shown_for_each_run(study: StudyConfig) -> None:
+    """Also for a run whose study did not search them."""
+    record, folder = add_trial(study, 8)
+    write_record(folder, record.model_copy(update={"params": {"batch_size": 55}}))
+    settings = folder / "config.yaml"
+    before, batch_size, after = re.split(r"(?m)^batch_size: (\d+)$", settings.read_text())
+    settings.write_text(f"{before}batch_size: 55{after}")
+    rows = compare(["made/0", "made/8"], study.tracking_uri, study.store).rows
+    assert [row.settings["batch_size"] for row in rows] == [int(batch_size), 55]
+    (alone,) = compare(["made/0"], study.tracking_uri, study.store).rows
+    assert "batch_size" not in alone.settings
 
 
 def test_a_run_without_an_epoch_is_a_row_of_dashes(study: StudyConfig) -> None:
