@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from PIL import Image
 
 from uvtex.data import manifest
 from uvtex.data.car_facts import CAR, read_car
+from uvtex.data.found_maps import MAPS
 from uvtex.data.view_files import ViewReader
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
 from uvtex.imaging import seams
 from uvtex.intake import checking, sources
+from uvtex.intake.found_maps import bring_found_maps
 from uvtex.intake.mask_drawing import Method, draw_shot, masks_by_variation
 from uvtex.intake.sources import Candidate, StandIn, Unusable
 from uvtex.progress import Progress, no_progress
@@ -92,9 +95,14 @@ def import_set(
     with whole_folder(out) as folder:
         if found.kind == "manifest":
             _bring_car(found.path.parent, folder, report)
-        _Builder(folder, link, method, report, progress).build(usable)
-        if found.kind == "manifest" and (found.path.parent / seams.SEAMS).is_file():
-            shutil.copyfile(found.path.parent / seams.SEAMS, folder / seams.SEAMS)
+        builder = _Builder(folder, link, method, report, progress)
+        records = builder.records(usable)
+        if found.kind == "manifest":
+            if (found.path.parent / seams.SEAMS).is_file():
+                shutil.copyfile(found.path.parent / seams.SEAMS, folder / seams.SEAMS)
+            _bring_maps(found.path.parent, folder, builder.uv_maps, records, report)
+        write_atomic(folder / "import.json", _dump(report.to_dict()))
+        manifest.write(folder, records)
     return report
 
 
@@ -113,6 +121,21 @@ def _bring_car(source: Path, folder: Path, report: ImportReport) -> None:
         if name:
             shutil.copyfile(source / name, folder / name)
             report.copied += 1
+
+
+def _bring_maps(
+    source: Path,
+    folder: Path,
+    placed: Mapping[Path, str],
+    records: Sequence[manifest.Record],
+    report: ImportReport,
+) -> None:
+    """Writes ``maps.json`` of a set whose UV maps were found from pictures."""
+    try:
+        report.notes += bring_found_maps(source, folder, placed, records, Path(report.out))
+    except DataError as error:
+        without = "without it training cannot tell which liveries the UV maps were found from"
+        report.unusable.append(Unusable(MAPS, f"{error}; {without}"))
 
 
 def _is_inside(folder: Path, name: str) -> bool:
@@ -149,8 +172,13 @@ class _Builder:
         self._drawn: dict[str, str] = {}
         self._shots = ViewReader()
 
-    def build(self, usable: list[Candidate]) -> None:
-        """Writes the set of the candidates ``usable``: its files first, the manifest last."""
+    @property
+    def uv_maps(self) -> dict[Path, str]:
+        """UV map of the source -> its path in the set."""
+        return {path: name for (kind, path), name in self._placed.items() if kind == "uv_maps"}
+
+    def records(self, usable: list[Candidate]) -> list[manifest.Record]:
+        """Writes the files of the candidates ``usable``; returns their records."""
         varied: dict[str, np.ndarray] = {}
         if self._method == "auto":
             varied = masks_by_variation(
@@ -160,9 +188,7 @@ class _Builder:
         for number, candidate in enumerate(usable):
             records.append(self._record(candidate, varied.get(candidate.camera or "")))
             self._progress("pictures", number + 1, len(usable))
-        values = self._report.to_dict()
-        write_atomic(self._folder / "import.json", _dump(values))
-        manifest.write(self._folder, records)
+        return records
 
     def _record(self, candidate: Candidate, varied: np.ndarray | None) -> manifest.Record:
         view = self._copy_view(candidate)
