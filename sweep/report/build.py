@@ -55,8 +55,9 @@ def write_report(study: StudyConfig) -> Path:
         pruning_told=" ".join(sentences(pruning.figures(study, pairs))),
         flagged=pruning.flagged(shown),
         least_probes=importance.LEAST,
+        setting_columns=[(path, "n") for path in data.searched],
         metric_columns=[(title(metric), "n") for metric in metrics],
-        trials=[_trial_row(run, metrics) for run in shown.runs],
+        trials=[_trial_row(run, data.searched, metrics) for run in shown.runs],
         tooltips={metric.title: _tooltip(name) for name, metric in METRICS.items()},
         state_colours=theme.STATES,
         tokens=theme.TOKENS,
@@ -148,6 +149,8 @@ class TrialRow:
     number: str
     stage: str
     schedule: str
+    settings: list[str]
+    """Of what was searched beside the schedule."""
     state: str
     epochs: str
     best_epoch: str
@@ -160,12 +163,13 @@ class TrialRow:
     passed: bool
 
 
-def _trial_row(run: StudyRun, metrics: list[str]) -> TrialRow:
+def _trial_row(run: StudyRun, searched: list[str], metrics: list[str]) -> TrialRow:
     record = run.record
     return TrialRow(
         number=str(record.trial),
         stage=record.name,
         schedule=record.schedule,
+        settings=[study_data.setting_text(record.params.get(path), digits=4) for path in searched],
         state=record.state,
         epochs=f"{len(run.epochs)} of {record.epochs}",
         best_epoch="-" if run.best is None else str(run.best.epoch),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.report.study_data import setting_text
 from sweep.study.folder import TrialRecord, read_record
 from sweep.tracking.run_lookup import find_run
 from uvtex.config import TERMS, TrainConfig
@@ -126,7 +127,7 @@ def _table(comparison: Comparison) -> Table:
     for name in _union([row.settings for row in rows]):
         values = [row.settings.get(name) for row in rows]
         style = "bold" if len(set(values)) > 1 else "dim"
-        table.add_row(name, *(_text(value) for value in values), style=style)
+        table.add_row(name, *map(setting_text, values), style=style)
     table.add_section()
     for name in _union([row.metrics for row in rows]):
         table.add_row(name, *_cells(name, comparison))
@@ -154,9 +155,3 @@ def _cells(name: str, comparison: Comparison) -> list[str | Text]:
 
 def _union(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))
-
-
-def _text(value: Value | None) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{value:g}"

@@ -13,6 +13,7 @@ from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.folder import TrialRecord
 from sweep.study.judged import has_passed, judged
 from sweep.study.lease import shown_records
+from sweep.study.search.paths import SCHEDULE, in_order
 from uvtex.runs.epochs import EpochReport, best_epoch, read_epochs
 from uvtex.thresholds import Threshold
 
@@ -66,6 +67,12 @@ class StudyData:
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
         return self.study.thresholds
+
+    @property
+    def searched(self) -> list[str]:
+        """The settings that the study searches beside the schedule, by their path."""
+        space = in_order(set(self.study.search.space))
+        return [path for path in space if not path.startswith(SCHEDULE)]
 
     @property
     def winner(self) -> StudyRun | None:
@@ -175,6 +182,13 @@ def best_and_worst(run: StudyRun) -> tuple[list[Grid], list[Grid]]:
     grids.sort(key=lambda grid: -1.0 if grid.ssim is None else grid.ssim, reverse=True)
     half = min(SAMPLES, (len(grids) + 1) // 2)
     return grids[:half], list(reversed(grids[half:][-SAMPLES:]))
+
+
+def setting_text(value: int | float | str | None, digits: int = 6) -> str:
+    """The value of a setting, for people; a dash where a run has none."""
+    if value is None:
+        return "-"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _files(run: StudyRun) -> list[Path]:

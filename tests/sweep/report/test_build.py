@@ -69,6 +69,30 @@ def test_a_run_that_died_before_its_first_epoch_has_a_row(tmp_path: Path) -> Non
     assert "made to end failed" in html(study)
 
 
+def test_what_was_searched_beside_the_schedule_has_a_column(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    record, run_dir = add_trial(study, 0)
+    drawn = {"views": 3, "map_stiffness": 0.25, "lr": 0.00123456, "cross_end": 0.7}
+    write_record(run_dir, record.model_copy(update={"params": drawn}))
+    assert "map_stiffness" not in html(study)
+    space = {
+        "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        "schedule.cross.end": {"low": 0, "high": 1},
+        "map_stiffness": {"choices": [0.25, 1]},
+        "refiner_depth": {"choices": [1, 2]},
+        "views": {"low": 1, "high": 4},
+    }
+    values = study.model_dump() | {"search": study.search.model_dump() | {"space": space}}
+    text = html(StudyConfig.model_validate(values))
+    table = text[text.index('id="trials"') :]
+    header = re.findall(r"<th[^>]*>([^<]*)</th>", table)
+    row = re.findall(r"<td[^>]*>([^<]*)", table)
+    figures = dict(zip(header, row, strict=True))
+    expected = {"views": "3", "map_stiffness": "0.25", "lr": "0.001235", "refiner_depth": "-"}
+    assert {name: figures[name] for name in expected} == expected
+    assert "cross" not in " ".join(header)
+
+
 HOSTILE = "<script>alert('x')</script>&\" \u8eca</td><b onclick='x'>%{y}"
 
 
