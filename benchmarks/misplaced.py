@@ -84,7 +84,7 @@ def main(
             rng = np.random.default_rng(seed)
             found = []
             for texture in textures[:liveries]:
-                moves = [_move(rng, shift / native, percent, degrees) for _ in range(count)]
+                moves = [drawn_move(rng, shift / native, percent, degrees) for _ in range(count)]
                 drawn = picture if (shift, percent, degrees) == (1.0, 0.0, 0.0) else None
                 found.append(measured(data, trained, texture, cameras[:count], moves, drawn))
                 picture = None if drawn else picture
@@ -152,7 +152,7 @@ def measured(
     )
 
 
-def _move(rng: np.random.Generator, shift: float, percent: float, degrees: float) -> Move:
+def drawn_move(rng: np.random.Generator, shift: float, percent: float, degrees: float) -> Move:
     """A direction and the senses of scale and turn by chance."""
     angle = rng.uniform(0, 2 * np.pi)
     scale = (1 + percent / 100) ** rng.choice([-1, 1])

@@ -16,8 +16,9 @@ class PicturesToTexture(nn.Module):
 
     Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
     --whole``: pad to a square with the median colour of the border, register to the camera where
-    its light is known finely enough, then resize with antialiasing. Whether the pictures contradict
-    each other is not checked, and a picture whose place is not found is used as it lies.
+    its light is known finely enough, then resize with antialiasing. A picture whose place is not
+    found has no part in the texture, unless that holds of all pictures of the livery: then they are
+    used as they lie. Whether the pictures contradict each other is not checked.
     """
 
     def __init__(self, predictor: Predictor, size: int) -> None:
@@ -33,20 +34,29 @@ class PicturesToTexture(nn.Module):
         count = pictures.shape[1]
         shown = pictures.flatten(0, 1).permute(0, 3, 1, 2).float()
         view = _whole(shown, self.size)
+        known = torch.ones_like(view[:, 0, 0, 0], dtype=torch.bool)
         if self.places:
-            view = self._placed(shown, view)
+            view, known = self._placed(shown, view)
         views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
-        alone = self.predictor.predict(views[:, 0])[0].float()
-        together = self.predictor.fuse(views)[0].float()
+        counted = known.reshape(-1, count)
+        counted = counted | ~counted.any(dim=1, keepdim=True)
+        first = counted.int().argmax(dim=1)[:, None, None, None, None]
+        only = views.gather(1, first.expand(-1, 1, 3, self.size, self.size)).squeeze(1)
+        alone = self.predictor.predict(only)[0].float()
+        together = self.predictor.fuse(views, counted)[0].float()
         # Both are computed. A graph has no condition on the number of pictures: the exporter takes
         # a size for more than one.
-        texture = torch.where(views.new_ones(count).sum() > 1, together, alone)
+        several = counted.sum(dim=1) > 1
+        texture = torch.where(several[:, None, None, None], together, alone)
         pixels = ((texture.clamp(-1, 1) + 1) * 127.5).round()
         out: Tensor = pixels.to(torch.uint8).permute(0, 2, 3, 1)
         return out
 
-    def _placed(self, shown: Tensor, views: Tensor) -> Tensor:
-        """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them."""
+    def _placed(self, shown: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+        """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them.
+
+        And whether their places are known, bool [B].
+        """
         estimate = self.predictor.estimate_camera(views / 127.5 - 1)
         assert estimate is not None
         known = Known(*(getattr(self, f"known_{name}") for name in Known._fields))
@@ -57,11 +67,11 @@ class PicturesToTexture(nn.Module):
         inside = _square(torch.ones_like(shown[:, :1]), 0.0)
         grid = F.affine_grid(wide, [shown.shape[0], 1, side, side], align_corners=False)
         valid = F.grid_sample(inside, grid, mode="nearest", align_corners=False)[:, 0] > 0.5
-        moves, _ = place(around, valid, cameras)
+        moves, known_place = place(around, valid, cameras)
         right, down, grows, turn = moves.float().unbind(dim=1)
         again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
         moved = (moves != 0).any(dim=1)[:, None, None, None]
-        return torch.where(moved, again, views)
+        return torch.where(moved, again, views), known_place
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:

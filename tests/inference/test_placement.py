@@ -16,7 +16,7 @@ from tests.imaging.made_car import SIDE
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import AS_IT_LIES, MARGIN
 from uvtex.inference.photos import Photo, cut, prepare
-from uvtex.inference.placement import NOT_PLACED, placed, placement_record
+from uvtex.inference.placement import not_placed, placed, placement_record
 from uvtex.models import Predictor
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
@@ -86,12 +86,13 @@ def test_a_photo_that_lies_right_keeps_every_pixel(camera: ViewGeometry) -> None
     assert placed(OneCamera(camera), photo) == replace(photo, placement=AS_IT_LIES)
 
 
-def test_a_photo_without_a_place_is_used_as_it_lies_and_told(camera: ViewGeometry) -> None:
+def test_a_photo_without_a_place_keeps_every_pixel_and_says_so(camera: ViewGeometry) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (115, 115, 3), dtype=np.uint8)
     photo = _saved(noise)
     made = placed(OneCamera(camera), photo)
     assert made.square == photo.square
-    assert made.warnings == (*photo.warnings, NOT_PLACED)
+    assert np.array_equal(made.view, photo.view)
+    assert not_placed(made)
     record = placement_record(made)
     assert record is not None
     assert not record["known"]
@@ -105,3 +106,4 @@ def test_coarse_light_and_poses_are_not_asked(camera: ViewGeometry) -> None:
         made = placed(OneCamera(other), photo)
         assert made is photo
         assert placement_record(made) is None
+        assert not not_placed(made)

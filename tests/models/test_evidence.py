@@ -147,6 +147,28 @@ def test_the_texture_of_one_view_is_the_prediction_of_that_view(
         assert torch.equal(alone, predictor(livery[0][:, 0]))
 
 
+@pytest.mark.parametrize(("preset", "maps"), [("atlas", True), ("atlas", False), ("poc05", False)])
+@pytest.mark.parametrize("odd", [0, 2])
+def test_views_that_do_not_count_change_nothing(
+    cameras: Cameras, livery: tuple[Tensor, Tensor], preset: str, maps: bool, odd: int
+) -> None:
+    torch.manual_seed(0)
+    bank = CameraBank(**{field.name: getattr(cameras, field.name) for field in fields(CameraBank)})
+    predictor, _ = build(config(preset=preset), bank if maps else None)
+    predictor.eval()
+    views = livery[0][:, :3]
+    others = [k for k in range(3) if k != odd]
+    counted = torch.tensor([[k != odd for k in range(3)]])
+    with torch.no_grad():
+        expected, _ = predictor.fuse(views[:, others])
+        every, _ = predictor.fuse(views)
+        made, _ = predictor.fuse(views, counted)
+        torch.testing.assert_close(made, expected)
+        assert (made - every).abs().max() > 1e-3
+        all_counted, _ = predictor.fuse(views, torch.ones_like(counted))
+        torch.testing.assert_close(all_counted, every)
+
+
 def test_a_network_without_evidence_fuses_by_the_mean(livery: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)
     predictor, _ = build(config(preset="poc05"), None)

@@ -58,7 +58,8 @@ LARGEST = 16384
 @click.option(
     "--keep-all",
     is_flag=True,
-    help="With --fuse: also use photos that contradict the others.",
+    help="With --fuse: also use photos that contradict the others, and photos that could not be "
+    "registered.",
 )
 @DEVICE
 @JSON
@@ -105,8 +106,9 @@ def infer(
     sees are mended once. PHOTOS are then photos of one livery, a folder for each livery, or a CSV
     file with the columns view and livery (and mask). Photos that contradict the others, as if they
     showed another livery, are named and left out; if there are as many on either side, nothing is
-    written. Each livery gets LIVERY_uv.png and LIVERY_infer.json, and a view and a reprojection for
-    each photo.
+    written. A photo that could not be registered, because the car lies too far from where training
+    views show it, is named and left out too if another one was. Each livery gets LIVERY_uv.png and
+    LIVERY_infer.json, and a view and a reprojection for each photo.
 
     \b
     Example:

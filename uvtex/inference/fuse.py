@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from uvtex.device import resolve_device
-from uvtex.errors import ConfigError, DataError
+from uvtex.errors import ConfigError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
-from uvtex.imaging.agreement import agreement, compare
+from uvtex.inference.choosing import Choice, choose
 from uvtex.inference.full_size import samples_photos
 from uvtex.inference.infer import (
     as_views,
@@ -88,7 +88,7 @@ def fuse(
         given: photos of one livery, folders with the photos of a livery each, or tables: see
             :func:`uvtex.inference.liveries.liveries_of`.
         masks: a folder with a mask for each photo; a table's own masks go first.
-        keep_all: use photos that contradict the others too.
+        keep_all: use photos that contradict the others, or could not be registered, too.
 
     The other arguments are those of :func:`uvtex.inference.infer.infer`.
 
@@ -110,7 +110,7 @@ def fuse(
     work = [_prepared(loaded, livery, out, masks, whole, more) for livery in liveries]
     used = [file for job in work for photo in job.photos for file in (photo.path, photo.mask.file)]
     refuse_overwriting([job.files for job in work], [file for file in used if file is not None])
-    chosen = [_chosen(job, networks[0], target, keep_all) for job in work]
+    chosen = [choose(job.livery.name, job.photos, networks[0], target, keep_all) for job in work]
     make_folder(out)
     source = source_of(name, loaded)
     return [
@@ -129,15 +129,6 @@ class _Job:
     files: dict[str, Path]
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """The photos that have a part in a texture."""
-
-    kept: list[int]
-    left_out: dict[str, str]
-    warnings: list[str]
-
-
 def _prepared(
     loaded: checkpoint.Checkpoint,
     livery: Livery,
@@ -152,60 +143,9 @@ def _prepared(
     return _Job(livery, names, photos, fused_files(out, livery.name, names, more))
 
 
-def _chosen(job: _Job, predictor: Predictor, device: torch.device, keep_all: bool) -> _Choice:
-    """The photos that can show one livery.
-
-    Raises:
-        DataError: they contradict each other, and no group is larger than all others together.
-    """
-    kept, left_out = _without_copies(job)
-    views = as_views([job.photos[i] for i in kept], device)
-    with torch.no_grad():
-        shown = predictor.texels_of(views)
-    if shown is None:
-        note = (
-            "this preset does not know which texels a photo sees: whether the photos show one "
-            "livery was not checked, and the texture is the mean of one texture for each photo"
-        )
-        return _Choice(kept, left_out, [note] if len(kept) > 1 else [])
-    found = agreement(*compare(*shown))
-    paths = [str(job.photos[i].path) for i in kept]
-    warnings = [
-        f"{paths[i]}: shows too few texels that another photo shows: whether it is the same livery "
-        "was not checked"
-        for i in (found.unchecked if len(kept) > 1 else [])
-    ]
-    if len(found.groups) < 2:
-        return _Choice(kept, left_out, warnings)
-    named = " | ".join(", ".join(paths[i] for i in group) for group in found.groups)
-    if keep_all:
-        return _Choice(kept, left_out, [*warnings, f"the photos contradict each other: {named}"])
-    if not found.decided:
-        raise DataError(
-            f"{job.livery.name}: these photos contradict each other, as if they showed several "
-            f"liveries: {named}; give the photos of one livery, or --keep-all to use all of them; "
-            "nothing was written"
-        )
-    odd = {i for group in found.groups[1:] for i in group}
-    for i in sorted(odd):
-        left_out[paths[i]] = "contradicts the other photos, as if it showed another livery"
-    return _Choice([k for i, k in enumerate(kept) if i not in odd], left_out, warnings)
-
-
-def _without_copies(job: _Job) -> tuple[list[int], dict[str, str]]:
-    """The photos without those that show the very same view as an earlier one."""
-    first: dict[bytes, int] = {}
-    left_out = {}
-    for i, photo in enumerate(job.photos):
-        earlier = first.setdefault(photo.view.tobytes(), i)
-        if earlier != i:
-            left_out[str(photo.path)] = f"is the same picture as {job.photos[earlier].path}"
-    return list(first.values()), left_out
-
-
 def _fuse_one(
     job: _Job,
-    choice: _Choice,
+    choice: Choice,
     networks: tuple[Predictor, Renderer],
     device: torch.device,
     source: dict[str, Any],

@@ -20,7 +20,13 @@ from uvtex.files import make_folder, write_atomic
 from uvtex.inference.full_size import samples_photos
 from uvtex.inference.outputs import FULL, distinct_names, refuse_overwriting, result_files
 from uvtex.inference.photos import Photo, find_mask, prepare
-from uvtex.inference.placement import placed, placement_record
+from uvtex.inference.placement import (
+    NOT_PLACED,
+    USED_AS_IT_LIES,
+    not_placed,
+    placed,
+    placement_record,
+)
 from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -191,7 +197,8 @@ def _infer_one(
     made["reprojection"] = encode_png(to_picture(reprojection[0]))
     made["view"] = encode_png(Image.fromarray(photo.view))
     write_results(files, made)
-    warnings = (*photo.warnings, *notes)
+    lost = [f"{NOT_PLACED}; {USED_AS_IT_LIES}"] if not_placed(photo) else []
+    warnings = (*photo.warnings, *lost, *notes)
     result = Inferred(photo, files, warnings, source, native, side)
     write_atomic(files["record"], (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result

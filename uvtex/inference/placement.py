@@ -17,8 +17,9 @@ from uvtex.models import Predictor
 
 NOT_PLACED = (
     "could not be registered: within 8 % and 5 degrees there is no place where outline, glass and "
-    "tyres lie as in the training views, so it is used as it lies"
+    "tyres lie as in the training views"
 )
+USED_AS_IT_LIES = "it is used as it lies, so its paint may be displaced in the texture"
 
 
 @torch.no_grad()
@@ -47,8 +48,6 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     moves, known = place(shown, valid, known_of([geometry]))
     found = placement(moves[0], bool(known[0]))
     photo = replace(photo, placement=found)
-    if not found.known:
-        return replace(photo, warnings=(*photo.warnings, NOT_PLACED))
     if not found.moved:
         return photo
     half = photo.square.side / 2
@@ -57,6 +56,11 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     square = Box(x - half, y - half, x + half, y + half)
     view_there, colour = cut(rgb, square, len(photo.view), found.turn)
     return replace(photo, square=square, view=view_there, border_colour=colour)
+
+
+def not_placed(photo: Photo) -> bool:
+    """Whether the photo's place was sought and not found."""
+    return photo.placement is not None and not photo.placement.known
 
 
 def placement_record(photo: Photo) -> dict[str, Any] | None:

@@ -112,12 +112,14 @@ class AttentionPredictor(Predictor):
         sampled, spread, code = self._sampled(view)
         return self._mended(sampled, spread), code
 
-    def fuse(self, views: Tensor) -> tuple[Tensor, CameraCode]:
+    def fuse(self, views: Tensor, counted: Tensor | None = None) -> tuple[Tensor, CameraCode]:
         """See :meth:`Predictor.fuse`. Views count the more, the surer their flow is."""
         sampled, spread, code = self._sampled(views.flatten(0, 1))
         count = views.shape[1]
         sampled, spread = (x.reshape(-1, count, *x.shape[1:]) for x in (sampled, spread))
         sure = 1 / (spread + SPREAD)
+        if counted is not None:
+            sure = sure * counted[:, :, None, None, None]
         share = sure / sure.sum(dim=1, keepdim=True)
         return self._mended((sampled * share).sum(dim=1), (spread * share).sum(dim=1)), code
 

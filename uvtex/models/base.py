@@ -37,20 +37,28 @@ class Predictor(nn.Module):
         """The texture, and the camera: an estimate, a code, or None without either."""
         raise NotImplementedError
 
-    def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate | CameraCode | None]:
+    def fuse(
+        self, views: Tensor, counted: Tensor | None = None
+    ) -> tuple[Tensor, CameraEstimate | CameraCode | None]:
         """One texture of each livery, from V views of it, and the camera of each view.
 
         A network that keeps no evidence of its views takes the mean of their textures.
 
         Args:
             views: [B, V, 3, S, S]. A view may occur twice.
+            counted: bool [B, V], the views that have a part in the texture, at least one of each
+                livery. The others change nothing in it. None: all.
 
         Returns:
             The textures [B, 3, S, S], and the cameras of the B * V views, those of a livery in a
             row.
         """
         textures, camera = self.predict(views.flatten(0, 1))
-        return textures.reshape(*views.shape[:2], *textures.shape[1:]).mean(dim=1), camera
+        each = textures.reshape(*views.shape[:2], *textures.shape[1:])
+        if counted is None:
+            return each.mean(dim=1), camera
+        share = counted / counted.sum(dim=1, keepdim=True)
+        return (each * share[:, :, None, None, None]).sum(dim=1), camera
 
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor] | None:
         """What each view [V, 3, S, S] shows of each texel, and how well.

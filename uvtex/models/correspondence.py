@@ -115,22 +115,25 @@ class AtlasPredictor(Predictor):
     def predict(self, view: Tensor) -> tuple[Tensor, CameraEstimate]:
         return self.fuse(view[:, None])
 
-    def fuse(self, views: Tensor) -> tuple[Tensor, CameraEstimate]:
+    def fuse(self, views: Tensor, counted: Tensor | None = None) -> tuple[Tensor, CameraEstimate]:
         estimate = self.estimate_camera(views.flatten(0, 1))
-        return self._mended(self._evidence(views, estimate)), estimate
+        return self._mended(self._evidence(views, estimate, counted)), estimate
 
     def evidence_of(self, views: Tensor) -> Tensor:
         """The evidence of views [B, V, 3, S, S]: see :mod:`uvtex.models.evidence`."""
         return self._evidence(views, self.estimate_camera(views.flatten(0, 1)))
 
-    def _evidence(self, views: Tensor, estimate: CameraEstimate) -> Tensor:
+    def _evidence(
+        self, views: Tensor, estimate: CameraEstimate, counted: Tensor | None = None
+    ) -> Tensor:
         count = views.shape[1]
         with torch.autocast(views.device.type, enabled=False):
             straight = _straight(views.flatten(0, 1), estimate)
             if count == 1:
                 return evidence.of_view(self.cameras, straight, estimate.camera)
             camera = evidence.grouped(estimate.camera, count)
-            return evidence.of_views(self.cameras, evidence.grouped(straight, count), camera)
+            several = evidence.grouped(straight, count)
+            return evidence.of_views(self.cameras, several, camera, counted)
 
     def texels_of(self, views: Tensor) -> tuple[Tensor, Tensor]:
         estimate = self.estimate_camera(views)

@@ -65,7 +65,9 @@ def of_view(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
     return torch.cat([*known, *about, cameras.footprint[camera]], dim=1)
 
 
-def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
+def of_views(
+    cameras: Cameras, straight: Tensor, camera: Tensor, counted: Tensor | None = None
+) -> Tensor:
     """The evidence of V views of each livery together, [B, CHANNELS, S, S].
 
     A texel's colour is decided by all pixels that show it, each by its light and by how much of the
@@ -75,11 +77,15 @@ def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
     Args:
         straight: views [B, V, 3, S, S] in [-1, 1], float32, each as its camera took it, unmoved.
         camera: int64 [B, V].
+        counted: bool [B, V], the views that have a part in it, at least one of each livery; None:
+            all.
     """
     count = camera.shape[1]
     flat, each = straight.flatten(0, 1), camera.flatten()
+    counts = torch.ones_like(camera, dtype=torch.bool) if counted is None else counted
+    counts = counts[:, :, None, None, None]
     paint = cameras.albedo(flat, each)
-    weight = grouped(texel_weight(cameras, each), count)
+    weight = grouped(texel_weight(cameras, each), count) * counts
     total = weight.sum(dim=1).clamp_min(1e-6)
 
     def together(per_view: Tensor) -> Tensor:
@@ -87,11 +93,11 @@ def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
         return mean
 
     first = together(cameras.gather(paint, each)).clamp(0, 1)
-    fixed = grouped(cameras.fixed_in(flat, each), count).all(dim=1)
+    fixed = (grouped(cameras.fixed_in(flat, each), count) | ~counts).all(dim=1)
     start = torch.where(fixed, cameras.fixed_paint[:3], first)
-    sharp = _solved(cameras, start, paint, each, count).clamp(0, 1)
+    sharp = _solved(cameras, start, paint, each, counts).clamp(0, 1)
     sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
-    best = weight.argmax(dim=1, keepdim=True)
+    best = torch.where(counts, weight, -1.0).argmax(dim=1, keepdim=True)
 
     def from_best(per_view: Tensor) -> Tensor:
         views = grouped(per_view, count)
@@ -99,15 +105,16 @@ def of_views(cameras: Cameras, straight: Tensor, camera: Tensor) -> Tensor:
 
     nearest = from_best(cameras.nearest(paint, each).clamp(0, 1))
     nearest, first, sharp = (srgb_from_linear(x) * 2 - 1 for x in (nearest, first, sharp))
-    seen = cameras.seen[camera].any(dim=1).float()
-    trusted = (cameras.seen[camera] * cameras.reach[camera]).amax(dim=1)
+    seen_by = cameras.seen[camera] & counts
+    seen = seen_by.any(dim=1).float()
+    trusted = (seen_by * cameras.reach[camera]).amax(dim=1)
     mean = _mean(sharp, trusted * ~fixed)
-    lends = _lending(cameras, camera)
+    lends = _lending(cameras, camera, counts)
     lent = grouped(cameras.borrow(_repeated(sharp, count), each), count)
-    has_donor = cameras.has_donor[camera].any(dim=1)
+    has_donor = (cameras.has_donor[camera] & counts).any(dim=1)
     borrowed = torch.where(has_donor, (lent * lends).sum(dim=1), mean)
     base = torch.where(fixed, cameras.fixed[:3], sharp * seen + borrowed * (1 - seen))
-    density = torch.log1p(cameras.hits[camera].sum(dim=1)) / 3
+    density = torch.log1p((cameras.hits[camera] * counts).sum(dim=1)) / 3
     known = [base, first * seen, borrowed, mean.expand_as(base), nearest * seen]
     doubt = torch.where(has_donor, (cameras.doubt[camera] * lends).sum(dim=1), 1.0) * ~fixed
     about = [seen, trusted, doubt, density, seen * density]
@@ -156,23 +163,25 @@ def _repeated(texture: Tensor, count: int) -> Tensor:
     return several.flatten(0, 1)
 
 
-def _lending(cameras: Cameras, camera: Tensor) -> Tensor:
+def _lending(cameras: Cameras, camera: Tensor, counts: Tensor) -> Tensor:
     """The share of each view's donors in a texel's borrowed colour, [B, V, 1, S, S].
 
     The shares of a texel sum to 1, or are 0 where no view has donors for it.
     """
-    near = (-cameras.doubt[camera] / CLOSENESS).exp() * cameras.has_donor[camera]
+    donors = cameras.has_donor[camera] & counts
+    near = (-cameras.doubt[camera] / CLOSENESS).exp() * donors
     return near / near.sum(dim=1, keepdim=True).clamp_min(1e-30)
 
 
-def _solved(cameras: Cameras, start: Tensor, paint: Tensor, each: Tensor, count: int) -> Tensor:
+def _solved(cameras: Cameras, start: Tensor, paint: Tensor, each: Tensor, counts: Tensor) -> Tensor:
     """The texture [B, 3, S, S] that explains ``paint`` [B * V, 3, S, S] best, linear.
 
     It minimises the squared misses of all pixels, each weighted by its light, plus STIFFNESS times
     the squared distance to ``start``.
     """
+    count = counts.shape[1]
     at = cameras.aim(each)
-    light = cameras.weight[each]
+    light = cameras.weight[each] * counts.flatten(0, 1)
     texels = start.shape[-1]
 
     def normal(texture: Tensor) -> Tensor:

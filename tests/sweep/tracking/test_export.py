@@ -76,7 +76,9 @@ def test_every_exported_preset_takes_any_pictures_and_equals_the_network(
 
 def test_several_pictures_are_fused_and_one_is_taken_alone() -> None:
     class Marked(Same):
-        def fuse(self, views: torch.Tensor) -> tuple[torch.Tensor, None]:
+        def fuse(
+            self, views: torch.Tensor, counted: torch.Tensor | None = None
+        ) -> tuple[torch.Tensor, None]:
             return views.amax(dim=1), None
 
     pictures = torch.randint(0, 256, (2, 3, 32, 32, 3)).to(torch.uint8)

@@ -75,3 +75,21 @@ def test_photos_that_lie_right_and_noise_are_used_as_they_lie(
         registered = program(pictures)
         program.places = False
         assert torch.equal(registered, program(pictures))
+
+
+def test_a_photo_without_a_place_has_no_part_where_another_has_one(
+    trained: Path, tmp_path: Path
+) -> None:
+    far = (0.0, 0.0, 1.0, 8.0)
+    pictures = [read_rgb(path) for path in car_photos(tmp_path, (far, *MOVES))]
+    three = torch.from_numpy(np.stack(pictures))
+    program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
+    with torch.no_grad():
+        for kept in ([1, 2], [1]):
+            expected = program(three[kept][None])[0].int()
+            made = program(three[[0, *kept]][None])[0].int()
+            assert (made - expected).abs().max() <= 1
+        both = program(three[[0, 0]][None])
+        program.places = False
+        assert torch.equal(both, program(three[[0, 0]][None]))
+        assert (program(three[None])[0].int() - program(three[1:][None])[0]).abs().max() > 3
