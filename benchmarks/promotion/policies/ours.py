@@ -28,8 +28,8 @@ class Forecast(Protocol):
         """P(pass) of each curve."""
         ...
 
-    def least(self, look: int) -> float:
-        """The chance of a run that seems sure to fail."""
+    def least(self, curves: Curves, look: int, seen: int) -> Array:
+        """The chance of each curve if it seems sure to fail."""
         ...
 
     def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
@@ -89,7 +89,8 @@ class OursJudge:
                 continue
             chance = self.evidence.raise_chance(float(self.table[look, trial.row]))
             chances.append(chance)
-            least = self.evidence.raise_chance(self.model.least(look))
+            part = curves(self.task, [trial.row], seen)
+            least = self.evidence.raise_chance(float(self.model.least(part, look, seen)[0]))
             worth = self.model.worth(self.ledger, self.evidence, 1 - seen / points)
             if judge(self.ledger, chance, least=least, worth=worth).raised:
                 return self._flag(trial, seen, chance, tuple(chances))

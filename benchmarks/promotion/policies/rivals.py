@@ -23,9 +23,9 @@ LENGTHS, NOISES = (0.3, 1.0, 3.0), (0.05, 0.2, 0.5, 0.8)
 class Rival:
     """A forecast that is not corrected."""
 
-    def least(self, look: int) -> float:
+    def least(self, curves: Curves, look: int, seen: int) -> Array:
         """No chance is too small for it."""
-        return 0.0
+        return np.zeros(len(curves))
 
     def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
         """Every flag is worth its cost."""

@@ -13,12 +13,6 @@ Bools = npt.NDArray[np.bool_]
 ASSURED = 1e-6
 """No chance is nearer than this to 0 or 1."""
 
-DOUBT = 9.0
-"""Prior of the share of good runs that the forecast does not foresee: Beta(1, DOUBT), a mean of a
-tenth. On the tasks of the benchmark where it is not near 0, it is a tenth to a fifth."""
-
-GRID = (np.arange(100) + 0.5) / 100
-
 
 def _nodes(count: int) -> tuple[Array, Array]:
     """Points [2, count^2] and weights of Gauss-Hermite quadrature under two normal variables."""
@@ -38,13 +32,15 @@ class Correction:
     shift: Array  # [k]
     slope: Array  # [k]
     weights: Array  # [k], of sum 1
-    least: float = 0.0
-    """What passes with it, whatever the forecast says: see :func:`unforeseen`."""
+    least: tuple[float, float] = (0.0, 0.0)
+    """The least chance of a settled and of a rising run, whatever the forecast says: see
+    :mod:`sweep.decisions.stopping.least_chance`."""
 
-    def chance(self, p: Array) -> Array:
-        """p' of each p [n]."""
+    def chance(self, p: Array, rising: Bools) -> Array:
+        """p' of each p [n]; ``rising`` [n]: which of the runs still rise."""
         bent = sigmoid(self.shift + np.multiply.outer(logit(p), self.slope)) @ self.weights
-        out: Array = self.least + (1 - self.least) * bent
+        least = np.where(rising, self.least[1], self.least[0])
+        out: Array = least + (1 - least) * bent
         return out
 
 
@@ -82,27 +78,6 @@ def recalibration(chances: Array, passed: Bools, averaged: bool = True) -> Corre
     root = np.linalg.cholesky(np.linalg.inv(hessian))
     shift, slope = np.array([a, c])[:, None] + root @ NODES
     return Correction(shift, np.exp(slope), NODE_WEIGHTS)
-
-
-def unforeseen(chances: Array, passed: Bools, base: float) -> float:
-    """The chance that a run has whose forecast says that it will surely fail.
-
-    Two parameters fit the bulk of the chances. Some good runs look like sure failures and pass by a
-    late leap, and no curve through the bulk tells how many. So a run of chance p is taken to pass
-    with ``p + (1 - p) e base``: the share e of the good runs is as likely in any run. e has the
-    prior Beta(1, DOUBT); the result is ``base`` times its posterior mean. (Psychophysics has such a
-    term as the guess rate: Wichmann and Hill 2001.)
-
-    Args:
-        chances: left-out chances [n], the lowest up to the look: a run is lost at its lowest.
-        passed: which runs passed, [n].
-        base: the share of all runs that pass.
-    """
-    p = chances[:, None] + (1 - chances[:, None]) * GRID * base
-    likely = np.where(passed[:, None], np.log(p), np.log1p(-p)).sum(axis=0)
-    likely += (DOUBT - 1) * np.log1p(-GRID)
-    posterior = np.exp(likely - likely.max())
-    return base * float(posterior @ GRID / posterior.sum())
 
 
 def logit(p: Array) -> Array:

@@ -107,6 +107,13 @@ def scaled(slacks: Array, spreads: Array, squash: bool) -> Array:
     return np.arcsinh(clean) if squash else clean
 
 
+def rising(curves: Curves, seen: int, spreads: Array) -> npt.NDArray[np.bool_]:
+    """Whether each run's best joint slack so far is of the last third of ``seen`` epochs; [n]."""
+    lowest = joint(curves.slacks[:, :seen] / spreads)
+    out: npt.NDArray[np.bool_] = lowest.argmax(axis=1) >= seen - max(1, seen // 3)
+    return out
+
+
 def features(curves: Curves, seen: int, spreads: Array, squash: bool, schedule: bool) -> Array:
     """What a forecast knows of each run after ``seen`` epochs; [n, F], NaN where unknown.
 

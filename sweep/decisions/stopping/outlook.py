@@ -14,7 +14,6 @@ from sweep.decisions.stopping.correction import (
     IDENTITY,
     Correction,
     recalibration,
-    unforeseen,
 )
 from sweep.decisions.stopping.curves import (
     LOOKS,
@@ -22,14 +21,17 @@ from sweep.decisions.stopping.curves import (
     epochs_seen,
     features,
     joint,
+    rising,
     scaled,
     spread,
 )
+from sweep.decisions.stopping.least_chance import least_chances
 from sweep.decisions.stopping.ledger import Ledger
 from sweep.decisions.stopping.price import Offers
 from sweep.study.look import Forecast
 
 Array = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 LEAST_OWN = 5
 """With a prior, so many of the study's own runs: the spread of the slacks is theirs."""
@@ -58,6 +60,10 @@ class Kind:
     """The recalibration's uncertainty is averaged over; else its most probable value is taken."""
     doubtful: bool = True
     """No chance is below that of a good run that nobody foresees; needs ``recalibrate``."""
+    split: bool = True
+    """That least chance is learnt of settled and of rising runs apart."""
+    careful: bool = True
+    """That least chance is above its mean while few passers are known."""
     priced: bool = True
     """A flag must save enough for what it risks: :class:`Offers`."""
 
@@ -99,11 +105,13 @@ class Outlook:
     def chance(self, curves: Curves, look: int, seen: int) -> Array:
         """P(the run will have passed at its end) at ``look`` after ``seen`` epochs; [n]."""
         x = features(curves, seen, self.spreads, self.kind.squash, self.kind.schedule)
-        return self.corrections[look].chance(self.looks[look].chance(x))
+        still = rising(curves, seen, self.spreads)
+        return self.corrections[look].chance(self.looks[look].chance(x), still)
 
-    def least(self, look: int) -> float:
-        """The chance at ``look`` of a run that seems sure to fail."""
-        return self.corrections[look].least
+    def least(self, curves: Curves, look: int, seen: int) -> Array:
+        """The chance of each run at ``look`` if it seems sure to fail; [n]."""
+        settled, rises = self.corrections[look].least
+        return np.where(rising(curves, seen, self.spreads), rises, settled)
 
     def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
         """The largest chance, as the ledger is told it, that a flag may cost for what it saves.
@@ -136,7 +144,7 @@ def fit(
     reads the slack as it is, clipped far out, and tells most where runs fail by degrees. The other
     reads it near the threshold only: where many fail by far, how far says nothing of who passes.
     Their Student t's give P(pass), mixed by :func:`_pool`. Two parameters a look correct these on
-    runs left out (:func:`recalibration`), and :func:`unforeseen` bounds them from below.
+    runs left out (:func:`recalibration`), and :func:`least_chances` bound them from below.
     Pass one run a configuration: leaving out one of several seeds of a setting would flatter the
     forecast.
 
@@ -158,8 +166,9 @@ def fit(
         x = _same_columns([_at(part.curves, look, scale, kind) for part, scale in pairs])
         fits.append(_pool(np.concatenate(x), target, weights, len(finished.curves), kind.clips))
     base = float(finished.weights @ (best[0] >= 0) + 0.5) / float(finished.weights.sum() + 1)
-    corrections = _corrected(fits, target, finished, base, kind)
-    offers = _offers(fits, corrections, finished, base)
+    moments = _moments(finished.curves, spreads[0])
+    corrections = _corrected(fits, moments, target, base, kind)
+    offers = _offers(fits, moments, corrections, finished.weights, base)
     return Outlook(kind, spreads[0], tuple(fits), corrections, offers, base)
 
 
@@ -182,42 +191,71 @@ def _pool(x: Array, target: Array, weights: Array, own: int, clips: Sequence[flo
     return Pool(parts, mixed, mixed @ np.stack([part.left_out for part in parts]))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """The study's own runs as they stood at a look."""
+
+    remaining: float | None
+    """The share of the run that was still to come; None: runs are too short for this look."""
+    rising: Bools  # [n]
+    open_runs: Bools  # [n] which had not passed yet
+
+
+def _moments(curves: Curves, spreads: Array) -> tuple[Moment, ...]:
+    best = np.maximum.accumulate(joint(curves.slacks), axis=1)
+    out = []
+    for look in range(len(LOOKS)):
+        due, seen = epochs_seen(look, curves.epochs), _seen(curves, look)
+        remaining = None if due is None else 1 - due / curves.epochs
+        out.append(Moment(remaining, rising(curves, seen, spreads), best[:, seen - 1] < 0))
+    return tuple(out)
+
+
 def _corrected(
-    looks: Sequence[Pool], target: Array, finished: Finished, base: float, kind: Kind
+    looks: Sequence[Pool], moments: Sequence[Moment], target: Array, base: float, kind: Kind
 ) -> tuple[Correction, ...]:
     """A correction a look, from the study's own runs. Looks err unlike, the first ones most."""
     if not kind.recalibrate:
         return (IDENTITY,) * len(looks)
-    own = len(finished.curves)
+    own = len(moments[0].rising)
     passed = target[:own] >= 0
-    left_out = [look.left_out[:own] for look in looks]
-    made = [recalibration(chances, passed, kind.averaged) for chances in left_out]
-    if not kind.doubtful:
-        return tuple(made)
-    told = [one.chance(chances) for one, chances in zip(made, left_out, strict=True)]
-    lowest = np.minimum.accumulate(np.stack(told), axis=0)
-    return tuple(
-        replace(one, least=unforeseen(chances, passed, base))
-        for one, chances in zip(made, lowest, strict=True)
-    )
+    out, lowest = [], np.ones(own)
+    for look, moment in zip(looks, moments, strict=True):
+        left_out = look.left_out[:own]
+        made = recalibration(left_out, passed, kind.averaged)
+        if kind.doubtful:
+            lowest = np.minimum(lowest, made.chance(left_out, moment.rising))
+            least = least_chances(
+                lowest,
+                passed,
+                moment.rising,
+                moment.open_runs,
+                base,
+                split=kind.split,
+                careful=kind.careful,
+            )
+            made = replace(made, least=least)
+        out.append(made)
+    return tuple(out)
 
 
 def _offers(
-    looks: Sequence[Pool], corrections: Sequence[Correction], finished: Finished, base: float
+    looks: Sequence[Pool],
+    moments: Sequence[Moment],
+    corrections: Sequence[Correction],
+    weights: Array,
+    base: float,
 ) -> Offers:
     """The left-out chances of the study's own runs, where a flag would have been possible."""
-    curves = finished.curves
-    best = np.maximum.accumulate(joint(curves.slacks), axis=1)
+    own = len(weights)
     chances, remaining = [], []
-    for number, (look, correction) in enumerate(zip(looks, corrections, strict=True)):
-        seen = epochs_seen(number, curves.epochs)
-        if seen is None:
+    for look, moment, correction in zip(looks, moments, corrections, strict=True):
+        if moment.remaining is None:
             continue
-        told = correction.chance(look.left_out[: len(curves)])
-        open_to = (told <= base / 2) & (best[:, seen - 1] < 0)
-        chances.append(np.where(open_to, told, np.inf))
-        remaining.append(1 - seen / curves.epochs)
-    return Offers(np.array(chances).reshape(-1, len(curves)), np.array(remaining), finished.weights)
+        told = correction.chance(look.left_out[:own], moment.rising)
+        chances.append(np.where((told <= base / 2) & moment.open_runs, told, np.inf))
+        remaining.append(moment.remaining)
+    return Offers(np.array(chances).reshape(-1, own), np.array(remaining), weights)
 
 
 def _counted(prior: Sequence[Finished]) -> list[Finished]:
@@ -238,5 +276,9 @@ def _same_columns(blocks: list[Array]) -> list[Array]:
 
 
 def _at(curves: Curves, look: int, spreads: Array, kind: Kind) -> Array:
-    seen = epochs_seen(look, curves.epochs) or max(1, curves.epochs - 1)
-    return features(curves, seen, spreads, kind.squash, kind.schedule)
+    return features(curves, _seen(curves, look), spreads, kind.squash, kind.schedule)
+
+
+def _seen(curves: Curves, look: int) -> int:
+    """Epochs seen at ``look``; all but the last where runs are too short for it."""
+    return epochs_seen(look, curves.epochs) or max(1, curves.epochs - 1)

@@ -221,7 +221,7 @@ def judge_run(
         curves = _curves([run], seen, epochs)
         forecast = outlook.forecast(curves, number, seen)
         chance = past.evidence.raise_chance(float(outlook.chance(curves, number, seen)[0]))
-        least = past.evidence.raise_chance(outlook.least(number))
+        least = past.evidence.raise_chance(float(outlook.least(curves, number, seen)[0]))
         worth = outlook.worth(past.ledger, past.evidence, 1 - seen / epochs)
     verdict = judge(past.ledger, chance, least=least, worth=worth, passes=run.passed, spared=spared)
     flag = None

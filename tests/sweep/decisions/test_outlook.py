@@ -19,6 +19,7 @@ from sweep.decisions.stopping.curves import (
     features,
     joint,
     prefix,
+    rising,
     scaled,
     spread,
 )
@@ -145,10 +146,17 @@ def test_good_runs_that_look_hopeless_are_counted_with() -> None:
         assert 0.6 * share < told[True][hopeless].mean() < 3 * share
 
 
-def test_the_least_chance_is_the_lowest_that_a_run_gets_and_never_falls_with_the_looks() -> None:
+def test_the_least_chance_of_a_kind_is_the_lowest_that_its_runs_get() -> None:
     model, fresh = learnt(leaping(120, 0)), leaping(500, 1)
-    least = [model.least(look) for look in range(len(LOOKS))]
-    assert all(0 < one <= chances(model, fresh, look).min() for look, one in enumerate(least))
+    for look in range(len(LOOKS)):
+        epochs = epochs_seen(look, EPOCHS) or 1
+        least = model.least(fresh, look, epochs)
+        settled, rises = model.corrections[look].least
+        assert least.tolist() == [
+            rises if still else settled for still in rising(fresh, epochs, model.spreads)
+        ]
+        assert (least > 0).all()
+        assert (least <= chances(model, fresh, look)).all()
 
 
 def test_how_far_most_runs_fail_does_not_hide_which_are_near() -> None:
@@ -352,6 +360,13 @@ def test_chances_that_are_raised_raise_the_price_and_buy_less() -> None:
 
 def test_the_chosen_forecast_is_the_default() -> None:
     chosen = Kind(
-        squash=False, schedule=True, clips=(8.0, 1.0), averaged=True, doubtful=True, priced=True
+        squash=False,
+        schedule=True,
+        clips=(8.0, 1.0),
+        averaged=True,
+        doubtful=True,
+        split=True,
+        careful=True,
+        priced=True,
     )
     assert outlook.Kind() == chosen
