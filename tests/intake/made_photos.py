@@ -22,12 +22,16 @@ def save(path: Path, pixels: Tensor) -> str:
 
 
 def photo_set(
-    folder: Path, liveries: int = 12, cameras: Sequence[str | None] = ("front",), texels: int = 32
+    folder: Path,
+    liveries: int = 12,
+    cameras: Sequence[str | None] = ("front",),
+    texels: int = 32,
+    seed: int = 0,
 ) -> Path:
     """``liveries`` views from each camera. Each camera sees the same panels from its own place."""
     records = []
     for number, camera in enumerate(cameras):
-        made = made_camera(liveries, texels=texels)
+        made = made_camera(liveries, seed, texels)
         views = made.views.roll(2 * number, dims=2)
         for livery in range(liveries):
             texture = save(folder / f"textures/{livery}.png", made.paints[livery])

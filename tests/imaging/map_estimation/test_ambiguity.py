@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from uvtex.imaging.compose import srgb_from_linear
-from uvtex.imaging.map_estimation.ambiguity import odds_of_places
+from uvtex.imaging.map_estimation.ambiguity import odds_of_places, table_of
 from uvtex.imaging.map_estimation.levels import level_of
 from uvtex.imaging.map_estimation.light_line import LightPrior
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid, widely
@@ -20,7 +20,8 @@ def odds(textures: Tensor, turned: bool = False) -> Tensor:
     position = (grid.points.flip(1) + 0.5) * (256 / SIDE)
     if turned:
         position = 256 - position
-    return odds_of_places(lowest, grid, position, LightPrior.of_showrooms()).view(SIDE, SIDE)
+    table = table_of(lowest, LightPrior.of_showrooms())
+    return odds_of_places(table, lowest.grid, grid, position).view(SIDE, SIDE)
 
 
 def noise(liveries: int = 8) -> Tensor:

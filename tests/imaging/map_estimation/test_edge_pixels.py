@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from uvtex.imaging.map_estimation.edge_pixels import Divided, divide
+from uvtex.imaging.map_estimation.edge_pixels.divide import Divided, divide
 from uvtex.imaging.map_estimation.footprints import SAMPLES, Texels, sample_points
 from uvtex.imaging.map_estimation.light_line import LightPrior
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
@@ -71,3 +71,19 @@ def test_a_part_without_paint_has_no_place(last: float) -> None:
     inner = edge.view(SIDE, SIDE)[1:-1].flatten()
     held = torch.isfinite(found.samples[..., 0]).view(SIDE, SIDE, 9)[1:-1].flatten(0, 1)
     assert torch.equal(held[inner], painted.view(SIDE, SIDE, 9)[1:-1].flatten(0, 1)[inner])
+
+
+def test_a_panel_of_one_pixel_has_the_slope_that_its_neighbours_lack() -> None:
+    grid = PixelGrid(torch.ones(SIDE, SIDE, dtype=torch.bool))
+    row, column = grid.points.float().unbind(dim=1)
+    strip = row == SIDE // 2
+    down = (row[:, None] - SIDE // 2) + SAMPLES[:, 1]
+    right = (column[:, None] - SIDE // 2) + SAMPLES[:, 0]
+    # 24 units a pixel in the strip, and 3 above and below it.
+    along = torch.where(strip[:, None], 24 * down, 3 * down + 10.5 * down.sign())
+    samples = torch.stack([128 + 4 * right, 128 + along], dim=-1)
+    guessed = samples.mean(dim=1)
+    painted = torch.ones(len(samples), 9, dtype=torch.bool)
+    found = divided(samples, guessed, painted)
+    assert (found.gain[strip] == 0).all()
+    assert (found.samples[strip] - samples[strip]).norm(dim=-1).max() < 0.5  # a texel has 8

@@ -39,25 +39,29 @@ def table_texels(level: Level) -> tuple[Tensor, int]:
     return small.view(-1, 3, side * side).permute(2, 0, 1), side
 
 
-def odds_of_places(lowest: Level, grid: PixelGrid, position: Tensor, prior: LightPrior) -> Tensor:
+def table_of(level: Level, prior: LightPrior) -> Tensor:
+    """The evidence of every pixel of a level for every texel of a table, float [P, T * T]."""
+    texels, _ = table_texels(level)
+    parts = torch.split(level.seen.pixels, 1024)
+    return torch.cat([evidence_table(some, texels, TABLE_NOISE, prior) for some in parts])
+
+
+def odds_of_places(table: Tensor, lowest: PixelGrid, grid: PixelGrid, position: Tensor) -> Tensor:
     """Log odds of the texels around a pixel's place against all others, float [P].
 
     Args:
-        lowest: the lowest level, whose pixels are compared with the texels.
+        table: as from :func:`table_of`, of the lowest level.
+        lowest: the pixels of that level.
         grid: the P pixels of the highest level.
         position: their places, float [P, 2].
     """
-    texels, side = table_texels(lowest)
+    side = round(table.shape[1] ** 0.5)
     step = ATLAS / side
     reach = int(max(HERE, step) / step) + 1
     span = torch.arange(-reach, reach + 1)
     window = torch.cartesian_prod(span, span)  # x, y
-    pixels = lowest.seen.pixels
-    table = torch.cat(
-        [evidence_table(some, texels, TABLE_NOISE, prior) for some in torch.split(pixels, 1024)]
-    )
     share = torch.softmax(table.double(), dim=1)
-    parent = _parents(lowest.grid, grid)
+    parent = _parents(lowest, grid)
     odds = []
     for rows in torch.split(torch.arange(len(position)), 8192):
         at = position[rows, None]
@@ -106,8 +110,8 @@ def unexplained_view(views: Tensor, textures: Tensor, changing: Tensor) -> int |
         kept = [k for k in range(count) if k != left_out]
         some, others = pixels[:, kept], texels[:, kept]
         shown = others[evidence_table(some, others, TABLE_NOISE, prior).argmax(dim=1)]
-        light = fit_line(some, shown, torch.ones_like(some), TABLE_NOISE, prior).light[:, None]
-        rest = some - light[..., :3] * shown - light[..., 3:]
+        fit = fit_line(some, shown, torch.ones_like(some), TABLE_NOISE, prior)
+        rest = fit.rest(some, shown)
         misfits.append(rest.square().mean(dim=(1, 2)).median().sqrt())
     misfit = torch.stack(misfits)
     best = int(misfit.argmin())

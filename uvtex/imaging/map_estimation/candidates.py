@@ -26,7 +26,7 @@ class Candidates(NamedTuple):
     slope: Tensor  # float [P, K, 2, 2]
 
 
-def peaks(table: Tensor, side: int) -> tuple[Tensor, Tensor]:
+def peaks(table: Tensor) -> tuple[Tensor, Tensor]:
     """The highest local maxima of a table of evidence, and their positions between the texels.
 
     Args:
@@ -36,6 +36,7 @@ def peaks(table: Tensor, side: int) -> tuple[Tensor, Tensor]:
         Evidence float [P, PEAKS], and positions float [P, PEAKS, 2], by a parabola in each
         direction.
     """
+    side = round(table.shape[1] ** 0.5)
     planes = table.view(-1, 1, side, side)
     top = (F.max_pool2d(planes, 3, 1, 1) == planes).view(len(table), -1)
     evidence, index = table.masked_fill(~top, NEVER).topk(min(PEAKS, table.shape[1]), dim=1)

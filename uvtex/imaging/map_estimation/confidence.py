@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvtex.imaging.map_estimation.edge_pixels import Divided
+from uvtex.imaging.map_estimation.edge_pixels.divide import Divided
 from uvtex.imaging.map_estimation.levels import Solved
 from uvtex.imaging.map_estimation.pixel_grid import WINDOW, rightwards, widely
 
@@ -103,7 +103,7 @@ def support(
 
 
 WEIGHTS = torch.tensor(
-    [0.36, 1.3, 0.82, 0.05, -0.82, 2.23, 0.79, -0.84, 0.97, -0.1, 0.95, 0.35, 0.01, -0.5, -5.35]
+    [0.42, 1.24, 0.83, 0.13, -0.72, 2.7, 0.76, -1.0, 1.27, -0.06, 0.61, 0.45, 0.06, -0.33, -5.68]
 )
 """Weights of the features, fitted by ``python -m benchmarks.maps calibrate``.
 

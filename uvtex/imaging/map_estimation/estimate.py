@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from uvtex.imaging.map_estimation import candidates as cands
-from uvtex.imaging.map_estimation.ambiguity import TABLE_NOISE, odds_of_places, table_texels
+from uvtex.imaging.map_estimation.ambiguity import odds_of_places, table_of
 from uvtex.imaging.map_estimation.belief import beliefs
 from uvtex.imaging.map_estimation.candidates import Candidates
 from uvtex.imaging.map_estimation.confidence import APART, Support, confidence, support
-from uvtex.imaging.map_estimation.edge_pixels import divide
+from uvtex.imaging.map_estimation.edge_pixels.divide import divide
 from uvtex.imaging.map_estimation.footprints import ATLAS, local_slopes, sample
 from uvtex.imaging.map_estimation.levels import Level, Solved, level_of, sides_of
-from uvtex.imaging.map_estimation.light_line import LightPrior, evidence_table, fit_line
+from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line
+from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import refine
 from uvtex.imaging.map_estimation.trusted import FEWEST, Facing, far_planes, trusted_pixels
 
 NOISE = 0.008
 """Standard deviation of a pixel from its line, in linear light, before it is measured."""
 LEAST_NOISE, MOST_NOISE = 0.002, 0.02
-"""Bounds of what is measured."""
+"""Bounds of what is measured. Rounding to 8 bits makes half of the least."""
 MEASURED = 40_000
 """Number of pixels, about, that the noise is measured from."""
 BEND = 0.5
@@ -83,28 +85,23 @@ def estimate_map(
     sides = sides_of(max(views.shape[-2:]))
     prior = LightPrior.of_showrooms()
     state: Solved | None = None
-    levels: list[Level] = []
     for side in sides:
         level = level_of(views, textures, changing, side / sides[-1])
-        levels.append(level)
         if not len(level.grid.points):
             return _nothing(changing)
-        known = _from_table(level, prior) if state is None else _from_parents(level, state)
+        if state is None:
+            lowest, table = level.grid, table_of(level, prior)
+        known = _from_table(level, table) if state is None else _from_parents(level, state)
         state = _solve(level, known, prior, state, tell, stiffness)
     assert state is not None  # there is at least one level
     tell(f"{side} pixels, edges")
-    return _result(levels[0], level, state, prior)
+    return _result(level, state, prior, partial(odds_of_places, table, lowest))
 
 
-def _from_table(level: Level, prior: LightPrior) -> Candidates:
+def _from_table(level: Level, table: Tensor) -> Candidates:
     """Candidates from the peaks of the table, the most likely first."""
-    texels, side = table_texels(level)
-    evidence, at = [], []
-    for some in torch.split(level.seen.pixels, 1024):
-        found = cands.peaks(evidence_table(some, texels, TABLE_NOISE, prior), side)
-        evidence.append(found[0])
-        at.append(found[1])
-    known, position = torch.cat(evidence), torch.cat(at)
+    found = [cands.peaks(some) for some in torch.split(table, 1024)]
+    known, position = (torch.cat(parts) for parts in zip(*found, strict=True))
     flat = torch.zeros(*position.shape, 2)
     belief = beliefs(known, position, flat, level.grid, tolerance=5.0)
     order = belief.argsort(dim=1, descending=True)
@@ -165,8 +162,8 @@ def _noise(level: Level, position: Tensor, slope: Tensor, prior: LightPrior, noi
     some = slice(None, None, -(-len(pixels) // MEASURED))
     pixels, weight = pixels[some], weight[some]
     shown = sample(texels, position[some], slope[some])
-    light = fit_line(pixels, shown, weight, noise, prior).light[:, None]
-    rest = weight * (pixels - light[..., :3] * shown - light[..., 3:]).square()
+    fit = fit_line(pixels, shown, weight, noise, prior)
+    rest = weight * fit.rest(pixels, shown).square()
     found = float((rest.sum(dim=(1, 2)) / freedom).median().sqrt())
     return min(max(found, LEAST_NOISE), MOST_NOISE)
 
@@ -260,14 +257,19 @@ def _evidence(level: Level, some: Candidates, prior: LightPrior, noise: float) -
     return torch.cat(parts)
 
 
-def _result(lowest: Level, level: Level, solved: Solved, prior: LightPrior) -> MapEstimate:
+def _result(
+    level: Level,
+    solved: Solved,
+    prior: LightPrior,
+    odds: Callable[[PixelGrid, Tensor], Tensor],
+) -> MapEstimate:
     pixels = level.seen.pixels
     grid, noise = level.grid, solved.noise
     parts = divide(solved.position, solved.slope, level.seen, grid, noise, prior)
     told = support(
         parts,
         solved,
-        odds=odds_of_places(lowest, grid, parts.position, prior),
+        odds=odds(grid, parts.position),
         misfit=(parts.squares / (noise**2 * pixels[0].numel())).clamp_min(1e-4).log() / 2,
         liveries=pixels.shape[1],
     )

@@ -53,8 +53,29 @@ def sample_points(texels: Texels, position: Tensor) -> Tensor:
     return _means(texels, position[:, None])
 
 
-def _means(texels: Texels, at: Tensor) -> Tensor:
-    """Means over the points ``at``, float [M, K, 2], each bilinear: float [M, L, 3]."""
+def affine_colours(texels: Texels, at: Tensor, share: Tensor) -> Tensor:
+    """The sum of the colours of a pixel's samples, and its derivatives: float [M, 7, L, 3].
+
+    They are those by the position (x, y) and by the slope (its first row, its second row).
+
+    Args:
+        at: float [M, 9, 2]: the place of each of SAMPLES.
+        share: float [M, 9]: of each in the sum.
+    """
+    corners, x, y = _corners(texels, at)
+    scale = texels.side / ATLAS
+    right, down = (part[None, :, None] for part in SAMPLES.unbind(dim=1))
+    along = torch.stack([y - 1, 1 - y, -y, y], dim=-1) * scale
+    across = torch.stack([x - 1, -x, 1 - x, x], dim=-1) * scale
+    here = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=-1)
+    parts = [here, along, across, along * right, along * down, across * right, across * down]
+    shares = torch.stack(parts, dim=1) * share[:, None, :, None]
+    found = shares.flatten(2) @ texels.colours[corners.flatten(1)]
+    return found.view(len(at), len(parts), texels.colours.shape[1] // 3, 3)
+
+
+def _corners(texels: Texels, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The four texels around points [M, K, 2], int [M, K, 4], and how far x and y are between."""
     side = texels.side
     at = (at * (side / ATLAS) - 0.5).clamp(0, side - 1)
     low = at.floor().clamp_max(max(side - 2, 0))
@@ -64,6 +85,12 @@ def _means(texels: Texels, at: Tensor) -> Tensor:
     first = top * side + left
     down = step * side
     corners = torch.stack([first, first + step, first + down, first + down + step], dim=-1)
+    return corners, x, y
+
+
+def _means(texels: Texels, at: Tensor) -> Tensor:
+    """Means over the points ``at``, float [M, K, 2], each bilinear: float [M, L, 3]."""
+    corners, x, y = _corners(texels, at)
     shares = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=-1)
     colours = F.embedding_bag(
         corners.flatten(1),

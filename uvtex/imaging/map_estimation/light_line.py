@@ -22,6 +22,14 @@ from torch import Tensor
 
 DEGREES = 6.0
 """Degrees of freedom of the noise: its variance is not known, and differs between pixels."""
+FLATTEST = 0.05
+"""Least standard deviation of the albedo by which a slope of light is known."""
+CONTRAST = 0.13
+"""Standard deviation over the liveries that a pixel in full light has."""
+LEAST_CONTRAST = 0.01
+"""The least share of it by which the noise of the table is reduced."""
+SINGLE = 0.1
+"""The least share for which floats of 32 bits are exact enough."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,12 @@ class LineFit(NamedTuple):
 
     evidence: Tensor  # float [...]: log marginal likelihood, up to a constant of the pixel
     light: Tensor  # float [..., 6]: expected falling and reflected
+
+    def rest(self, pixels: Tensor, texels: Tensor) -> Tensor:
+        """What the lines leave of pixels [..., L, 3] that show texels [..., L, 3]."""
+        light = self.light[..., None, :]
+        rest: Tensor = pixels - light[..., :3] * texels - light[..., 3:]
+        return rest
 
 
 def fit_line(
@@ -92,6 +106,27 @@ def evidence_table(
 ) -> Tensor:
     """The evidence of every pixel for every texel, float [P, T], as in :class:`LineFit`.
 
+    What a texel does not explain at the lowest level are edges of the paint above all, which grow
+    with the contrast. So the noise is that of a pixel in full light, and is less for a dark one.
+
+    Args:
+        noise: standard deviation from the line of a pixel whose colours have CONTRAST.
+    """
+    contrast = pixels.std(dim=1).amax(dim=1) / CONTRAST
+    power = contrast.clamp(LEAST_CONTRAST, 1).log2().round()
+    table = pixels.new_empty(len(pixels), len(texels))
+    for step in set(power.tolist()):
+        share, some = 2.0**step, power == step
+        kind = torch.float32 if share > SINGLE else torch.float64
+        wide = LightPrior(prior.mean.to(kind), prior.covariance.to(kind))
+        found = _table(pixels[some].to(kind), texels.to(kind), noise * share, wide)
+        table[some] = found.to(table.dtype)
+    return table
+
+
+def _table(pixels: Tensor, texels: Tensor, noise: float, prior: LightPrior) -> Tensor:
+    """As :func:`evidence_table`, with the same noise for all pixels.
+
     The marginal covariance of a pixel under a texel is the noise plus six directions. A Cholesky
     factor for each texel turns the six directions into unit ones, so that the table is the sum of
     six squared matrix products.
@@ -104,7 +139,9 @@ def evidence_table(
         design[:, :, c, 3 + c] = 1
     root = torch.linalg.cholesky(prior.covariance)
     scaled = design.view(count, observations, 6) @ root / noise
-    factor = torch.linalg.cholesky(torch.eye(6) + scaled.transpose(1, 2) @ scaled)
+    factor = torch.linalg.cholesky(
+        torch.eye(6, dtype=texels.dtype) + scaled.transpose(1, 2) @ scaled
+    )
     units = torch.linalg.solve_triangular(factor, scaled.transpose(1, 2), upper=False)
     volume = 2 * torch.diagonal(factor, dim1=1, dim2=2).log().sum(dim=1)
     expected = (prior.mean[:3] * texels + prior.mean[3:]).reshape(count, observations)
@@ -115,6 +152,24 @@ def evidence_table(
     for k in range(6):
         misfit -= (seen @ units[:, k].T - along_expected[:, k]).square()
     return _student(misfit.clamp_min(0) / noise**2, volume, observations)
+
+
+def without_line(change: Tensor, texels: Tensor, weight: Tensor, noise: float) -> Tensor:
+    """The part of changes of pixels that no line in their texels explains: [P, L, 3, K].
+
+    Args:
+        change: float [P, L, 3, K].
+        texels: float [P, L, 3].
+        weight: float [P, L, 3].
+        noise: as in :func:`fit_line`.
+    """
+    total = weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    texels = texels - (weight * texels).sum(dim=1, keepdim=True) / total
+    wide = weight[..., None]
+    change = change - (wide * change).sum(dim=1, keepdim=True) / total[..., None]
+    spread = (weight * texels.square()).sum(dim=1, keepdim=True) + (noise / FLATTEST) ** 2
+    along = (wide * texels[..., None] * change).sum(dim=1, keepdim=True) / spread[..., None]
+    return change - along * texels[..., None]
 
 
 def _student(misfit: Tensor, volume: Tensor, observations: int) -> Tensor:

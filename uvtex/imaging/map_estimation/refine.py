@@ -12,15 +12,13 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from uvtex.imaging.map_estimation.footprints import ATLAS, Texels, sample
-from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line
+from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line, without_line
 from uvtex.imaging.map_estimation.pixel_grid import CROSS, PixelGrid
 
 STEP = 0.3
 """Step of the textures' differences, in texels."""
 LONGEST = 2.0
 """The longest step of an iteration, in texels."""
-FLATTEST = 0.05
-"""Least standard deviation of the albedo by which a slope of light is known."""
 REACH = 8.0
 """Distance of two neighbours at which they are taken to be on two sides of a jump."""
 
@@ -190,8 +188,8 @@ def _information(
 ) -> Information:
     pixels, weight, texels = seen
     albedo = sample(texels, position, slope)
-    light = fit_line(pixels, albedo, weight, noise, prior).light[:, None]
-    rest = pixels - light[..., :3] * albedo - light[..., 3:]
+    fit = fit_line(pixels, albedo, weight, noise, prior)
+    rest = fit.rest(pixels, albedo)
     count = pixels[0].numel()
     variance = (weight * rest.square()).sum(dim=(1, 2)) + 6 * noise**2
     variance = (variance / (count + 6))[:, None, None]
@@ -206,16 +204,8 @@ def _information(
         dim=-1,
     )  # [P, L, 3, 2]
     # A change that a line of the albedo explains is one of the light, not of the position.
-    total = weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
-    albedo = albedo - (weight * albedo).sum(dim=1, keepdim=True) / total
-    rest = rest - (weight * rest).sum(dim=1, keepdim=True) / total
-    change = light[..., :3, None] * gradient
-    wide = weight[..., None]
-    change = change - (wide * change).sum(dim=1, keepdim=True) / total[..., None]
-    spread = (weight * albedo.square()).sum(dim=1, keepdim=True) + (noise / FLATTEST) ** 2
-    along = (wide * albedo[..., None] * change).sum(dim=1, keepdim=True) / spread[..., None]
-    change = change - along * albedo[..., None]
-    scaled = wide * change / variance[..., None]
+    change = without_line(fit.light[:, None, :3, None] * gradient, albedo, weight, noise)
+    scaled = weight[..., None] * change / variance[..., None]
     return Information(
         torch.einsum("plci,plcj->pij", scaled, change), torch.einsum("plci,plc->pi", scaled, rest)
     )

@@ -1,0 +1,1 @@
+"""Pixels that no plane of their own explains."""
