@@ -11,17 +11,25 @@ Figures are SSIM with the true texture over the texels that the photos see, aver
 liveries; the change of a livery by registration, its mean, least and largest; the distance between
 where a painted pixel lies and where it is taken to lie, in pixels of the network, root mean square
 over a photo's pixels, its median and largest over the photos; and the photos that were not placed.
+
+With `--no-textures` the photos of all cameras of the set are registered one by one, and no texture
+is made. Figures are then how many photos were taken for another camera's, were not placed, or were
+moved; the distance as above, over the photos that were placed; and in how many of these it is above
+a tenth. SET may show the liveries elsewhere than the checkpoint's set: see `--studio` of
+:mod:`benchmarks.photo_set`.
 """
 
 from __future__ import annotations
 
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 import click
 import numpy as np
+import torch
 from PIL import Image
 
 from benchmarks.full_resolution import (
@@ -35,7 +43,9 @@ from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data.pictures import read_rgb
 from uvtex.files import png
 from uvtex.inference.fuse import fuse
-from uvtex.inference.photos import Photo
+from uvtex.inference.infer import as_views
+from uvtex.inference.photos import Photo, prepare
+from uvtex.inference.placement import not_placed, placed
 from uvtex.runs import checkpoint
 from uvtex.showroom.rendering.plate_files import read_plate
 
@@ -46,6 +56,12 @@ MOVES = (
     *((1.0, 3.0, 2.0), (0.0, 0.0, 7.0)),
 )
 """Shifts in pixels of the network, changes of scale in percent, and turns in degrees."""
+REGISTERED = (
+    *((shift, 0.0, 0.0) for shift in (0.0, 0.25)),
+    (1.0, 3.0, 2.0),
+    *((8.0, 0.0, 0.0), (0.0, 12.0, 0.0), (0.0, 0.0, 7.0)),
+)
+"""Those of `--no-textures`. The last three are beyond what is sought."""
 Move = tuple[float, float, float, float]
 """Right and down in parts of the side, scale, and turn in degrees, clockwise."""
 
@@ -58,6 +74,7 @@ Move = tuple[float, float, float, float]
     help="Write a part of the first livery's textures at a shift of 1 here: true, as the photos "
     "lie, registered.",
 )
+@click.option("--no-textures", is_flag=True, help="Register the photos of all cameras, no more.")
 @click.option("--seed", type=int, default=0, help="Seed of the directions.")
 def main(
     data: Path,
@@ -65,6 +82,7 @@ def main(
     counts: tuple[int, ...],
     liveries: int,
     picture: Path | None,
+    no_textures: bool,
     seed: int,
 ) -> None:
     """Print a Markdown table of SSIM and errors by shift and scale.
@@ -74,6 +92,9 @@ def main(
       python -m benchmarks.misplaced PHOTOS best.safetensors --photos 3 --liveries 4
     """
     textures, cameras = held_out(data, trained)
+    if no_textures:
+        print_registered(data, trained, textures[:liveries], cameras, seed)
+        return
     native = checkpoint.load(trained).config.image_size
     print(
         "| photos | shift | scale | turn | as it lies | registered | change | error | not placed |"
@@ -99,6 +120,42 @@ def main(
                 f"| {np.median(errors):.3f}, {errors.max():.3f} | {lost} of {len(errors)} |",
                 flush=True,
             )
+
+
+def print_registered(
+    data: Path, trained: Path, textures: list[Path], cameras: list[str], seed: int
+) -> None:
+    """Prints how the photos of all cameras are registered, one row a move."""
+    loaded = checkpoint.load(trained)
+    predictor, native = loaded.predictor.eval(), loaded.config.image_size
+    known = [view.uv for view in predictor.still_cameras()]
+    print(
+        "| shift | scale | turn | photos | other camera | not placed | moved | error | above .1 |"
+    )
+    print("| --- |" + " --- |" * 8, flush=True)
+    for shift, percent, degrees in REGISTERED:
+        rng = np.random.default_rng(seed)
+        photos, errors, others = [], [], 0
+        for texture, (number, camera) in product(textures, enumerate(cameras)):
+            move = drawn_move(rng, shift / native, percent, degrees)
+            view = misplaced(read_rgb(data / "views" / camera / texture.name), *move)
+            with tempfile.TemporaryDirectory() as scratch:
+                path = Path(scratch) / texture.name
+                path.write_bytes(png(view))
+                before = prepare(path, native, None, whole=True)
+                photos.append(placed(predictor, before))
+            [found] = predictor.geometry(as_views([before], torch.device("cpu")))
+            others += not np.array_equal(found.uv, known[number], equal_nan=True)
+            if not not_placed(photos[-1]):
+                errors.append(native * _error(read_plate(data, camera).mask, move, photos[-1]))
+        lost = sum(map(not_placed, photos))
+        moved = sum(p.placement is not None and p.placement.moved for p in photos)
+        median, most = (np.median(errors), max(errors)) if errors else (np.nan, np.nan)
+        print(
+            f"| {shift:g} | {percent:g} % | {degrees:g} | {len(photos)} | {others} | {lost} "
+            f"| {moved} | {median:.3f}, {most:.3f} | {sum(e > 0.1 for e in errors)} |",
+            flush=True,
+        )
 
 
 class Measured(NamedTuple):
