@@ -15,9 +15,12 @@ FINE = 4
 STILL_POSE = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
 
-def _car(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _car(x: np.ndarray, y: np.ndarray, elsewhere: bool) -> tuple[np.ndarray, np.ndarray]:
     """Linear grey of a car on a floor at points of [-1, 1], and where it is painted."""
     grey = np.where(y < -0.35, 0.5, 0.2 + 0.1 * y)  # wall and floor
+    if elsewhere:
+        tiles = (np.floor(7 * x + 2 * y) + np.floor(9 * y)) % 2
+        grey = np.where(y < -0.6, 0.05, 0.25 + 0.4 * tiles)
     paint = (abs(x) < 0.7) & (abs(y) < 0.3)
     paint |= (abs(x + 0.1) < 0.4) & (abs(y + 0.4) < 0.15)
     for middle in (-0.45, 0.4):  # tyre and rim
@@ -44,13 +47,13 @@ def _mean(picture: np.ndarray) -> np.ndarray:
     return picture.reshape(side, FINE, side, FINE).mean(axis=(1, 3))
 
 
-def camera() -> ViewGeometry:
-    """What is known of the camera, with light of SIDE pixels."""
-    x, y = _points(SIDE, 1.0)
-    grey, paint = _car(x, y)
+def camera(side: int = SIDE) -> ViewGeometry:
+    """What is known of the camera, with light of ``side`` pixels."""
+    x, y = _points(side, 1.0)
+    grey, paint = _car(x, y, elsewhere=False)
     light = 0.5 + 0.2 * x
     falling, reflected, share = (_mean(v) for v in (light * paint, grey * ~paint, paint * 1.0))
-    px = (np.arange(SIDE) + 0.5) / SIDE
+    px = (np.arange(side) + 0.5) / side
     uv = np.stack(np.meshgrid(px, 1 - px), axis=2).astype(np.float32)
     uv[share == 0] = np.nan
     three = (np.repeat(v[..., None], 3, axis=2).astype(np.float32) for v in (falling, reflected))
@@ -64,17 +67,19 @@ def photo(
     scale: float = 1,
     degrees: float = 0,
     half: float = MARGIN,
+    side: int = SIDE,
+    elsewhere: bool = False,
 ) -> np.ndarray:
     """A photo of the car with stripes, moved by pixels of the light: the picture that is placed.
 
-    It is turned clockwise about the middle before that. It shows points from -half to half.
+    It is turned clockwise about the middle before that. It shows points from -half to half. Light
+    has ``side`` pixels. ``elsewhere`` there is another wall, and a floor with tiles.
     """
-    side = round(SIDE * half)
-    x, y = _points(side, half)
-    x, y = ((a - 2 * move / SIDE) / scale for a, move in ((x, right), (y, down)))
+    x, y = _points(round(side * half), half)
+    x, y = ((a - 2 * move / side) / scale for a, move in ((x, right), (y, down)))
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     x, y = cos * x + sin * y, cos * y - sin * x
-    grey, paint = _car(x, y)
+    grey, paint = _car(x, y, elsewhere)
     colours = rng.uniform(0, 1, (5, 3))
     stripe = colours[(np.floor(3 * x + 2 * y + rng.uniform(0, 5)) % 5).astype(int)]
     linear = np.where(paint[..., None], stripe * (0.5 + 0.2 * x[..., None]), grey[..., None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,41 @@ def test_a_turned_photo_is_found_to_a_fifth_of_a_pixel(
     assert np.array(found.shift) * SIDE / 2 == pytest.approx([1, -0.5], abs=STILL)
     half = 0.7 * SIDE / 2  # of the car's length
     assert (found.turn - np.radians(degrees)) * half == pytest.approx(0, abs=STILL)
+
+
+@pytest.mark.parametrize(
+    ("right", "down", "scale", "degrees"), [(0, 0, 1, 0), (3, -2, 1.03, 0), (0, 1, 0.97, 2.0)]
+)
+def test_another_backdrop_moves_nothing(
+    right: float, down: float, scale: float, degrees: float
+) -> None:
+    side = 2 * SIDE
+    picture = made_car.photo(
+        np.random.default_rng(1), right, down, scale, degrees, side=side, elsewhere=True
+    )
+    found = _placed(picture, made_car.camera(side))
+    assert found.known
+    assert found.moved == ((right, down, scale, degrees) != (0, 0, 1, 0))
+    assert np.array(found.shift) * side / 2 == pytest.approx([right, down], abs=STILL)
+    half = 0.7 * side / 2  # of the car's length
+    assert (found.scale - scale) * half == pytest.approx(0, abs=2 * STILL)
+    assert (found.turn - np.radians(degrees)) * half == pytest.approx(0, abs=2 * STILL)
+
+
+def test_what_is_compared_lies_between_paint_and_has_no_light_on_paint() -> None:
+    camera = made_car.camera(2 * SIDE)
+    guessed = 50 * camera.reflected  # as a fit of the light to pictures has it without paint
+    painted = camera.falling > 0
+    fitted = replace(camera, falling=np.where(painted, camera.falling, guessed))
+    known = known_of([fitted])
+    assert torch.equal(known.falling, known_of([camera]).falling)
+    at = known.pixel[known.counts]
+    rows, columns = at // (2 * SIDE), at % (2 * SIDE)
+    paint = np.argwhere(np.isfinite(camera.uv[..., 0]))
+    assert rows.min() >= paint[:, 0].min()
+    assert rows.max() <= paint[:, 0].max()
+    assert columns.min() >= paint[:, 1].min()
+    assert columns.max() <= paint[:, 1].max()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,15 +1,16 @@
 """How photos lie to their cameras: shift, scale and turn, by what no livery changes.
 
-A camera's light maps hold glass, tyres, outline and backdrop as every photo of the camera shows
-them. First the orientation of edges is compared at several scales and turns, with the paint in
-several greys, so that only edges remain that any paint leaves
+A camera's light maps hold glass, tyres and outline as every photo of the camera shows them. First
+the orientation of edges is compared at several scales and turns, with the paint in several greys,
+so that only edges remain that any paint leaves
 (:mod:`uvtex.imaging.map_estimation.registration`). Then shift, scale and turn are refined by
-Gauss-Newton steps on the pixels without paint around the car (Lucas and Kanade 1981), with Tukey's
-weights. Brightness and contrast of each channel are free, as in the enhanced correlation
-coefficient of Evangelidis and Psarakis (2008).
+Gauss-Newton steps on the pixels between the painted ones (Lucas and Kanade 1981), with Tukey's
+weights. Backdrop and floor are not among them: they differ from place to place. Brightness and
+contrast of each channel are free in each block of pixels, as they are for a whole picture in the
+enhanced correlation coefficient of Evangelidis and Psarakis (2008).
 
-A place counts only if it explains these pixels better than the photo's own place does, by more than
-their blocks differ among themselves.
+A place counts only if it explains the blocks' variance, and these pixels better than the photo's
+own place does, by more than their blocks differ among themselves.
 
 :func:`place` works on a batch and takes no decision outside of tensors, so an exported program
 holds it too.
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
-from uvtex.imaging.placing.edges import APART, TURNS, by_edges
+from uvtex.imaging.placing.edges import TURNS, by_edges
 from uvtex.imaging.placing.fit import Fit
 from uvtex.imaging.placing.known import MARGIN, SMALLEST, Known, known_of
 
@@ -42,11 +43,14 @@ __all__ = [
     "placement",
 ]
 
-DISTINCT = 1.7
-"""Least fit of the edges, in parts of the best fit at another place.
+EXPLAINED = 0.5
+"""Least share of the variance of the pixels without paint that a place must explain.
 
-Noise gave 1.0 to 1.64 (60 pictures), photos within the bounds 1.74 to 2.2, at 96 pixels.
+Noise and other cameras' photos gave at most 0.25 (58 pictures), photos within the bounds 0.79 and
+more (192, in six studios), with light of 256 pixels.
 """
+APART = 3
+"""Distance up to which a place that fits no better is the photo's own, in pixels."""
 SIGNIFICANT = 3.0
 """Standard errors by which a place must fit better than the photo's own."""
 
@@ -96,12 +100,11 @@ def place(pictures: Tensor, valid: Tensor, cameras: Known) -> tuple[Tensor, Tens
         Right, down, log of the scale, and turn, float64 [B, 4], in the units of :class:`Placement`,
         zeros where a photo is used as it lies; and whether the place is known, bool [B].
     """
-    start, distinct = by_edges(pictures, cameras)
     fit = Fit(pictures, valid, cameras)
-    found, enough = fit.refined(start)
+    found, enough = fit.refined(by_edges(pictures, cameras))
     farthest = torch.tensor([2 * FARTHEST, 2 * FARTHEST, FARTHEST, max(TURNS) * 1.1])
     near = (found.abs() <= farthest.to(found)).all(dim=1)
-    fits = near & enough & (distinct >= DISTINCT)
+    fits = near & enough & (fit.explained(found) >= EXPLAINED)
     moved = _paint_moves(found, cameras.paint) * (cameras.falling.shape[-1] / 2)
     better = fit.better(torch.where(fits[:, None], found, 0.0)) >= SIGNIFICANT
     known = fits & (better | (moved <= APART))

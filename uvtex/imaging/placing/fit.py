@@ -1,4 +1,10 @@
-"""Where photos fit their cameras best near a place, by Gauss-Newton steps."""
+"""Where photos fit their cameras best near a place, by Gauss-Newton steps.
+
+Each block of pixels has a contrast and a brightness of its own, for each channel: another light or
+another floor changes them from block to block, and an edge stays where it is. They are the best at
+each place, so steps are taken for the place alone (variable projection: Golub and Pereyra 1973). A
+block counts by how well it fits, so blocks that show other things than the camera count little.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +19,20 @@ BLUR = 1.0
 """Standard deviation of the blur of what is compared, in pixels: interpolation blurs by chance."""
 STEPS = 10
 """Number of Gauss-Newton steps."""
-TONE_STEPS = 5
+TONE_STEPS = 4
 """Number of steps by which contrast and brightness are found at a place."""
 TUKEY = 4.0
 """Difference, in standard deviations, from which on a pixel does not count."""
 LEAST_NOISE = 0.004
 """Least standard deviation of a pixel, of 1: about a step of 8 bits."""
-BLOCK = 1 / 16
-"""Side of the blocks of pixels that count as independent, in sides of the view."""
+ENOUGH = 20
+"""Least number of pixels of a block whose variance counts."""
+PLAIN = 0.01
+"""Standard deviation of a block's pixels, of 1, up to which it is plain."""
+BLOCKS = 16
+"""Blocks along a side of the view, at most: pixels of different blocks count as independent."""
+SMALLEST_BLOCK = 8
+"""Least side of a block, in pixels: fewer pixels have a tone that explains anything."""
 
 
 class Fit:
@@ -41,7 +53,7 @@ class Fit:
         index = cameras.pixel[:, None].expand(-1, 3, -1)
         self._known = known.gather(2, index).transpose(1, 2).double()
         self._counts = cameras.counts
-        blocks = round(1 / BLOCK)
+        blocks = min(BLOCKS, side // SMALLEST_BLOCK)
         self._block = row * blocks // side * blocks + column * blocks // side
         self._blocks = blocks * blocks
 
@@ -50,80 +62,116 @@ class Fit:
 
         And whether enough of the pixels are in the photo at each step, bool [B].
         """
-        place, tone = start, self._first_tone()
-        enough = self._counts.any(dim=1)
+        place, enough = start, self._counts.any(dim=1)
+        weight = self._counts[..., None].to(start).expand(-1, -1, 3)
         for _ in range(STEPS):
-            miss, slopes, inside = self._misses(place, tone)
+            values, inside = self._at_place(place)
+            rest = self._without_tone(values, weight * inside[..., None])
+            miss, slopes = rest[..., 0], rest[..., 1:]
             enough = enough & (inside.sum(dim=1) >= FEWEST)
-            weight = _weight(miss, _deviation(miss, inside)) * inside[..., None]
-            each = torch.eye(3, dtype=miss.dtype, device=miss.device).expand(*miss.shape[:2], 3, 3)
-            full = torch.cat([slopes, -each * self._known[..., None, :], -each], dim=3)
-            heavy = full * weight[..., None]
-            normal = torch.einsum("bnci,bncj->bij", heavy, full)
+            weight = _weight(miss, self._deviation(miss, inside)) * inside[..., None]
+            heavy = slopes * weight[..., None]
+            normal = torch.einsum("bnci,bncj->bij", heavy, slopes)
             right = torch.einsum("bnci,bnc->bi", heavy, miss)
-            unit = torch.eye(10, dtype=miss.dtype, device=miss.device)
+            unit = torch.eye(4, dtype=miss.dtype, device=miss.device)
             trace = normal.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
-            step = torch.linalg.solve(normal + (1e-7 * trace + 1e-12) * unit, right)
-            place, tone = place - step[:, :4], tone - step[:, 4:].reshape(-1, 2, 3)
+            place = place - torch.linalg.solve(normal + (1e-7 * trace + 1e-12) * unit, right)
         return place, enough
 
     def better(self, place: Tensor) -> Tensor:
-        """By how many standard errors [B] ``place`` fits better than the photos' own places."""
+        """By how many standard errors [B] ``place`` fits better than the photos' own places.
+
+        The gain of a pixel is a ratio of sums over the blocks (Cochran 1977, 6.4).
+        """
         one, sigma = self._losses(place, None)
         own, _ = self._losses(torch.zeros_like(place), sigma)
-        sums = torch.zeros(place.shape[0], self._blocks, dtype=one.dtype, device=one.device)
-        sums = sums.scatter_add(1, self._block, own - one)
-        return sums.sum(dim=1) / sums.square().sum(dim=1).sqrt().clamp_min(1e-12)
+        gain, size = self._summed(own - one), self._summed(self._counts.to(one))
+        blocks = (size > 0).sum(dim=1).clamp_min(2)
+        off = gain - size * (gain.sum(dim=1) / size.sum(dim=1).clamp_min(1))[:, None]
+        deviation = (off.square().sum(dim=1) * blocks / (blocks - 1)).sqrt()
+        return gain.sum(dim=1) / deviation.clamp_min(1e-12)
+
+    def explained(self, place: Tensor) -> Tensor:
+        """The share [B] of the variance in the median block that is explained at ``place``.
+
+        Blocks count that have enough pixels and are not plain. 0 if there is none.
+        """
+        miss, inside, shown = self._toned(place)
+        count = self._summed(inside.to(miss))
+        least = count.clamp_min(1)[..., None]
+        mean = self._summed(shown * inside[..., None]) / least
+        off = (shown - self._spread(mean)) * inside[..., None]
+        whole, rest = (
+            (self._summed(x.square() * inside[..., None]) / least).sum(dim=2) for x in (off, miss)
+        )
+        counts = (count >= ENOUGH) & (whole > 3 * PLAIN**2)
+        share = torch.where(counts, 1 - rest / whole.clamp_min(1e-12), torch.nan)
+        return share.nanmedian(dim=1).values.nan_to_num(0.0)
 
     def _losses(self, place: Tensor, sigma: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tukey's loss of each pixel [B, N], and the standard deviations, ``sigma`` if given."""
-        tone = self._first_tone()
-        for _ in range(TONE_STEPS):
-            miss, _, inside = self._misses(place, tone)
-            weight = _weight(miss, _deviation(miss, inside)) * inside[..., None]
-            tone = self._tone(miss + tone[:, :1] * self._known + tone[:, 1:], weight)
-        miss, _, inside = self._misses(place, tone)
-        sigma = _deviation(miss, inside) if sigma is None else sigma
+        miss, inside, _ = self._toned(place)
+        sigma = self._deviation(miss, inside) if sigma is None else sigma
         near = (1 - (miss / sigma / TUKEY).square()).clamp(0, 1)
         return ((1 - near**3) * inside[..., None]).sum(dim=2), sigma
 
-    def _first_tone(self) -> Tensor:
-        """Contrast 1 and brightness 0 of each channel: [B, 2, 3]."""
-        one = self._known.new_tensor([[1.0], [0.0]])
-        return one.expand(self._known.shape[0], 2, 3)
+    def _toned(self, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Differences [B, N, 3] with the best tones, and the photos' pixels [B, N] and colours."""
+        values, inside = self._at_place(place)
+        weight = inside[..., None].to(values).expand(-1, -1, 3)
+        for _ in range(TONE_STEPS):
+            miss = self._without_tone(values[..., :1], weight)[..., 0]
+            weight = _weight(miss, self._deviation(miss, inside)) * inside[..., None]
+        return miss, inside, values[..., 0]
 
-    def _tone(self, shown: Tensor, weight: Tensor) -> Tensor:
-        """Contrast and brightness with which the known pixels explain ``shown`` [B, N, 3] best."""
-        total = weight.sum(dim=1, keepdim=True).clamp_min(1e-12)
-        here, there = ((x * weight).sum(dim=1, keepdim=True) / total for x in (self._known, shown))
-        off = (self._known - here) * weight
-        both = (off * (shown - there)).sum(dim=1, keepdim=True)
-        contrast = both / (off * (self._known - here)).sum(dim=1, keepdim=True).clamp_min(1e-12)
-        return torch.cat([contrast, there - contrast * here], dim=1)
-
-    def _misses(self, place: Tensor, tone: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Differences [B, N, 3], their slopes by the place [B, N, 3, 4], and the photos' pixels."""
+    def _at_place(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours and their slopes by the place, [B, N, 3, 5], and the photos' pixels [B, N]."""
         away = turned(self._at, place[:, 3:]) * place[:, 2, None, None].exp()
         at = place[:, None, :2] + away
         layers = sampled(self._layers, at[:, None])[:, :, 0].transpose(1, 2).double()
         shown, across, down = layers[..., :3], layers[..., 3:6], layers[..., 6:9]
         x, y = away[..., :1], away[..., 1:]
         grows, turns = across * x + down * y, down * x - across * y
-        miss = shown - tone[:, :1] * self._known - tone[:, 1:]
         inside = (layers[..., 9] > 0.99) & self._counts
-        return miss, torch.stack([across, down, grows, turns], dim=3), inside
+        return torch.stack([shown, across, down, grows, turns], dim=3), inside
+
+    def _without_tone(self, values: Tensor, weight: Tensor) -> Tensor:
+        """``values`` [B, N, 3, n], less what is known in the contrast and brightness of a block."""
+        heavy, known = weight[..., None], self._known[..., None]
+        shares = [heavy, heavy * known, heavy * known**2, heavy * values, heavy * known * values]
+        sums = self._summed(torch.cat(shares, dim=3))
+        count, means = sums[..., :1].clamp_min(1e-12), sums[..., 1:]
+        mean, square = (means[..., :2] / count).chunk(2, dim=3)
+        here, both = (means[..., 2:] / count).chunk(2, dim=3)
+        contrast = (both - mean * here) / ((square - mean**2).clamp_min(0) + LEAST_NOISE**2)
+        tone = self._spread(torch.cat([contrast, here - contrast * mean], dim=3))
+        contrast, brightness = tone.chunk(2, dim=3)
+        return values - contrast * known - brightness
+
+    def _deviation(self, miss: Tensor, inside: Tensor) -> Tensor:
+        """Standard deviations of the pixels' blocks, as [B, N, 3], by the mean of the sizes."""
+        count = self._summed(inside[..., None].to(miss)).clamp_min(1)
+        mean = self._summed(miss.abs() * inside[..., None]) / count
+        return self._spread(1.2533 * mean).clamp_min(LEAST_NOISE)
+
+    def _summed(self, values: Tensor) -> Tensor:
+        """The sums over each block's pixels, [B, blocks, ...], of values [B, N, ...]."""
+        sums = values.new_zeros(values.shape[0], self._blocks, *values.shape[2:])
+        return sums.scatter_add(1, self._block_of(values), values)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """The values [B, N, ...] of the pixels' blocks, of values [B, blocks, ...]."""
+        return values.gather(1, self._block_of(values))
+
+    def _block_of(self, values: Tensor) -> Tensor:
+        """The blocks of the pixels, as an index of [B, N, ...] like ``values``."""
+        more = values.shape[2:]
+        return self._block.reshape(*self._block.shape, *(1 for _ in more)).expand(-1, -1, *more)
 
 
 def _weight(miss: Tensor, sigma: Tensor) -> Tensor:
     """Tukey's weights of differences [B, N, 3], over the variances."""
     return (1 - (miss / sigma / TUKEY).square()).clamp_min(0).square() / sigma.square()
-
-
-def _deviation(miss: Tensor, inside: Tensor) -> Tensor:
-    """Standard deviations [B, 1, 3] of [B, N, 3], by the median, which outliers do not move."""
-    size = torch.where(inside[..., None], miss.abs(), torch.nan)
-    middle = size.nanmedian(dim=1, keepdim=True).values * 1.4826
-    return middle.nan_to_num(1.0).clamp_min(LEAST_NOISE)
 
 
 def _blurred(picture: Tensor) -> Tensor:

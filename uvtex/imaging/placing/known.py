@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from uvtex.imaging.full_size import ViewGeometry
@@ -16,7 +17,7 @@ from uvtex.imaging.full_size import ViewGeometry
 MARGIN = 1.2
 """Side of the picture that is compared, in sides of the view: room to move on all sides."""
 NEAR = 0.06
-"""Width of the ring around the paint whose pixels are compared, in sides of the view."""
+"""Distance from the paint up to which pixels are compared, in sides of the view."""
 CLEAR = 3.0
 """Distance from the paint from which on the blur brings none of it."""
 SMALLEST = 96
@@ -28,7 +29,7 @@ FEWEST = 300
 class Known(NamedTuple):
     """What is known of B cameras, and compared with their photos."""
 
-    falling: Tensor  # float32 [B, 3, F, F], linear light
+    falling: Tensor  # float32 [B, 3, F, F], linear light, 0 where no paint is seen
     reflected: Tensor  # float32 [B, 3, F, F]
     pixel: Tensor  # int64 [B, N], the pixels without paint that are compared: row * F + column
     counts: Tensor  # bool [B, N], whether a pixel is one: cameras have different numbers of them
@@ -40,13 +41,22 @@ class Known(NamedTuple):
 
 
 def known_of(views: Sequence[ViewGeometry]) -> Known:
-    """What :func:`place` takes of cameras whose light has one size."""
-    pixels, paints = [], []
+    """What :func:`place` takes of cameras whose light has one size.
+
+    Pixels are compared that lie between painted ones, in the paint's convex hull: glass, wheels,
+    grilles, the shadow under the car. What is around the car differs from place to place. It is
+    compared only where light is too coarse to leave enough pixels between.
+    """
+    pixels, paints, fallings = [], [], []
     for view in views:
         side = len(view.reflected)
         paint = _paint_share(view.uv, side) > 0
-        ring = ndimage.distance_transform_edt(~paint)
-        pixels.append(np.flatnonzero((ring > CLEAR) & (ring <= NEAR * side) & paint.any()))
+        away = ndimage.distance_transform_edt(~paint)
+        near = (away > CLEAR) & (away <= NEAR * side) & paint.any()
+        between = near & _hull(paint)
+        pixels.append(np.flatnonzero(between if between.sum() >= 2 * FEWEST else near))
+        # A fit of the light to pictures knows nothing of falling light where there is no paint.
+        fallings.append(np.where(paint[..., None], view.falling, 0))
         rows, columns = np.nonzero(paint)
         at = (np.stack([columns, rows], axis=1) + 0.5) / side * 2 - 1
         squares = (at**2).sum(axis=1)
@@ -57,7 +67,7 @@ def known_of(views: Sequence[ViewGeometry]) -> Known:
     counts = np.stack([np.arange(most) < len(p) for p in pixels])
     falling, reflected = (
         torch.from_numpy(np.stack(lights)).permute(0, 3, 1, 2).float()
-        for lights in ([view.falling for view in views], [view.reflected for view in views])
+        for lights in (fallings, [view.reflected for view in views])
     )
     return Known(
         falling, reflected, torch.from_numpy(padded), torch.from_numpy(counts), torch.stack(paints)
@@ -69,6 +79,17 @@ def _paint_share(uv: np.ndarray, side: int) -> np.ndarray:
     painted = torch.from_numpy(np.isfinite(uv[..., 0])).float()[None, None]
     share: np.ndarray = F.adaptive_avg_pool2d(painted, side)[0, 0].numpy()
     return share
+
+
+def _hull(paint: np.ndarray) -> np.ndarray:
+    """Which pixels lie in the convex hull of those of ``paint``, bool [h, w] both."""
+    try:
+        planes = ConvexHull(np.argwhere(paint)).equations
+    except (QhullError, ValueError):  # no paint, or all on a line
+        return paint
+    every = np.indices(paint.shape).reshape(2, -1)
+    inside: np.ndarray = (planes[:, :2] @ every + planes[:, 2:] <= 1e-9).all(axis=0)
+    return inside.reshape(paint.shape)
 
 
 def turned(at: Tensor, angle: Tensor) -> Tensor:
