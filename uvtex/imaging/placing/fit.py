@@ -30,9 +30,9 @@ ENOUGH = 20
 PLAIN = 0.01
 """Standard deviation of a block's pixels, of 1, up to which it is plain."""
 BLOCKS = 16
-"""Blocks along a side of the view, at most: pixels of different blocks count as independent."""
+"""Blocks along a side of the view: pixels of different blocks count as independent."""
 SMALLEST_BLOCK = 8
-"""Least side of a block, in pixels: fewer pixels have a tone that explains anything."""
+"""Least side of a block that has a tone of its own, in pixels: a tone explains fewer by chance."""
 
 
 class Fit:
@@ -53,9 +53,10 @@ class Fit:
         index = cameras.pixel[:, None].expand(-1, 3, -1)
         self._known = known.gather(2, index).transpose(1, 2).double()
         self._counts = cameras.counts
-        blocks = min(BLOCKS, side // SMALLEST_BLOCK)
-        self._block = row * blocks // side * blocks + column * blocks // side
-        self._blocks = blocks * blocks
+        self._block, self._part = (
+            row * blocks // side * BLOCKS + column * blocks // side
+            for blocks in (min(BLOCKS, side // SMALLEST_BLOCK), BLOCKS)
+        )
 
     def refined(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """The moves [B, 4] where the pixels fit best near ``start``.
@@ -85,7 +86,10 @@ class Fit:
         """
         one, sigma = self._losses(place, None)
         own, _ = self._losses(torch.zeros_like(place), sigma)
-        gain, size = self._summed(own - one), self._summed(self._counts.to(one))
+        gain, size = (
+            x.new_zeros(x.shape[0], BLOCKS**2).scatter_add(1, self._part, x)
+            for x in (own - one, self._counts.to(one))
+        )
         blocks = (size > 0).sum(dim=1).clamp_min(2)
         off = gain - size * (gain.sum(dim=1) / size.sum(dim=1).clamp_min(1))[:, None]
         deviation = (off.square().sum(dim=1) * blocks / (blocks - 1)).sqrt()
@@ -156,7 +160,7 @@ class Fit:
 
     def _summed(self, values: Tensor) -> Tensor:
         """The sums over each block's pixels, [B, blocks, ...], of values [B, N, ...]."""
-        sums = values.new_zeros(values.shape[0], self._blocks, *values.shape[2:])
+        sums = values.new_zeros(values.shape[0], BLOCKS**2, *values.shape[2:])
         return sums.scatter_add(1, self._block_of(values), values)
 
     def _spread(self, values: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ CLEAR = 3.0
 """Distance from the paint from which on the blur brings none of it."""
 SMALLEST = 96
 """Least side of the light, in pixels. Coarser light gave errors of a quarter of a pixel of 64."""
-FEWEST = 300
+FEWEST = 150
 """Least number of pixels to compare."""
 
 
@@ -54,7 +54,7 @@ def known_of(views: Sequence[ViewGeometry]) -> Known:
         away = ndimage.distance_transform_edt(~paint)
         near = (away > CLEAR) & (away <= NEAR * side) & paint.any()
         between = near & _hull(paint)
-        pixels.append(np.flatnonzero(between if between.sum() >= 2 * FEWEST else near))
+        pixels.append(np.flatnonzero(between if between.sum() >= FEWEST else near))
         # A fit of the light to pictures knows nothing of falling light where there is no paint.
         fallings.append(np.where(paint[..., None], view.falling, 0))
         rows, columns = np.nonzero(paint)
