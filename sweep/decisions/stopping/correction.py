@@ -39,9 +39,13 @@ class Correction:
     def chance(self, p: Array, rising: Bools) -> Array:
         """p' of each p [n]; ``rising`` [n]: which of the runs still rise."""
         bent = sigmoid(self.shift + np.multiply.outer(logit(p), self.slope)) @ self.weights
-        least = np.where(rising, self.least[1], self.least[0])
+        least = self.least_of(rising)
         out: Array = least + (1 - least) * bent
         return out
+
+    def least_of(self, rising: Bools) -> Array:
+        """The least chance of each run, [n]."""
+        return np.where(rising, self.least[1], self.least[0])
 
 
 IDENTITY = Correction(np.zeros(1), np.ones(1), np.ones(1))

@@ -110,8 +110,7 @@ class Outlook:
 
     def least(self, curves: Curves, look: int, seen: int) -> Array:
         """The chance of each run at ``look`` if it seems sure to fail; [n]."""
-        settled, rises = self.corrections[look].least
-        return np.where(rising(curves, seen, self.spreads), rises, settled)
+        return self.corrections[look].least_of(rising(curves, seen, self.spreads))
 
     def worth(self, ledger: Ledger, evidence: Evidence, saved: float) -> float:
         """The largest chance, as the ledger is told it, that a flag may cost for what it saves.
@@ -144,7 +143,7 @@ def fit(
     reads the slack as it is, clipped far out, and tells most where runs fail by degrees. The other
     reads it near the threshold only: where many fail by far, how far says nothing of who passes.
     Their Student t's give P(pass), mixed by :func:`_pool`. Two parameters a look correct these on
-    runs left out (:func:`recalibration`), and :func:`least_chances` bound them from below.
+    runs left out (:func:`recalibration`), and :func:`least_chances` bounds them from below.
     Pass one run a configuration: leaving out one of several seeds of a setting would flatter the
     forecast.
 
