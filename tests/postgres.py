@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,9 +97,11 @@ class Postgres:
         if self._process is None:
             return
         server = psutil.Process(self._process.pid)
+        server.suspend()  # a process that it started now would outlive it, and keep a client waiting
         processes = [server, *server.children(recursive=True)]
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a closed connection's process ends by itself
+                process.kill()
         self._process.wait()
         while not all(map(_has_ended, processes)):
             time.sleep(0.01)  # nobody tells of the end of a process that is not one's child

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import psycopg2
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -35,6 +38,28 @@ def test_what_was_committed_is_there_after_a_kill_and_a_restart(postgres: Postgr
         _values(url)
     postgres.restart()
     assert _values(postgres.database("one")) == [7]
+
+
+def test_a_kill_survives_connections_that_close_meanwhile(postgres: Postgres) -> None:
+    url = make_url(postgres.database("one"))
+    done = threading.Event()
+
+    def open_and_close() -> None:
+        while not done.is_set():
+            with suppress(psycopg2.OperationalError):  # the server is away between the kills
+                psycopg2.connect(host=url.query["host"], user=url.username, dbname="one").close()
+
+    clients = [threading.Thread(target=open_and_close) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(6):
+            postgres.restart()
+    finally:
+        done.set()
+        for client in clients:
+            client.join()
+    assert make_url(postgres.database("one")) == url  # it answers
 
 
 def test_a_closed_server_leaves_no_process(postgres: Postgres) -> None:

@@ -48,11 +48,12 @@ def sole_writer(run_dir: Path, warn: Callable[[str], None]) -> Iterator[None]:
             stack.enter_context(claimed(run_dir, LEAVING_SECONDS))
         except Taken:
             if (left := _left_behind(run_dir)) is not None:
-                left.kill()
-                warn(
-                    f"process {left.pid}, a worker of an earlier driver, was still there; it is "
-                    "ended"
-                )
+                with suppress(psutil.NoSuchProcess):  # it may end by itself just now
+                    left.kill()
+                    warn(
+                        f"process {left.pid}, a worker of an earlier driver, was still there; it "
+                        "is ended"
+                    )
             here = _owner(run_dir).get("host") in (None, socket.gethostname())
             try:
                 stack.enter_context(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ def node_without(there: Any, hidden: Path, cache: Path) -> Iterator[None]:
         process.terminate()
         process.wait(60)
         for child in psutil.wait_procs(children, timeout=20)[1]:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # it may end just now
+                child.kill()
 
 
 def alive(there: Any) -> set[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from sweep.driving.display import ProgressDisplay
 from sweep.driving.driver import Driver
+from sweep.launchers import sole_writer as module
 from sweep.launchers.local import LocalLauncher, local_slots
 from sweep.launchers.sole_writer import OWNER, sole_writer
 from sweep.study.folder import read_record
@@ -71,6 +72,25 @@ def test_a_worker_that_was_left_behind_is_ended(run_dir: Path, left: subprocess.
     ]
 
 
+@posix
+def test_a_worker_that_ends_while_it_is_looked_up_is_no_error(
+    run_dir: Path, left: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = module._left_behind
+
+    def ended_since(folder: Path) -> psutil.Process | None:
+        found = looked_up(folder)
+        left.kill()
+        left.wait(10)
+        return found
+
+    monkeypatch.setattr(module, "_left_behind", ended_since)
+    notes: list[str] = []
+    with sole_writer(run_dir, notes.append):
+        assert json.loads((run_dir / OWNER).read_text())["pid"] == os.getpid()
+    assert not notes
+
+
 @pytest.mark.parametrize("changes", [{"host": "another"}, {"created": 1.0}])
 def test_a_process_that_is_not_surely_a_worker_of_this_host_is_left_alone(
     run_dir: Path, left: subprocess.Popen[str], changes: dict[str, object],
@@ -104,12 +124,12 @@ def test_a_person_who_trains_into_the_directory_is_left_alone(run_dir: Path) -> 
         process.kill()
 
 
-@posix
 def has_ended(process: psutil.Process) -> bool:
     """Whether a process has ended; its parent may not have been told yet."""
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@posix
 def test_a_stopped_worker_of_a_killed_driver_is_ended_by_the_next_driver(tmp_path: Path) -> None:
     config = study(tmp_path, trials=1)
     inject_faults(config, stop={"0000/probe": 3})
