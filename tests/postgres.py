@@ -97,7 +97,7 @@ class Postgres:
         if self._process is None:
             return
         server = psutil.Process(self._process.pid)
-        server.suspend()  # a process that it started now would outlive it, and keep a client waiting
+        server.suspend()  # a process that it starts now would outlive it, and keep a client waiting
         processes = [server, *server.children(recursive=True)]
         for process in processes:
             with suppress(psutil.NoSuchProcess):  # a closed connection's process ends by itself
