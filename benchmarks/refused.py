@@ -147,7 +147,7 @@ def _measured(
             *(ssim_within(made, reduced, whole) for made in (network, smaller)),
         ),
         refused,
-        len(agreed.groups) > 1,
+        bool(agreed.groups),
     )
 
 

@@ -2,12 +2,14 @@
 
 The program has MLflow's ``pt2`` format: a traced graph and raw tensors, no pickle. The graph
 includes the padding, the registration and the resizing of a photo, so a caller passes pictures as
-they are: see :class:`sweep.tracking.program.PicturesToTexture`.
+they are: see :class:`sweep.tracking.program.PicturesToTexture`. MLflow's loader of such programs
+allows one output. So the model holds a loader of its own, :mod:`sweep.tracking.served_model`.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import numpy as np
 import torch
 
 from sweep.tracking import client as seam
+from sweep.tracking import served_model
 from sweep.tracking.client import RegistryError
-from sweep.tracking.program import PicturesToTexture
+from sweep.tracking.program import LEFT_OUT, WARNINGS, PicturesToTexture
 from uvtex.models import Predictor
 
 EXAMPLE = (2, 4, 24, 36, 3)
@@ -54,8 +57,42 @@ def save(
         serialization_format="pt2",
         pip_requirements=requirements(),
         extra_files=[str(path) for path in extra_files],
+        code_paths=[served_model.__file__],
+        metadata={served_model.METADATA: words()},
     )
+    _use_own_loader(folder)
+    _ask_for_report(folder)
     _check_free(folder)
+
+
+def words() -> dict[str, dict[str, str]]:
+    """The words for what the program says of a picture: kind -> number -> words."""
+    kinds = {"left_out": LEFT_OUT, "warnings": WARNINGS}
+    return {
+        kind: {str(int(said)): text for said, text in texts.items()}
+        for kind, texts in kinds.items()
+    }
+
+
+def _use_own_loader(folder: Path) -> None:
+    """Names the copy of :mod:`sweep.tracking.served_model` as what MLflow asks."""
+    from mlflow.models.model import MLMODEL_FILE_NAME, Model
+    from mlflow.pyfunc import FLAVOR_NAME, MAIN, MODEL_CONFIG
+
+    model = Model.load(folder)
+    flavour = model.flavors[FLAVOR_NAME]
+    flavour[MAIN] = Path(served_model.__file__).stem
+    del flavour[MODEL_CONFIG]
+    model.save(folder / MLMODEL_FILE_NAME)
+
+
+def _ask_for_report(folder: Path) -> None:
+    """Makes the example of a request ask for the report. MLflow traces it without parameters."""
+    from mlflow.models.utils import SERVING_INPUT_FILENAME
+
+    path = folder / SERVING_INPUT_FILENAME
+    request = json.loads(path.read_text()) | {"params": {served_model.REPORT: True}}
+    path.write_text(json.dumps(request))
 
 
 def _own(predictor: Predictor) -> Predictor:
@@ -82,14 +119,15 @@ def _check_free(folder: Path) -> None:
 
 
 def signature(size: int) -> Any:
-    """MLflow's description of the program's input and output."""
+    """MLflow's description of the program's input, parameter, and output without the parameter."""
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
     byte = np.dtype(np.uint8)
     return ModelSignature(
         Schema([TensorSpec(byte, (-1, -1, -1, -1, 3))]),
         Schema([TensorSpec(byte, (-1, size, size, 3))]),
+        ParamSchema([ParamSpec(served_model.REPORT, "boolean", False)]),
     )
 
 

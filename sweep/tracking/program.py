@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uvtex.imaging.agreement import compare_at_once, standing
 from uvtex.imaging.placing import MARGIN, Known, can_place, known_of, place
+from uvtex.inference.choosing import CONTRADICTS, NOT_COMPARED, UNCHECKED
 from uvtex.inference.photos import SHRINK_TO
+from uvtex.inference.placement import NOT_PLACED, USED_AS_IT_LIES
 from uvtex.models import Predictor
+
+SAME = 0.5
+"""Greatest difference between two views of the same picture, in levels of 255."""
+
+
+class Said(IntEnum):
+    """What the program says of a picture. Where several hold, it is the last of them."""
+
+    NOTHING = 0
+    NOT_COMPARED = 1
+    UNCHECKED = 2
+    AS_IT_LIES = 3
+    UNDECIDED = 4
+    CONTRADICTS = 5
+    NOT_PLACED = 6
+    COPY = 7
+
+
+WARNINGS = {
+    Said.NOT_COMPARED: NOT_COMPARED,
+    Said.UNCHECKED: UNCHECKED,
+    Said.AS_IT_LIES: f"{NOT_PLACED}; {USED_AS_IT_LIES}",
+    Said.UNDECIDED: (
+        "contradicts another photo, as if it showed another livery, and no group of photos that "
+        "agree is larger than all others together; all are used"
+    ),
+}
+"""What is said of a picture that has a part in the texture."""
+LEFT_OUT = {
+    Said.CONTRADICTS: CONTRADICTS,
+    Said.NOT_PLACED: NOT_PLACED,
+    Said.COPY: "is the same picture as an earlier one",
+}
+"""Why a picture has no part in the texture."""
 
 
 class PicturesToTexture(nn.Module):
-    """uint8 pictures [N, V, H, W, 3] of any size to uint8 textures [N, S, S, 3].
+    """uint8 pictures [N, V, H, W, 3] of any size to uint8 textures [N, S, S, 3], and what is said.
 
     Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
     --whole``: pad to a square with the median colour of the border, register to the camera where
-    its light is known finely enough, then resize with antialiasing. A picture whose place is not
-    found has no part in the texture, unless that holds of all pictures of the livery: then they are
-    used as they lie. Whether the pictures contradict each other is not checked.
+    its light is known finely enough, then resize with antialiasing. Pictures are left out as by
+    :func:`uvtex.inference.choosing.choose`. Where that raises, all of them are used.
+
+    The second output, uint8 [N, V], has a :class:`Said` for each picture.
     """
 
     def __init__(self, predictor: Predictor, size: int) -> None:
@@ -30,7 +70,7 @@ class PicturesToTexture(nn.Module):
         for name, value in known_of(views)._asdict().items() if self.places else ():
             self.register_buffer(f"known_{name}", value, persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         count = pictures.shape[1]
         shown = pictures.flatten(0, 1).permute(0, 3, 1, 2).float()
         view = _whole(shown, self.size)
@@ -38,8 +78,8 @@ class PicturesToTexture(nn.Module):
         if self.places:
             view, known = self._placed(shown, view)
         views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
-        counted = known.reshape(-1, count)
-        counted = counted | ~counted.any(dim=1, keepdim=True)
+        said = self._said(views, known.reshape(-1, count))
+        counted = said < min(LEFT_OUT)
         first = counted.int().argmax(dim=1)[:, None, None, None, None]
         only = views.gather(1, first.expand(-1, 1, 3, self.size, self.size)).squeeze(1)
         alone = self.predictor.predict(only)[0].float()
@@ -50,7 +90,28 @@ class PicturesToTexture(nn.Module):
         texture = torch.where(several[:, None, None, None], together, alone)
         pixels = ((texture.clamp(-1, 1) + 1) * 127.5).round()
         out: Tensor = pixels.to(torch.uint8).permute(0, 2, 3, 1)
-        return out
+        return out, said.to(torch.uint8)
+
+    def _said(self, views: Tensor, known: Tensor) -> Tensor:
+        """What is said of each of the views [N, V, 3, S, S], whose places are known or not [N, V].
+
+        It is a value of :class:`Said`, int64 [N, V].
+        """
+        copy = _copies(views)
+        placed = (known & ~copy).any(dim=1, keepdim=True)
+        lost = ~known & ~copy
+        kept = ~copy & ~(lost & placed)
+        several = kept.sum(dim=1, keepdim=True) > 1
+        said = torch.where(lost, torch.where(placed, Said.NOT_PLACED, Said.AS_IT_LIES), 0)
+        said = torch.where(copy, Said.COPY, said)
+        shown = self.predictor.texels_of(views.flatten(0, 1))
+        if shown is None:
+            return said.maximum(torch.where(kept & several, Said.NOT_COMPARED, 0))
+        grouped = (x.reshape(*views.shape[:2], *x.shape[1:]) for x in shown)
+        found = standing(*compare_at_once(*grouped), kept)
+        said = said.maximum(torch.where(found.unchecked & several, Said.UNCHECKED, 0))
+        said = said.maximum(torch.where(found.undecided, Said.UNDECIDED, 0))
+        return said.maximum(torch.where(found.odd, Said.CONTRADICTS, 0))
 
     def _placed(self, shown: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
         """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them.
@@ -72,6 +133,13 @@ class PicturesToTexture(nn.Module):
         again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
         moved = (moves != 0).any(dim=1)[:, None, None, None]
         return torch.where(moved, again, views), known_place
+
+
+def _copies(views: Tensor) -> Tensor:
+    """Which of the views [N, V, 3, S, S] in [-1, 1] show the picture of an earlier one: [N, V]."""
+    flat = views.flatten(2) * 127.5
+    apart = (flat[:, :, None] - flat[:, None]).abs().amax(dim=3)
+    return (apart < SAME).int().tril(-1).any(dim=2)
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
-from uvtex.imaging.agreement import agreement, compare
+from uvtex.imaging.agreement import Agreement, agreement, compare, compare_at_once, standing
 
 
 def _views(*colours: float, halves: str | None = None) -> tuple[Tensor, Tensor]:
@@ -27,30 +28,49 @@ def test_texels_that_one_view_alone_sees_are_not_compared() -> None:
     assert (differs[0, 2], shared[0, 2]) == (0.5, 0.5)
 
 
-def test_the_odd_view_is_a_group_of_its_own() -> None:
-    found = agreement(*compare(*_views(0.0, 0.1, 0.6, -0.1)))
-    assert found.groups == [[0, 1, 3], [2]]
-    assert found.decided
-    assert not found.unchecked
+@pytest.mark.parametrize(
+    ("colours", "halves", "groups", "odd", "undecided", "unchecked"),
+    [
+        ((0.0, 0.1, 0.6, -0.1), "aaaa", [[0, 1, 3], [2]], [2], [], []),
+        ((0.0, 0.6), "aa", [[0], [1]], [], [0, 1], []),
+        ((0.0, 0.0, 0.6, 0.6), "aaaa", [[0, 1], [2, 3]], [], [0, 1, 2, 3], []),
+        ((0.0, 0.2, 0.4, 0.6, 0.8, 2.0), "aaaaaa", [[0, 1, 2, 3, 4], [5]], [5], [], []),
+        ((0.0, 0.0, 0.6), "llr", [], [], [], [2]),
+        ((0.0, 0.6), "lr", [], [], [], [0, 1]),
+        ((0.3,), "a", [], [], [], [0]),
+        # Two sides of a car that no photo joins: they cannot contradict each other.
+        ((0.0, 0.0, 0.0, 0.6, 0.6), "lllrr", [], [], [], [3, 4]),
+        ((0.0, 0.0, 0.6, 0.6), "llrr", [], [], [], [0, 1, 2, 3]),
+        ((0.0, 0.0, 0.9, 0.6, 0.6), "lllrr", [[0, 1], [2]], [2], [], [3, 4]),
+    ],
+)
+def test_views_are_grouped_by_what_they_show_of_the_same_texels(
+    colours: tuple[float, ...],
+    halves: str,
+    groups: list[list[int]],
+    odd: list[int],
+    undecided: list[int],
+    unchecked: list[int],
+) -> None:
+    found = agreement(*compare(*_views(*colours, halves=halves)))
+    assert found == Agreement(groups, odd, undecided, unchecked)
 
 
-def test_two_views_that_contradict_each_other_are_undecided() -> None:
-    found = agreement(*compare(*_views(0.0, 0.6)))
-    assert sorted(found.groups) == [[0], [1]]
-    assert not found.decided
+def test_several_liveries_at_once_are_compared_as_one_by_one() -> None:
+    generator = torch.manual_seed(0)
+    colours = torch.rand(2, 4, 3, 12, 12, generator=generator) * 2 - 1
+    weights = (torch.rand(2, 4, 1, 12, 12, generator=generator) - 0.5).clamp_min(0)
+    differs, shared = compare_at_once(colours, weights)
+    for k in range(2):
+        expected = compare(colours[k], weights[k])
+        torch.testing.assert_close((differs[k], shared[k]), expected)
+    assert len(differs.unique()) > 12
 
 
-def test_two_against_two_is_undecided() -> None:
-    assert not agreement(*compare(*_views(0.0, 0.0, 0.6, 0.6))).decided
-
-
-def test_a_view_without_common_texels_is_unchecked() -> None:
-    found = agreement(*compare(*_views(0.0, 0.0, 0.6, halves="llr")))
-    assert found.groups == [[0, 1]]
-    assert found.unchecked == [2]
-    assert found.decided
-
-
-def test_one_view_is_neither_grouped_nor_contradicted() -> None:
-    found = agreement(*compare(*_views(0.3)))
-    assert (found.groups, found.unchecked, found.decided) == ([], [0], True)
+def test_views_that_do_not_count_decide_nothing() -> None:
+    shown = compare_at_once(*(x[None] for x in _views(0.0, 0.6, 0.6)))
+    counted = torch.tensor([[True, True, False]])
+    odd, undecided, unchecked = standing(*shown, counted)
+    assert not odd.any()
+    assert not unchecked.any()
+    assert undecided.tolist() == [[True, True, False]]

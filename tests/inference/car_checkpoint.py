@@ -38,11 +38,12 @@ def make(folder: Path) -> Path:
     return path
 
 
-def photos(folder: Path, moves: Sequence[tuple[float, ...]]) -> list[Path]:
+def photos(folder: Path, moves: Sequence[tuple[float, ...]], livery: int = 0) -> list[Path]:
     """Photos of one livery that lie as said, saved as files of 4 times the light's pixels."""
+    folder.mkdir(exist_ok=True)
     paths = []
     for k, move in enumerate(moves):
-        view = Image.fromarray(made_car.photo(np.random.default_rng(0), *move, half=1.0))
+        view = Image.fromarray(made_car.photo(np.random.default_rng(livery), *move, half=1.0))
         paths.append(folder / f"{k}.png")
         view.resize((384, 384), Image.Resampling.BICUBIC).save(paths[-1])
     return paths

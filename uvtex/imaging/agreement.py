@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import sparse
 from torch import Tensor
 
 CONTRADICTION = 0.25
@@ -21,22 +20,20 @@ AROUND = 5
 """Side of the neighbourhood over which differences are averaged, in texels."""
 OVERLAP = 0.015
 """Least share of the texels that both views must see for a comparison."""
+DOUBLINGS = 10
+"""How often chains of views are joined, each time with chains as long: 1024 views in all."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Groups of views that agree, the largest first, and the views that nothing can be said of."""
+    """What the views of one livery say of each other, by their numbers."""
 
     groups: list[list[int]]
-    """Views that agree with another view of their group, and contradict the other groups."""
+    """Groups of views that contradict each other, the largest first. Views of a group agree."""
+    odd: list[int]
+    """See :class:`Standing`; so are the next two."""
+    undecided: list[int]
     unchecked: list[int]
-    """Views that share too few texels with every other view."""
-
-    @property
-    def decided(self) -> bool:
-        """Whether one group holds more than half of the views that were compared."""
-        sizes = [len(group) for group in self.groups]
-        return not sizes or 2 * sizes[0] > sum(sizes)
 
 
 def compare(colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,17 +43,40 @@ def compare(colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         colours: [V, 3, S, S] in [-1, 1], what each view shows of each texel.
         weights: [V, 1, S, S], how well; 0 for a texel that the view does not see.
     """
-    count = len(colours)
-    differs, shared = torch.zeros(count, count), torch.zeros(count, count)
-    for i in range(count):
-        common = torch.minimum(weights[i], weights)
-        # Signed differences: where a fine pattern aliases, those of near texels cancel out.
-        near = _sums(common).clamp_min(1e-9)
-        error = (_sums((colours[i] - colours) * common) / near).abs().mean(dim=1, keepdim=True)
-        total = common.sum(dim=(1, 2, 3)).clamp_min(1e-9)
-        differs[i] = ((error * common).sum(dim=(1, 2, 3)) / total).cpu()
-        shared[i] = (common > 0).float().mean(dim=(1, 2, 3)).cpu()
-    return differs, shared
+    rows = [
+        _difference(colour - colours, torch.minimum(weight, weights))
+        for colour, weight in zip(colours, weights, strict=True)
+    ]
+    differs, shared = zip(*rows, strict=True)
+    return torch.stack(differs).cpu(), torch.stack(shared).cpu()
+
+
+def compare_at_once(colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`compare` for N liveries, without a loop: [N, V, V] each.
+
+    It takes V times the memory. A graph has no loop over a number that is not fixed.
+
+    Args:
+        colours: [N, V, 3, S, S].
+        weights: [N, V, 1, S, S].
+    """
+    signed = colours[:, :, None] - colours[:, None]
+    common = torch.minimum(weights[:, :, None], weights[:, None])
+    differs, shared = _difference(signed.flatten(0, 2), common.flatten(0, 2))
+    return differs.reshape(signed.shape[:3]), shared.reshape(signed.shape[:3])
+
+
+def _difference(signed: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
+    """The results of :func:`compare` for P pairs of views, [P] each.
+
+    Args:
+        signed: [P, 3, S, S], the difference in colour.
+        common: [P, 1, S, S], how well the view shows a texel that shows it less.
+    """
+    # Signed differences: where a fine pattern aliases, those of near texels cancel out.
+    error = (_sums(signed * common) / _sums(common).clamp_min(1e-9)).abs().mean(dim=1, keepdim=True)
+    total = common.sum(dim=(1, 2, 3)).clamp_min(1e-9)
+    return (error * common).sum(dim=(1, 2, 3)) / total, (common > 0).float().mean(dim=(1, 2, 3))
 
 
 def _sums(values: Tensor) -> Tensor:
@@ -64,13 +84,55 @@ def _sums(values: Tensor) -> Tensor:
     return F.avg_pool2d(values, AROUND, stride=1, padding=AROUND // 2)
 
 
+class Standing(NamedTuple):
+    """What is known of each view, bool [N, V] each."""
+
+    odd: Tensor
+    """It contradicts a group that holds more than half of the views that it is compared with.
+
+    Views are compared directly, or by way of others.
+    """
+    undecided: Tensor
+    """Views that it is compared with contradict each other, and no group holds more than half."""
+    unchecked: Tensor
+    """It is compared with no view, or there are as many views or more that it is not compared with,
+    and that are compared with each other."""
+
+
 def agreement(differs: Tensor, shared: Tensor) -> Agreement:
-    """Groups the views by the result of :func:`compare`."""
-    compared = (shared >= OVERLAP).numpy()
-    np.fill_diagonal(compared, False)
-    agrees = compared & (differs < CONTRADICTION).numpy()
-    _, label = sparse.csgraph.connected_components(sparse.csr_array(agrees), directed=False)
-    judged = compared.any(axis=1)
-    groups = [np.flatnonzero((label == k) & judged).tolist() for k in np.unique(label)]
-    groups = sorted((group for group in groups if group), key=len, reverse=True)
-    return Agreement(groups, np.flatnonzero(~judged).tolist())
+    """What :func:`compare` says of the views of one livery."""
+    counted = torch.ones(len(differs), dtype=torch.bool)
+    found = standing(differs[None], shared[None], counted[None])
+    agrees, compared = _joined(differs, shared, counted)
+    contradicted = (agrees != compared).any(dim=1)
+    first = agrees.int().argmax(dim=1)
+    groups = [(first == k).nonzero().flatten().tolist() for k in {*first[contradicted].tolist()}]
+    groups.sort(key=lambda group: (-len(group), group))
+    return Agreement(groups, *(x[0].nonzero().flatten().tolist() for x in found))
+
+
+def standing(differs: Tensor, shared: Tensor, counted: Tensor) -> Standing:
+    """What :func:`compare_at_once` says of the views of N liveries.
+
+    Args:
+        counted: bool [N, V], the views that are compared. Nothing is said of the others.
+    """
+    agrees, compared = _joined(differs, shared, counted)
+    group, all_compared = agrees.sum(dim=2), compared.sum(dim=2)
+    greater = 2 * group > all_compared
+    decided = (compared & greater[:, None]).any(dim=2)
+    others = torch.where(compared | ~counted[:, None], 0, all_compared[:, None]).amax(dim=2)
+    unchecked = (all_compared == 1) | (others >= all_compared)
+    return Standing(~greater & decided & counted, ~decided & counted, unchecked & counted)
+
+
+def _joined(differs: Tensor, shared: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Which two views agree, and which were compared; each directly or by others: [..., V, V]."""
+    oneself = torch.eye(differs.shape[-1], dtype=torch.bool, device=differs.device)
+    both = counted[..., :, None] & counted[..., None, :]
+    compared = (shared >= OVERLAP) & both | oneself
+    agrees = compared & (differs < CONTRADICTION) | oneself
+    for _ in range(DOUBLINGS):
+        agrees = (agrees.float() @ agrees.float()) > 0
+        compared = (compared.float() @ compared.float()) > 0
+    return agrees, compared

@@ -14,6 +14,15 @@ from uvtex.inference.photos import Photo
 from uvtex.inference.placement import NOT_PLACED, USED_AS_IT_LIES, not_placed
 from uvtex.models import Predictor
 
+CONTRADICTS = "contradicts the other photos, as if it showed another livery"
+UNCHECKED = (
+    "shows too few texels that another photo shows: whether it is the same livery was not checked"
+)
+NOT_COMPARED = (
+    "this preset does not know which texels a photo sees: whether the photos show one livery was "
+    "not checked, and the texture is the mean of one texture for each photo"
+)
+
 
 @dataclass
 class Choice:
@@ -91,35 +100,28 @@ def _leave_out_others(
         shown = predictor.texels_of(as_views([photos[i] for i in kept], device))
     if shown is None:
         if len(kept) > 1:
-            choice.warnings.append(
-                "this preset does not know which texels a photo sees: whether the photos show one "
-                "livery was not checked, and the texture is the mean of one texture for each photo"
-            )
+            choice.warnings.append(NOT_COMPARED)
         return
     found = agreement(*compare(*shown))
     paths = [str(photos[i].path) for i in kept]
-    choice.warnings += [
-        f"{paths[i]}: shows too few texels that another photo shows: whether it is the same livery "
-        "was not checked"
-        for i in (found.unchecked if len(kept) > 1 else [])
-    ]
-    if len(found.groups) < 2:
+    unchecked = found.unchecked if len(kept) > 1 else []
+    choice.warnings += [f"{paths[i]}: {UNCHECKED}" for i in unchecked]
+    if not found.groups:
         return
     named = " | ".join(", ".join(paths[i] for i in group) for group in found.groups)
     if keep_all:
         choice.warnings.append(f"the photos contradict each other: {named}")
         return
-    if not found.decided and any(not_placed(photos[i]) for i in kept):
+    if found.undecided and any(not_placed(photos[i]) for i in kept):
         choice.warnings.append(
             f"the photos contradict each other: {named}; as none of them could be registered, this "
             "may be how they lie or another livery, and all are used"
         )
         return
-    if not found.decided:
+    if found.undecided:
         raise DataError(
             f"{livery}: these photos contradict each other, as if they showed several "
             f"liveries: {named}; give the photos of one livery, or --keep-all to use all of them; "
             "nothing was written"
         )
-    odd = "contradicts the other photos, as if it showed another livery"
-    choice.leave_out({kept[i]: (paths[i], odd) for group in found.groups[1:] for i in group})
+    choice.leave_out({kept[i]: (paths[i], CONTRADICTS) for i in found.odd})

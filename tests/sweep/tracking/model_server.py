@@ -11,8 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from sweep.tracking.pages import HOST, free_port
 from tests.sweep.tracking.mlflow_server import await_answer
@@ -45,8 +44,8 @@ def serving(model: str, tracking_uri: str = "") -> Iterator[str]:
         server.wait(timeout=60)
 
 
-def answer(address: str, body: str) -> np.ndarray:
+def answer(address: str, body: str) -> Any:
     """The predictions for a request."""
     request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as reply:
-        return np.array(json.load(reply)["predictions"])
+        return json.load(reply)["predictions"]

@@ -10,7 +10,7 @@ import torch
 
 from sweep.tracking import export
 from sweep.tracking.client import RegistryError
-from sweep.tracking.program import PicturesToTexture
+from sweep.tracking.program import PicturesToTexture, Said
 from uvtex.config import resolve
 from uvtex.data.store import PairStore
 from uvtex.models import Predictor, build
@@ -34,7 +34,7 @@ def test_the_exported_model_prepares_pictures_as_infer_does(tmp_path: Path) -> N
     Image.fromarray(photo).save(tmp_path / "photo.png")
     expected = prepare(tmp_path / "photo.png", 32, None, whole=True).view
     program = PicturesToTexture(Same(), 32)
-    mine = program(torch.from_numpy(photo)[None, None])[0].numpy()
+    mine = program(torch.from_numpy(photo)[None, None])[0][0].numpy()
     difference = np.abs(mine.astype(int) - expected.astype(int))
     assert difference.mean() < 0.5
 
@@ -67,11 +67,12 @@ def test_every_exported_preset_takes_any_pictures_and_equals_the_network(
     for shape in ((1, 1, 31, 20, 3), (3, 1, 40, 80, 3), (1, 2, 50, 20, 3), (2, 5, 32, 32, 3)):
         pictures = torch.randint(0, 256, shape).to(torch.uint8)
         with torch.no_grad():
-            expected = PicturesToTexture(predictor, 32)(pictures)
-            first = PicturesToTexture(predictor, 32)(pictures[:, :1])
+            expected, said = PicturesToTexture(predictor, 32)(pictures)
+            first, _ = PicturesToTexture(predictor, 32)(pictures[:, :1])
         assert torch.equal(first, expected) == (shape[1] == 1)
         assert len(expected.unique()) > 20
-        torch.testing.assert_close(program(pictures), expected, atol=1, rtol=0)
+        torch.testing.assert_close(program(pictures), (expected, said), atol=1, rtol=0)
+        assert torch.equal(program(pictures)[1], said)
 
 
 def test_several_pictures_are_fused_and_one_is_taken_alone() -> None:
@@ -83,8 +84,22 @@ def test_several_pictures_are_fused_and_one_is_taken_alone() -> None:
 
     pictures = torch.randint(0, 256, (2, 3, 32, 32, 3)).to(torch.uint8)
     program = PicturesToTexture(Marked(), 32)
-    assert torch.equal(program(pictures), pictures.amax(dim=1))
-    assert torch.equal(program(pictures[:, 1:2]), pictures[:, 1])
+    assert torch.equal(program(pictures)[0], pictures.amax(dim=1))
+    alone, said = program(pictures[:, 1:2])
+    assert torch.equal(alone, pictures[:, 1])
+    assert said.tolist() == [[Said.NOTHING]] * 2
+
+
+def test_a_network_that_knows_no_texels_says_that_nothing_was_compared() -> None:
+    pictures = torch.randint(0, 256, (2, 2, 32, 32, 3)).to(torch.uint8)
+    pictures[1, 1] = pictures[1, 0]
+    _, said = PicturesToTexture(Same(), 32)(pictures)
+    assert said.tolist() == [[Said.NOT_COMPARED] * 2, [Said.NOTHING, Said.COPY]]
+
+
+def test_everything_that_is_said_of_a_picture_has_words() -> None:
+    numbers = [int(number) for kind in export.words().values() for number in kind]
+    assert sorted(numbers) == [int(said) for said in Said][1:]
 
 
 def test_a_network_with_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:

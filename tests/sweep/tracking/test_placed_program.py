@@ -10,17 +10,21 @@ import pytest
 import torch
 
 from sweep.tracking import export
-from sweep.tracking.program import PicturesToTexture
+from sweep.tracking.program import PicturesToTexture, Said
 from tests.inference.car_checkpoint import make
 from tests.inference.car_checkpoint import photos as car_photos
 from tests.models.small_atlas import SIZE
 from tests.sweep.tracking.model_server import answer, serving
 from uvtex.data.pictures import read_rgb
+from uvtex.inference.choosing import CONTRADICTS
 from uvtex.inference.fuse import fuse
+from uvtex.inference.placement import NOT_PLACED
 from uvtex.runs import checkpoint
 
 MOVES = ((3.0, -2.0, 1.02, 0.0), (-4.0, 1.0, 0.98, 1.5))
 """Right and down in pixels of the light, scale, and degrees of each photo."""
+FAR = (0.0, 0.0, 1.0, 8.0)
+"""Turned by more than is sought."""
 
 
 @pytest.fixture
@@ -40,9 +44,9 @@ def test_misplaced_photos_give_the_texture_of_infer(trained: Path, tmp_path: Pat
     pictures = torch.from_numpy(np.stack([read_rgb(path) for path in photos])[None])
     program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
     with torch.no_grad():
-        registered = program(pictures)[0].numpy()
+        registered = program(pictures)[0][0].numpy()
         program.places = False
-        as_they_lie = program(pictures)[0].numpy()
+        as_they_lie = program(pictures)[0][0].numpy()
     assert _away(registered, expected) < _away(as_they_lie, expected) / 5
 
 
@@ -54,13 +58,23 @@ def test_the_server_gives_misplaced_photos_the_texture_of_infer(
     [made] = fuse(str(trained), photos, tmp_path / "out", device="cpu", whole=True)
     predictor = checkpoint.load(trained).predictor
     export.save(predictor, SIZE, tmp_path / "model")
-    pictures = np.stack([read_rgb(path) for path in photos])[None]
+    [far] = car_photos(tmp_path / "far", (FAR,))
+    [other] = car_photos(tmp_path / "other", MOVES[:1], livery=1)
+    pictures = np.stack([read_rgb(path) for path in (*photos, far, other)])[None]
+    asked = {"inputs": pictures.tolist(), "params": {"report": True}}
     with serving(str(tmp_path / "model")) as address:
-        served = answer(address, json.dumps({"inputs": pictures.tolist()}))
+        served = answer(address, json.dumps({"inputs": pictures[:, :2].tolist()}))
+        told = answer(address, json.dumps(asked))
+        plain = answer(address, json.dumps({"inputs": asked["inputs"]}))
     with torch.no_grad():
-        program = PicturesToTexture(predictor, SIZE)(torch.from_numpy(pictures)).numpy()
-    np.testing.assert_allclose(served, program, atol=1)
-    assert _away(served[0], read_rgb(made.files["texture"])) < 4
+        program, _ = PicturesToTexture(predictor, SIZE)(torch.from_numpy(pictures[:, :2]))
+    np.testing.assert_allclose(served, program.numpy(), atol=1)
+    assert _away(np.array(served[0]), read_rgb(made.files["texture"])) < 4
+    assert sorted(told) == ["left_out", "texture", "warnings"]
+    assert told["left_out"] == [["", "", NOT_PLACED, CONTRADICTS]]
+    assert told["warnings"] == [[""] * 4]
+    np.testing.assert_allclose(told["texture"], served, atol=1)
+    assert plain == told["texture"]
 
 
 def test_photos_that_lie_right_and_noise_are_used_as_they_lie(
@@ -72,24 +86,51 @@ def test_photos_that_lie_right_and_noise_are_used_as_they_lie(
     program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
     assert program.places
     with torch.no_grad():
-        registered = program(pictures)
+        registered, said = program(pictures)
         program.places = False
-        assert torch.equal(registered, program(pictures))
+        assert torch.equal(registered, program(pictures)[0])
+    assert said.tolist() == [[Said.NOTHING], [Said.AS_IT_LIES]]
 
 
 def test_a_photo_without_a_place_has_no_part_where_another_has_one(
     trained: Path, tmp_path: Path
 ) -> None:
-    far = (0.0, 0.0, 1.0, 8.0)
-    pictures = [read_rgb(path) for path in car_photos(tmp_path, (far, *MOVES))]
+    pictures = [read_rgb(path) for path in car_photos(tmp_path, (FAR, *MOVES))]
     three = torch.from_numpy(np.stack(pictures))
     program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
     with torch.no_grad():
         for kept in ([1, 2], [1]):
             expected = program(three[kept][None])[0].int()
-            made = program(three[[0, *kept]][None])[0].int()
-            assert (made - expected).abs().max() <= 1
-        both = program(three[[0, 0]][None])
+            made, said = program(three[[0, *kept]][None])
+            assert (made.int() - expected).abs().max() <= 1
+            assert said.tolist() == [[Said.NOT_PLACED] + [Said.NOTHING] * len(kept)]
+        both, said = program(three[[0, 0]][None])
+        assert said.tolist() == [[Said.AS_IT_LIES, Said.COPY]]
         program.places = False
-        assert torch.equal(both, program(three[[0, 0]][None]))
-        assert (program(three[None])[0].int() - program(three[1:][None])[0]).abs().max() > 3
+        assert torch.equal(both, program(three[[0, 0]][None])[0])
+        as_it_lies = program(three[None])[0].int()
+        assert (as_it_lies - program(three[1:][None])[0]).abs().max() > 3
+
+
+@pytest.mark.parametrize(
+    ("liveries", "said"),
+    [
+        ((0, 0, 1), [Said.NOTHING, Said.NOTHING, Said.CONTRADICTS]),
+        ((0, 1), [Said.UNDECIDED, Said.UNDECIDED]),
+    ],
+)
+def test_photos_that_contradict_the_others_have_no_part(
+    liveries: tuple[int, ...], said: list[Said], trained: Path, tmp_path: Path
+) -> None:
+    moves = (*MOVES, (1.0, 1.0, 1.0, 0.0))
+    pictures = [
+        read_rgb(car_photos(tmp_path / str(k), moves[k : k + 1], livery)[0])
+        for k, livery in enumerate(liveries)
+    ]
+    photos = torch.from_numpy(np.stack(pictures))
+    program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
+    with torch.no_grad():
+        made, found = program(photos[None])
+        agreeing, _ = program(photos[:2][None])
+    assert found.tolist() == [said]
+    assert (made.int() - agreeing).abs().max() <= 1

@@ -39,6 +39,10 @@ model = mlflow.pyfunc.load_model("models:/uvtex@champion")
 np.save({str(tmp_path / "out.npy")!r}, model.predict(np.load({str(tmp_path / "in.npy")!r})))
 many = model.predict(np.zeros((3, 1, 17, 31, 3), np.uint8))
 assert many.shape == (3, 32, 32, 3) and many.dtype == np.uint8, (many.shape, many.dtype)
+told = model.predict(np.zeros((3, 2, 17, 31, 3), np.uint8), params={{"report": True}})
+assert (told["texture"] == many).all()
+assert told["left_out"].tolist() == [["", "is the same picture as an earlier one"]] * 3, told
+assert told["warnings"].tolist() == [["", ""]] * 3, told
 assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "sweep")]
 """
     done = subprocess.run(
@@ -47,7 +51,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("uvtex", "swe
     assert done.returncode == 0, done.stderr
     ours = load(run_dir / "checkpoints" / "best.safetensors").predictor
     with torch.no_grad():
-        expected = PicturesToTexture(ours, 32)(torch.from_numpy(pictures)).numpy()
+        expected = PicturesToTexture(ours, 32)(torch.from_numpy(pictures))[0].numpy()
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1)
 
 

@@ -35,9 +35,11 @@ def test_a_server_makes_one_texture_of_several_pictures(
             pictures = rng.integers(0, 256, (1, count, 20, 30, 3), dtype=np.uint8)
             made = answer(address, json.dumps({"inputs": pictures.tolist()}))
             with torch.no_grad():
-                expected = program(torch.from_numpy(pictures)).numpy()
+                expected = program(torch.from_numpy(pictures))[0].numpy()
             np.testing.assert_allclose(made, expected, atol=1)
-        assert answer(address, example.read_text()).shape == (export.EXAMPLE[0], 32, 32, 3)
+        made = answer(address, example.read_text())
+        assert np.shape(made["texture"]) == (export.EXAMPLE[0], 32, 32, 3)
+        assert np.shape(made["left_out"]) == np.shape(made["warnings"]) == export.EXAMPLE[:2]
         with pytest.raises(urllib.error.HTTPError) as refused:
             answer(address, json.dumps({"inputs": pictures[0].tolist()}))
         assert refused.value.code == 400
