@@ -10,13 +10,13 @@ nearest sample. Pixels that change with the livery and show no paint count as wr
 
 from __future__ import annotations
 
-import io
 import itertools
 import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
+from uvtex.data.coding_error import brightness_error
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
@@ -73,8 +74,12 @@ def main() -> None:
 @click.option("--liveries", default="4,8,16,34", help="Numbers of liveries, with commas.")
 @click.option("--cameras", default=3, help="Cameras of each set.")
 @click.option("--seeds", default="0", help="Seeds of the choices of liveries, with commas.")
-@click.option("--jpeg", type=int, help="Quality of JPEG files that the views are made of; none.")
-@click.option("--size", type=int, help="Side to which the pictures are reduced first; none.")
+@click.option(
+    "--jpeg",
+    type=int,
+    help="Quality of JPEG files of the views, at their own size; none.",
+)
+@click.option("--size", type=int, help="Side to which the pictures are reduced; none.")
 @click.option("--stiffness", default=1.0, help="Stiffness of the maps.")
 @click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
 def measure(
@@ -152,13 +157,13 @@ def _cases(
         members = [record for record in records if record.camera == camera]
         generator = np.random.default_rng((seed, count, number))
         chosen = [members[k] for k in generator.permutation(len(members))[:count]]
-        views = _stack((folder / record.view for record in chosen), jpeg, size)
-        textures = _stack(folder / record.texture for record in chosen)
+        views, coded = _pictures([folder / record.view for record in chosen], jpeg, size)
+        textures, _ = _pictures([folder / record.texture for record in chosen], None, None)
         start = time.process_time()
         found = estimate_map(
             views,
             linear_from_srgb(textures.float() / 255),
-            changing_pixels(views),
+            changing_pixels(views, coded),
             stiffness=stiffness,
         )
         seconds = time.process_time() - start
@@ -189,19 +194,22 @@ def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Rec
     return found
 
 
-def _stack(paths: Iterator[Path], jpeg: int | None = None, size: int | None = None) -> Tensor:
-    found = []
-    for path in paths:
-        pixels = pictures.read_rgb(path)
-        if size is not None:
-            smaller = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
-            pixels = np.asarray(smaller)
-        if jpeg is not None:
-            file = io.BytesIO()
-            Image.fromarray(pixels).save(file, "JPEG", quality=jpeg)
-            pixels = np.asarray(Image.open(file))
-        found.append(torch.from_numpy(pixels.copy()))
-    return torch.stack(found).permute(0, 3, 1, 2)
+def _pictures(paths: Sequence[Path], jpeg: int | None, size: int | None) -> tuple[Tensor, float]:
+    """Pictures [L, 3, h, w], and the error of their brightness in levels."""
+    found, errors = [], []
+    with TemporaryDirectory() as folder:
+        for path in paths:
+            if jpeg is not None:
+                file = Path(folder) / f"{path.stem}.jpg"
+                Image.fromarray(pictures.read_rgb(path)).save(file, quality=jpeg)
+                path = file
+            pixels = pictures.read_rgb(path)
+            errors.append(brightness_error(path, len(pixels) / (size or len(pixels))))
+            if size is not None:
+                smaller = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
+                pixels = np.asarray(smaller)
+            found.append(torch.from_numpy(pixels.copy()))
+    return torch.stack(found).permute(0, 3, 1, 2), float(np.sqrt(np.mean(np.square(errors))))
 
 
 def true_samples(uv: np.ndarray, size: int) -> np.ndarray:

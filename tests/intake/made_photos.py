@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from tests.imaging.map_estimation.made_camera import made_camera
+from tests.imaging.map_estimation.made_camera import SIDE, made_camera
 from uvtex.data import manifest
 from uvtex.data.manifest import Record
 
@@ -27,11 +27,12 @@ def photo_set(
     cameras: Sequence[str | None] = ("front",),
     texels: int = 32,
     seed: int = 0,
+    side: int = SIDE,
 ) -> Path:
     """``liveries`` views from each camera. Each camera sees the same panels from its own place."""
     records = []
     for number, camera in enumerate(cameras):
-        made = made_camera(liveries, seed, texels)
+        made = made_camera(liveries, seed, texels, side)
         views = made.views.roll(2 * number, dims=2)
         for livery in range(liveries):
             texture = save(folder / f"textures/{livery}.png", made.paints[livery])

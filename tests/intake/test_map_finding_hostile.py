@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tests.imaging.map_estimation.made_camera import made_camera
+from tests.imaging.map_estimation.made_camera import made_camera, true_map
 from tests.intake.made_photos import photo_set
 from tests.intake.sources import old_folder
 from uvtex.cli.data import data
@@ -50,6 +50,23 @@ def test_a_view_that_is_missing_or_broken_costs_only_itself(tmp_path: Path) -> N
     told = json.loads((tmp_path / "out/maps.json").read_text())
     assert told["cameras"][0]["liveries"] == 7
     assert "'livery03' was not used" in done.output
+
+
+def test_the_ring_of_jpeg_files_is_no_paint(tmp_path: Path) -> None:
+    folder = photo_set(tmp_path / "set", liveries=10, side=56)
+    records = []
+    for record in manifest.read(folder).records:
+        name = record.view.replace(".png", ".jpg")
+        Image.open(folder / record.view).save(folder / name, quality=90)
+        records.append(record.model_copy(update={"view": name}))
+    manifest.write(folder, records)
+    done = maps(folder, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    (record, *_) = manifest.read(tmp_path / "out").records
+    found = np.isfinite(read_uv_map(tmp_path / "out" / str(record.uv_map))[1::3, 1::3, 0])
+    truth = np.isfinite(true_map(56).numpy()[..., 0])
+    assert (found & ~truth).sum() < 0.01 * truth.sum()
+    assert (found & truth).sum() > 0.9 * truth.sum()
 
 
 def test_views_of_other_sizes_are_scaled_and_other_forms_left_out(tmp_path: Path) -> None:

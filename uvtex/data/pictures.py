@@ -65,7 +65,7 @@ def read_rgb(path: Path, size: int | None = None) -> np.ndarray:
         DataError: the file is missing, is truncated, is no picture, has floating point pixels, or
             is larger than Pillow considers safe.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         picture = _in_srgb(file)
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
@@ -83,7 +83,7 @@ def read_sixteen(path: Path) -> np.ndarray | None:
     Raises:
         DataError: see :func:`read_rgb`.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         low = deep_colour.low_bytes(file)  # first: colours_of() decodes all of a PNG
         if low is None or colours_of(file).transform is not None:
             return None
@@ -107,7 +107,7 @@ def read_grey(path: Path, size: int | None = None) -> np.ndarray:
     Raises:
         DataError: see :func:`read_rgb`.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         picture = _eight_bits(_upright(file))
         grey = picture.getchannel("L") if picture.mode == "LAB" else picture.convert("L")
         return _sized(grey, size)
@@ -119,7 +119,7 @@ def read_rgba(path: Path, size: int | None = None) -> np.ndarray:
     A picture without transparency is opaque. Colours are not mixed with those of transparent
     pixels.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         picture = _in_srgb(file)
         if not picture.has_transparency_data:
             picture = picture.convert("RGB")  # Pillow makes no RGBA of CMYK
@@ -132,7 +132,7 @@ def read_alpha(path: Path) -> np.ndarray | None:
     Raises:
         DataError: see :func:`read_rgb`.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         picture = _eight_bits(_upright(file))
         if not picture.has_transparency_data:
             return None
@@ -150,7 +150,7 @@ def describe(path: Path) -> Facts:
     Raises:
         DataError: the file is missing, is no picture, or is larger than Pillow considers safe.
     """
-    with _reading(path) as file:
+    with opened(path) as file:
         stored = tuple(_oddities(file))  # first: getexif() decodes all of a PNG
         colours = colours_of(file)
         frames = tuple(_frames(file))
@@ -224,13 +224,18 @@ def _upright(file: ImageFile.ImageFile) -> Image.Image:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[ImageFile.ImageFile]:
+def opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """A picture's file inside the block. Its pixels are not decoded yet.
+
+    Raises:
+        DataError: see :func:`read_rgb`; also for what Pillow raises inside the block.
+    """
     try:
         with warnings.catch_warnings():
             # Only decompression bombs are errors. Pillow also warns of small faults.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with _opened(path) as file:
+            with _identified(path) as file:
                 if (refusal := picture_formats.refusal(file)) is not None:
                     raise _Refused(refusal)
                 yield file
@@ -244,7 +249,7 @@ def _reading(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise DataError(f"{path}: not a readable picture: {_reason(path, error)}") from None
 
 
-def _opened(path: Path) -> ImageFile.ImageFile:
+def _identified(path: Path) -> ImageFile.ImageFile:
     try:
         return Image.open(path)
     except UnidentifiedImageError:

@@ -14,6 +14,10 @@ LEAST = 0.7
 Nearly black paint changes little: of a car with much of it, 1.0 misses twice as much as 0.7."""
 ABOVE_NOISE = 4.0
 """The same, in standard deviations of the pixels that do not change."""
+ABOVE_CODING = 1.5
+"""The same, in standard deviations that a lossy file may have added."""
+BRIGHTNESS = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the brightness that a JPEG codes (ITU-R BT.601)."""
 
 JUDGED = 256
 """The longer side of the pictures, at most, in which odd views are found."""
@@ -49,18 +53,28 @@ def odd_views(views: Tensor) -> list[int]:
     return [k for k, part in enumerate(share.tolist()) if part > max(MOVED, 4 * usual)]
 
 
-def changing_pixels(views: Tensor) -> Tensor:
+def changing_pixels(views: Tensor, coded: float = 0.0) -> Tensor:
     """Finds the pixels that change, bool [h, w]. Nothing is said of what they show.
+
+    A lossy file spreads colour over a block of eight or sixteen pixels, so that a ring around the
+    car changes with the livery. It codes brightness more finely. So there the brightness must
+    change, by more than its error.
 
     Args:
         views: uint8 [L, 3, h, w], one of each livery.
+        coded: standard deviation that lossy files may have added to the brightness, in levels of
+            255; 0 if the files are without loss.
 
     The noise is that of the third of the pixels that change least: the car fills no picture.
     """
-    deviation = torch.stack([views[:, c].float().std(dim=0) for c in range(3)]).amax(dim=0)
+    if coded:
+        shares = torch.tensor(BRIGHTNESS)[:, None, None]
+        deviation = torch.stack([(shares * view).sum(dim=0) for view in views]).std(dim=0)
+    else:
+        deviation = torch.stack([views[:, c].float().std(dim=0) for c in range(3)]).amax(dim=0)
     ordered = deviation.flatten().sort().values
     noise = float(ordered[: max(1, len(ordered) // 3)].median())
-    rough = (deviation > max(LEAST, ABOVE_NOISE * noise)).numpy()
+    rough = (deviation > max(LEAST, ABOVE_NOISE * noise, ABOVE_CODING * coded)).numpy()
     # Two pixels may be a thin part, a single one is noise.
     parts, _ = ndimage.label(rough, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from uvtex.data import pictures
+from uvtex.data.coding_error import brightness_error
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.imaging.compose import linear_from_srgb
@@ -35,15 +36,23 @@ class CameraViews:
     liveries: list[str]
     files: list[str]
     """The views' files, as the manifest names them."""
+    brightness_error: float = 0.0
+    """Standard deviation that lossy files may have added to the views' brightness, in levels of
+    255: the root of the mean square over the views. 0 if all files are without loss."""
     notes: list[str] = field(default_factory=list)
 
     def without(self, number: int, why: str) -> CameraViews:
         """The views but one, with a note."""
         kept = [k for k in range(len(self.liveries)) if k != number]
         note = f"the view of {self.liveries[number]!r} was not used: {why}"
-        liveries, files = [self.liveries[k] for k in kept], [self.files[k] for k in kept]
-        notes = [*self.notes, note]
-        return CameraViews(self.views[kept], self.textures[kept], liveries, files, notes)
+        return replace(
+            self,
+            views=self.views[kept],
+            textures=self.textures[kept],
+            liveries=[self.liveries[k] for k in kept],
+            files=[self.files[k] for k in kept],
+            notes=[*self.notes, note],
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ def read_camera(
     if not opened:
         return None
     size = _common_size([picture for _, picture in opened])
-    views, kept, paints = [], [], []
+    views, kept, paints, errors = [], [], [], []
     for record, picture in opened:
         if not _same_form(picture.shape[:2], size):
             notes.append(
@@ -143,12 +152,14 @@ def read_camera(
             picture = np.asarray(resized)
         views.append(torch.from_numpy(picture.copy()).permute(2, 0, 1))
         kept.append(record)
+        errors.append(_brightness_error(folder / record.view, max(size)))
         paints.append(textures.read(record.texture))
     grey = [_is_grey(view) for view in views]
     if any(grey):
         notes.append(f"{sum(grey)} of {len(views)} views are grey: they tell less")
     names = [record.livery for record in kept], [record.view for record in kept]
-    return CameraViews(torch.stack(views), torch.stack(paints), *names, notes)
+    coded = float(np.sqrt(np.mean(np.square(errors))))
+    return CameraViews(torch.stack(views), torch.stack(paints), *names, coded, notes)
 
 
 def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str]) -> list[Record]:
@@ -185,6 +196,12 @@ def _reduced(path: Path, longest: int) -> np.ndarray:
         return rgb
     size = tuple(max(1, round(side * scale)) for side in rgb.shape[1::-1])
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+
+
+def _brightness_error(path: Path, longest: int) -> float:
+    """:func:`brightness_error` after the reduction of the picture's longer side to ``longest``."""
+    facts = pictures.describe(path)
+    return brightness_error(path, max(facts.width, facts.height) / longest)
 
 
 def _common_size(views: Sequence[np.ndarray]) -> tuple[int, int]:
