@@ -16,17 +16,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from benchmarks.shots import Shot, photographed
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
-from uvtex.data.coding_error import brightness_error
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
@@ -80,6 +78,7 @@ def main() -> None:
     help="Quality of JPEG files of the views, at their own size; none.",
 )
 @click.option("--size", type=int, help="Side to which the pictures are reduced; none.")
+@click.option("--exposure", default=0.0, help="Most by which each view's exposure differs.")
 @click.option("--stiffness", default=1.0, help="Stiffness of the maps.")
 @click.option("--save", type=PATH, help="File for the cases, for `calibrate`.")
 def measure(
@@ -89,6 +88,7 @@ def measure(
     seeds: str,
     jpeg: int | None,
     size: int | None,
+    exposure: float,
     stiffness: float,
     save: Path | None,
 ) -> None:
@@ -100,9 +100,10 @@ def measure(
     """
     print(HEADS)
     every: list[Case] = []
+    shot = Shot(jpeg, size, exposure)
     for folder, count in itertools.product(folders, _numbers(liveries)):
         for seed in _numbers(seeds):
-            cases = list(_cases(folder, count, cameras, seed, jpeg, size, stiffness))
+            cases = list(_cases(folder, count, cameras, seed, shot, stiffness))
             every += cases
             print(_row(cases), flush=True)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -147,8 +148,7 @@ def _cases(
     count: int,
     cameras: int,
     seed: int,
-    jpeg: int | None,
-    size: int | None,
+    shot: Shot,
     stiffness: float,
 ) -> Iterator[Case]:
     records = manifest.read(folder).records
@@ -157,8 +157,8 @@ def _cases(
         members = [record for record in records if record.camera == camera]
         generator = np.random.default_rng((seed, count, number))
         chosen = [members[k] for k in generator.permutation(len(members))[:count]]
-        views, coded = _pictures([folder / record.view for record in chosen], jpeg, size)
-        textures, _ = _pictures([folder / record.texture for record in chosen], None, None)
+        views, coded = photographed([folder / record.view for record in chosen], shot)
+        textures, _ = photographed([folder / record.texture for record in chosen], Shot())
         start = time.process_time()
         found = estimate_map(
             views,
@@ -172,8 +172,7 @@ def _cases(
         painted = _paintable(samples, folder, records)
         off = errors(samples, found.uv.numpy())[there]
         recall = float((there & painted).sum() / painted.sum())
-        name = folder.name if jpeg is None else f"{folder.name}-jpeg{jpeg}"
-        name = name if size is None else f"{name} at {size}"
+        name = shot.name(folder.name)
         name = name if stiffness == 1 else f"{name}, stiffness {stiffness:g}"
         yield Case(name, len(found.uv), count, off, found.support.features(), recall, seconds)
 
@@ -192,24 +191,6 @@ def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Rec
     row, column = (np.clip(x * side, 0, side - 1).astype(int) for x in (1 - v, u))
     found: np.ndarray = (there & changes[row, column]).any(axis=2)
     return found
-
-
-def _pictures(paths: Sequence[Path], jpeg: int | None, size: int | None) -> tuple[Tensor, float]:
-    """Pictures [L, 3, h, w], and the error of their brightness in levels."""
-    found, errors = [], []
-    with TemporaryDirectory() as folder:
-        for path in paths:
-            if jpeg is not None:
-                file = Path(folder) / f"{path.stem}.jpg"
-                Image.fromarray(pictures.read_rgb(path)).save(file, quality=jpeg)
-                path = file
-            pixels = pictures.read_rgb(path)
-            errors.append(brightness_error(path, len(pixels) / (size or len(pixels))))
-            if size is not None:
-                smaller = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
-                pixels = np.asarray(smaller)
-            found.append(torch.from_numpy(pixels.copy()))
-    return torch.stack(found).permute(0, 3, 1, 2), float(np.sqrt(np.mean(np.square(errors))))
 
 
 def true_samples(uv: np.ndarray, size: int) -> np.ndarray:

@@ -17,7 +17,6 @@ from uvtex.data.coding_error import brightness_error
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.imaging.compose import linear_from_srgb
-from uvtex.imaging.map_estimation.registration import STILL, edge_reference, shift_between
 
 ALIKE = 2.0
 """Mean difference of two textures, in levels of 255, up to which they are one livery."""
@@ -53,39 +52,6 @@ class CameraViews:
             files=[self.files[k] for k in kept],
             notes=[*self.notes, note],
         )
-
-
-@dataclass(frozen=True)
-class Shifts:
-    """How far each view of a camera lies off the camera's map."""
-
-    reference: Tensor  # complex [h, w]: the edges that all training views have
-    known: dict[str, tuple[float, float]]
-    """File of a training view -> its shift, as shares of the width and the height."""
-
-    @classmethod
-    def of_training(cls, together: CameraViews, shifts: Tensor) -> Shifts:
-        """Those of training views that were brought together by ``shifts``, float [L, 2]."""
-        height, width = together.views.shape[-2:]
-        parts = [(float(x) / width, float(y) / height) for x, y in shifts]
-        known = dict(zip(together.files, parts, strict=True))
-        return cls(edge_reference(together.views), known)
-
-    def of(self, folder: Path, record: Record) -> tuple[float, float]:
-        """The shift of a view. That of a view from which the map was not found is measured."""
-        if record.view in self.known:
-            return self.known[record.view]
-        height, width = self.reference.shape
-        try:
-            view = pictures.read_rgb(folder / record.view)
-        except DataError:
-            return 0.0, 0.0
-        picture = Image.fromarray(view).resize((width, height), Image.Resampling.BOX)
-        pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)
-        right, down = shift_between(self.reference, pixels).tolist()
-        if max(abs(right), abs(down)) <= STILL:
-            return 0.0, 0.0
-        return right / width, down / height
 
 
 class TextureReader:

@@ -11,7 +11,6 @@ from operator import itemgetter
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from uvtex.data import manifest, pictures, splits
 from uvtex.data.found_maps import MAPS, STIFFNESS
@@ -19,12 +18,12 @@ from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
 from uvtex.imaging.map_estimation.ambiguity import unexplained_view
-from uvtex.imaging.map_estimation.changing import changing_pixels, odd_views
+from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 from uvtex.imaging.map_estimation.levels import reduced
-from uvtex.imaging.map_estimation.registration import moved, register
 from uvtex.imaging.uv_maps import KNOWN
-from uvtex.intake.map_finding.camera_views import CameraViews, Shifts, TextureReader, read_camera
+from uvtex.intake.map_finding.alignment import STILL, Alignment, aligned
+from uvtex.intake.map_finding.camera_views import CameraViews, TextureReader, read_camera
 from uvtex.intake.map_finding.cameras import cameras_of
 from uvtex.intake.map_finding.report import SURE, FoundMap, MapsReport, liveries_missing
 from uvtex.intake.map_finding.write import write_map, write_record
@@ -58,8 +57,8 @@ class _Search:
     estimate: MapEstimate | None = None
     others: Mapping[float, MapEstimate] = field(default_factory=dict)
     """The estimates of other stiffness, by it."""
-    shifts: Shifts | None = None
-    """How to bring each view to the map; None where the camera stood still."""
+    alignment: Alignment | None = None
+    """How to bring each view to the map."""
 
 
 def find_maps(
@@ -114,8 +113,8 @@ def find_maps(
                 files = write_map(target, f"{number:03d}", search.estimate, search.others)
                 report.cameras.append(replace(search.told, uv_map=files.uv_map))
                 for record in members:
-                    shift = search.shifts.of(folder, record) if search.shifts else (0.0, 0.0)
-                    new = write_record(folder, target, record, files, shift)
+                    offset = search.alignment.of(folder, record) if search.alignment else STILL
+                    new = write_record(folder, target, record, files, offset)
                     written.append((order[record.view], new))
             progress("cameras", number + 1, len(cameras))
         if not written:
@@ -201,7 +200,7 @@ def _search(
     count, notes = 0, []
     if read is None:
         return nothing(0.0, "it has no training view that can be read")
-    read, shifts = _brought_together(read)
+    read, alignment = aligned(read)
     count, notes = len(read.liveries), read.notes
     if count < 2:
         return nothing(0.0, "one livery tells nothing")
@@ -226,7 +225,7 @@ def _search(
     every = {stiffness[0]: found, **others}
     known_by = {f"{value:g}": _shares(estimate)[1] for value, estimate in every.items()}
     told = FoundMap(camera, count, views, share, known, sure, known_by, more, None, notes)
-    return _Search(told, found, others, shifts)
+    return _Search(told, found, others, alignment)
 
 
 def _shares(found: MapEstimate) -> tuple[float, float, float]:
@@ -237,31 +236,3 @@ def _shares(found: MapEstimate) -> tuple[float, float, float]:
         float((sureness >= least).sum()) / max(len(sureness), 1) for least in (KNOWN, SURE)
     )
     return float(painted.float().mean()), known, sure
-
-
-def _brought_together(views: CameraViews) -> tuple[CameraViews, Shifts | None]:
-    """``views``, moved so that what does not change lies in one place, and how they were moved.
-
-    Views of another car or place are left out.
-    """
-    shifts = register(views.views)
-    if odd := odd_views(_moved(views.views, shifts)):
-        for number in reversed(odd):
-            views = views.without(number, "it does not show what the others of this camera show")
-        shifts = register(views.views)
-    if not shifts.any():
-        return views, None
-    aligned = _moved(views.views, shifts)
-    off = shifts.norm(dim=1)
-    note = (
-        f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were moved by "
-        f"up to {off.max():.1f} of {max(aligned.shape[-2:])} pixels"
-    )
-    together = replace(views, views=aligned, notes=[*views.notes, note])
-    return together, Shifts.of_training(together, shifts)
-
-
-def _moved(views: Tensor, shifts: Tensor) -> Tensor:
-    """The views, uint8 [L, 3, h, w], moved by ``shifts``, float [L, 2], in pixels."""
-    together = [moved(*pair).round().to(torch.uint8) for pair in zip(views, shifts, strict=True)]
-    return torch.stack(together)

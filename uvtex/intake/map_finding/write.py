@@ -17,7 +17,9 @@ from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.files import npz, png, write_atomic
 from uvtex.imaging.map_estimation.estimate import MapEstimate
+from uvtex.imaging.map_estimation.exposure import levelled
 from uvtex.imaging.uv_maps import USED, array_names
+from uvtex.intake.map_finding.alignment import STILL, Offset
 
 
 class MapFiles(NamedTuple):
@@ -69,19 +71,17 @@ def finer(found: MapEstimate) -> Tensor:
 
 
 def write_record(
-    folder: Path, target: Path, record: Record, files: MapFiles, shift: tuple[float, float]
+    folder: Path, target: Path, record: Record, files: MapFiles, offset: Offset
 ) -> Record:
-    """The record in the set ``target``. Its texture is copied, and its view copied or moved.
+    """The record in the set ``target``. Its texture is copied.
 
-    Args:
-        shift: how far the view lies to the right of and below the map, as shares of its width and
-            height.
+    Its view is copied, or brought to the map's place and exposure.
     """
     view = _place(folder, target, record.view)
-    if any(shift):
+    if offset != STILL:
         if not view.lower().endswith(".png"):
             view += ".png"  # a.jpg may stand beside a.png
-        _write_moved(folder / record.view, target / view, shift)
+        _write_aligned(folder / record.view, target / view, offset)
     else:
         _copy(folder / record.view, target / view)
     texture = _place(folder, target, record.texture)
@@ -109,13 +109,16 @@ def _copy(source: Path, place: Path) -> None:
         shutil.copyfile(source, place)
 
 
-def _write_moved(source: Path, place: Path, shift: tuple[float, float]) -> None:
-    picture = Image.fromarray(pictures.read_rgb(source))
-    right, down = shift[0] * picture.width, shift[1] * picture.height
-    moved = picture.transform(
-        picture.size,
-        Image.Transform.AFFINE,
-        (1, 0, right, 0, 1, down),
-        Image.Resampling.BICUBIC,
-    )
-    moved.save(place)
+def _write_aligned(source: Path, place: Path, offset: Offset) -> None:
+    planes = torch.from_numpy(pictures.read_rgb(source).copy()).permute(2, 0, 1)
+    same = levelled(planes, torch.tensor(offset.exposure))
+    picture = Image.fromarray(same.permute(1, 2, 0).contiguous().numpy())
+    if offset.right or offset.down:
+        right, down = offset.right * picture.width, offset.down * picture.height
+        picture = picture.transform(
+            picture.size,
+            Image.Transform.AFFINE,
+            (1, 0, right, 0, 1, down),
+            Image.Resampling.BICUBIC,
+        )
+    picture.save(place)
