@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 from uvtex.data import pictures
 from uvtex.data.coding_error import brightness_error
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
-from uvtex.imaging.map_estimation.exposure import exposures, levelled
+from uvtex.imaging.map_estimation.exposure import ERROR, exposures, levelled
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def photographed(paths: Sequence[Path], shot: Shot) -> tuple[Tensor, float]:
     if shot.exposure:
         pairs = zip(found, exposures(torch.stack(found))[0], strict=True)
         found = [levelled(*pair) for pair in pairs]
+        error = math.hypot(error, ERROR)
     return torch.stack(found), error
 
 

@@ -62,8 +62,8 @@ def changing_pixels(views: Tensor, coded: float = 0.0) -> Tensor:
 
     Args:
         views: uint8 [L, 3, h, w], one of each livery.
-        coded: standard deviation that lossy files may have added to the brightness, in levels of
-            255; 0 if the files are without loss.
+        coded: standard deviation that lossy files, or a change of exposure, may have added to the
+            brightness, in levels of 255; 0 without either.
 
     The noise is that of the third of the pixels that change least: the car fills no picture.
     """

@@ -19,6 +19,9 @@ COMPARED = 128
 """The longer side of the pictures, at most, at which they are compared."""
 DARKEST, BRIGHTEST = 0.05, 0.9
 """Linear light between which 8 bits tell a ratio, and nothing is clipped."""
+ERROR = 0.6
+"""Standard deviation that levelling adds to a view's brightness, in levels of 255: each channel is
+rounded twice, and an exposure is known to half a percent where the backdrop is flat."""
 CLIPPED = 254
 """Level of 255 from which a channel is clipped, and stays so."""
 LEAST = 0.01
@@ -28,6 +31,10 @@ LEAST_VARIED = 0.25
 MOSTLY = 0.4
 """Least share of the pixels of each half of a picture that become more alike. Paint does by chance,
 so that it is about a half where all is paint, and none where light moves."""
+ROUNDED = 0.01
+"""Ratio, as a logarithm, that rounding to 8 bits may change: a quarter of a level at DARKEST."""
+TAIL = 0.05
+"""Distance from the median up to which a ratio belongs to the mean."""
 ROUNDS = 4
 """The still pixels are chosen anew so many times."""
 FEWEST = 64
@@ -51,7 +58,7 @@ class Still:
         off = (_logarithm(light) - self.logarithm)[:, self.pixels]
         if int(torch.isfinite(off).sum(dim=1).min()) < FEWEST:
             return torch.zeros(3)
-        found = off.nanmedian(dim=1).values
+        found = _middle(off)
         return found if found.abs().max() >= LEAST else torch.zeros(3)
 
 
@@ -77,12 +84,12 @@ def exposures(views: Tensor) -> tuple[Tensor, Still | None]:
         middle = level.nanmedian(dim=0).values
         off = level - middle
         spread = off.abs().nanmedian(dim=0).values.amax(dim=0)  # NaN where a channel is not known
-        pixels = spread <= spread.nanquantile(LEAST_VARIED)
+        pixels = spread <= spread.nanquantile(LEAST_VARIED).clamp_min(ROUNDED)
         if int(pixels.sum()) < FEWEST:
             return torch.zeros_like(found), None
         if not turn:
             before = spread
-        step = off[:, :, pixels].nanmedian(dim=2).values.nan_to_num(0.0)
+        step = _middle(off[:, :, pixels])
         found = found + step - step.median(dim=0).values
     better = spread[pixels].square().mean() < before[pixels].square().mean() / 2
     if found.abs().max() < LEAST or not better or not _everywhere(spread < before, spread):
@@ -123,6 +130,14 @@ def _compared(view: Tensor) -> Tensor:
         size = [max(1, round(side * share)) for side in view.shape[-2:]]
         light = F.interpolate(light[None], size=size, mode="area")[0]
     return _logarithm(light)
+
+
+def _middle(off: Tensor) -> Tensor:
+    """The mean of the last dimension within TAIL of its median. Levels are whole numbers, and so
+    is a median of theirs."""
+    median = off.nanmedian(dim=-1, keepdim=True).values
+    near = torch.where((off - median).abs() < TAIL, off, torch.nan)
+    return near.nanmean(dim=-1).nan_to_num(0.0)
 
 
 def _logarithm(light: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.imaging.map_estimation import registration
 from uvtex.imaging.map_estimation.changing import odd_views
-from uvtex.imaging.map_estimation.exposure import Still, exposures, levelled
+from uvtex.imaging.map_estimation.exposure import ERROR, Still, exposures, levelled
 from uvtex.imaging.map_estimation.registration import edge_reference, moved, register, shift_between
 from uvtex.intake.map_finding.camera_views import CameraViews
 
@@ -110,7 +111,10 @@ def _levelled(views: CameraViews) -> tuple[CameraViews, Tensor, Still | None]:
         f"the exposure differs: {changed} of {len(found)} views were brought to that of the middle "
         f"one, by up to {float(found.abs().max().expm1()):.0%}"
     )
-    return replace(views, views=torch.stack(parts), notes=[*views.notes, note]), found, still
+    error = math.hypot(views.brightness_error, ERROR)
+    notes = [*views.notes, note]
+    same = replace(views, views=torch.stack(parts), brightness_error=error, notes=notes)
+    return same, found, still
 
 
 def _moved(views: Tensor, shifts: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ class CameraViews:
     files: list[str]
     """The views' files, as the manifest names them."""
     brightness_error: float = 0.0
-    """Standard deviation that lossy files may have added to the views' brightness, in levels of
-    255: the root of the mean square over the views. 0 if all files are without loss."""
+    """Standard deviation that lossy files, or a change of exposure, may have added to the views'
+    brightness, in levels of 255: the root of the mean square over the views. 0 without either."""
     notes: list[str] = field(default_factory=list)
 
     def without(self, number: int, why: str) -> CameraViews:
