@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,23 +11,27 @@ from torch import Tensor
 
 from uvtex.imaging.map_estimation import candidates as cands
 from uvtex.imaging.map_estimation.ambiguity import odds_of_places, table_of
-from uvtex.imaging.map_estimation.belief import beliefs
+from uvtex.imaging.map_estimation.belief import Labels, beliefs, fused
 from uvtex.imaging.map_estimation.candidates import Candidates
 from uvtex.imaging.map_estimation.confidence import APART, Support, confidence, support
 from uvtex.imaging.map_estimation.edge_pixels.divide import divide
 from uvtex.imaging.map_estimation.footprints import ATLAS, local_slopes, sample
-from uvtex.imaging.map_estimation.levels import Level, Solved, level_of, sides_of
+from uvtex.imaging.map_estimation.levels import (
+    Level,
+    Solved,
+    from_parents,
+    from_table,
+    level_of,
+    sides_of,
+)
 from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
-from uvtex.imaging.map_estimation.refine import refine
-from uvtex.imaging.map_estimation.trusted import FEWEST, Facing, far_planes, trusted_pixels
+from uvtex.imaging.map_estimation.refine import noise_measured, refine
+from uvtex.imaging.map_estimation.trusted import FEWEST, TURNED, Facing, far_planes, trusted_pixels
+from uvtex.imaging.map_estimation.window_planes import window_planes
 
 NOISE = 0.008
 """Standard deviation of a pixel from its line, in linear light, before it is measured."""
-LEAST_NOISE, MOST_NOISE = 0.002, 0.02
-"""Bounds of what is measured. Rounding to 8 bits makes half of the least."""
-MEASURED = 40_000
-"""Number of pixels, about, that the noise is measured from."""
 BEND = 0.5
 """Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
 PLANE = 3.0
@@ -42,6 +46,11 @@ less than each of them alone.
 """
 FAR_FROM = 2
 """The first choice at the lowest level that has planes of trusted pixels."""
+MORE_TURNED = (20.0, 60.0)
+"""How often the log odds of an orientation count in further maps of the lowest level.
+
+Where that is the only level, there are none: three maps take three times as long there.
+"""
 PAIRS = 2**27
 """Number of pairs of neighbours' candidates, in each direction. A pair takes four bytes."""
 FEWEST_KEPT = 8
@@ -91,96 +100,53 @@ def estimate_map(
             return _nothing(changing)
         if state is None:
             lowest, table = level.grid, table_of(level, prior)
-        known = _from_table(level, table) if state is None else _from_parents(level, state)
-        state = _solve(level, known, prior, state, tell, stiffness)
+            more = MORE_TURNED if len(sides) > 1 else ()
+            state = _lowest(level, table, prior, tell, stiffness, more)
+        else:
+            known = from_parents(level, state)
+            state = _solve(level, known, prior, None, state, tell, stiffness)
     assert state is not None  # there is at least one level
     tell(f"{side} pixels, edges")
     return _result(level, state, prior, partial(odds_of_places, table, lowest))
 
 
-def _from_table(level: Level, table: Tensor) -> Candidates:
-    """Candidates from the peaks of the table, the most likely first."""
-    found = [cands.peaks(some) for some in torch.split(table, 1024)]
-    known, position = (torch.cat(parts) for parts in zip(*found, strict=True))
-    flat = torch.zeros(*position.shape, 2)
-    belief = beliefs(known, position, flat, level.grid, tolerance=5.0)
-    order = belief.argsort(dim=1, descending=True)
-    pixel = torch.arange(len(order))[:, None]
-    return Candidates(position[pixel, order], flat)
-
-
-def _from_parents(level: Level, parents: Solved) -> Candidates:
-    """Candidates from the planes of the coarser pixels around, the nearest first.
-
-    The other hypotheses of the nearest one follow, so that a pixel is compared with other places at
-    each level.
-    """
-    position, slope, coarse = parents.position, parents.slope, parents.grid
-    size = torch.tensor(level.grid.chosen.shape)
-    ratio = torch.tensor(coarse.chosen.shape) / size
-    place = (level.grid.points + 0.5) * ratio - 0.5  # in coarse pixels
-    nearest = place.round().long()
-    found, slopes, away, numbers = [], [], [], []
-    for down in (0, -1, 1):
-        for right in (0, -1, 1):
-            at = nearest + torch.tensor([down, right])
-            row, column = at.unbind(dim=1)
-            height, width = coarse.chosen.shape
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            number = coarse.number[row.clamp(0, height - 1), column.clamp(0, width - 1)]
-            there = inside & (number >= 0)
-            step = (place - at).flip(1)  # x, y
-            plane = slope[number.clamp_min(0)]
-            onwards = position[number.clamp_min(0)] + (plane @ step[:, :, None])[..., 0]
-            numbers.append(number.clamp_min(0))
-            found.append(onwards)
-            slopes.append(plane * ratio.flip(0))
-            away.append(torch.where(there, step.square().sum(dim=1), torch.inf))
-    near, order = torch.stack(away, dim=1).sort(dim=1, stable=True)
-    pixel = torch.arange(len(order))[:, None]
-    # A pixel without coarse pixels around begins in the middle, and is found by its neighbours.
-    at = torch.stack(found, dim=1)[pixel, order]
-    at = torch.where(torch.isinf(near)[..., None], ATLAS / 2, at).clamp(0, ATLAS)
-    around = Candidates(at, torch.stack(slopes, dim=1)[pixel, order])
-    parent = torch.stack(numbers, dim=1)[pixel, order][:, 0]
-    others = Candidates(
-        parents.others.position[parent], parents.others.slope[parent] * ratio.flip(0)
-    )
-    return cands.joined(around, others)
-
-
-def _noise(level: Level, position: Tensor, slope: Tensor, prior: LightPrior, noise: float) -> float:
-    """The standard deviation of this camera's pixels from their lines: that of the median pixel.
-
-    Wrong places fit too, where there are few liveries. So a line, a position and their freedom are
-    counted as eight numbers of each pixel.
-    """
-    pixels, weight, texels = level.seen
-    freedom = pixels[0].numel() - 8
-    if freedom < 4:
-        return noise
-    some = slice(None, None, -(-len(pixels) // MEASURED))
-    pixels, weight = pixels[some], weight[some]
-    shown = sample(texels, position[some], slope[some])
-    fit = fit_line(pixels, shown, weight, noise, prior)
-    rest = weight * fit.rest(pixels, shown).square()
-    found = float((rest.sum(dim=(1, 2)) / freedom).median().sqrt())
-    return min(max(found, LEAST_NOISE), MOST_NOISE)
+def _lowest(
+    level: Level,
+    table: Tensor,
+    prior: LightPrior,
+    tell: Callable[[str], None],
+    stiffness: float,
+    more: Sequence[float],
+) -> Solved:
+    """The lowest level: the best parts of a map, and of further ones as for MORE_TURNED."""
+    first = from_table(level, table)
+    found = _solve(level, first, prior, table, None, tell, stiffness)
+    if found.facing is None or not more:
+        return found
+    others = [_solve(level, first, prior, table, None, tell, stiffness, often) for often in more]
+    return _fused(level, [found, *others], prior, stiffness)
 
 
 def _solve(
     level: Level,
     first: Candidates,
     prior: LightPrior,
+    table: Tensor | None,
     below: Solved | None,
     tell: Callable[[str], None],
     stiffness: float,
+    often: float = TURNED,
 ) -> Solved:
-    """Alternates refinement with a new choice among planes: of pixels around, and trusted ones."""
+    """Alternates refinement with a new choice among planes, of pixels around and of far ones.
+
+    Args:
+        table: the evidence of every pixel for every texel; at the lowest level only.
+        below: what the level below has found, if there is one.
+        often: how often the log odds of an orientation count.
+    """
     grid, seen, scale = level.grid, level.seen, level.scale
     position, noise = first.position[:, 0], NOISE
-    bend = max(BEND * scale, 0.05) / stiffness
-    tolerance = PLANE * max(scale, 0.25) / stiffness
+    bend, tolerance = _bend(scale, stiffness), _tolerance(scale, stiffness)
     facing: Facing | None = None
     trusts: tuple[float, ...] = TRUST
     far_from = FAR_FROM
@@ -195,7 +161,7 @@ def _solve(
         tell(f"{max(grid.chosen.shape)} pixels, choice {turn + 1} of {len(trusts)}")
         slope = local_slopes(position, grid)
         position, _ = refine(position, slope, seen, grid, noise, prior, bend, rounds=4)
-        noise = _noise(level, position, slope, prior, noise)
+        noise = noise_measured(position, slope, seen, prior, noise)
         slope = local_slopes(position, grid)
         around, there = cands.continued(position, slope, grid)
         own = Candidates(first.position, slope[:, None].expand_as(first.slope))
@@ -208,10 +174,12 @@ def _solve(
                 position, slope, own_evidence, others, other_evidence, APART, grid
             )
             if trusted.sum() >= FEWEST:
-                facing = Facing.of(slope, trusted)
-                far, seen_far = far_planes(position, slope, trusted, grid)
-                everything = cands.joined(everything, far)
-                there = torch.cat([there, seen_far], dim=1)
+                facing = Facing.of(slope, trusted, often)
+                more = [far_planes(position, slope, trusted, grid)]
+                if table is not None:
+                    more.append(window_planes(table, grid, slope, trusted))
+                everything = cands.joined(everything, *(planes for planes, _ in more))
+                there = torch.cat([there, *(seen for _, seen in more)], dim=1)
         evidence = _evidence(level, everything, prior, noise).masked_fill(~there, 2 * cands.NEVER)
         # The rivals may all be of one place.
         others, other_evidence = cands.distinct(everything, evidence, APART, OTHERS)
@@ -220,6 +188,39 @@ def _solve(
     position, spread = refine(position, slope, seen, grid, noise, prior, bend, rounds=5)
     slope = local_slopes(position, grid)
     return Solved(grid, position, slope, spread, others, other_evidence, noise, facing, scale)
+
+
+def _bend(scale: float, stiffness: float) -> float:
+    """The standard deviation of a second difference at a level, in units of positions."""
+    return max(BEND * scale, 0.05) / stiffness
+
+
+def _tolerance(scale: float, stiffness: float) -> float:
+    """The standard deviation of a neighbour from a pixel's plane, likewise."""
+    return PLANE * max(scale, 0.25) / stiffness
+
+
+def _fused(level: Level, maps: list[Solved], prior: LightPrior, stiffness: float) -> Solved:
+    """The best parts of maps, by the orientation and the noise of the first one."""
+    grid, noise, facing = level.grid, maps[0].noise, maps[0].facing
+    assert facing is not None
+    places = Candidates(
+        torch.stack([one.position for one in maps], dim=1),
+        torch.stack([one.slope for one in maps], dim=1),
+    )
+    evidence = _evidence(level, places, prior, noise)
+    told = TRUST[-1] * (evidence + facing.log_prior(places.slope))
+    labels = [
+        Labels(told[:, k], places.position[:, k], places.slope[:, k]) for k in range(len(maps))
+    ]
+    position = fused(labels, grid, _tolerance(level.scale, stiffness)).position
+    slope = local_slopes(position, grid)
+    bend = _bend(level.scale, stiffness)
+    position, spread = refine(position, slope, level.seen, grid, noise, prior, bend, rounds=5)
+    every = cands.joined(places, *(one.others for one in maps))
+    others, told = cands.distinct(every, _evidence(level, every, prior, noise), APART, OTHERS)
+    slope = local_slopes(position, grid)
+    return Solved(grid, position, slope, spread, others, told, noise, facing, level.scale)
 
 
 def _choose(

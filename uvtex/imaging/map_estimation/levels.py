@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.imaging.compose import linear_from_srgb
-from uvtex.imaging.map_estimation.candidates import Candidates
-from uvtex.imaging.map_estimation.footprints import Texels
+from uvtex.imaging.map_estimation.belief import beliefs
+from uvtex.imaging.map_estimation.candidates import Candidates, joined, peaks
+from uvtex.imaging.map_estimation.footprints import ATLAS, Texels
 from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import Observations, Spread
 from uvtex.imaging.map_estimation.trusted import Facing
@@ -90,3 +91,54 @@ def level_of(
 def reduced(texels: int, side: int) -> int:
     """The side of a texture after a reduction by a whole number, at least ``side`` if it can be."""
     return texels // max(1, texels // side)
+
+
+def from_table(level: Level, table: Tensor) -> Candidates:
+    """Candidates from the peaks of the table, the most likely first."""
+    found = [peaks(some) for some in torch.split(table, 1024)]
+    known, position = (torch.cat(parts) for parts in zip(*found, strict=True))
+    flat = torch.zeros(*position.shape, 2)
+    belief = beliefs(known, position, flat, level.grid, tolerance=5.0)
+    order = belief.argsort(dim=1, descending=True)
+    pixel = torch.arange(len(order))[:, None]
+    return Candidates(position[pixel, order], flat)
+
+
+def from_parents(level: Level, parents: Solved) -> Candidates:
+    """Candidates from the planes of the coarser pixels around, the nearest first.
+
+    The other hypotheses of the nearest one follow, so that a pixel is compared with other places at
+    each level.
+    """
+    position, slope, coarse = parents.position, parents.slope, parents.grid
+    size = torch.tensor(level.grid.chosen.shape)
+    ratio = torch.tensor(coarse.chosen.shape) / size
+    place = (level.grid.points + 0.5) * ratio - 0.5  # in coarse pixels
+    nearest = place.round().long()
+    found, slopes, away, numbers = [], [], [], []
+    for down in (0, -1, 1):
+        for right in (0, -1, 1):
+            at = nearest + torch.tensor([down, right])
+            row, column = at.unbind(dim=1)
+            height, width = coarse.chosen.shape
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            number = coarse.number[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+            there = inside & (number >= 0)
+            step = (place - at).flip(1)  # x, y
+            plane = slope[number.clamp_min(0)]
+            onwards = position[number.clamp_min(0)] + (plane @ step[:, :, None])[..., 0]
+            numbers.append(number.clamp_min(0))
+            found.append(onwards)
+            slopes.append(plane * ratio.flip(0))
+            away.append(torch.where(there, step.square().sum(dim=1), torch.inf))
+    near, order = torch.stack(away, dim=1).sort(dim=1, stable=True)
+    pixel = torch.arange(len(order))[:, None]
+    # A pixel without coarse pixels around begins in the middle, and is found by its neighbours.
+    at = torch.stack(found, dim=1)[pixel, order]
+    at = torch.where(torch.isinf(near)[..., None], ATLAS / 2, at).clamp(0, ATLAS)
+    around = Candidates(at, torch.stack(slopes, dim=1)[pixel, order])
+    parent = torch.stack(numbers, dim=1)[pixel, order][:, 0]
+    others = Candidates(
+        parents.others.position[parent], parents.others.slope[parent] * ratio.flip(0)
+    )
+    return joined(around, others)

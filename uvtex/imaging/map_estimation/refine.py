@@ -23,6 +23,10 @@ REACH = 8.0
 """Distance of two neighbours at which they are taken to be on two sides of a jump."""
 
 
+LEAST_NOISE, MOST_NOISE = 0.002, 0.02
+"""Bounds of what is measured. Rounding to 8 bits makes half of the least."""
+MEASURED = 40_000
+"""Number of pixels, about, that the noise is measured from."""
 RIDGE = 1e-3
 """Inverse variance that holds a pixel in place of which neither colours nor neighbours tell."""
 DRAWS = 24
@@ -235,3 +239,29 @@ def _differences(at: np.ndarray, near: np.ndarray, bend: float) -> sparse.csr_ma
         add([pixel, near[pixel, one]], (1.0, -1.0), 1 / (1 + (off / REACH) ** 2) / (2 * REACH))
     index = (np.concatenate(rows), np.concatenate(columns))
     return sparse.csr_matrix((np.concatenate(values), index), shape=(count, len(at)))
+
+
+def noise_measured(
+    position: Tensor, slope: Tensor, seen: Observations, prior: LightPrior, noise: float
+) -> float:
+    """The standard deviation of a camera's pixels from their lines: that of the median pixel.
+
+    Wrong places fit too, where there are few liveries. So a line, a position and their freedom are
+    counted as eight numbers of each pixel.
+
+    Args:
+        position: float [P, 2].
+        slope: float [P, 2, 2].
+        noise: what it was taken for so far, and is where there are too few liveries.
+    """
+    pixels, weight, texels = seen
+    freedom = pixels[0].numel() - 8
+    if freedom < 4:
+        return noise
+    some = slice(None, None, -(-len(pixels) // MEASURED))
+    pixels, weight = pixels[some], weight[some]
+    shown = sample(texels, position[some], slope[some])
+    fit = fit_line(pixels, shown, weight, noise, prior)
+    rest = weight * fit.rest(pixels, shown).square()
+    found = float((rest.sum(dim=(1, 2)) / freedom).median().sqrt())
+    return min(max(found, LEAST_NOISE), MOST_NOISE)

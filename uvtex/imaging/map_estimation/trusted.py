@@ -43,18 +43,20 @@ class Facing(NamedTuple):
 
     upright: Tensor  # float []: the share of pixels whose slope has a positive determinant
     area: Tensor  # float []: the median of the determinants' sizes
+    often: float = TURNED
 
     @classmethod
-    def of(cls, slope: Tensor, trusted: Tensor) -> Facing:
+    def of(cls, slope: Tensor, trusted: Tensor, often: float = TURNED) -> Facing:
         """That of trusted pixels, of which there is at least one.
 
         Args:
             slope: float [P, 2, 2].
             trusted: bool [P].
+            often: how often the log odds of an orientation count.
         """
         area = torch.linalg.det(slope[trusted])
         upright = ((area > 0).float().sum() + 1) / (len(area) + 2)
-        return cls(upright.clamp(RARE, 1 - RARE), area.abs().median().clamp_min(1e-6))
+        return cls(upright.clamp(RARE, 1 - RARE), area.abs().median().clamp_min(1e-6), often)
 
     def enlarged(self, ratio: float) -> Facing:
         """That of a picture with ``ratio`` times as many pixels along a side."""
@@ -68,7 +70,7 @@ class Facing(NamedTuple):
         turned = turned - torch.maximum(self.upright, 1 - self.upright).log()
         size = area.abs().clamp_min(1e-4).log()
         off = (size - SMALL).clamp_max(0).square() + (size - LARGE).clamp_min(0).square()
-        found: Tensor = TURNED * turned - (off / 2).clamp_max(LOST)
+        found: Tensor = self.often * turned - (off / 2).clamp_max(LOST)
         return found
 
 
