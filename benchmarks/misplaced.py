@@ -16,12 +16,15 @@ With `--no-textures` the photos of all cameras of the set are registered one by 
 is made. Figures are then how many photos were taken for another camera's, were not placed, or were
 moved; the distance as above, over the photos that were placed; and in how many of these it is above
 a tenth. SET may show the liveries elsewhere than the checkpoint's set: see `--studio` of
-:mod:`benchmarks.photo_set`.
+:mod:`benchmarks.photo_set`. With `--light` the checkpoint's light is reduced first, as if it came
+from smaller views.
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +33,9 @@ from unittest.mock import patch
 import click
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from benchmarks.full_resolution import (
     draw,
@@ -42,10 +47,12 @@ from benchmarks.full_resolution import (
 from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data.pictures import read_rgb
 from uvtex.files import png
+from uvtex.imaging.full_size import ViewGeometry
 from uvtex.inference.fuse import fuse
 from uvtex.inference.infer import as_views
 from uvtex.inference.photos import Photo, prepare
 from uvtex.inference.placement import not_placed, placed
+from uvtex.models import Predictor
 from uvtex.runs import checkpoint
 from uvtex.showroom.rendering.plate_files import read_plate
 
@@ -75,6 +82,7 @@ Move = tuple[float, float, float, float]
     "lie, registered.",
 )
 @click.option("--no-textures", is_flag=True, help="Register the photos of all cameras, no more.")
+@click.option("--light", type=int, help="With --no-textures: reduce the light to this side.")
 @click.option("--seed", type=int, default=0, help="Seed of the directions.")
 def main(
     data: Path,
@@ -83,6 +91,7 @@ def main(
     liveries: int,
     picture: Path | None,
     no_textures: bool,
+    light: int | None,
     seed: int,
 ) -> None:
     """Print a Markdown table of SSIM and errors by shift and scale.
@@ -93,7 +102,7 @@ def main(
     """
     textures, cameras = held_out(data, trained)
     if no_textures:
-        print_registered(data, trained, textures[:liveries], cameras, seed)
+        print_registered(data, trained, textures[:liveries], cameras, light, seed)
         return
     native = checkpoint.load(trained).config.image_size
     print(
@@ -123,7 +132,12 @@ def main(
 
 
 def print_registered(
-    data: Path, trained: Path, textures: list[Path], cameras: list[str], seed: int
+    data: Path,
+    trained: Path,
+    textures: list[Path],
+    cameras: list[str],
+    light: int | None,
+    seed: int,
 ) -> None:
     """Prints how the photos of all cameras are registered, one row a move."""
     loaded = checkpoint.load(trained)
@@ -143,7 +157,8 @@ def print_registered(
                 path = Path(scratch) / texture.name
                 path.write_bytes(png(view))
                 before = prepare(path, native, None, whole=True)
-                photos.append(placed(predictor, before))
+                with patch.object(predictor, "geometry", partial(_geometry, predictor, light)):
+                    photos.append(placed(predictor, before))
             [found] = predictor.geometry(as_views([before], torch.device("cpu")))
             others += not np.array_equal(found.uv, known[number], equal_nan=True)
             if not not_placed(photos[-1]):
@@ -156,6 +171,19 @@ def print_registered(
             f"| {moved} | {median:.3f}, {most:.3f} | {sum(e > 0.1 for e in errors)} |",
             flush=True,
         )
+
+
+def _geometry(predictor: Predictor, light: int | None, views: Tensor) -> list[ViewGeometry]:
+    """What ``predictor`` knows of the views, with light of ``light`` pixels a side."""
+
+    def reduced(values: np.ndarray) -> np.ndarray:
+        channels = torch.from_numpy(values).permute(2, 0, 1)[None]
+        return F.adaptive_avg_pool2d(channels, light)[0].permute(1, 2, 0).numpy()
+
+    found = type(predictor).geometry(predictor, views)
+    if light is None:
+        return found
+    return [replace(v, falling=reduced(v.falling), reflected=reduced(v.reflected)) for v in found]
 
 
 class Measured(NamedTuple):
