@@ -74,15 +74,16 @@ def test_another_backdrop_moves_nothing(
     assert (found.turn - np.radians(degrees)) * half == pytest.approx(0, abs=2 * STILL)
 
 
-def test_what_is_compared_lies_between_paint_and_has_no_light_on_paint() -> None:
-    camera = made_car.camera(2 * SIDE)
+@pytest.mark.parametrize("side", [SIDE, 2 * SIDE])
+def test_what_is_compared_lies_between_paint_and_has_no_light_on_paint(side: int) -> None:
+    camera = made_car.camera(side)
     guessed = 50 * camera.reflected  # as a fit of the light to pictures has it without paint
     painted = camera.falling > 0
     fitted = replace(camera, falling=np.where(painted, camera.falling, guessed))
     known = known_of([fitted])
     assert torch.equal(known.falling, known_of([camera]).falling)
     at = known.pixel[known.counts]
-    rows, columns = at // (2 * SIDE), at % (2 * SIDE)
+    rows, columns = at // side, at % side
     paint = np.argwhere(np.isfinite(camera.uv[..., 0]))
     assert rows.min() >= paint[:, 0].min()
     assert rows.max() <= paint[:, 0].max()

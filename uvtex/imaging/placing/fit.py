@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvtex.imaging.compose import srgb_from_linear
-from uvtex.imaging.placing.known import FEWEST, MARGIN, Known, sampled, turned
+from uvtex.imaging.placing.known import COARSE, FEWEST, MARGIN, Known, sampled, turned
 
 BLUR = 1.0
 """Standard deviation of the blur of what is compared, in pixels: interpolation blurs by chance."""
@@ -27,6 +27,8 @@ LEAST_NOISE = 0.004
 """Least standard deviation of a pixel, of 1: about a step of 8 bits."""
 ENOUGH = 20
 """Least number of pixels of a block whose variance counts."""
+ENOUGH_COARSE = 8
+"""The same for coarse light, whose blocks have few pixels without paint."""
 PLAIN = 0.01
 """Standard deviation of a block's pixels, of 1, up to which it is plain."""
 BLOCKS = 16
@@ -53,9 +55,10 @@ class Fit:
         index = cameras.pixel[:, None].expand(-1, 3, -1)
         self._known = known.gather(2, index).transpose(1, 2).double()
         self._counts = cameras.counts
+        blocks = min(BLOCKS, side // SMALLEST_BLOCK)
+        self._enough = ENOUGH_COARSE if side < COARSE else ENOUGH
         self._block, self._part = (
-            row * blocks // side * BLOCKS + column * blocks // side
-            for blocks in (min(BLOCKS, side // SMALLEST_BLOCK), BLOCKS)
+            row * parts // side * BLOCKS + column * parts // side for parts in (blocks, BLOCKS)
         )
 
     def refined(self, start: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,7 @@ class Fit:
         whole, rest = (
             (self._summed(x.square() * inside[..., None]) / least).sum(dim=2) for x in (off, miss)
         )
-        counts = (count >= ENOUGH) & (whole > 3 * PLAIN**2)
+        counts = (count >= self._enough) & (whole > 3 * PLAIN**2)
         share = torch.where(counts, 1 - rest / whole.clamp_min(1e-12), torch.nan)
         return share.nanmedian(dim=1).values.nan_to_num(0.0)
 

@@ -20,6 +20,10 @@ NEAR = 0.06
 """Distance from the paint up to which pixels are compared, in sides of the view."""
 CLEAR = 3.0
 """Distance from the paint from which on the blur brings none of it."""
+CLOSE = 2.0
+"""The same for light of less than COARSE pixels, where CLEAR leaves too few between the paint."""
+COARSE = 128
+"""Side below which light is coarse, in pixels."""
 SMALLEST = 96
 """Least side of the light, in pixels. Coarser light gave errors of a quarter of a pixel of 64."""
 FEWEST = 150
@@ -45,14 +49,15 @@ def known_of(views: Sequence[ViewGeometry]) -> Known:
 
     Pixels are compared that lie between painted ones, in the paint's convex hull: glass, wheels,
     grilles, the shadow under the car. What is around the car differs from place to place. It is
-    compared only where light is too coarse to leave enough pixels between.
+    compared only where too few pixels lie between.
     """
     pixels, paints, fallings = [], [], []
     for view in views:
         side = len(view.reflected)
         paint = _paint_share(view.uv, side) > 0
         away = ndimage.distance_transform_edt(~paint)
-        near = (away > CLEAR) & (away <= NEAR * side) & paint.any()
+        clear = CLOSE if side < COARSE else CLEAR
+        near = (away > clear) & (away <= NEAR * side) & paint.any()
         between = near & _hull(paint)
         pixels.append(np.flatnonzero(between if between.sum() >= FEWEST else near))
         # A fit of the light to pictures knows nothing of falling light where there is no paint.
