@@ -140,7 +140,8 @@ def schedule_features(curves: Curves, seen: int) -> Array:
     The learning rate counts over its peak. So far: its sum over the epochs (S1 of arXiv 2408.11029)
     and the epochs since its minimum. Now: its value. To come: its sum, its peak, its end, how far
     it will fall, and the area under that fall (the annealing area S2 there). Of each loss weight:
-    the movement to come. Sums and areas are shares of the run, so that runs of any length compare.
+    the logarithm of its share in the epochs to come. Sums and areas are shares of the run, so that
+    runs of any length compare.
     """
     n, epochs = len(curves), curves.epochs
     columns: list[Array] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,12 +75,37 @@ class CalibrationRun:
         """Whether nothing is left to do. A worker may die between last epoch and test side."""
         return self.done and (not self.tests or read_test_figures(self.run_dir) is not None)
 
+    @property
+    def unmeasured(self) -> list[str]:
+        """The thresholds' metrics that an earlier call of other thresholds did not measure."""
+        reports = read_epochs(self.run_dir)
+        asked = dict.fromkeys(threshold.metric for threshold in self.config.thresholds)
+        return [name for name in asked if any(name not in report.val for report in reports)]
+
 
 def needed(study: StudyConfig) -> bool:
     """Whether a decision of the study refers to noise that was not measured yet."""
-    unresolved = study.relative_thresholds and not study.resolved_thresholds
-    tested = study.replicates > 1 and read_calibration(study.paths) is None
-    return bool(unresolved or tested)
+    if study.relative_thresholds and not study.resolved_thresholds:
+        return True
+    if study.replicates == 1:
+        return False
+    found = read_calibration(study.paths)
+    known = found.spreads("full") if found is not None and "full" in found.stages else {}
+    return any(threshold.metric not in known for threshold in study.asked_thresholds)
+
+
+def remove_unmeasured(runs: Sequence[CalibrationRun], say: Callable[[str], None]) -> None:
+    """Removes the runs whose epochs lack a threshold's metric, so that they are made again.
+
+    Raises:
+        ConfigError: a run was made with other settings, see :func:`check_settings`.
+    """
+    for run in runs:
+        check_settings(run)
+    for run in runs:
+        if absent := run.unmeasured:
+            say(f"{run.label}: did not measure {', '.join(absent)}; it is made again")
+            shutil.rmtree(run.run_dir)
 
 
 def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[CalibrationRun]:
@@ -114,13 +140,16 @@ def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[Ca
 
 
 def earlier(study: StudyConfig) -> list[CalibrationRun]:
-    """The runs of earlier calls that are done, whichever schedules and seeds they had."""
+    """The runs of earlier calls that are done, whichever schedules and seeds they had.
+
+    Those that lack a threshold's metric are left out.
+    """
     folder = study.paths.folder / "calibration"
     first = int(study.train["seed"])
     numbers = [int(path.name) for path in folder.glob("*/*") if path.name.isdecimal()]
     seeds = max(numbers, default=first) - first + 1
     runs = planned(study, list(study.named_schedules), max(LEAST_SEEDS, seeds))
-    return [run for run in runs if run.done]
+    return [run for run in runs if run.done and not run.unmeasured]
 
 
 def run_figures(run: CalibrationRun, tested: bool) -> RunFigures:

@@ -123,7 +123,7 @@ class Search(Settings):
     are searched. It holds for named schedules too."""
     warm_start: tuple[FileName, ...] = ()
     """Names of studies in the same store. Their finished probes are told to the sampler before the
-    first trial."""
+    first trial, and the forecast of pruning learns from them."""
     queue: tuple[Label, ...] = ()
     """Names of schedules to try first, in this order."""
     schedules: dict[Label, NamedSchedule] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweep.driving.calibration.calibrator import Calibrator
-from sweep.driving.calibration.runs import planned
+from sweep.driving.calibration.runs import needed, planned, remove_unmeasured
 from sweep.driving.spending import SPENT, Spending
 from sweep.launchers.base import Event
 from sweep.study.calibration import Calibration, read_calibration
@@ -207,6 +207,39 @@ def test_thresholds_may_change_between_two_calls(tmp_path: Path) -> None:
     again = InlineLauncher()
     assert calibrated(study(tmp_path, thresholds=other), again, seeds=2) is not None
     assert again.jobs == []
+
+
+def test_a_threshold_on_a_metric_that_was_not_measured_makes_the_calibration_anew(
+    tmp_path: Path,
+) -> None:
+    """As when LPIPS is added to a study that was calibrated without it."""
+    asked: list[dict[str, Any]] = [{"metric": "ssim_uv", "at_least": 0.5}]
+    before = study(tmp_path, thresholds=asked, replicates=3)
+    calibrated(before, InlineLauncher(), seeds=2)
+    assert not needed(before)
+    metric = "haarpsi_view"
+    for run in planned(before, NAMES, 2):
+        path = RunFolder(run.run_dir).epochs
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            del line["val"][metric]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = json.loads(before.paths.calibration.read_text())
+    for stage in found["stages"].values():
+        del stage["noise"][metric]
+    before.paths.calibration.write_text(json.dumps(found))
+    after = study(tmp_path, thresholds=[*asked, {"metric": metric, "at_least": 0.1}], replicates=3)
+    assert needed(after)
+    said: list[str] = []
+    runs = planned(after, ["baseline"], 2)  # the other schedule's runs are left out
+    remove_unmeasured(runs, said.append)
+    assert said[0] == f"baseline, seed 0, probe: did not measure {metric}; it is made again"
+    again = InlineLauncher()
+    found_again = Calibrator(after, runs, again, said.append).run()
+    assert found_again is not None
+    assert len(again.jobs) == len(runs) == 4
+    assert found_again.schedules == ("baseline",)
+    assert not needed(after)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "con", "direct ⅓", "."])
