@@ -12,22 +12,18 @@ README.md beside this file describes the file format, the policies and the figur
 
 from __future__ import annotations
 
-import gzip
 import json
-import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.promotion import policies, simulation, table
+from benchmarks.promotion.cells import Cell, key_of, measured, read, resume
 from benchmarks.promotion.figure import figure as drawn
-from benchmarks.promotion.replay import Study, replay
-from benchmarks.promotion.summary import summarise
-from benchmarks.promotion.task import Task, load
+from benchmarks.promotion.task import PASS_RATE
 from sweep.study.file import load as load_study
 from uvtex.console import CleanErrorGroup
 from uvtex.output import echo
@@ -42,7 +38,9 @@ RISK = click.option(
 REPLAYS = click.option(
     "--replays", default=500, type=click.IntRange(1), help="Simulated studies a file and policy."
 )
-SEED = click.option("--seed", default=0, help="Of the draws: the same for every policy.")
+SEED = click.option(
+    "--seed", default=0, type=click.IntRange(0), help="Of the draws: the same for every policy."
+)
 STUDY = click.argument("study_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 SCHEDULES = click.option(
@@ -80,7 +78,7 @@ def main() -> None:
     "rates",
     multiple=True,
     default=(0.1,),
-    type=float,
+    type=PASS_RATE,
     help="Share of the runs that pass the thresholds. May be repeated.",
 )
 @click.option("--earlier", multiple=True, type=click.Path(path_type=Path), help="Prior curves.")
@@ -88,7 +86,7 @@ def main() -> None:
 @click.option(
     "--append",
     type=click.Path(path_type=Path),
-    help="Append each result to this file as a line of JSON; skip those that it has.",
+    help="Append each result to this file as a line of JSON; compute only those that it lacks.",
 )
 @RISK
 @REPLAYS
@@ -116,17 +114,17 @@ def replay_command(
         for rate in rates
         for name in names
     ]
-    known = _done(append)
-    results = []
-    for result in measured([cell for cell in cells if cell.key not in known], jobs):
-        results.append(result)
+    results = {key_of(result): result for result in (resume(append) if append else [])}
+    for result in measured([cell for cell in cells if cell.key not in results], jobs):
+        results[key_of(result)] = result
         if append:
             with append.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result, separators=(",", ":")) + "\n")
         if not as_json:
             echo(line(result))
     if as_json:
-        echo(json.dumps(results[0] if len(cells) == 1 else results, indent=2))
+        asked = [results[cell.key] for cell in cells]
+        echo(json.dumps(asked[0] if len(asked) == 1 else asked, indent=2))
 
 
 @main.command("table")
@@ -134,7 +132,7 @@ def replay_command(
 @click.option("--figure", type=click.Path(path_type=Path), help="Write the figure, an SVG, here.")
 def table_command(results: Sequence[Path], figure: Path | None) -> None:
     """Prints RESULTS, made by `replay --append`, as Markdown tables; they may be gzipped."""
-    told = [one for path in results for one in _results(path)]
+    told = [one for path in results for one in read(path)]
     for own in (False, True):
         part = [one for one in told if (one["file"] in table.OWN) is own]
         if not part:
@@ -200,79 +198,6 @@ def pack_command(study_file: Path, folder: Path, out: Path, **drawn: int) -> Non
         path = out / f"{stage}.npz"
         count = record.pack([run for run in runs if run.stage == stage], path)
         echo(f"{path}: {count} runs")
-
-
-def _done(path: Path | None) -> set[tuple[Any, ...]]:
-    if path is None or not path.exists():
-        return set()
-    return {tuple(one[key] for key in KEY) for one in _results(path)}
-
-
-def _results(path: Path) -> list[dict[str, Any]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
-        return [json.loads(text) for text in file]
-
-
-KEY = ("file", "policy", "pass_rate", "risk", "replays", "seed")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One file, pass rate and policy to simulate."""
-
-    path: Path
-    pass_rate: float
-    policy: str
-    risk: float
-    replays: int
-    seed: int
-    earlier: tuple[Path, ...] = ()
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What tells its result from others."""
-        return self.path.stem, self.policy, self.pass_rate, self.risk, self.replays, self.seed
-
-    def measure(self) -> dict[str, Any]:
-        """Simulates the studies and sums them up."""
-        task = load_task(self.path, self.pass_rate)
-        studies = self._studies(task, self.policy)
-        unpruned = self._studies(task, "none")
-        figures = summarise(task, studies, unpruned)
-        return {**dict(zip(KEY, self.key, strict=True)), **rounded(figures)}
-
-    def _studies(self, task: Task, name: str) -> list[Study]:
-        prior = [load_task(path, self.pass_rate) for path in self.earlier]
-        rule = policies.policy(name, self.risk, prior)
-        return [replay(task, rule, self.seed, number) for number in range(self.replays)]
-
-
-def measured(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
-    """The results of ``cells``, in their order, each as soon as it is there."""
-    if jobs == 1:
-        yield from (cell.measure() for cell in cells)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(Cell.measure, cells, chunksize=1)
-
-
-def rounded(figures: dict[str, Any]) -> dict[str, Any]:
-    """``figures`` to five significant digits."""
-    out = {}
-    for key, value in figures.items():
-        if isinstance(value, dict):
-            value = rounded(value)
-        out[key] = float(f"{value:.5g}") if isinstance(value, float) else value
-    return out
-
-
-def load_task(path: Path, pass_rate: float) -> Task:
-    """:func:`load`, with its errors as the command line shows them."""
-    try:
-        return load(path, pass_rate)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def line(result: dict[str, Any]) -> str:

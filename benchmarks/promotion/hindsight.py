@@ -20,20 +20,25 @@ import numpy as np
 
 from benchmarks.promotion.policies.ours import LEAST, curves
 from benchmarks.promotion.policies.rules import FIRST_LOOK
-from benchmarks.promotion.task import Array, Task, load
+from benchmarks.promotion.task import PASS_RATE, Array, Task, load
 from sweep.decisions.stopping.curves import LOOKS, epochs_seen, features, scaled, spread
 from sweep.decisions.stopping.outlook import Finished, fit
+from uvtex.console import CleanErrorCommand
+from uvtex.errors import DataError
 from uvtex.output import echo
 
 Chances = Callable[[Sequence[int], int, int], Array]
 """P(pass) of rows at a look after so many points."""
+
+Division = tuple[list[int], list[int]]
+"""Rows to learn from, and rows to judge."""
 
 
 def ours(task: Task, known: Sequence[int]) -> Chances:
     """The product's forecast."""
     model = fit(Finished(curves(task, list(known)), np.ones(len(known))))
     if model is None:
-        raise click.UsageError("a forecast needs at least twelve known configurations")
+        raise DataError(f"{task.name}: no forecast can be fitted; raise --known")
     return lambda rows, look, seen: model.chance(curves(task, list(rows), seen), look, seen)
 
 
@@ -99,7 +104,7 @@ def best_cut(task: Task, rows: Sequence[int], chances: Chances, risk: float) -> 
     return float(most / possible)
 
 
-def draws(task: Task, known: int, seed: int, count: int) -> list[tuple[list[int], list[int]]]:
+def draws(task: Task, known: int, seed: int, count: int) -> list[Division]:
     """Rows to learn from, one a configuration, and the rows of all other configurations."""
     out = []
     for number in range(count):
@@ -107,16 +112,40 @@ def draws(task: Task, known: int, seed: int, count: int) -> list[tuple[list[int]
         chosen = random.permutation(np.unique(task.config))[:known]
         one = [int(random.choice(np.flatnonzero(task.config == config))) for config in chosen]
         out.append((one, [int(row) for row in np.flatnonzero(~np.isin(task.config, chosen))]))
-    return [(one, rest) for one, rest in out if 2 <= task.passes[one].sum() < len(one)]
+    return [
+        (one, rest)
+        for one, rest in out
+        if 2 <= task.passes[one].sum() < len(one) and not task.passes[rest].all()
+    ]
 
 
-@click.command()
+def _divided(path: Path, task: Task, known: int, seed: int, count: int) -> list[Division]:
+    """:func:`draws` of a file, which must be enough for a mean and its error."""
+    configs = len(np.unique(task.config))
+    if configs <= known:
+        raise DataError(
+            f"{path}: has {configs} configurations, so that --known {known} leaves none to judge; "
+            "lower --known"
+        )
+    if all(epochs_seen(look, task.points, LEAST) is None for look in range(len(LOOKS))):
+        raise DataError(f"{path}: runs of {task.points} points are too short for a look")
+    divided = draws(task, known, seed, count)
+    if len(divided) < 2:
+        raise DataError(
+            f"{path}: in {len(divided)} of {count} draws the {known} known runs have two that pass "
+            "and one that fails, and one of the others fails; two such draws are needed: raise "
+            "--draws or --pass-rate, or change --known"
+        )
+    return divided
+
+
+@click.command(cls=CleanErrorCommand)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--pass-rate", "rates", multiple=True, default=[0.1, 0.3], type=float)
+@click.option("--pass-rate", "rates", multiple=True, default=[0.1, 0.3], type=PASS_RATE)
 @click.option("--known", default=120, type=click.IntRange(12), help="Configurations learnt from.")
 @click.option("--draws", "count", default=40, type=click.IntRange(2), help="Random divisions.")
 @click.option("--risk", default=0.05, type=click.FloatRange(0, 1))
-@click.option("--seed", default=0)
+@click.option("--seed", default=0, type=click.IntRange(0))
 def main(
     files: tuple[Path, ...],
     rates: tuple[float, ...],
@@ -129,7 +158,7 @@ def main(
     for path in files:
         for rate in rates:
             task = load(path, rate)
-            divided = draws(task, known, seed, count)
+            divided = _divided(path, task, known, seed, count)
             told = []
             for name, make in FORECASTS.items():
                 reached = [best_cut(task, rest, make(task, one), risk) for one, rest in divided]

@@ -15,8 +15,10 @@ import click
 import numpy as np
 
 from benchmarks.promotion.policies.ours import curves
-from benchmarks.promotion.task import Task, load
+from benchmarks.promotion.task import PASS_RATE, Task, load
 from sweep.decisions.stopping.curves import LOOKS, epochs_seen, rising, spread
+from uvtex.console import CleanErrorCommand
+from uvtex.errors import DataError
 from uvtex.output import echo
 
 
@@ -33,9 +35,9 @@ def shares(task: Task, look: int) -> tuple[float, float, int]:
     return failing, passing, len(good)
 
 
-@click.command()
+@click.command(cls=CleanErrorCommand)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--pass-rate", "rates", multiple=True, default=[0.03, 0.1, 0.3], type=float)
+@click.option("--pass-rate", "rates", multiple=True, default=[0.03, 0.1, 0.3], type=PASS_RATE)
 def main(files: Sequence[Path], rates: Sequence[float]) -> None:
     """Prints a Markdown table."""
     heads = " | ".join(f"{look:.0%}: fail, good" for look in LOOKS)
@@ -44,6 +46,8 @@ def main(files: Sequence[Path], rates: Sequence[float]) -> None:
     for file in files:
         for rate in rates:
             task = load(file, rate)
+            if task.points < 2:
+                raise DataError(f"{file}: a look needs runs of at least two points, got one")
             cells = [shares(task, look) for look in range(len(LOOKS))]
             told = " | ".join(
                 f"{fail:.0%}, {good:.0%} of {n}" if n else f"{fail:.0%}, -"

@@ -57,3 +57,18 @@ def test_it_prints_a_line_for_each_file_and_pass_rate() -> None:
         for word in done.output.split()
         if "%" in word.strip(",)") and word[0].isdigit()
     )
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--known", "240"], "has 240 configurations, so that --known 240 leaves none to judge"),
+        (["--known", "12", "--draws", "3", "--pass-rate", "0.01"], "of 3 draws"),
+    ],
+)
+def test_a_file_that_cannot_be_divided_is_told(args: list[str], told: str) -> None:
+    done = CliRunner().invoke(main, [str(OWN), *args])
+    assert done.exit_code == 1
+    (message,) = done.output.splitlines()
+    assert told in message
+    assert str(OWN) in message

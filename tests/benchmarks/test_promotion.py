@@ -207,8 +207,8 @@ def made_results() -> list[dict[str, Any]]:
             "epochs_to_champion_over_none": spent,
             "oracle_saving_reached": saved,
         }
-        keys = {"file": file, "policy": policy, "pass_rate": 0.1, "replays": replays}
-        counts = {"passers_in_a_study": 10.0, "trials_in_a_study": 100}
+        keys = {"file": file, "policy": policy, "pass_rate": 0.1, "risk": 0.05, "seed": 0}
+        counts = {"replays": replays, "passers_in_a_study": 10.0, "trials_in_a_study": 100}
         known = {"oracle_saving_by_passers_known": {"0": {"reached": 0.1, "possible_per_study": 1}}}
         means = {key: {"mean": value, "high": value} for key, value in figures.items()}
         return {**keys, **counts, **known, **means}

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.promotion.__main__ import Cell, main
+from benchmarks.promotion.__main__ import main
+from benchmarks.promotion.cells import Cell
 from benchmarks.promotion.figure import Dot, _free, figure
 from benchmarks.promotion.policies.optuna_pruners import PRUNERS
 from benchmarks.promotion.policies.rules import RULES
