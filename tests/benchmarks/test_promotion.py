@@ -87,28 +87,60 @@ def test_each_configuration_is_drawn_once_and_its_other_seeds_replicate_it(curve
 
 @pytest.mark.parametrize("name", names())
 def test_no_policy_looks_ahead(curves: Path, name: str) -> None:
-    """What follows the point where a trial was stopped does not change where it is stopped."""
+    """What follows the point where a trial was stopped does not change where it is stopped.
+
+    All curves are changed before the study begins, since a policy may forecast all trials at once.
+    """
     task = load(curves, 0.3)
-    fates = []
-    for changed in (False, True):
-        judge = policy(name, 0.5).judge(task, 0)
-        now, stops = task, []
-        for number, (row, _) in enumerate(draw(task, 0, 0)[:25]):
-            if changed and name != "oracle" and fates[0][number] < task.points:
-                now = spoilt(now, row, fates[0][number])
-            trial = Trial(now, row, number)
-            if hasattr(judge, "task"):
-                judge.task = now
-            stops.append(judge.follow(trial).points)
-        fates.append(stops)
-    assert fates[0] == fates[1]
+    drawn = [row for row, _ in draw(task, 0, 0)]
+    stops = followed(task, name, drawn)
+    changed = task if name == "oracle" else spoilt(task, drawn, stops)
+    assert followed(changed, name, drawn) == stops
 
 
-def spoilt(task: Task, row: int, seen: int) -> Task:
-    """``task`` with one curve brilliant from ``seen`` on."""
+def followed(task: Task, name: str, rows: list[int]) -> list[int]:
+    """The points after which the policy stops each trial of a study."""
+    judge = policy(name, 0.5).judge(task, 0)
+    return [judge.follow(Trial(task, row, number)).points for number, row in enumerate(rows)]
+
+
+def spoilt(task: Task, rows: list[int], seen: list[int]) -> Task:
+    """``task`` with each of the curves brilliant from its point of ``seen`` on."""
     slacks, joint = task.slacks.copy(), task.joint.copy()
-    slacks[row, seen:], joint[row, seen:] = 9.0, 9.0
+    for row, point in zip(rows, seen, strict=True):
+        slacks[row, point:], joint[row, point:] = 9.0, 9.0
     return replace(task, slacks=slacks, joint=joint)
+
+
+@pytest.mark.parametrize("metrics", [1, 3])
+@pytest.mark.parametrize("name", names())
+def test_every_policy_takes_any_number_of_metrics(tmp_path: Path, name: str, metrics: int) -> None:
+    path = write(tmp_path / "made.npz")
+    with np.load(path) as file:
+        arrays = dict(file)
+    for key in ("curves", "metrics", "higher_is_better"):
+        arrays[key] = np.take(arrays[key], [0, 1, 0][:metrics], axis=-1)
+    np.savez(path, **arrays)
+    task = load(path, 0.3)
+    assert task.slacks.shape[2] == metrics
+    study = replay(task, policy(name, 0.5), 0, 0)
+    assert all(0 < fate.points <= task.points for fate in study.fates)
+
+
+@pytest.mark.parametrize("metric", [0, 1, 2])
+def test_the_exponential_rule_and_the_pareto_ranks_read_every_metric(metric: int) -> None:
+    """Of twenty alike runs, the last falls far short in one metric, and is stopped."""
+    slacks = np.tile(np.linspace(-0.5, -0.1, POINTS)[None, :, None], (20, 1, 3))
+    slacks += 0.4 * np.linspace(0, 1, POINTS)[None, :, None]
+    slacks[:-1, -1] = 0.1
+    slacks[-1, :, metric] = -5.0
+    joint = slacks.min(axis=2)
+    passes = joint.max(axis=1) >= 0
+    task = Task("t", slacks, joint, slacks[:, :, 0], passes, np.arange(20), None, None)
+    for name in ("exponential", "pareto-median"):
+        stops = followed(task, name, list(range(20)))
+        assert stops[-1] < POINTS
+        assert stops[0] == POINTS
 
 
 @pytest.mark.parametrize("name", names())
@@ -167,10 +199,15 @@ def test_losing_champions_costs() -> None:
     assert told["epochs_to_champion_over_none"]["mean"] == 2
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=25))
+@given(
+    st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=25),
+    st.sampled_from([1, 2, 3]),
+)
 @settings(deadline=None)
-def test_pareto_ranks_are_those_of_peeling_fronts(points: list[tuple[int, int]]) -> None:
-    values = np.array(points, dtype=float)
+def test_pareto_ranks_are_those_of_peeling_fronts(
+    points: list[tuple[int, int, int]], metrics: int
+) -> None:
+    values = np.array(points, dtype=float)[:, :metrics]
     ranks = pareto_ranks(values)
     for i, one in enumerate(values):
         better = [j for j, v in enumerate(values) if (v >= one).all() and (v > one).any()]

@@ -1,4 +1,4 @@
-"""The median of Pareto ranks: what OptunaHub's ``multi_metric_pruner`` does with two metrics.
+"""The median of Pareto ranks: what OptunaHub's ``multi_metric_pruner`` does.
 
 Written anew from its documentation (``joint=True`` over ``MedianPruner()``): OptunaHub fetches its
 packages from GitHub when a program runs, which a test machine without network cannot.
@@ -38,7 +38,7 @@ class _ParetoJudge:
             if task.joint[trial.row, point] >= 0:
                 break  # as everywhere in this benchmark, a trial that passes is left alone
             rows = [trial.row, *(row for row, ran in self.seen if ran > point)]
-            ranks = pareto_ranks(np.nan_to_num(task.slacks[rows, point, :2], nan=-1e6))
+            ranks = pareto_ranks(np.nan_to_num(task.slacks[rows, point], nan=-1e6))
             best = min(best, ranks[0])
             if len(self.seen) >= STARTUP and len(ranks) > 1 and best > np.median(ranks[1:]):
                 self.seen.append((trial.row, point + 1))
@@ -48,11 +48,15 @@ class _ParetoJudge:
 
 
 def pareto_ranks(values: Array) -> list[int]:
-    """The front of each point [n, 2], more is better: 0 is dominated by none.
+    """The front of each point [n, J], more is better: 0 is dominated by none.
 
-    Taken by the first value downwards, a point lies on the first front none of whose points so far
-    has a second value as great; of each front the greatest is kept (Jensen 2003).
+    With one or two metrics, taken by the first value downwards, a point lies on the first front
+    none of whose points so far has a second value as great; of each front the greatest is kept
+    (Jensen 2003). With more, the fronts are peeled one by one.
     """
+    if values.shape[1] > 2:
+        return _peeled(values)
+    values = values[:, [0, -1]]  # one metric twice has the same ranks
     order = np.lexsort((-values[:, 1], -values[:, 0]))
     ranks = [0] * len(values)
     lowest: list[float] = []  # of each front minus its greatest second value
@@ -69,3 +73,13 @@ def pareto_ranks(values: Array) -> list[int]:
             lowest[rank] = -y
         ranks[index], previous, last = rank, (x, y), index
     return ranks
+
+
+def _peeled(values: Array) -> list[int]:
+    above = (values >= values[:, None]).all(axis=2) & (values > values[:, None]).any(axis=2)
+    ranks, left = np.zeros(len(values), int), np.ones(len(values), bool)
+    while left.any():
+        front = left & ~above[:, left].any(axis=1)
+        left &= ~front
+        ranks[left] += 1
+    return [int(rank) for rank in ranks]

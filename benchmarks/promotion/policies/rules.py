@@ -122,7 +122,9 @@ def exponential(trial: Trial) -> int | None:
             if not np.isfinite(slacks[:t]).all() and joint[:t].max() < 0:
                 return t  # that product ended a run whose metric is not a number
             continue
-        hoped = (max(slacks[:t, j].max(), _hoped(slacks[:t, j], points)) for j in (0, 1))
+        hoped = (
+            max(slacks[:t, j].max(), _hoped(slacks[:t, j], points)) for j in range(slacks.shape[1])
+        )
         if min(hoped) < 0:
             return t
     return None
