@@ -119,7 +119,10 @@ def _follows(problem: ErrorDetails, found: list[ErrorDetails]) -> bool:
 def _problem(model: type[BaseModel], values: Any, problem: dict[str, Any]) -> str:
     path = place(problem["loc"], values) or "the whole file"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), _keys(model), n=1, cutoff=0.5)
+        key, known = str(problem["loc"][-1]), _keys(model)
+        if key in known:
+            return f"{path}: does not belong here, or not beside the other keys that are given"
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{path}: unknown key{hint}"
     return f"{path}: {message(problem)}"

@@ -13,7 +13,7 @@ from sweep.driving.calibration.calibrator import Calibrator
 from sweep.driving.data_set import build_data, is_built, measured_mean_colours
 from sweep.driving.disk_space.retention import free_in_mlflow
 from sweep.driving.disk_space.room import disk_forecast
-from sweep.driving.sampling.warm_start import earlier_probes
+from sweep.driving.sampling.warm_start import check_earlier
 from sweep.driving.workers.interrupts import all_as_ctrl_c
 from sweep.launchers.choice import check_launcher, make_launcher
 from sweep.report.summary import summarise
@@ -83,8 +83,8 @@ def check(study: StudyConfig) -> None:
         )
     if before is not None and built:
         check_data(study, trials=True)
-    elif built and not study.relative_thresholds:
-        earlier_probes(study)
+    else:
+        check_earlier(study, probes=built and not study.relative_thresholds)
 
 
 def prepare(study: StudyConfig) -> StudyConfig:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweep.study.config import OBJECTIVE, StudyConfig
 from sweep.study.data_identity import same_data
@@ -43,6 +44,24 @@ class EarlierProbe:
     ``margin``."""
 
 
+def check_earlier(study: StudyConfig, probes: bool) -> None:
+    """Checks the studies that ``search.warm_start`` names.
+
+    Args:
+        probes: whether their probes are checked, too. The data must be there, and the thresholds
+            resolved. Otherwise only whether there are such studies.
+
+    Raises:
+        ConfigError: see :func:`earlier_probes`.
+    """
+    if probes:
+        earlier_probes(study)
+    elif missing := [name for name in study.search.warm_start if not _settings(study, name)]:
+        raise ConfigError(
+            "\n".join(f"search.warm_start: {name!r}: {_unknown(study)}" for name in missing)
+        )
+
+
 def earlier_probes(study: StudyConfig) -> list[EarlierProbe]:
     """The probes that ``search.warm_start`` names, study by study, in the order of their trials.
 
@@ -63,11 +82,19 @@ def earlier_probes(study: StudyConfig) -> list[EarlierProbe]:
     return found
 
 
+def _settings(study: StudyConfig, name: str) -> Path | None:
+    path = StudyFolder(study.store, name).settings
+    return path if path.is_file() else None
+
+
+def _unknown(study: StudyConfig) -> str:
+    there = ", ".join(n for n in study_names(study.store) if n != study.name) or "none"
+    return f"there is no such study in {study.store}; there are: {there}"
+
+
 def _probes_of(study: StudyConfig, name: str) -> list[EarlierProbe]:
-    settings = StudyFolder(study.store, name).settings
-    if not settings.is_file():
-        there = ", ".join(n for n in study_names(study.store) if n != study.name) or "none"
-        raise ConfigError(f"there is no such study in {study.store}; there are: {there}")
+    if (settings := _settings(study, name)) is None:
+        raise ConfigError(_unknown(study))
     other = read_saved(settings).in_store(study.store)
     if not same_data(study, other):
         raise ConfigError(f"was made on other data than {study.data.path}")

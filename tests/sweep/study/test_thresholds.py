@@ -100,7 +100,7 @@ def test_without_a_calibration_the_command_that_makes_one_is_named() -> None:
         ({"metric": "ssim_uv", "below": "good", "by": 1}, "thresholds.0.below: higher values"),
         ({"metric": "ssim_uv", "above": "good"}, "thresholds.0.by: is required"),
         (ABOVE | {"below": "good"}, "exactly one of above, below"),
-        (ABOVE | {"at_least": 0.3}, "thresholds.0.at_least: unknown key"),
+        (ABOVE | {"at_least": 0.3}, "thresholds.0.at_least: does not belong here, or not beside"),
         ({"metric": "ssim_uv", "at_leat": 0.3}, "did you mean 'at_least'"),
         ({"metric": "ssim_uv"}, "exactly one of at_least, at_most"),
         (ABOVE | {"metric": "ssim_vu"}, "thresholds.0: 'ssim_vu' is not measured"),

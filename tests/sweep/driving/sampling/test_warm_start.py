@@ -12,6 +12,7 @@ import yaml
 
 from sweep.driving.sampling.results import WARM_START
 from sweep.driving.sampling.warm_start import earlier_probes
+from sweep.driving.session import check
 from sweep.study.config import StudyConfig
 from sweep.study.folder import State, TrialRecord, records, write_record
 from sweep.study.search import space
@@ -209,6 +210,13 @@ def test_figures_by_another_definition_are_refused(tmp_path: Path) -> None:
     add_probe(made(tmp_path, name="earlier"), 0, definitions=table)
     config = made(tmp_path, name="next", search={"warm_start": ["earlier"]})
     assert "measured haarpsi_view by another definition, in 0000/probe" in refusal(config)
+
+
+def test_a_study_that_is_not_there_is_told_before_any_data_or_calibration(tmp_path: Path) -> None:
+    relative = [{"metric": "ssim_uv", "above": "baseline", "by": 2}]
+    config = made(tmp_path, name="next", search={"warm_start": ["none-such"]}, thresholds=relative)
+    with pytest.raises(ConfigError, match=r"'none-such': there is no such study in .*there are:"):
+        check(config)
 
 
 def test_every_study_that_cannot_be_used_has_a_line(tmp_path: Path) -> None:
