@@ -159,13 +159,13 @@ def _calibrate(
     out: TextIO,
     spending: Spending | None = None,
 ) -> Calibration | None:
+    missing = [run for run in runs if not run.done or run.unmeasured]
+    epochs = sum(run.config.epochs for run in missing)
+    print(f"calibration: {len(missing)} of {len(runs)} runs to make, {epochs} epochs", file=out)
+
     def say(line: str) -> None:
         print(f"  {line}", file=out, flush=True)
 
-    calibration_runs.remove_unmeasured(runs, say)
-    missing = [run for run in runs if not run.done]
-    epochs = sum(run.config.epochs for run in missing)
-    print(f"calibration: {len(missing)} of {len(runs)} runs to make, {epochs} epochs", file=out)
     return Calibrator(study, runs, make_launcher(study, say), say, spending=spending).run()
 
 

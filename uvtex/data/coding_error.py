@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from uvtex.data import pictures
 
@@ -17,13 +18,6 @@ LOSSY = ("WEBP", "HEIF", "AVIF", "JPEG2000")
 """Lossy formats whose files do not say how coarsely they were coded, or say it in another way."""
 ASSUMED_QUALITY = 90
 """The quality of the JPEG as which such files count."""
-_ANNEX_K = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""The luminance table of JPEG at quality 50, by rows (ITU-T T.81, table K.1)."""
 
 
 def brightness_error(path: Path, reduction: float = 1.0) -> float:
@@ -42,9 +36,9 @@ def brightness_error(path: Path, reduction: float = 1.0) -> float:
     with pictures.opened(path) as file:
         if isinstance(file, JpegImagePlugin.JpegImageFile):
             # A grey or a broken file may have no table of its own.
-            table: Sequence[int] = file.quantization.get(0, _table(ASSUMED_QUALITY))
+            table = file.quantization.get(0) or _assumed()
         elif file.format in LOSSY:
-            table = _table(ASSUMED_QUALITY)
+            table = _assumed()
         else:
             return 0.0
     steps = np.asarray(table, dtype=float).reshape(BLOCK, BLOCK)
@@ -52,10 +46,13 @@ def brightness_error(path: Path, reduction: float = 1.0) -> float:
     return math.sqrt((steps**2 / 12 * np.outer(kept, kept)).sum() / BLOCK**2)
 
 
-def _table(quality: int) -> list[int]:
-    """The table of the usual coder at a quality of 50 to 100."""
-    scale = 200 - 2 * quality
-    return [max(1, (step * scale + 50) // 100) for step in _ANNEX_K]
+def _assumed() -> Sequence[int]:
+    """The luminance table that Pillow gives a JPEG of ASSUMED_QUALITY, by rows."""
+    content = io.BytesIO()
+    Image.new("L", (BLOCK, BLOCK)).save(content, "JPEG", quality=ASSUMED_QUALITY)
+    with Image.open(content) as file:
+        assert isinstance(file, JpegImagePlugin.JpegImageFile)
+        return file.quantization[0]
 
 
 def _kept(reduction: float) -> np.ndarray:

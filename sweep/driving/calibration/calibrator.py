@@ -18,6 +18,7 @@ from sweep.driving.calibration.runs import (
     check_settings,
     earlier,
     keep_overheads,
+    remove_unmeasured,
     run_figures,
 )
 from sweep.driving.workers.interrupts import Interrupts
@@ -78,6 +79,8 @@ class Calibrator:
         """
         for run in self._runs:
             check_settings(run)
+        for run in self._runs:
+            remove_unmeasured(run, self._say)
         self._waiting = [run for run in self._runs if not run.ended]
         try:
             with self._interrupts.counted():

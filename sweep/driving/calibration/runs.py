@@ -94,18 +94,11 @@ def needed(study: StudyConfig) -> bool:
     return any(threshold.metric not in known for threshold in study.asked_thresholds)
 
 
-def remove_unmeasured(runs: Sequence[CalibrationRun], say: Callable[[str], None]) -> None:
-    """Removes the runs whose epochs lack a threshold's metric, so that they are made again.
-
-    Raises:
-        ConfigError: a run was made with other settings, see :func:`check_settings`.
-    """
-    for run in runs:
-        check_settings(run)
-    for run in runs:
-        if absent := run.unmeasured:
-            say(f"{run.label}: did not measure {', '.join(absent)}; it is made again")
-            shutil.rmtree(run.run_dir)
+def remove_unmeasured(run: CalibrationRun, say: Callable[[str], None]) -> None:
+    """Removes a run whose epochs lack a threshold's metric, so that it is made again."""
+    if absent := run.unmeasured:
+        say(f"{run.label}: did not measure {', '.join(absent)}; it is made again")
+        shutil.rmtree(run.run_dir)
 
 
 def planned(study: StudyConfig, schedules: Sequence[str], seeds: int) -> list[CalibrationRun]:

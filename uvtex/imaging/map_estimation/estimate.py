@@ -32,10 +32,6 @@ from uvtex.imaging.map_estimation.window_planes import window_planes
 
 NOISE = 0.008
 """Standard deviation of a pixel from its line, in linear light, before it is measured."""
-BEND = 0.5
-"""Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
-PLANE = 3.0
-"""Standard deviation of a neighbour from a pixel's plane, likewise."""
 
 TRUST = (1.0, 0.3, 0.3, 0.3, 0.3, 0.3)
 LATER_TRUST = (0.5, 0.5, 0.5, 0.5)
@@ -123,8 +119,14 @@ def _lowest(
     found = _solve(level, first, prior, table, None, tell, stiffness)
     if found.facing is None or not more:
         return found
-    others = [_solve(level, first, prior, table, None, tell, stiffness, often) for often in more]
-    return _fused(level, [found, *others], prior, stiffness)
+    maps = [found]
+    for number, often in enumerate(more, 2):
+
+        def told(words: str, number: int = number) -> None:
+            tell(f"{words}, map {number} of {len(more) + 1}")
+
+        maps.append(_solve(level, first, prior, table, None, told, stiffness, often))
+    return _fused(level, maps, prior, stiffness)
 
 
 def _solve(
@@ -146,7 +148,7 @@ def _solve(
     """
     grid, seen, scale = level.grid, level.seen, level.scale
     position, noise = first.position[:, 0], NOISE
-    bend, tolerance = _bend(scale, stiffness), _tolerance(scale, stiffness)
+    bend, tolerance = level.bend(stiffness), level.tolerance(stiffness)
     facing: Facing | None = None
     trusts: tuple[float, ...] = TRUST
     far_from = FAR_FROM
@@ -190,16 +192,6 @@ def _solve(
     return Solved(grid, position, slope, spread, others, other_evidence, noise, facing, scale)
 
 
-def _bend(scale: float, stiffness: float) -> float:
-    """The standard deviation of a second difference at a level, in units of positions."""
-    return max(BEND * scale, 0.05) / stiffness
-
-
-def _tolerance(scale: float, stiffness: float) -> float:
-    """The standard deviation of a neighbour from a pixel's plane, likewise."""
-    return PLANE * max(scale, 0.25) / stiffness
-
-
 def _fused(level: Level, maps: list[Solved], prior: LightPrior, stiffness: float) -> Solved:
     """The best parts of maps, by the orientation and the noise of the first one."""
     grid, noise, facing = level.grid, maps[0].noise, maps[0].facing
@@ -213,9 +205,9 @@ def _fused(level: Level, maps: list[Solved], prior: LightPrior, stiffness: float
     labels = [
         Labels(told[:, k], places.position[:, k], places.slope[:, k]) for k in range(len(maps))
     ]
-    position = fused(labels, grid, _tolerance(level.scale, stiffness)).position
+    position = fused(labels, grid, level.tolerance(stiffness)).position
     slope = local_slopes(position, grid)
-    bend = _bend(level.scale, stiffness)
+    bend = level.bend(stiffness)
     position, spread = refine(position, slope, level.seen, grid, noise, prior, bend, rounds=5)
     every = cands.joined(places, *(one.others for one in maps))
     others, told = cands.distinct(every, _evidence(level, every, prior, noise), APART, OTHERS)

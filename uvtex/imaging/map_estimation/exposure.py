@@ -7,6 +7,7 @@ number. It is found from the pixels that change least between the liveries: back
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,9 +54,7 @@ class Still:
 
         Zeros where the difference is below LEAST, or too few pixels can be compared.
         """
-        light = linear_from_srgb(view[None].float() / 255)
-        light = F.interpolate(light, size=self.pixels.shape, mode="area")[0]
-        off = (_logarithm(light) - self.logarithm)[:, self.pixels]
+        off = (_logarithm(view, self.pixels.shape) - self.logarithm)[:, self.pixels]
         if int(torch.isfinite(off).sum(dim=1).min()) < FEWEST:
             return torch.zeros(3)
         found = _middle(off)
@@ -65,8 +64,9 @@ class Still:
 def exposures(views: Tensor) -> tuple[Tensor, Still | None]:
     """Logarithms of the exposures of views over the middle one, float [L, 3], and what is still.
 
-    A view's exposure is the median ratio over the pixels that vary least, LEAST_VARIED of them.
-    They are chosen anew in each round (as in least trimmed squares: Rousseeuw 1984).
+    A view's exposure is the mean ratio over the pixels that vary least: LEAST_VARIED of them, and
+    all that vary by no more than rounding does. They are chosen anew in each round (as in least
+    trimmed squares: Rousseeuw 1984).
 
     Args:
         views: uint8 [L, 3, h, w], one of each livery.
@@ -76,7 +76,9 @@ def exposures(views: Tensor) -> tuple[Tensor, Still | None]:
         variance of the still pixels, or make one side of the picture worse, as light that moves
         does.
     """
-    logarithm = torch.stack([_compared(view) for view in views])
+    share = min(1.0, COMPARED / max(views.shape[-2:]))
+    size = [max(1, round(side * share)) for side in views.shape[-2:]]
+    logarithm = torch.stack([_logarithm(view, size) for view in views])
     found = torch.zeros(len(views), 3)
     before = torch.empty(0)
     for turn in range(ROUNDS):
@@ -122,16 +124,6 @@ def _everywhere(better: Tensor, known: Tensor) -> bool:
     return all(int(yes.sum()) >= MOSTLY * int(there.sum()) for yes, there in halves)
 
 
-def _compared(view: Tensor) -> Tensor:
-    """Logarithm of the linear light of a view uint8 [3, h, w], reduced to COMPARED pixels."""
-    light = linear_from_srgb(view.float() / 255)
-    share = COMPARED / max(view.shape[-2:])
-    if share < 1:
-        size = [max(1, round(side * share)) for side in view.shape[-2:]]
-        light = F.interpolate(light[None], size=size, mode="area")[0]
-    return _logarithm(light)
-
-
 def _middle(off: Tensor) -> Tensor:
     """The mean of the last dimension within TAIL of its median. Levels are whole numbers, and so
     is a median of theirs."""
@@ -140,6 +132,12 @@ def _middle(off: Tensor) -> Tensor:
     return near.nanmean(dim=-1).nan_to_num(0.0)
 
 
-def _logarithm(light: Tensor) -> Tensor:
+def _logarithm(view: Tensor, size: Sequence[int]) -> Tensor:
+    """That of the linear light of a view uint8 [3, h, w] at a smaller size, or its own.
+
+    NaN where 8 bits do not tell a ratio.
+    """
+    light = linear_from_srgb(view[None].float() / 255)
+    light = F.interpolate(light, size=tuple(size), mode="area")[0]
     known = (light > DARKEST) & (light < BRIGHTEST)
     return torch.where(known, light.clamp_min(DARKEST).log(), torch.nan)

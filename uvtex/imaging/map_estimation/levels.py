@@ -18,6 +18,10 @@ from uvtex.imaging.map_estimation.trusted import Facing
 
 COARSEST = 96
 """The largest side, in pixels, at which every pixel is compared with every texel."""
+BEND = 0.5
+"""Standard deviation of second differences of maps of 64 pixels, in a 256th of the atlas."""
+PLANE = 3.0
+"""Standard deviation of a neighbour from a pixel's plane, likewise."""
 SATURATED = 0.99
 """Linear light from which a pixel counts as saturated: its light is no line there."""
 
@@ -30,6 +34,14 @@ class Level:
     grid: PixelGrid
     scale: float
     """64 / the longer side of the picture."""
+
+    def bend(self, stiffness: float) -> float:
+        """The standard deviation of a second difference, in units of positions."""
+        return max(BEND * self.scale, 0.05) / stiffness
+
+    def tolerance(self, stiffness: float) -> float:
+        """The standard deviation of a neighbour from a pixel's plane, likewise."""
+        return PLANE * max(self.scale, 0.25) / stiffness
 
 
 @dataclass(frozen=True)
