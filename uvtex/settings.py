@@ -5,7 +5,6 @@ Validation lists every problem. :mod:`uvtex.typed.setting_values` has the rules 
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from uvtex.errors import ConfigError
 from uvtex.typed import yaml_dialect
+from uvtex.typed.known_keys import unknown_key
 from uvtex.typed.paths import why_missing
 from uvtex.typed.setting_values import as_wanted, kinds_of, message, place
 from uvtex.typed.text_files import read_text
@@ -117,33 +117,10 @@ def _follows(problem: ErrorDetails, found: list[ErrorDetails]) -> bool:
 
 
 def _problem(model: type[BaseModel], values: Any, problem: dict[str, Any]) -> str:
-    path = place(problem["loc"], values) or "the whole file"
-    if problem["type"] == "extra_forbidden":
-        key, known = str(problem["loc"][-1]), _keys(model)
-        if key in known:
-            return f"{path}: does not belong here, or not beside the other keys that are given"
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{path}: unknown key{hint}"
-    return f"{path}: {message(problem)}"
-
-
-def _keys(model: type[BaseModel]) -> set[str]:
-    """Every key that ``model`` or a model inside it knows."""
-    keys: set[str] = set()
-    pending: list[Any] = [model]
-    seen: set[Any] = set()
-    while pending:
-        item = pending.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if isinstance(item, type) and issubclass(item, BaseModel):
-            keys.update(field.alias or name for name, field in item.model_fields.items())
-            pending.extend(field.annotation for field in item.model_fields.values())
-        else:
-            pending.extend(getattr(item, "__args__", ()))
-    return keys
+    path = place(problem["loc"], values)
+    unknown = problem["type"] == "extra_forbidden"
+    said = unknown_key(model, values, problem["loc"]) if unknown else message(problem)
+    return f"{path}: {said}" if path else said
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -14,12 +14,15 @@ import click
 from sweep.cli.options import STORE
 from sweep.study.folder import UNFINISHED, store_option, study_names, tracking_uri
 from sweep.study.urls import masked
-from uvtex.console import JSON, PATH, CleanErrorCommand, print_table
+from uvtex.console import JSON, PATH, CleanErrorCommand, FiniteRange, print_table
 from uvtex.garbage import uncollected
 from uvtex.output import echo, stdout
 
 LATEST = 100
 """So many runs `sweep status` shows at least."""
+
+HOURS = FiniteRange(0, min_open=True)
+"""A budget of time."""
 
 if TYPE_CHECKING:
     from sweep.study.config import StudyConfig
@@ -29,10 +32,14 @@ if TYPE_CHECKING:
 
 @click.command(cls=CleanErrorCommand)
 @click.argument("config", type=PATH)
-@click.option("--trials", type=int, help="Number of probes, including those of earlier runs.")
-@click.option("--hours", type=float, help="Time budget: start no run that would end later.")
-@click.option("--device-hours", type=float, help="The same, as a sum over all devices.")
-@click.option("--workers", type=int, help="Number of worker processes (default: one a GPU).")
+@click.option(
+    "--trials", type=click.IntRange(1), help="Number of probes, including those of earlier runs."
+)
+@click.option("--hours", type=HOURS, help="Time budget: start no run that would end later.")
+@click.option("--device-hours", type=HOURS, help="The same, as a sum over all devices.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Number of worker processes (default: one a GPU)."
+)
 @click.option("--retry-failed", is_flag=True, help="Go on with the runs that failed, too.")
 @click.option(
     "--dry-run", is_flag=True, help="Check, save and print the settings, and run nothing."

@@ -137,9 +137,10 @@ def _about_noise(
     measured: StageCalibration, threshold: Threshold, replicates: int, detectable: float
 ) -> str:
     noise = measured.noise[threshold.metric].seeds
+    degrees = "1 degree" if noise.degrees == 1 else f"{noise.degrees} degrees"
     return (
         f"{threshold}: seeds alone give a standard deviation of {noise.deviation:.2g} "
-        f"({noise.degrees} degrees of freedom). With {_replicates(replicates)}, a schedule must be "
+        f"({degrees} of freedom). With {_replicates(replicates)}, a schedule must be "
         f"{detectable * noise.deviation:.2g} better than the threshold to be admitted with "
         f"{POWER:.0%} probability."
     )

@@ -141,7 +141,7 @@ def parse(
         raise ConfigError("\n".join([*str(error).splitlines(), *problems])) from None
     if "tracking_uri" not in values:
         study = study.model_copy(update={"tracking_uri": tracking_uri(study.store)})
-    problems = problems or [f"{where}: {problem}" for problem in search_problems(study)]
+    problems = problems or [f"{where}: {p}" for p in search_problems(study, saved=folder is None)]
     if problems:
         raise ConfigError("\n".join(problems))
     return study

@@ -154,6 +154,10 @@ def message(problem: Mapping[str, Any]) -> str:
     allowed = _PATTERNS.get(str(problem.get("ctx", {}).get("pattern")))
     if kind == "string_pattern_mismatch" and allowed:
         said = f"must match the pattern: {allowed}, first a letter or digit"
+    if kind == "too_short":
+        least = problem["ctx"]["min_length"]
+        entries = "one entry" if least == 1 else f"{least} entries"
+        return f"needs at least {entries}, got {shown_value(value)}"
     if kind == "literal_error":
         said = said.replace("Input should be", "must be")
     if kind == "value_error" and isinstance(value, Mapping):

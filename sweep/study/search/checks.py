@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.study.config import BASELINE, StudyConfig
+from sweep.study.config import BASELINE, Pruning, StudyConfig
 from sweep.study.folder import SEARCHED
 from sweep.study.search import paths, space
 from sweep.study.search.settings import Choices, NamedSchedule, Range
@@ -14,9 +14,15 @@ from uvtex.errors import ConfigError
 from uvtex.settings import Settings, validate
 
 
-def search_problems(study: StudyConfig) -> list[str]:
-    """Problems that no single setting shows, each with its key."""
+def search_problems(study: StudyConfig, saved: bool) -> list[str]:
+    """Problems that no single setting shows, each with its key.
+
+    Args:
+        saved: whether a study saved the settings. What an earlier version took is then taken, and
+            so it is where the study has trials.
+    """
     problems = []
+    begun = saved or (study.paths.folder / "trials").is_dir()
     search = study.search
     if SEARCHED in search.queue:
         problems.append(
@@ -32,10 +38,23 @@ def search_problems(study: StudyConfig) -> list[str]:
     if study.name in search.warm_start:
         problems.append(f"search.warm_start: {study.name!r} is this study itself")
     problems.extend((_path_problems(study) + _value_problems(study)) or _outside(study))
-    return problems + threshold_problems(study)
+    if not begun:
+        problems.extend(_pruning_problems(study))
+    return problems + threshold_problems(study, begun)
 
 
 _NOUNS = {"queue": "schedule", "warm_start": "study"}
+
+
+def _pruning_problems(study: StudyConfig) -> list[str]:
+    """That ``min_epochs`` switches pruning off. Its default may: not every probe is that long."""
+    least, epochs = study.pruning.min_epochs, study.stages.probe
+    if not study.pruning.enabled or least == Pruning().min_epochs or least < epochs:
+        return []
+    return [
+        f"pruning.min_epochs: must be less than the epochs of a probe, stages.probe, got {least} "
+        f"and {epochs}; to stop no probe, set pruning.enabled to false"
+    ]
 
 
 def _path_problems(study: StudyConfig) -> list[str]:
@@ -90,7 +109,9 @@ def _refusal(study: StudyConfig, path: str, value: Any) -> str | None:
         for layer in layers:
             validate(model, layer, path)
     except ConfigError as error:
-        return str(error).splitlines()[0].removeprefix(f"{path}: ").partition(": ")[2]
+        said = str(error).splitlines()[0].removeprefix(f"{path}: ")
+        place, _, rest = said.partition(": ")
+        return rest if " " not in place else said  # what concerns several settings has no place
     return None
 
 

@@ -6,9 +6,17 @@ from sweep.study.config import StudyConfig
 from sweep.study.thresholds.relative import RelativeThreshold
 from uvtex.metric_catalogue import higher_is_better
 
+_ABSOLUTE, _RELATIVE = ("at_least", "at_most"), ("above", "below")
+"""The keys of thresholds on metrics whose higher values are better, and whose lower ones are."""
 
-def threshold_problems(study: StudyConfig) -> list[str]:
-    """The problems, each with its key."""
+
+def threshold_problems(study: StudyConfig, begun: bool) -> list[str]:
+    """The problems, each with its key.
+
+    Args:
+        begun: whether a study has the settings already. Earlier versions took an absolute threshold
+            on the wrong side of its metric, and what they began goes on.
+    """
     problems = []
     names = [threshold.metric for threshold in study.asked_thresholds]
     for index, (name, threshold) in enumerate(zip(names, study.asked_thresholds, strict=True)):
@@ -17,6 +25,9 @@ def threshold_problems(study: StudyConfig) -> list[str]:
             problems.append(f"{key}.metric: {name!r} has a threshold already")
         if isinstance(threshold, RelativeThreshold):
             problems.extend(f"{key}.{problem}" for problem in _relative_problems(threshold, study))
+        elif not begun:
+            side = "at_least" if threshold.at_least is not None else "at_most"
+            problems.extend(f"{key}.{problem}" for problem in _direction(name, side, _ABSOLUTE))
     return problems
 
 
@@ -28,9 +39,14 @@ def _relative_problems(threshold: RelativeThreshold, study: StudyConfig) -> list
         problems.append(
             f"{side}: {threshold.schedule!r} is not in search.queue; known: {', '.join(known)}"
         )
-    if higher_is_better(threshold.metric) is (side == "below"):
-        better, instead = ("higher", "above") if side == "below" else ("lower", "below")
-        problems.append(
-            f"{side}: {better} values of {threshold.metric} are better; write {instead!r}"
-        )
-    return problems
+    return problems + _direction(threshold.metric, side, _RELATIVE)
+
+
+def _direction(metric: str, side: str, sides: tuple[str, str]) -> list[str]:
+    """That ``side`` is the wrong one of ``sides`` for a metric, if it is."""
+    higher = higher_is_better(metric)
+    wanted = sides[0] if higher else sides[1]
+    if higher is None or side == wanted:
+        return []
+    better = "higher" if higher else "lower"
+    return [f"{side}: {better} values of {metric} are better; write {wanted!r}"]

@@ -214,7 +214,7 @@ def test_a_camera_file_places_the_cameras(
         ("[" * 100_000, "cannot be read as JSON"),
         (f"[{'9' * 5000}]", "cannot be read as JSON"),
         ("{}", "must hold a list of poses"),
-        ("[]", "poses: Tuple should have at least 1 item"),
+        ("[]", "poses: needs at least one entry"),
         ('[{"eye": [1, 2, 3], "target": [0, 0, 0]}]', r"poses\.0\.fov: is required"),
         ('[{"eye": [1, 2], "target": [0, 0, 0], "fov": 30}]', r"poses\.0\.eye\.2"),
         ('[{"eye": [1, 2, 3], "target": [0, 0, 0], "fov": 180}]', "less than or equal to 150"),

@@ -125,6 +125,16 @@ def test_wrong_settings_are_all_listed_and_the_exit_code_is_2(here: Path, tiny_s
     assert not (here / "mlruns").exists()
 
 
+@pytest.mark.parametrize("option", ["--hours", "--device-hours", "--trials", "--workers"])
+def test_an_option_out_of_range_is_named_and_not_the_file(
+    here: Path, tiny_set: Path, option: str
+) -> None:
+    result = call("run", str(tiny_study(here, tiny_set)), f"{option}=-1")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+    assert "tiny.yaml" not in result.output
+
+
 def test_missing_study_file_is_a_one_line_error(here: Path) -> None:
     result = call("run", "nowhere.yaml")
     assert result.exit_code == 2

@@ -169,6 +169,13 @@ def test_threshold_within_the_noise_needs_more_replicates_than_allowed() -> None
     assert "about 25 replicates" in verdict.reason
 
 
+@pytest.mark.parametrize(("seeds", "told"), [(2, "(1 degree of"), (3, "(2 degrees of")])
+def test_degrees_of_freedom_are_counted_in_plain_english(seeds: int, told: str) -> None:
+    found = calibrate(drawn(1, seeds, 0, 2), METRICS)
+    threshold = Threshold(metric="ssim_uv", at_least=0.45)
+    assert told in judge_calibration(found, [threshold], 5).reason
+
+
 def test_threshold_above_every_schedule_is_said_to_be_missed() -> None:
     verdict = judged(0.6)
     assert (verdict.told_apart, verdict.needed) == (False, None)

@@ -78,7 +78,20 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
             {"thresholds": [{"metric": "ssim_vu", "at_least": 0.2}]},
             "thresholds.0: 'ssim_vu' is not measured",
         ),
-        ({"thresholds": []}, "thresholds: "),
+        ({"thresholds": []}, r"thresholds: needs at least one entry, got \[\]$"),
+        ({"search": {"space": {}}}, "search.space: needs at least one entry"),
+        ({"search": {"space": {"lr": {"choices": []}}}}, "search.space.lr.choices: needs at least"),
+        (
+            {"search": {"space": {"lr": {"low": 1, "high": 2, "choices": [1]}}}},
+            "search.space.lr.low: cannot stand beside 'choices'$",
+        ),
+        (
+            {"search": {"space": {"lr": {"low": 1, "step": 1}}}},
+            "search.space.lr.step: unknown key$",
+        ),
+        ({"search": {"space": {"lr": {"low": 1, "hihg": 2}}}}, ".*hihg: .* did you mean 'high'"),
+        ({"probe": 3}, "probe: unknown key$"),
+        ({"pruning": {"min_epochs": 6}}, "pruning.min_epochs: .*, got 6 and 6; .*enabled to false"),
         ({"name": "../up"}, "name: "),
         ({"hours": -1}, "hours: "),
         ({"data": {"path": "x", "showroom": {"sise": 3}}}, "data.showroom.sise: unknown key"),
@@ -87,6 +100,15 @@ def test_every_problem_is_listed_with_its_path_and_the_nearest_key(tmp_path: Pat
 )
 def test_impossible_study_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     assert any(re.match(expected, line) for line in problems(tmp_path, **change))
+
+
+def test_min_epochs_may_be_anything_where_pruning_is_off_and_its_default_everywhere(
+    tmp_path: Path,
+) -> None:
+    off = {"enabled": False, "min_epochs": 60}
+    assert load(study_file(tmp_path, pruning=off)).pruning.min_epochs == 60
+    short = study_file(tmp_path, pruning={}, stages={"probe": 2})
+    assert load(short).pruning.min_epochs == 3 > load(short).stages.probe
 
 
 def test_flags_override_the_file_and_are_checked_like_it(tmp_path: Path) -> None:
@@ -121,7 +143,7 @@ def test_a_study_with_a_test_side_keeps_it(tmp_path: Path) -> None:
 
 def test_shares_that_leave_nothing_to_train_on_are_named(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, train={"val_split": 0.9})
-    assert problem.startswith("train.")
+    assert problem.startswith("train.val_split +")
     assert "val_split + test_split must be below 1, got 0.9 + 0.1" in problem
 
 

@@ -15,7 +15,7 @@ from sweep.decisions.calibration import calibrate
 from sweep.decisions.relative_thresholds import resolve
 from sweep.driving import session
 from sweep.study.calibration import Calibration, RunFigures, write_calibration
-from sweep.study.file import changes, load, parse
+from sweep.study.file import changes, load, parse, write_saved
 from sweep.study.folder import TrialRecord, write_record
 from sweep.study.thresholds.relative import RelativeThreshold
 from tests.sweep.fakes import study, study_file
@@ -100,7 +100,9 @@ def test_without_a_calibration_the_command_that_makes_one_is_named() -> None:
         ({"metric": "ssim_uv", "below": "good", "by": 1}, "thresholds.0.below: higher values"),
         ({"metric": "ssim_uv", "above": "good"}, "thresholds.0.by: is required"),
         (ABOVE | {"below": "good"}, "exactly one of above, below"),
-        (ABOVE | {"at_least": 0.3}, "thresholds.0.at_least: does not belong here, or not beside"),
+        ({"metric": "l1_uv", "at_least": 0.3}, "thresholds.0.at_least: lower values"),
+        ({"metric": "ssim_uv", "at_most": 0.3}, "are better; write 'at_least'"),
+        (ABOVE | {"at_least": 0.3}, "thresholds.0.at_least: cannot stand beside 'above' and 'by'"),
         ({"metric": "ssim_uv", "at_leat": 0.3}, "did you mean 'at_least'"),
         ({"metric": "ssim_uv"}, "exactly one of at_least, at_most"),
         (ABOVE | {"metric": "ssim_vu"}, "thresholds.0: 'ssim_vu' is not measured"),
@@ -110,6 +112,22 @@ def test_impossible_threshold_is_refused_by_its_key(
     tmp_path: Path, threshold: dict[str, Any], says: str
 ) -> None:
     assert says in problem(tmp_path, threshold)
+
+
+def test_a_study_that_was_begun_with_a_threshold_on_the_wrong_side_can_be_read_and_goes_on(
+    tmp_path: Path,
+) -> None:
+    wrong = [{"metric": "ssim_uv", "at_most": 0.3}]
+    old = (Threshold(metric="ssim_uv", at_most=0.3),)
+    begun = study(tmp_path).model_copy(update={"asked_thresholds": old})
+    begun.paths.folder.mkdir(parents=True)
+    write_saved(begun)
+    assert session.saved(begun.store, begun.name).thresholds[0].at_most == 0.3
+    path = study_file(tmp_path, thresholds=wrong)
+    with pytest.raises(ConfigError, match="at_most: higher values"):
+        load(path)
+    (begun.paths.folder / "trials").mkdir()
+    assert load(path).thresholds[0].at_most == 0.3
 
 
 def test_study_file_may_not_give_what_the_study_resolves(tmp_path: Path) -> None:
