@@ -106,6 +106,7 @@ def _driven(way: str, folder: Path, trials: int, count: int, seconds: float, add
                 "thresholds": [{"metric": "ssim_uv", "at_least": 2.0}],
                 "pruning": {"enabled": False},
                 "trials": trials,
+                "replicates": 1,
                 "search": {"startup_trials": trials},
                 "grids": 0,
                 "store": str(folder / "store"),

@@ -39,6 +39,7 @@ thresholds:
 - {metric: ssim_uv, at_least: 0.6}
 - {metric: haarpsi_view, at_least: 0.3}
 search: {queue: []}
+replicates: 1
 grids: 0
 """
 

@@ -144,7 +144,7 @@ class StudyConfig(Settings):
     """What is searched."""
     pruning: Pruning = Pruning()
     """When probes are stopped early."""
-    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
+    replicates: int = Field(default=5, ge=1, le=MOST_REPLICATES)
     """Number of full runs that a probe gets at most if it passes. Each has a seed of its own, which
     is not the probe's."""
     grids: int = Field(default=12, ge=0)

@@ -51,6 +51,7 @@ def study_file(folder: Path, **changes: Any) -> Path:
         "stages": {"probe": 6, "full": 8},
         "thresholds": [{"metric": "ssim_uv", "at_least": 0.6}],
         "trials": 5,
+        "replicates": 1,
         "search": {"queue": list(SCHEDULES), "startup_trials": 4},
         "pruning": {"min_epochs": 3},
         "grids": 0,

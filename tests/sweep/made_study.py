@@ -53,6 +53,7 @@ def make_study(root: Path, name: str = "made", data: Path | None = None) -> Stud
         train={"image_size": 32, "width": 0.1, "val_split": 0.3, "device": "cpu", "seed": 0},
         stages={"probe": 6, "full": 10},
         thresholds=THRESHOLDS,
+        replicates=1,
         store=root,
         tracking_uri=f"sqlite:///{root}/mlflow.db",
     )

@@ -51,6 +51,7 @@ def write_study(folder: Path, data: Path, **changes: Any) -> Path:
             {"metric": "haarpsi_view", "at_least": 0.2},
         ],
         "trials": 4,
+        "replicates": 1,
         "search": {"queue": list(SCHEDULES), "startup_trials": 1},
         "pruning": {"enabled": False},
         "grids": 1,

@@ -43,6 +43,7 @@ def tiny_study(here: Path, data: Path, **changes: Any) -> Path:
         "stages": {"probe": 2, "full": 3},
         "thresholds": [{"metric": "ssim_uv", "at_least": -0.9, "scale": 1}],
         "trials": 2,
+        "replicates": 1,
         "search": {"queue": ["baseline"]},
         "grids": 1,
     }

@@ -54,6 +54,7 @@ def study_file(mapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "stages": {"probe": 1, "full": 1},
         "thresholds": [{"metric": "ssim_uv", "at_least": 0.99}],
         "trials": 2,
+        "replicates": 1,
         "workers": 1,
         "search": {"sampler": "random", "seed": 8, "space": SPACE},
         "grids": 0,
