@@ -10,7 +10,9 @@ The photos are the set's own views of held-out liveries. The first cameras of th
 the order of their names. Each row is a number of photos.
 
 - sampled: the texture of `uvtex infer --fuse --whole --texture-size T`, T the true texture's size;
-- enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos).
+- enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos);
+- bound: what the photos' pixels hold. Each is the mean of the true texture over the pixel, without
+  light or noise, and is sampled by the true UV map. Each texel is of the photo that has it best.
 
 Figures are SSIM with the true texture, averaged over the texels that the photos see by the set's
 own UV maps, then over the liveries, and the least and the largest gain of a livery. The last
@@ -27,6 +29,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -35,6 +38,7 @@ from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data import manifest, splits
 from uvtex.data.pictures import read_rgb
 from uvtex.errors import DataError
+from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
 from uvtex.imaging.full_size import SEEN
 from uvtex.imaging.view_mesh import full_flow
 from uvtex.inference.fuse import fuse
@@ -97,8 +101,9 @@ def main(
         )
     textures = textures[:liveries]
     print(f"liveries: {', '.join(path.stem for path in textures)}\n")
-    print("| photos | SSIM sampled | SSIM enlarged | gain | texels seen | texels sampled |")
-    print("| --- |" + " --- |" * 5, flush=True)
+    heads = ("photos", "SSIM sampled", "SSIM enlarged", "gain", "SSIM bound", "gain of the bound")
+    print("| " + " | ".join((*heads, "texels seen", "texels sampled")) + " |")
+    print("| --- |" + " --- |" * 7, flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         for count in counts:
             rows = [
@@ -106,14 +111,17 @@ def main(
                 for path in textures
             ]
             picture = None
-            gains = [row[0] - row[1] for row in rows]
-            sampled, enlarged, seen, share = np.mean(rows, axis=0)
-            spread = f"{np.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
+            sampled, enlarged, bound, seen, share = np.array(rows).T
             print(
-                f"| {count} | {sampled:.3f} | {enlarged:.3f} | {spread} | {seen:.3f} "
-                f"| {share:.3f} |",
+                f"| {count} | {sampled.mean():.3f} | {enlarged.mean():.3f} "
+                f"| {_gain(sampled - enlarged)} | {bound.mean():.3f} | {_gain(bound - enlarged)} "
+                f"| {seen.mean():.3f} | {share.mean():.3f} |",
                 flush=True,
             )
+
+
+def _gain(gains: np.ndarray) -> str:
+    return f"{gains.mean():+.3f} ({gains.min():+.3f} to {gains.max():+.3f})"
 
 
 def held_out(data: Path, trained: Path) -> tuple[list[Path], list[str]]:
@@ -139,8 +147,8 @@ def figures_of(
     cameras: list[str],
     scratch: Path,
     picture: Path | None,
-) -> tuple[float, float, float, float]:
-    """SSIM sampled and enlarged, the share of seen texels, and the share of sampled texels.
+) -> tuple[float, float, float, float, float]:
+    """SSIM sampled, enlarged and of the bound; the shares of seen and of sampled texels.
 
     Args:
         texture: the true texture of the livery whose views are the photos.
@@ -163,18 +171,44 @@ def figures_of(
     return (
         ssim_within(sampled, true, mask),
         ssim_within(enlarged, true, mask),
+        ssim_within(best_pixels(data, cameras, true), true, mask),
         float(mask.mean()),
         float(from_photos.mean()),
     )
 
 
+def best_pixels(data: Path, cameras: list[str], true: np.ndarray) -> np.ndarray:
+    """The texture of the bound: uint8 [side, side, 3]."""
+    best, nearest = np.zeros_like(true), np.full(true.shape[:2], np.inf)
+    texture = torch.tensor(true).permute(2, 0, 1)[None].float() / 255
+    for camera in cameras:
+        plate = read_plate(data, camera)
+        size = plate.mask.shape
+        pixels = sample(linear_from_srgb(texture), torch.from_numpy(plate.uv), size)
+        flow = torch.from_numpy(flow_of(data, camera, len(true)))
+        at = flow.nan_to_num(0)[None]
+        at = flow.nan_to_num(0)[None]
+        shown = F.grid_sample(
+            pixels, at, mode="bicubic", padding_mode="border", align_corners=False
+        )
+        found = (srgb_from_linear(shown)[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        off = np.abs(found.astype(np.float32) - true).sum(axis=2)
+        better = np.isfinite(flow[..., 0].numpy()) & (off < nearest)
+        best[better], nearest[better] = found[better], off[better]
+    return best
+
+
 @cache
-def seen_by(data: Path, camera: str, side: int) -> np.ndarray:
-    """The texels that a camera sees: bool [side, side]."""
+def flow_of(data: Path, camera: str, side: int) -> np.ndarray:
+    """Where a camera sees each texel, as from :func:`full_flow`."""
     plate = read_plate(data, camera)
     step = len(plate.uv) // len(plate.mask)  # one sample a pixel is enough
-    seen: np.ndarray = full_flow(plate.uv[step // 2 :: step, step // 2 :: step], side)[1] > 0
-    return seen
+    return full_flow(plate.uv[step // 2 :: step, step // 2 :: step], side)[0]
+
+
+def seen_by(data: Path, camera: str, side: int) -> np.ndarray:
+    """The texels that a camera sees: bool [side, side]."""
+    return np.isfinite(flow_of(data, camera, side)[..., 0])
 
 
 def draw(path: Path, textures: list[np.ndarray], mask: np.ndarray) -> None:

@@ -22,12 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.additive_fit import fitted
 from benchmarks.shots import Shot, photographed
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
 from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.map_estimation.certainty.confidence import WITHIN, AdditiveModel, fitted_model
+from uvtex.imaging.map_estimation.certainty.support import Support
 from uvtex.imaging.map_estimation.changing import changing_pixels
-from uvtex.imaging.map_estimation.confidence import WEIGHTS, WITHIN
 from uvtex.imaging.map_estimation.estimate import estimate_map
 from uvtex.imaging.map_estimation.levels import COARSEST
 from uvtex.imaging.uv_maps import read_uv_map
@@ -106,6 +108,7 @@ def measure(
             cases = list(_cases(folder, count, cameras, seed, shot, stiffness))
             every += cases
             print(_row(cases), flush=True)
+    _print_calibration(every, fitted_model())
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"\nlargest memory of all: {most / 1024**2:.2f} GB")
     if save is not None:
@@ -114,29 +117,30 @@ def measure(
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
-def calibrate(files: Sequence[Path]) -> None:
-    """Fit the weights of the confidence to saved cases, and test them on the car left out.
+@click.option("--write", type=PATH, help="File for the model of all cars.")
+def calibrate(files: Sequence[Path], write: Path | None) -> None:
+    """Fit the confidence to saved cases, and test it on the car left out.
 
     A set's car is the first word of its folder's name. All sets of a car are left out together.
 
     \b
     Example:
-      python -m benchmarks.maps calibrate /tmp/cases.pt
+      python -m benchmarks.maps calibrate /tmp/cases.pt \\
+        --write uvtex/imaging/map_estimation/certainty/confidence.json
     """
     cases = [Case(**values) for f in files for values in torch.load(f, weights_only=False)]
     cars = sorted({case.car for case in cases})
     for left_out in cars if len(cars) > 1 else ():
-        weights = _fitted([case for case in cases if case.car != left_out])
-        print(f"{left_out}, by weights of the others:")
-        for name, count in sorted({(c.name, c.liveries) for c in cases if c.car == left_out}):
-            some = [case for case in cases if (case.name, case.liveries) == (name, count)]
-            print(f"  {name} {count:3d} liveries {_calibration(some, weights)}")
-    weights = _fitted(cases)
+        model = _fitted([case for case in cases if case.car != left_out])
+        print(f"{left_out}, by a model of the others:")
+        _print_calibration([case for case in cases if case.car == left_out], model)
+    model = _fitted(cases)
     print(HEADS)
     for name, count in sorted({(case.name, case.liveries) for case in cases}):
-        print(_row([c for c in cases if (c.name, c.liveries) == (name, count)], weights))
-    print(f"all: {_calibration(cases, weights)}")
-    print("WEIGHTS =", [round(value, 3) for value in weights.tolist()])
+        print(_row([c for c in cases if (c.name, c.liveries) == (name, count)], model))
+    print(f"all: {_calibration(cases, model)}")
+    if write is not None:
+        write.write_text(model.text())
 
 
 def _numbers(text: str) -> list[int]:
@@ -218,11 +222,10 @@ HEADS = """
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
-def _row(cases: Sequence[Case], weights: Tensor = WEIGHTS) -> str:
+def _row(cases: Sequence[Case], model: AdditiveModel | None = None) -> str:
     """A line of the table. In brackets are the smallest and the largest share of a case."""
     off = np.concatenate([case.error for case in cases])
-    sure = torch.cat([torch.sigmoid(case.features @ weights) for case in cases]).numpy()
-    known = sure >= 0.5
+    known = _sure(cases, model or fitted_model()) >= 0.5
     recall = np.mean([case.recall for case in cases])
     seconds = np.mean([case.seconds for case in cases])
     right = (off[known] < WITHIN).mean() if known.any() else np.nan
@@ -234,43 +237,48 @@ def _row(cases: Sequence[Case], weights: Tensor = WEIGHTS) -> str:
     )
 
 
-def _calibration(cases: Sequence[Case], weights: Tensor) -> str:
-    """For each range of the stated confidence: its mean, the share within 2, and the pixels."""
-    sure = torch.cat([torch.sigmoid(case.features @ weights) for case in cases]).numpy()
+def _sure(cases: Sequence[Case], model: AdditiveModel) -> np.ndarray:
+    """The confidence of the pixels of cases, float [P]."""
+    found: np.ndarray = torch.cat([model.probability(case.features) for case in cases]).numpy()
+    return found
+
+
+def _print_calibration(cases: Sequence[Case], model: AdditiveModel) -> None:
+    """A line for each set and number of liveries."""
+    for name, count in sorted({(case.name, case.liveries) for case in cases}):
+        some = [case for case in cases if (case.name, case.liveries) == (name, count)]
+        print(f"  {name} {count:3d} liveries {_calibration(some, model)}")
+
+
+def _calibration(cases: Sequence[Case], model: AdditiveModel) -> str:
+    """The log loss; for each range of the confidence its mean, the share within 2, the pixels."""
+    sure = _sure(cases, model).astype(np.float64)
     right = np.concatenate([case.error for case in cases]) < WITHIN
+    loss = -np.log(np.where(right, sure, 1 - sure).clip(1e-6)).mean()
     parts = []
     for low, high in itertools.pairwise(EDGES):
         inside = (sure >= low) & (sure < high)
         if inside.sum() >= 20:
             told, true = sure[inside].mean(), right[inside].mean()
             parts.append(f"{told:.2f}: {true:.2f} ({inside.sum()})")
-    return "stated: true (pixels)  " + "  ".join(parts)
+    return f"log loss {loss:.3f}, stated: true (pixels)  " + "  ".join(parts)
 
 
-def _fitted(cases: Sequence[Case]) -> Tensor:
-    """Weights of a logistic regression of ``error < WITHIN``, with a weak ridge.
+def _fitted(cases: Sequence[Case]) -> AdditiveModel:
+    """A model of ``error < WITHIN``.
 
     Small and large pictures have half the weight each, and so has each case among its like: not
     each pixel, of which large pictures have more.
     """
     large = [case.side > COARSEST for case in cases]
-    alike = [large.count(size) for size in large]
     shares = [
-        torch.full((len(case.error),), 1 / (len(case.error) * count), dtype=torch.float64)
-        for case, count in zip(cases, alike, strict=True)
+        np.full(len(case.error), 1 / (len(case.error) * large.count(size)))
+        for case, size in zip(cases, large, strict=True)
     ]
-    share = torch.cat(shares)
-    share = share / share.mean()
-    features = torch.cat([case.features for case in cases]).double()
-    right = torch.from_numpy(np.concatenate([case.error for case in cases]) < WITHIN).double()
-    weights = torch.zeros(features.shape[1], dtype=torch.float64)
-    ridge = 1e-4 * len(features)
-    for _ in range(50):
-        sure = torch.sigmoid(features @ weights)
-        bend = (features * (share * sure * (1 - sure)).clamp_min(1e-6)[:, None]).T @ features
-        slope = features.T @ (share * (right - sure)) - ridge * weights
-        weights = weights + torch.linalg.solve(bend + ridge * torch.eye(len(weights)), slope)
-    return weights.float()
+    share = np.concatenate(shares)
+    features = torch.cat([case.features for case in cases])
+    right = np.concatenate([case.error for case in cases]) < WITHIN
+    return fitted(features, right, share / share.mean(), Support.names())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from tests.imaging.map_estimation.made_camera import SIDE, made_camera
+from tests.imaging.map_estimation.made_camera import SIDE, made_camera, photographed
 from uvtex.data import manifest
 from uvtex.data.manifest import Record
 
@@ -28,11 +28,20 @@ def photo_set(
     texels: int = 32,
     seed: int = 0,
     side: int = SIDE,
+    paints: Tensor | None = None,
 ) -> Path:
-    """``liveries`` views from each camera. Each camera sees the same panels from its own place."""
+    """``liveries`` views from each camera. Each camera sees the same panels from its own place.
+
+    Args:
+        paints: uint8 [liveries, 3, T, T], instead of those of ``seed``.
+    """
     records = []
     for number, camera in enumerate(cameras):
-        made = made_camera(liveries, seed, texels, side)
+        made = (
+            made_camera(liveries, seed, texels, side)
+            if paints is None
+            else photographed(paints, side)
+        )
         views = made.views.roll(2 * number, dims=2)
         for livery in range(liveries):
             texture = save(folder / f"textures/{livery}.png", made.paints[livery])

@@ -149,8 +149,11 @@ def test_one_training_livery_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_liveries_are_told_to_be_too_few(tmp_path: Path) -> None:
-    # The two liveries of seed 0 are so busy that they place every pixel.
-    folder = photo_set(tmp_path / "set", liveries=2, seed=2)
+    # Two busy liveries place every pixel. Each of these has two colours.
+    paints = torch.full((2, 3, 32, 32), 40, dtype=torch.uint8)
+    paints[0, 0, :, 12:] = 220
+    paints[1, 2, 20:] = 180
+    folder = photo_set(tmp_path / "set", liveries=2, paints=paints)
     done = CliRunner().invoke(data, ["maps", str(folder), str(tmp_path / "out"), "--all"])
     assert done.exit_code in (0, 1)
     assert "too few liveries" in done.output

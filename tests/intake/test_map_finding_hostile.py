@@ -16,13 +16,13 @@ from uvtex.config import resolve
 from uvtex.data import manifest
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import painted
-from uvtex.imaging.map_estimation.ambiguity import unexplained_view
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.uv_maps import KNOWN, USED, read_uv_map
 from uvtex.inspection.page import render
 from uvtex.inspection.report import inspect_set
 from uvtex.intake.importer import import_set
 from uvtex.intake.map_finding.find import SplitChoice, find_maps
+from uvtex.intake.map_finding.unexplained import unexplained_view
 
 
 def maps(folder: Path, out: Path) -> Result:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from uvtex.imaging.map_estimation.ambiguity import TABLE_NOISE
 from uvtex.imaging.map_estimation.light_line import LightPrior, evidence_table
+from uvtex.imaging.map_estimation.texel_table import TABLE_NOISE
 
 
 @pytest.mark.parametrize("brightness", [1.0, 0.1, 0.02])

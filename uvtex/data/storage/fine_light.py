@@ -24,7 +24,7 @@ from uvtex.imaging.full_size import WHOLE
 
 LARGEST = 256
 """Largest side of the fine light, in pixels. A camera takes 0.8 MB of a checkpoint."""
-LIVERIES = 16
+LIVERIES = 40
 """Most training views of a camera that are read again."""
 BLUR = 0.7
 """Standard deviation of the blur of the fitted light, in pixels of it."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from uvtex.imaging.map_estimation import candidates as cands
-from uvtex.imaging.map_estimation.ambiguity import odds_of_places, table_of
 from uvtex.imaging.map_estimation.belief import Labels, beliefs, fused
 from uvtex.imaging.map_estimation.candidates import Candidates
-from uvtex.imaging.map_estimation.confidence import APART, Support, confidence, support
+from uvtex.imaging.map_estimation.certainty.confidence import confidence
+from uvtex.imaging.map_estimation.certainty.support import APART, Support, support
 from uvtex.imaging.map_estimation.edge_pixels.divide import divide
 from uvtex.imaging.map_estimation.footprints import ATLAS, local_slopes, sample
 from uvtex.imaging.map_estimation.levels import (
@@ -25,8 +24,8 @@ from uvtex.imaging.map_estimation.levels import (
     sides_of,
 )
 from uvtex.imaging.map_estimation.light_line import LightPrior, fit_line
-from uvtex.imaging.map_estimation.pixel_grid import PixelGrid
 from uvtex.imaging.map_estimation.refine import noise_measured, refine
+from uvtex.imaging.map_estimation.texel_table import table_of
 from uvtex.imaging.map_estimation.trusted import FEWEST, TURNED, Facing, far_planes, trusted_pixels
 from uvtex.imaging.map_estimation.window_planes import window_planes
 
@@ -95,7 +94,7 @@ def estimate_map(
         if not len(level.grid.points):
             return _nothing(changing)
         if state is None:
-            lowest, table = level.grid, table_of(level, prior)
+            table = table_of(level, prior)
             more = MORE_TURNED if len(sides) > 1 else ()
             state = _lowest(level, table, prior, tell, stiffness, more)
         else:
@@ -103,7 +102,7 @@ def estimate_map(
             state = _solve(level, known, prior, None, state, tell, stiffness)
     assert state is not None  # there is at least one level
     tell(f"{side} pixels, edges")
-    return _result(level, state, prior, partial(odds_of_places, table, lowest))
+    return _result(level, state, prior)
 
 
 def _lowest(
@@ -250,22 +249,12 @@ def _evidence(level: Level, some: Candidates, prior: LightPrior, noise: float) -
     return torch.cat(parts)
 
 
-def _result(
-    level: Level,
-    solved: Solved,
-    prior: LightPrior,
-    odds: Callable[[PixelGrid, Tensor], Tensor],
-) -> MapEstimate:
+def _result(level: Level, solved: Solved, prior: LightPrior) -> MapEstimate:
     pixels = level.seen.pixels
     grid, noise = level.grid, solved.noise
     parts = divide(solved.position, solved.slope, level.seen, grid, noise, prior)
-    told = support(
-        parts,
-        solved,
-        odds=odds(grid, parts.position),
-        misfit=(parts.squares / (noise**2 * pixels[0].numel())).clamp_min(1e-4).log() / 2,
-        liveries=pixels.shape[1],
-    )
+    misfit = (parts.squares / (noise**2 * pixels[0].numel())).clamp_min(1e-4).log() / 2
+    told = support(parts, solved, misfit)
     return MapEstimate(
         grid.picture(_uv(parts.position), torch.nan),
         grid.picture(_uv(parts.samples), torch.nan),

@@ -14,6 +14,8 @@ CROSS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 """Offsets (down, right) of the four nearest pixels: right, left, below, above."""
 OPPOSITE = (1, 0, 3, 2)
 """For each offset of CROSS, the number of the opposite one."""
+NEAREST = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""Offsets (down, right) of the eight pixels around."""
 WINDOW = tuple(
     (down, right) for down in range(-2, 3) for right in range(-2, 3) if (down, right) != (0, 0)
 )

@@ -22,6 +22,8 @@ LEAD, WIDE_LEAD, AGREEMENT = 1.0, 2.0, 0.5
 a wide window, and the share of the pixels around that lie on its plane."""
 ON_PLANE = 3.0
 """Distance from a plane up to which a pixel lies on it, in a 256th of the atlas."""
+LEAST_LEAD, MOST_LEAD = -2.0, 10.0
+"""Bounds of a pixel's lead in its mean over a wide window."""
 FEWEST = 20
 """Number of trusted pixels from which they tell something of the others."""
 FAR = 24
@@ -90,14 +92,30 @@ def trusted_pixels(
     """
     elsewhere = (others.position - position[:, None]).norm(dim=-1) >= apart
     lead = evidence - other_evidence.masked_fill(~elsewhere, NEVER).amax(dim=1)
+    agreeing = agreement(position, slope, grid, ON_PLANE) > AGREEMENT
+    trusted: Tensor = (lead > LEAD) & (wide_lead(lead, grid) > WIDE_LEAD) & agreeing
+    return trusted
+
+
+def wide_lead(lead: Tensor, grid: PixelGrid) -> Tensor:
+    """The mean of leads over a wide window, each in LEAST_LEAD to MOST_LEAD: float [P]."""
+    return widely(lead.clamp(LEAST_LEAD, MOST_LEAD), grid)
+
+
+def agreement(position: Tensor, slope: Tensor, grid: PixelGrid, within: float) -> Tensor:
+    """The share of the pixels around each pixel that lie on its plane, float [P] in [0, 1].
+
+    Args:
+        position: float [P, 2].
+        slope: float [P, 2, 2].
+        within: distance from the plane up to which a pixel lies on it.
+    """
     window = grid.neighbours(WINDOW)
     plane = position[:, None] + torch.einsum("pij,nj->pni", slope, rightwards(WINDOW))
     there = window >= 0
     miss = (plane - position[window.clamp_min(0)]).norm(dim=-1)
-    agreement = ((miss < ON_PLANE) & there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
-    wide = widely(lead.clamp(-2, 10), grid)
-    trusted: Tensor = (lead > LEAD) & (wide > WIDE_LEAD) & (agreement > AGREEMENT)
-    return trusted
+    share: Tensor = ((miss < within) & there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
+    return share
 
 
 def far_planes(

@@ -17,7 +17,6 @@ from uvtex.data.found_maps import MAPS, STIFFNESS
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
 from uvtex.files import refuse_existing, whole_folder, write_atomic
-from uvtex.imaging.map_estimation.ambiguity import unexplained_view
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 from uvtex.imaging.map_estimation.levels import reduced
@@ -26,6 +25,7 @@ from uvtex.intake.map_finding.alignment import STILL, Alignment, aligned
 from uvtex.intake.map_finding.camera_views import CameraViews, TextureReader, read_camera
 from uvtex.intake.map_finding.cameras import cameras_of
 from uvtex.intake.map_finding.report import SURE, FoundMap, MapsReport, liveries_missing
+from uvtex.intake.map_finding.unexplained import unexplained_view
 from uvtex.intake.map_finding.write import write_map, write_record
 from uvtex.progress import Progress, no_progress
 from uvtex.typed.text_files import read_json

@@ -1,0 +1,1 @@
+"""How sure the place of a pixel is."""
