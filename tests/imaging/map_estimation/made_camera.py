@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,14 @@ def true_map(side: int = SIDE) -> Tensor:
     return torch.from_numpy(uv).float()
 
 
+def twin_map(side: int = SIDE) -> Tensor:
+    """[side, side, 2]: two panels that show the same texels, one of them mirrored."""
+    y, x = (np.mgrid[:side, :side] + 0.5) / side
+    uv = np.stack([0.1 + 0.7 * np.minimum(x, 1 - x), 0.95 - 0.8 * y], axis=2)
+    uv[(x < 0.12) | (x > 0.88) | (y < 0.12) | (y > 0.88)] = np.nan
+    return torch.from_numpy(uv).float()
+
+
 def paint(generator: np.random.Generator, side: int) -> np.ndarray:
     """uint8 [side, side, 3]: stripes of several directions and some blocks."""
     y, x = np.mgrid[:side, :side] / side
@@ -57,10 +66,16 @@ def made_camera(liveries: int, seed: int = 0, texels: int = 32, side: int = SIDE
     return photographed(torch.from_numpy(paints).permute(0, 3, 1, 2), side)
 
 
-def photographed(textures: Tensor, side: int = SIDE) -> MadeCamera:
-    """The camera's views of ``textures``, uint8 [L, 3, T, T]."""
-    uv = true_map(side)
-    fine = true_map(3 * side)
+def photographed(
+    textures: Tensor, side: int = SIDE, shape: Callable[[int], Tensor] = true_map
+) -> MadeCamera:
+    """The camera's views of ``textures``, uint8 [L, 3, T, T].
+
+    Args:
+        shape: the true map, [side, side, 2], by its side.
+    """
+    uv = shape(side)
+    fine = shape(3 * side)
     fine[torch.isnan(uv[..., 0]).repeat_interleave(3, 0).repeat_interleave(3, 1)] = torch.nan
     y = torch.linspace(0.4, 1, side)[:, None, None]
     painted = torch.isfinite(uv[..., :1])

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.imaging.map_estimation.made_camera import SIDE, MadeCamera, made_camera, photographed
+from tests.imaging.map_estimation.made_camera import (
+    SIDE,
+    MadeCamera,
+    made_camera,
+    photographed,
+    twin_map,
+)
 from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 
@@ -64,6 +70,15 @@ def test_with_fewer_liveries_it_is_less_sure(twelve: tuple[MadeCamera, MapEstima
     sure = found.confidence[there].mean()
     assert sure < twelve[1].confidence[there].mean() - 0.05
     assert abs(sure - right) < 0.15
+
+
+def test_texels_that_two_panels_share_are_found_on_both() -> None:
+    camera = photographed(made_camera(8, seed=1).paints, shape=twin_map)
+    found = estimated(camera)
+    there = torch.isfinite(found.uv[..., 0])
+    assert ((found.uv - camera.uv).norm(dim=-1)[there] * 256 < 2).float().mean() > 0.95
+    assert found.support.crowding.mean() > 0.5
+    assert found.confidence[there].mean() > 0.9
 
 
 def test_liveries_that_are_alike_tell_nothing() -> None:
