@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -124,11 +123,13 @@ def crowding(position: Tensor, reach: Tensor, grid: PixelGrid) -> Tensor:
         position: float [P, 2].
         reach: float [P]: the way that the map goes in a pixel.
     """
-    nearest = range(1, min(CLAIMS, len(position)) + 1)
-    far, number = cKDTree(position.numpy()).query(position.numpy(), k=nearest)
-    same = torch.from_numpy(far) < CLAIMED * reach.clamp(NARROWEST, WIDEST)[:, None]
-    apart = (grid.points[torch.from_numpy(np.asarray(number))] - grid.points[:, None]).abs()
-    elsewhere = apart.amax(dim=-1) > ELSEWHERE
-    count = (same & ~elsewhere).sum(dim=1).clamp_min(1)
-    found: Tensor = (same & elsewhere).sum(dim=1) / count
-    return found
+    places = position.numpy()
+    tree, nearest = cKDTree(places), range(1, min(CLAIMS, len(places)) + 1)
+    parts = [torch.zeros(0)]
+    for some in torch.split(torch.arange(len(places)), 8192):
+        far, number = (torch.from_numpy(found) for found in tree.query(places[some], k=nearest))
+        same = far < CLAIMED * reach[some].clamp(NARROWEST, WIDEST)[:, None]
+        apart = (grid.points[number] - grid.points[some, None]).abs().amax(dim=-1)
+        count = (same & (apart <= ELSEWHERE)).sum(dim=1).clamp_min(1)
+        parts.append((same & (apart > ELSEWHERE)).sum(dim=1) / count)
+    return torch.cat(parts)
