@@ -44,7 +44,9 @@ def fitted(
 
 def _knots(column: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The ends of the straight lines of a feature's term."""
-    at = np.quantile(column, QUANTILES, weights=share, method="inverted_cdf")
+    order = column.argsort()
+    total = share[order].cumsum()
+    at = column[order][np.searchsorted(total, np.array(QUANTILES) * total[-1])]
     found: np.ndarray = np.unique(at.round(3))
     return found
 

@@ -11,8 +11,9 @@ the order of their names. Each row is a number of photos.
 
 - sampled: the texture of `uvtex infer --fuse --whole --texture-size T`, T the true texture's size;
 - enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos);
-- bound: what the photos' pixels hold. Each is the mean of the true texture over the pixel, without
-  light or noise, and is sampled by the true UV map. Each texel is of the photo that has it best.
+- ideal: what interpolation of the photos' pixels gives, without light and noise. Each pixel is the
+  mean of the true texture over it, and is sampled by the true UV map. Each texel is of the photo
+  that is nearest to the truth. Texels that no photo sees are those of `enlarged`.
 
 Figures are SSIM with the true texture, averaged over the texels that the photos see by the set's
 own UV maps, then over the liveries, and the least and the largest gain of a livery. The last
@@ -101,7 +102,7 @@ def main(
         )
     textures = textures[:liveries]
     print(f"liveries: {', '.join(path.stem for path in textures)}\n")
-    heads = ("photos", "SSIM sampled", "SSIM enlarged", "gain", "SSIM bound", "gain of the bound")
+    heads = ("photos", "SSIM sampled", "SSIM enlarged", "gain", "SSIM ideal", "gain of the ideal")
     print("| " + " | ".join((*heads, "texels seen", "texels sampled")) + " |")
     print("| --- |" + " --- |" * 7, flush=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -111,10 +112,10 @@ def main(
                 for path in textures
             ]
             picture = None
-            sampled, enlarged, bound, seen, share = np.array(rows).T
+            sampled, enlarged, ideal, seen, share = np.array(rows).T
             print(
                 f"| {count} | {sampled.mean():.3f} | {enlarged.mean():.3f} "
-                f"| {_gain(sampled - enlarged)} | {bound.mean():.3f} | {_gain(bound - enlarged)} "
+                f"| {_gain(sampled - enlarged)} | {ideal.mean():.3f} | {_gain(ideal - enlarged)} "
                 f"| {seen.mean():.3f} | {share.mean():.3f} |",
                 flush=True,
             )
@@ -148,7 +149,7 @@ def figures_of(
     scratch: Path,
     picture: Path | None,
 ) -> tuple[float, float, float, float, float]:
-    """SSIM sampled, enlarged and of the bound; the shares of seen and of sampled texels.
+    """SSIM sampled, enlarged and ideal; the shares of seen and of sampled texels.
 
     Args:
         texture: the true texture of the livery whose views are the photos.
@@ -171,26 +172,35 @@ def figures_of(
     return (
         ssim_within(sampled, true, mask),
         ssim_within(enlarged, true, mask),
-        ssim_within(best_pixels(data, cameras, true), true, mask),
+        ssim_within(ideal_texture(data, cameras, true, enlarged), true, mask),
         float(mask.mean()),
         float(from_photos.mean()),
     )
 
 
-def best_pixels(data: Path, cameras: list[str], true: np.ndarray) -> np.ndarray:
-    """The texture of the bound: uint8 [side, side, 3]."""
-    best, nearest = np.zeros_like(true), np.full(true.shape[:2], np.inf)
+def ideal_texture(
+    data: Path, cameras: list[str], true: np.ndarray, elsewhere: np.ndarray
+) -> np.ndarray:
+    """The texture of the column `ideal`: uint8 [side, side, 3].
+
+    Args:
+        true: the true texture, uint8 [side, side, 3].
+        elsewhere: likewise, for texels that no camera sees.
+    """
+    best, nearest = elsewhere.copy(), np.full(true.shape[:2], np.inf)
     texture = torch.tensor(true).permute(2, 0, 1)[None].float() / 255
     for camera in cameras:
         plate = read_plate(data, camera)
         size = plate.mask.shape
-        pixels = sample(linear_from_srgb(texture), torch.from_numpy(plate.uv), size)
+        uv = torch.from_numpy(plate.uv)
+        paint = torch.cat([linear_from_srgb(texture), torch.ones_like(texture[:, :1])], dim=1)
+        pixels = sample(paint, uv, size)
         flow = torch.from_numpy(flow_of(data, camera, len(true)))
-        at = flow.nan_to_num(0)[None]
         at = flow.nan_to_num(0)[None]
         shown = F.grid_sample(
             pixels, at, mode="bicubic", padding_mode="border", align_corners=False
         )
+        shown = shown[:, :3] / shown[:, 3:].clamp_min(0.1)  # beside the paint there is none
         found = (srgb_from_linear(shown)[0].permute(1, 2, 0) * 255).round().byte().numpy()
         off = np.abs(found.astype(np.float32) - true).sum(axis=2)
         better = np.isfinite(flow[..., 0].numpy()) & (off < nearest)
@@ -201,9 +211,7 @@ def best_pixels(data: Path, cameras: list[str], true: np.ndarray) -> np.ndarray:
 @cache
 def flow_of(data: Path, camera: str, side: int) -> np.ndarray:
     """Where a camera sees each texel, as from :func:`full_flow`."""
-    plate = read_plate(data, camera)
-    step = len(plate.uv) // len(plate.mask)  # one sample a pixel is enough
-    return full_flow(plate.uv[step // 2 :: step, step // 2 :: step], side)[0]
+    return full_flow(read_plate(data, camera).uv, side)[0]
 
 
 def seen_by(data: Path, camera: str, side: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from benchmarks.additive_fit import fitted
 from benchmarks.shots import Shot, photographed
 from uvtex.console import PATH, CleanErrorGroup
 from uvtex.data import manifest, pictures
+from uvtex.files import write_atomic
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.map_estimation.certainty.confidence import WITHIN, AdditiveModel, fitted_model
 from uvtex.imaging.map_estimation.certainty.support import Support
@@ -128,7 +129,8 @@ def calibrate(files: Sequence[Path], write: Path | None) -> None:
       python -m benchmarks.maps calibrate /tmp/cases.pt \\
         --write uvtex/imaging/map_estimation/certainty/confidence.json
     """
-    cases = [Case(**values) for f in files for values in torch.load(f, weights_only=False)]
+    saved = [Case(**values) for f in files for values in torch.load(f, weights_only=False)]
+    cases = [case for case in saved if len(case.error)]
     cars = sorted({case.car for case in cases})
     for left_out in cars if len(cars) > 1 else ():
         model = _fitted([case for case in cases if case.car != left_out])
@@ -140,7 +142,7 @@ def calibrate(files: Sequence[Path], write: Path | None) -> None:
         print(_row([c for c in cases if (c.name, c.liveries) == (name, count)], model))
     print(f"all: {_calibration(cases, model)}")
     if write is not None:
-        write.write_text(model.text())
+        write_atomic(write, model.text().encode())
 
 
 def _numbers(text: str) -> list[int]:

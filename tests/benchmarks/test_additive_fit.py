@@ -18,9 +18,9 @@ def made(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     return torch.from_numpy(some), chance, generator.random(COUNT) < chance
 
 
-def fit(share: np.ndarray | None = None) -> AdditiveModel:
+def fit() -> AdditiveModel:
     some, _, right = made()
-    return fitted(some, right, np.ones(COUNT) if share is None else share, ["bent", "straight"])
+    return fitted(some, right, np.ones(COUNT), ["bent", "straight"])
 
 
 def test_a_made_probability_is_found() -> None:

@@ -51,6 +51,25 @@ def test_a_model_of_other_features_is_refused() -> None:
         AdditiveModel.parse('{"intercept": 0, "terms": {"lead": [[0, 0]]}}')
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"intercept": -1.0', '"intercept": null'),
+        ('"intercept": -1.0', '"intercept": NaN'),
+        ('"intercept": -1.0,', ""),
+        ('"lead": [[0.0, 0.0]]', '"lead": []'),
+        ('"lead": [[0.0, 0.0]]', '"lead": 3'),
+        ('"lead": [[0.0, 0.0]]', '"lead": [[1.0, 0.0], [0.0, 1.0]]'),
+        ('"terms": {', '"terms": ['),
+    ],
+)
+def test_a_damaged_model_is_refused(old: str, new: str) -> None:
+    text = model().text()
+    assert old in text
+    with pytest.raises(ValueError, match=r".+"):
+        AdditiveModel.parse(text.replace(old, new))
+
+
 def test_what_is_fitted_is_surer_of_pixels_with_more_support() -> None:
     terms = fitted_model().terms
     for term in terms.values():

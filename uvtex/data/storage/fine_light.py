@@ -51,7 +51,7 @@ def fine_light(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> Tensor | 
     found = []
     for camera in range(len(maps.flow)):
         rows = index[index[:, COLUMNS.index("map")] == camera]
-        rows = rows[:: max(1, -(-len(rows) // LIVERIES))]
+        rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), LIVERIES)).long()]
         at = banks.aim(maps.paint[camera][None].cpu(), side, side)
 
         def samples(

@@ -34,7 +34,7 @@ def unexplained_view(views: Tensor, textures: Tensor, changing: Tensor) -> int |
         return None
     pixels = level.seen.pixels
     pixels = pixels[torch.linspace(0, len(pixels) - 1, min(COMPARED, len(pixels))).long()]
-    texels, _ = table_texels(level)
+    texels = table_texels(level)
     prior = LightPrior.of_showrooms()
     misfits = []
     for left_out in range(count):

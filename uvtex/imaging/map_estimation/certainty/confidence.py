@@ -41,12 +41,23 @@ class AdditiveModel:
         """Reads what :meth:`text` has written.
 
         Raises:
-            ValueError: the features are not those of :class:`Support`.
+            ValueError: it is no such text, or the features are not those of :class:`Support`.
         """
-        model = cls(**json.loads(text))
-        if list(model.terms) != Support.names():
+        try:
+            parts = json.loads(text)
+            intercept = float(parts["intercept"])
+            terms = {name: np.array(term, float) for name, term in parts["terms"].items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"this is no fitted model: {error}") from error
+        if list(terms) != Support.names():
             raise ValueError(f"the features must be {', '.join(Support.names())}")
-        return model
+        for name, term in terms.items():
+            pairs = term.ndim == 2 and term.shape[1] == 2 and len(term) > 0
+            if not pairs or not np.isfinite([intercept, *term.flat]).all():
+                raise ValueError(f"{name}: needs pairs of finite numbers")
+            if (np.diff(term[:, 0]) <= 0).any():
+                raise ValueError(f"{name}: the values must rise")
+        return cls(intercept, {name: [(x, y) for x, y in t.tolist()] for name, t in terms.items()})
 
     def text(self) -> str:
         """The model as JSON, a line for each feature."""
@@ -56,7 +67,7 @@ class AdditiveModel:
 
     def probability(self, features: Tensor) -> Tensor:
         """The probability of each of P pixels by its features [P, F]: float [P]."""
-        odds = np.full(len(features), self.intercept)
+        odds = np.full(len(features), float(self.intercept))
         for column, term in zip(features.numpy().T, self.terms.values(), strict=True):
             odds += np.interp(column, *np.transpose(term))
         return torch.sigmoid(torch.from_numpy(odds)).float()

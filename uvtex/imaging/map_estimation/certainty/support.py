@@ -8,6 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from uvtex.imaging.map_estimation.candidates import NEVER
 from uvtex.imaging.map_estimation.edge_pixels.divide import Divided
 from uvtex.imaging.map_estimation.levels import Solved
 from uvtex.imaging.map_estimation.pixel_grid import NEAREST, PixelGrid, rightwards, widely
@@ -17,6 +18,8 @@ ON_PLANE = 2.0
 """Distance from a pixel's plane up to which another pixel lies on it, in a 256th of the atlas."""
 APART = 6.0
 """Distance from which another candidate is another hypothesis."""
+ALONE = 6.0
+"""The distance from the planes around of a pixel that has no pixels around."""
 CLAIMS = 60
 """Number of pixels with the nearest places that are looked at for :attr:`Support.crowding`."""
 CLAIMED = 0.7
@@ -67,7 +70,7 @@ def support(
     """Gathers the support of each pixel."""
     position, slope, grid = parts.position, solved.slope, solved.grid
     elsewhere = (solved.others.position - position[:, None]).norm(dim=-1) >= APART
-    best_other = solved.other_evidence.masked_fill(~elsewhere, -1e6).amax(dim=1)
+    best_other = solved.other_evidence.masked_fill(~elsewhere, NEVER).amax(dim=1)
     lead = parts.evidence - best_other
     agreeing = agreement(position, slope, grid, ON_PLANE)
     ways = torch.linalg.svdvals(slope).clamp_min(1e-3).log()
@@ -109,7 +112,7 @@ def roughness(position: Tensor, slope: Tensor, grid: PixelGrid) -> Tensor:
     other = near.clamp_min(0)
     plane = position[other] - torch.einsum("pnij,nj->pni", slope[other], rightwards(NEAREST))
     miss = (plane - position[:, None]).norm(dim=-1).masked_fill(near < 0, torch.nan)
-    median: Tensor = miss.nanmedian(dim=1).values.nan_to_num(WIDEST)
+    median: Tensor = miss.nanmedian(dim=1).values.nan_to_num(ALONE)
     found: Tensor = median.clamp_min(1e-3).log()
     return found
 
@@ -117,15 +120,18 @@ def roughness(position: Tensor, slope: Tensor, grid: PixelGrid) -> Tensor:
 def crowding(position: Tensor, reach: Tensor, grid: PixelGrid) -> Tensor:
     """The number of pixels elsewhere in the picture that show a pixel's place, for each near one.
 
-    A camera sees a texel once, but for texels that two places of a car share.
+    A camera sees a texel once, but for texels that two places of a car share. The CLAIMS pixels
+    with the nearest places are looked at.
 
     Args:
         position: float [P, 2].
         reach: float [P]: the way that the map goes in a pixel.
     """
+    if not len(position):
+        return torch.zeros(0)
     places = position.numpy()
     tree, nearest = cKDTree(places), range(1, min(CLAIMS, len(places)) + 1)
-    parts = [torch.zeros(0)]
+    parts = []
     for some in torch.split(torch.arange(len(places)), 8192):
         far, number = (torch.from_numpy(found) for found in tree.query(places[some], k=nearest))
         same = far < CLAIMED * reach[some].clamp(NARROWEST, WIDEST)[:, None]

@@ -1,0 +1,44 @@
+"""The texture that interpolation of photos without light and noise gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.full_resolution import ideal_texture, seen_by
+from uvtex.showroom.build import build
+from uvtex.showroom.settings import ShowroomSettings
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("set") / "set"
+    sizes = {"size": SIDE, "texture_size": SIDE, "cameras": 1, "liveries": 1}
+    build(ShowroomSettings(**sizes, samples=1, supersample=2), out)
+    return out
+
+
+def ideal(data: Path, true: np.ndarray) -> np.ndarray:
+    return ideal_texture(data, ["cam00"], true, np.full_like(true, 7))
+
+
+def test_a_plain_livery_is_whole_where_it_is_seen_and_another_texture_elsewhere(
+    data: Path,
+) -> None:
+    plain = np.tile(np.uint8([200, 40, 90]), (SIDE, SIDE, 1))
+    found, seen = ideal(data, plain), seen_by(data, "cam00", SIDE)
+    assert 0.2 < seen.mean() < 0.8
+    assert (np.abs(found[seen].astype(int) - plain[seen]) <= 1).all()
+    assert (found[~seen] == 7).all()
+
+
+def test_a_gradient_is_not_displaced(data: Path) -> None:
+    x = np.linspace(60, 200, SIDE)
+    true = np.stack(np.broadcast_arrays(x[None], x[:, None], 128.0), axis=2).round()
+    off = (ideal(data, true.astype(np.uint8)) - true)[seen_by(data, "cam00", SIDE)]
+    assert np.abs(np.median(off, axis=0)).max() <= 0.5
+    assert np.median(np.abs(off)) <= 1
