@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from uvtex.imaging.map_estimation.certainty.confidence import AdditiveModel
@@ -13,9 +13,7 @@ from uvtex.imaging.map_estimation.certainty.confidence import AdditiveModel
 QUANTILES = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 """Quantiles of a feature between which its term is a straight line. Outside, it stays."""
 RIDGE = 1e-4
-"""Penalty of the squared coefficients, for each pixel."""
-ROUNDS = 50
-"""Newton's steps."""
+"""Penalty of the squared coefficients, for each pixel. The intercept has it too."""
 
 
 def fitted(
@@ -32,8 +30,11 @@ def fitted(
     columns = features.double().numpy().T
     knots = [_knots(column, share) for column in columns]
     shapes = [_hinges(*pair) for pair in zip(columns, knots, strict=True)]
-    design = torch.from_numpy(np.concatenate([np.ones((len(right), 1)), *shapes], axis=1))
-    found = _logistic(design, torch.from_numpy(right).double(), torch.from_numpy(share))
+    design = np.concatenate([np.ones((len(right), 1)), *shapes], axis=1)
+    regression = LogisticRegression(
+        C=1 / (RIDGE * len(right)), solver="newton-cholesky", fit_intercept=False, tol=1e-8
+    )
+    [found] = regression.fit(design, right, sample_weight=share).coef_
     terms, first = {}, 1
     for name, at in zip(names, knots, strict=True):
         values = _hinges(at, at) @ found[first : first + len(at) - 1]
@@ -59,15 +60,3 @@ def _hinges(column: np.ndarray, knots: np.ndarray) -> np.ndarray:
     inside = column.clip(knots[0], knots[-1])[:, None]
     found: np.ndarray = (inside - knots[:-1]).clip(0) / (knots[-1] - knots[0])
     return found
-
-
-def _logistic(design: Tensor, right: Tensor, share: Tensor) -> np.ndarray:
-    """Coefficients of a logistic regression with a ridge, by Newton's method: float [C]."""
-    ridge = RIDGE * len(design)
-    found = torch.zeros(design.shape[1], dtype=torch.float64)
-    for _ in range(ROUNDS):
-        sure = torch.sigmoid(design @ found)
-        bend = (design * (share * sure * (1 - sure)).clamp_min(1e-6)[:, None]).T @ design
-        slope = design.T @ (share * (right - sure)) - ridge * found
-        found = found + torch.linalg.solve(bend + ridge * torch.eye(len(found)).double(), slope)
-    return found.numpy()

@@ -138,8 +138,8 @@ def calibrate(files: Sequence[Path], write: Path | None) -> None:
         _print_calibration([case for case in cases if case.car == left_out], model)
     model = _fitted(cases)
     print(HEADS)
-    for name, count in sorted({(case.name, case.liveries) for case in cases}):
-        print(_row([c for c in cases if (c.name, c.liveries) == (name, count)], model))
+    for some in _cells(cases):
+        print(_row(some, model))
     print(f"all: {_calibration(cases, model)}")
     if write is not None:
         write_atomic(write, model.text().encode())
@@ -247,9 +247,14 @@ def _sure(cases: Sequence[Case], model: AdditiveModel) -> np.ndarray:
 
 def _print_calibration(cases: Sequence[Case], model: AdditiveModel) -> None:
     """A line for each set and number of liveries."""
-    for name, count in sorted({(case.name, case.liveries) for case in cases}):
-        some = [case for case in cases if (case.name, case.liveries) == (name, count)]
-        print(f"  {name} {count:3d} liveries {_calibration(some, model)}")
+    for some in _cells(cases):
+        print(f"  {some[0].name} {some[0].liveries:3d} liveries {_calibration(some, model)}")
+
+
+def _cells(cases: Sequence[Case]) -> Iterator[list[Case]]:
+    """The cases of each set and number of liveries."""
+    for cell in sorted({(case.name, case.liveries) for case in cases}):
+        yield [case for case in cases if (case.name, case.liveries) == cell]
 
 
 def _calibration(cases: Sequence[Case], model: AdditiveModel) -> str:

@@ -49,7 +49,6 @@ class Divided(NamedTuple):
 
     samples: Tensor  # float [P, 9, 2]: the place of each sample; NaN where it shows no paint
     position: Tensor  # float [P, 2]: the middle of the larger of two places
-    gain: Tensor  # float [P]: log evidence over the whole pixel; 0 where it is not divided
     evidence: Tensor  # float [P]
     light: Tensor  # float [P, 6]
     squares: Tensor  # float [P]: sum of the weighted squares of what the line leaves
@@ -83,7 +82,7 @@ def divide(
         position, slope = position.clone(), slope.clone()
         for number, rows in zip(torch.split(poor, 256), torch.split(whole, 256), strict=True):
             part = Observations(seen.pixels[number], seen.weight[number], seen.texels)
-            best, planes = _best(*around.planes(number), rows, ways, part, noise, prior)
+            best, planes = _best(*around.planes(number), ways, part, noise, prior)
             better = best.evidence > rows + LEAST_GAIN
             number = number[better]
             for column, values in zip(found, best, strict=True):
@@ -102,8 +101,7 @@ def _whole(
     samples = position[:, None] + torch.einsum("pij,kj->pki", slope, SAMPLES)
     shown = sample(seen.texels, position, slope)
     evidence, light, squares = _fit(shown, seen, noise, prior)
-    none = torch.zeros_like(evidence)
-    return Divided(samples.clamp(0, ATLAS), position.clone(), none, evidence, light, squares)
+    return Divided(samples.clamp(0, ATLAS), position.clone(), evidence, light, squares)
 
 
 def _fit(
@@ -166,7 +164,6 @@ def _other_slopes(position: Tensor, slope: Tensor, grid: PixelGrid) -> Tensor:
 def _best(
     planes: Tensor,  # float [P, PLANES, 9, 2]
     there: Tensor,  # bool [P, PLANES]
-    whole: Tensor,  # float [P]: evidence of the pixel's own plane
     ways: Ways,
     seen: Observations,
     noise: float,
@@ -194,9 +191,7 @@ def _best(
     one, two = chosen.colours(seen.texels)
     told, light, squares = _fit(one[:, 0] + two[:, 0], seen, noise, prior)
     held = (mask[best, :, None] * chosen.first).sum(dim=1) / mask[best].sum(dim=1, keepdim=True)
-    divided = ~mask[best].all(dim=1)
-    gain = torch.where(divided, (told - whole).clamp_min(1e-6), 0.0)
-    return Divided(chosen.samples(), held, gain, told, light, squares), chosen.first
+    return Divided(chosen.samples(), held, told, light, squares), chosen.first
 
 
 def _evidence(
