@@ -7,7 +7,8 @@
     python -m benchmarks.full_resolution PHOTOS CHECKPOINT --picture PNG
 
 The photos are the set's own views of held-out liveries. The first cameras of the set take them, in
-the order of their names. Each row is a number of photos.
+the order of their names. `--of` measures the liveries of another set with the same cameras: real
+ones. Each row is a number of photos.
 
 - sampled: the texture of `uvtex infer --fuse --whole --texture-size T`, T the true texture's size;
 - enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos);
@@ -82,12 +83,23 @@ def of_held_out_photos(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=CleanErrorCommand)
 @of_held_out_photos
 @click.option(
+    "--of",
+    "others",
+    type=PATH,
+    help="A set with the same cameras: its liveries are the held-out ones instead.",
+)
+@click.option(
     "--picture",
     type=PATH,
     help="Write a part of the first livery's textures here: true, enlarged, sampled.",
 )
 def main(
-    data: Path, trained: Path, counts: tuple[int, ...], liveries: int, picture: Path | None
+    data: Path,
+    trained: Path,
+    counts: tuple[int, ...],
+    liveries: int,
+    others: Path | None,
+    picture: Path | None,
 ) -> None:
     """Print a Markdown table of SSIM over the texels that the photos see.
 
@@ -96,6 +108,8 @@ def main(
       python -m benchmarks.full_resolution PHOTOS best.safetensors --photos 3 --liveries 4
     """
     textures, cameras = held_out(data, trained)
+    if others is not None:
+        data, textures = others, sorted((others / "textures").glob("*.png"))
     if max(counts) > len(cameras):
         raise DataError(
             f"{data}: has {len(cameras)} cameras with plates; give --photos {len(cameras)} or fewer"

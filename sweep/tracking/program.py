@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.agreement import compare_at_once, standing
-from uvtex.imaging.placing import MARGIN, Known, can_place, known_of, place
+from uvtex.imaging.placing import MARGIN, Known, can_place, for_placing, known_of, place
 from uvtex.inference.choosing import CONTRADICTS, NOT_COMPARED, UNCHECKED
 from uvtex.inference.photos import SHRINK_TO
 from uvtex.inference.placement import NOT_PLACED, USED_AS_IT_LIES
@@ -65,7 +65,7 @@ class PicturesToTexture(nn.Module):
         super().__init__()
         self.predictor = predictor
         self.size = size
-        views = predictor.still_cameras()
+        views = [*map(for_placing, predictor.still_cameras())]
         self.places = bool(views) and all(map(can_place, views))
         for name, value in known_of(views)._asdict().items() if self.places else ():
             self.register_buffer(f"known_{name}", value, persistent=False)

@@ -160,3 +160,13 @@ def test_of_two_photos_the_finer_one_decides() -> None:
         for made in (both, alone)
     ]
     assert errors[0] == pytest.approx(errors[1], rel=0.25)
+
+
+def test_reduced_light_is_the_mean() -> None:
+    _, geometry = _view(_texture())
+    small = geometry.reduced(SIDE // 2)
+    assert small.falling.shape == (SIDE // 2, SIDE // 2, 3)
+    assert small.falling.mean() == pytest.approx(geometry.falling.mean())
+    first = geometry.falling[:2, :2].mean(axis=(0, 1))
+    assert small.falling[0, 0] == pytest.approx(first)
+    assert geometry.reduced(SIDE) is geometry

@@ -56,7 +56,8 @@ class CameraBank:
     doubt: Tensor  # float32 [K, 1, S, S]: mean difference to the donors; 1 without
     fixed: Tensor  # float32 [4, S, S]: constant texels, colour in [-1, 1] and 1; else 0
     trust: Tensor | None = None  # float32 [K, 1, S, S] in [0, 1]: confidence; None if all are sure
-    fine: Tensor | None = None  # float16 [K, 6, F, F]: both lights at F > S pixels, if known
+    fine_paint: Tensor | None = None  # int16 [K, 2, F, F]: UV of each of F > S pixels, if known
+    fine: Tensor | None = None  # float16 [K, 6, F, F]: both lights at F pixels
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
@@ -211,13 +212,15 @@ def build_camera_bank(
     reflected: Tensor,
     liveries: Tensor,  # uint8 [L, 3, S, S], training liveries
     trust: Tensor | None = None,
+    fine_paint: Tensor | None = None,
     fine: Tensor | None = None,
 ) -> CameraBank:
     """Build a :class:`CameraBank` from the measured tensors and compute its other tensors."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
     lent = find_donors(liveries, lit_and_seen(flow, hits, falling))
+    fixed = constant_texels([liveries])
     return CameraBank(
-        flow, seen, paint, falling, reflected, hits, *lent, constant_texels([liveries]), trust, fine
+        flow, seen, paint, falling, reflected, hits, *lent, fixed, trust, fine_paint, fine
     )
 
 

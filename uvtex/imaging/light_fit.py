@@ -7,7 +7,7 @@ albedo. ``falling`` is the slope of that function and ``reflected`` is its inter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -23,13 +23,18 @@ all liveries have the same paint.
 
 
 def fit_lights(
-    samples: Iterable[tuple[Tensor, Tensor, Tensor]], cameras: int, size: int
+    samples: Iterable[tuple[Tensor, Tensor, Tensor]],
+    cameras: int,
+    size: int,
+    smooth: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Fit ``falling`` and ``reflected``, [K, 3, S, S] each, by least squares. Neither is below 0.
 
     Args:
         samples: batches of (camera int64 [B], albedo [B, 3, S, S] linear, view [B, 3, S, S] sRGB
             in [0, 1]).
+        smooth: gives the means of neighbouring pixels for those of each pixel: of the albedo, the
+            radiance, the squared albedo and their product, [K, 4, 3, S, S].
 
     Raises:
         ValueError: there are no samples.
@@ -47,7 +52,8 @@ def fit_lights(
     if sums is None or count is None:
         raise ValueError("no samples")
     number = count.clamp_min(1).view(-1, 1, 1, 1)
-    x, y, xx, xy = (sums / number[:, None]).unbind(dim=1)
+    means = sums / number[:, None]
+    x, y, xx, xy = (means if smooth is None else smooth(means)).unbind(dim=1)
     variance, slope = (xx - x * x).clamp_min(0), xy - x * y
     guess = y / x.clamp_min(0.02)
     falling = ((slope + STIFFNESS**2 * guess) / (variance + STIFFNESS**2)).clamp_min(0)

@@ -13,10 +13,13 @@ LEAST = 0.002
 """Noise, as a part of the range, below which a photo is left as it is. Rounding makes 0.001."""
 RADIUS = 2
 """Radius of the window, in pixels."""
-EDGE = 2.0
-"""Standard deviation in a window, in parts of the noise, that is half kept. An edge has more."""
-BAND = 256
-"""Rows of a photo that are worked on at once."""
+EDGES = (3.0, 2.0)
+"""Standard deviation in a window, in parts of the noise, that is half kept: in each of two passes.
+
+An edge has more. The second pass takes away what the first has left beside edges.
+"""
+REACH = 2 * RADIUS * len(EDGES)
+"""Distance of the farthest pixel that has a part in a smoothed one."""
 
 
 def noise_level(photo: np.ndarray, row: np.ndarray, column: np.ndarray) -> float:
@@ -39,29 +42,32 @@ def noise_level(photo: np.ndarray, row: np.ndarray, column: np.ndarray) -> float
     return float(size / np.iinfo(photo.dtype).max)
 
 
-def without_noise(photo: np.ndarray, level: float) -> np.ndarray:
-    """The photo, smoothed where it varies no more than noise of this ``level`` does: uint16.
+def without_noise(picture: np.ndarray, noise: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The picture, smoothed where it varies no more than its noise does: float32 [H, W, 3].
 
-    It is the guided filter of He, Sun and Tang (2013) with the photo as its own guide. A photo with
-    less noise than LEAST is returned itself.
+    It is the guided filter of He, Sun and Tang (2013) with the picture as its own guide. It changes
+    from smoothing to keeping more steeply than theirs, so that edges keep their height.
+
+    Args:
+        picture: float32 [H, W, 3].
+        noise: float32 [H, W, 3], above 0: standard deviation of the noise of each value.
+        counts: bool [H, W]. Other pixels stay, and have no part in these.
     """
-    if level < LEAST:
-        return photo
-    out = np.empty(photo.shape, np.uint16)
-    margin = 2 * RADIUS
-    for start in range(0, len(photo), BAND):
-        first = max(start - margin, 0)
-        part = photo[first : start + BAND + margin] / np.float32(np.iinfo(photo.dtype).max)
-        smooth = _guided(part, (EDGE * level) ** 2)[start - first :][:BAND]
-        out[start : start + BAND] = (smooth.clip(0, 1) * 65535).round()
-    return out
+    weight = counts[..., None].astype(np.float32)
+    total = np.maximum(_mean(weight), 1e-6)
 
+    def mean(values: np.ndarray) -> np.ndarray:
+        found: np.ndarray = _mean(values * weight) / total
+        return found
 
-def _guided(picture: np.ndarray, variance: float) -> np.ndarray:
-    mean = _mean(picture)
-    varies = (_mean(picture * picture) - mean * mean).mean(axis=2, keepdims=True).clip(0)
-    kept = varies / (varies + variance)
-    smooth: np.ndarray = _mean(kept) * picture + _mean(mean * (1 - kept))
+    smooth = picture
+    for edge in EDGES:
+        middle = mean(smooth)
+        varies = (mean(smooth * smooth) - middle * middle).clip(0)
+        varies = (varies / (edge * noise) ** 2).max(axis=2, keepdims=True)  # any channel's edge
+        kept = varies**2 / (varies**2 + 1)
+        filtered = mean(kept) * smooth + mean(middle * (1 - kept))
+        smooth = np.where(counts[..., None], filtered, picture)
     return smooth
 
 

@@ -11,7 +11,7 @@ import torch
 
 from uvtex.data import pictures
 from uvtex.imaging.framing import Box
-from uvtex.imaging.placing import MARGIN, can_place, known_of, place, placement
+from uvtex.imaging.placing import MARGIN, can_place, for_placing, known_of, place, placement
 from uvtex.inference.photos import Photo, cut
 from uvtex.models import Predictor
 
@@ -36,7 +36,7 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
         return photo
     device = next(predictor.parameters()).device
     view = torch.from_numpy(photo.view).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-    [geometry] = predictor.geometry(view)
+    [geometry] = map(for_placing, predictor.geometry(view))
     if not can_place(geometry):
         return photo
     rgb = pictures.read_rgb(photo.path)

@@ -37,6 +37,7 @@ class Cameras(nn.Module):
     doubt: Tensor
     fixed: Tensor
     trust: Tensor | None
+    fine_paint: Tensor | None
     fine: Tensor | None
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
@@ -138,9 +139,13 @@ class Cameras(nn.Module):
             share = painted(self.paint[camera][None], self.falling.shape[-1])[0]
             return self.falling[camera], self.reflected[camera], share
         falling, reflected = self.fine[camera].float().chunk(2)
-        share = painted(self.paint[camera][None], self.fine.shape[-1])
+        share = painted(self.fine_map(camera)[None], self.fine.shape[-1])
         # A pixel with one sample may be half paint. It is not, if its neighbours are paint.
         return falling, reflected, -F.max_pool2d(-share, 3, stride=1, padding=1)[0]
+
+    def fine_map(self, camera: int) -> Tensor:
+        """A camera's UV map as finely as it is known, int16 [2, h, h], from ``encode``."""
+        return (self.paint if self.fine_paint is None else self.fine_paint)[camera]
 
     def borrow(self, texture: Tensor, camera: Tensor) -> Tensor:
         """The mean colour of each texel's donors, weighted by their shares: [B, 3, S, S].

@@ -158,7 +158,7 @@ class AtlasPredictor(Predictor):
         cameras = self.cameras
         lights = (x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera))
         falling, reflected, share = lights
-        uv = decode(cameras.paint[camera])
+        uv = decode(cameras.fine_map(camera))
         trust = None if cameras.trust is None else cameras.trust[camera, 0].cpu().numpy()
         return ViewGeometry(uv, falling, reflected, share[..., 0], pose, trust)
 

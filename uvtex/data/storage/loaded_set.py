@@ -66,6 +66,8 @@ class PictureFiles:
     textures: Sequence[str]
     maps: Sequence[str | None]
     """A file of each camera."""
+    stiffness: float | None = None
+    """Which map of each file, see :func:`uvtex.imaging.uv_maps.array_names`."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def at_stiffness(loaded: LoadedSet, stiffness: float) -> LoadedSet | None:
     maps, _ = read_maps(
         files.folder, files.maps, loaded.size, loaded.device, shown, stiffness=other
     )
-    return replace(loaded, maps=maps)
+    return replace(loaded, maps=maps, files=replace(files, stiffness=other))
 
 
 def read_maps(
@@ -107,7 +107,7 @@ def read_maps(
     camera = []
     for name in names:
         uv, confidence = flows.read_doubtful_map(folder / str(name), stiffness)
-        coded = banks.encode(_gridded(uv, size))
+        coded = banks.encode(resampled(uv, _samples(uv, size)))
         key = (coded.shape, hashlib.sha256(coded.tobytes()).digest()) if alike else name
         camera.append(place.setdefault(key, len(place)))
         if camera[-1] < len(flow):
@@ -123,13 +123,17 @@ def read_maps(
     return maps, torch.tensor(camera)
 
 
-def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
-    """``uv`` [h, w, 2], resampled to a whole number of samples a pixel.
+def _samples(uv: np.ndarray, size: int) -> int:
+    """Side of the grid that ``uv`` [h, w, 2] is resampled to: a whole number of samples a pixel."""
+    return size * max(1, min(MOST_SAMPLES, round(float(min(uv.shape[:2])) / size)))
+
+
+def resampled(uv: np.ndarray, side: int) -> np.ndarray:
+    """``uv`` [h, w, 2], resampled to [side, side, 2].
 
     A new sample that lies between old ones is interpolated: the nearest one would move the map by
     up to half a sample. Where panels meet, and at the edge of the paint, it is the nearest.
     """
-    side = max(1, min(MOST_SAMPLES, round(min(uv.shape[:2]) / size))) * size
     at = [(np.arange(side) + 0.5) / side * count for count in uv.shape[:2]]
     rows, columns = (place.astype(np.int64) for place in at)
     nearest = uv[rows][:, columns]
@@ -142,8 +146,8 @@ def _gridded(uv: np.ndarray, size: int) -> np.ndarray:
         axis=2,
     )
     near = np.abs(smooth - nearest).max(axis=2, keepdims=True) <= CLOSE
-    gridded: np.ndarray = np.where(near, smooth, nearest)
-    return gridded
+    made: np.ndarray = np.where(near, smooth, nearest)
+    return made
 
 
 def _trust(uv: np.ndarray, confidence: np.ndarray, size: int) -> Tensor:

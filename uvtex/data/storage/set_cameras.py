@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uvtex.data.storage.buffers import Indices
-from uvtex.data.storage.fine_light import fine_light
+from uvtex.data.storage.fine_cameras import fine_cameras
 from uvtex.data.storage.loaded_set import LoadedSet, Maps, train_textures
 from uvtex.errors import DataError
 from uvtex.imaging import camera_bank as banks
@@ -52,11 +52,11 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
     chosen = train_textures(loaded.index, train)
     liveries = loaded.textures.take(Indices(chosen, chosen.to(loaded.device))).to(loaded.device)
     falling, reflected = _lights(loaded, maps, train)
-    fine = fine_light(loaded, maps, train)
+    fine = fine_cameras(loaded, maps, train)
     placed = banks.painted(maps.paint, loaded.size) > 0
     trust = None if (maps.trust[placed] == 1).all() else maps.trust
     return banks.build_camera_bank(
-        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, trust, fine
+        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, trust, *(fine or ())
     )
 
 

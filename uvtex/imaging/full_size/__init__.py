@@ -1,6 +1,6 @@
 """Textures larger than the network's, sampled from the photos themselves.
 
-A photo has more pixels than the network sees. Its noise is smoothed, its light is taken off, and
+A photo has more pixels than the network sees. Its light is taken off, its noise is smoothed, and
 its paint is brought into the texture by the flow at full size. Photos share a texel by their
 confidence and their sharpness. What no photo shows is the network's texture, enlarged. Work is done
 in bands of rows, so that memory grows with the photo and the texture alone.
@@ -18,7 +18,6 @@ from uvtex.imaging.full_size.photo_texels import (
     ViewGeometry,
     bands,
     bilinear,
-    linear_of,
     srgb,
 )
 from uvtex.imaging.full_size.sharpness import detail_of, weights
@@ -36,7 +35,7 @@ __all__ = [
     "weights",
 ]
 
-SHARPEST = 4
+SHARPEST = 8
 """Power of the confidence by which several photos share a texel: the surest nearly decides."""
 DOUBTFUL, FIRM = 0.05, 0.3
 """Confidence below which the network's texture is taken, and above which the photos are."""
@@ -84,7 +83,6 @@ class FullTexture:
         Args:
             texture: uint8 [S, S, 3], the network's; it is enlarged where no photo is sure.
         """
-        tone = self._tone(texture)
         ground = np.asarray(
             Image.fromarray(texture).resize((self.size, self.size), Image.Resampling.BICUBIC)
         )
@@ -92,7 +90,6 @@ class FullTexture:
         out = np.empty((self.size, self.size, 3), np.uint16 if deep else np.uint8)
         for rows in bands(self.size):
             paint = self._colour[rows] / np.maximum(self._weight[rows], 1e-12)[..., None]
-            paint = paint * self._enlarged(tone, rows)
             seen = srgb(paint)
             share = (self.confidence[rows] - DOUBTFUL) / (FIRM - DOUBTFUL)
             share = share.clip(0, 1)[..., None]
@@ -110,34 +107,3 @@ class FullTexture:
         found = np.array(picture.resize((self.size, self.size), Image.Resampling.NEAREST))
         found[self.confidence > DOUBTFUL] = SEEN
         return found
-
-    def _tone(self, texture: np.ndarray) -> np.ndarray:
-        """The gain that brings the photos' paint to the network's in the mean of each texel.
-
-        [S, S, 3]. The light is known at the network's size only, so it is wrong within a pixel that
-        shows a shadow's edge; the network's texture is right in the mean.
-        """
-        side = len(texture)
-        sums = np.zeros((side, side, 4))
-        edges = (np.arange(self.size) * side) // self.size
-        for rows in bands(self.size):
-            sure = (self.confidence[rows] > FIRM).astype(np.float32)[..., None]
-            paint = self._colour[rows] / np.maximum(self._weight[rows], 1e-12)[..., None]
-            both = np.concatenate([srgb(paint) * sure, sure], axis=2)
-            flat = edges[rows][:, None] * side + edges
-            for k in range(4):
-                counts = np.bincount(flat.ravel(), both[..., k].ravel(), side * side)
-                sums[..., k] += counts.reshape(side, side)
-        known = sums[..., 3:] > 0.5 * (self.size / side) ** 2
-        mean = sums[..., :3] / np.maximum(sums[..., 3:], 1e-9)
-        right, mean = (linear_of(x) for x in (texture / 255.0, mean))
-        gain = ((right + 0.02) / (mean + 0.02)).clip(0.7, 1.4)
-        return np.where(known, gain, 1.0).astype(np.float32)
-
-    def _enlarged(self, small: np.ndarray, rows: slice) -> np.ndarray:
-        """Rows of ``small`` [S, S, C], enlarged to the texture's size, bilinear."""
-        side = len(small)
-        count = len(range(*rows.indices(self.size)))
-        y = (np.arange(rows.start, rows.start + count) + 0.5) * side / self.size - 0.5
-        x = (np.arange(self.size) + 0.5) * side / self.size - 0.5
-        return bilinear(small, np.meshgrid(y, x, indexing="ij"))

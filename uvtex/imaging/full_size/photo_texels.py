@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.framing import Box
-from uvtex.imaging.noise import noise_level, without_noise
+from uvtex.imaging.full_size.photo_paint import paint_of
+from uvtex.imaging.noise import noise_level
 from uvtex.imaging.view_mesh import full_flow
 
 BAND = 128
@@ -28,6 +30,8 @@ A photo's pixel at the edge also shows what is beside the paint.
 """
 WHOLE = 0.95
 """Share of a pixel that must show paint for its light to be known."""
+AROUND = 16
+"""Pixels of the photo around its texels that are worked on: more than smoothing reaches."""
 SPARSE = 4
 """Every so many texels tell the noise of the photo."""
 
@@ -42,6 +46,17 @@ class ViewGeometry:
     share: np.ndarray  # float32 [S, S], share of each pixel that shows paint
     pose: np.ndarray  # float64 [2, 3], from the camera's picture to the view, on [-1, 1]
     trust: np.ndarray | None = None  # float32 [S, S] in [0, 1], confidence in `uv`; None: exact
+
+    def reduced(self, most: int) -> ViewGeometry:
+        """The view with its light and its share reduced until they have at most ``most`` pixels."""
+        factor = -(-len(self.reflected) // most)
+        if factor == 1:
+            return self
+        whole = np.concatenate([self.falling, self.reflected, self.share[..., None]], axis=2)
+        planes = torch.from_numpy(whole).permute(2, 0, 1)[None]
+        small = F.adaptive_avg_pool2d(planes, len(whole) // factor)[0].permute(1, 2, 0).numpy()
+        light = small[..., :3], small[..., 3:6], small[..., 6]
+        return ViewGeometry(self.uv, *light, self.pose, self.trust)
 
 
 def bands(size: int) -> Iterator[slice]:
@@ -85,9 +100,10 @@ class PhotoTexels:
         flow, scale = self._flow[::SPARSE, ::SPARSE], self._scale[::SPARSE, ::SPARSE]
         some = flow[scale > 0].astype(np.float64)
         level = noise_level(pixels, *_rows_columns(some, square, view.pose, self._shrink))
-        self._pixels = without_noise(pixels, level)
-        self._table = _table(self._pixels.dtype)
         self._light = _light_of_paint(view)
+        self._corner, part = _part_at(pixels, *_rows_columns(some, square, view.pose, self._shrink))
+        self._paint = paint_of(part, level, self._light, view.share >= WHOLE, self._in_light)
+        self._table = linear_from_srgb(torch.arange(65536) / 65535).numpy()
         painted = np.isfinite(view.uv[..., 0])
         self._depth = ndimage.distance_transform_edt(painted).astype(np.float32)
 
@@ -104,10 +120,9 @@ class PhotoTexels:
         lit = bilinear(self._light, _in_pixels(at, len(self._light)))
         x, y = _in_photo(at, square, view.pose)
         inside = _inside(x, y, self._shape, self._opaque)
-        linear = _cubic(self._pixels, self._table, x * shrink, y * shrink)
-        falling, reflected = lit[:, :3], lit[:, 3:]
-        paint = (linear - reflected) / np.maximum(falling, DIM / 4)
-        strength = falling.mean(axis=1)
+        top, left = self._corner
+        paint = _cubic(self._paint, self._table, x * shrink - left, y * shrink - top)
+        strength = lit[:, :3].mean(axis=1)
         fine = self._scale[rows][row, column] * square.side / 2
         deep = bilinear(self._depth[..., None], _in_pixels(at, len(self._depth)))[:, 0]
         inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
@@ -115,7 +130,17 @@ class PhotoTexels:
         if view.trust is not None:
             place = _in_pixels(at, len(view.trust))
             sure *= bilinear(view.trust[..., None], place)[:, 0]
-        return Texels(row, column, paint.clip(0, 1), sure, fine)
+        return Texels(row, column, paint, sure, fine)
+
+    def _in_light(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """The rows and columns in the light, float64 [2, ...], of pixels of the paint."""
+        view, square = self._view, self._square
+        top, left = self._corner
+        x = (columns + left + 0.5) / self._shrink - square.left
+        y = (rows + top + 0.5) / self._shrink - square.top
+        moved = np.stack([x, y], axis=-1) / (square.side / 2) - 1
+        at = (moved - view.pose[:, 2]) @ np.linalg.inv(view.pose[:, :2]).T
+        return np.moveaxis((at[..., ::-1] + 1) * (len(self._light) / 2) - 0.5, -1, 0)
 
 
 def srgb(linear: np.ndarray) -> np.ndarray:
@@ -124,16 +149,16 @@ def srgb(linear: np.ndarray) -> np.ndarray:
     return values
 
 
-def linear_of(values: np.ndarray) -> np.ndarray:
-    """The linear light of sRGB values."""
-    light: np.ndarray = linear_from_srgb(torch.from_numpy(values)).numpy()
-    return light
-
-
-def _table(kind: np.dtype) -> np.ndarray:
-    """The linear light of each value of a photo's channel, float32."""
-    count = 65536 if kind == np.uint16 else 256
-    return linear_from_srgb(torch.arange(count, dtype=torch.float64) / (count - 1)).float().numpy()
+def _part_at(
+    photo: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> tuple[tuple[int, int], np.ndarray]:
+    """The part of a photo around pixels, with room to smooth, and its first row and column."""
+    slices = []
+    for at, count in zip((rows, columns), photo.shape, strict=False):
+        low, high = (int(at.min()), int(at.max())) if len(at) else (0, 0)
+        start = min(max(low - AROUND, 0), count - 1)
+        slices.append(slice(start, max(high + AROUND, start + 1)))
+    return (slices[0].start, slices[1].start), photo[slices[0], slices[1]]
 
 
 def _reduced(photo: np.ndarray, scale: np.ndarray, side: float) -> tuple[np.ndarray, float]:
@@ -206,12 +231,12 @@ def bilinear(picture: np.ndarray, at: Sequence[np.ndarray] | np.ndarray) -> np.n
     )
 
 
-def _cubic(photo: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The linear light [N, 3] of the photo at points in pixels, pixel edges whole.
+def _cubic(picture: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The linear values [N, 3] of an sRGB picture at points in pixels, pixel edges whole.
 
     It is interpolated by the cubic of Keys (1981) with a = -0.5.
     """
-    height, width = photo.shape[:2]
+    height, width = picture.shape[:2]
     column, row = np.floor(x - 0.5).astype(np.int64), np.floor(y - 0.5).astype(np.int64)
     across, down = (
         _keys((value - 0.5 - whole).astype(np.float32)) for value, whole in ((x, column), (y, row))
@@ -220,7 +245,7 @@ def _cubic(photo: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -
     total = np.zeros((len(x), 3), np.float32)
     for j in range(4):
         at = (row + j - 1).clip(0, height - 1)
-        line = sum(table[photo[at, columns[k]]] * across[k][:, None] for k in range(4))
+        line = sum(table[picture[at, columns[k]]] * across[k][:, None] for k in range(4))
         total += line * down[j][:, None]
     return total.clip(0, 1)
 

@@ -38,6 +38,7 @@ __all__ = [
     "Known",
     "Placement",
     "can_place",
+    "for_placing",
     "known_of",
     "place",
     "placement",
@@ -49,6 +50,8 @@ EXPLAINED = 0.5
 Noise and other cameras' photos gave at most 0.25 (58 pictures), photos within the bounds 0.79 and
 more (192, in six studios), with light of 256 pixels.
 """
+LARGEST = 256
+"""Largest side of the light, in pixels. Finer light would take time alone."""
 APART = 3
 """Distance up to which a place that fits no better is the photo's own, in pixels."""
 SIGNIFICANT = 3.0
@@ -81,6 +84,11 @@ class Placement:
 
 AS_IT_LIES = Placement((0.0, 0.0), 1.0, 0.0, known=True)
 UNKNOWN = Placement((0.0, 0.0), 1.0, 0.0, known=False)
+
+
+def for_placing(view: ViewGeometry) -> ViewGeometry:
+    """The view with the light as finely as :func:`place` takes it."""
+    return view.reduced(LARGEST)
 
 
 def can_place(view: ViewGeometry) -> bool:

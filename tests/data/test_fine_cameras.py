@@ -43,6 +43,8 @@ def test_views_larger_than_the_networks_tell_a_finer_light(tmp_path: Path) -> No
     assert bank is not None
     assert bank.fine is not None
     assert bank.fine.shape == (2, 6, FINE, FINE)
+    assert bank.fine_paint is not None
+    assert bank.fine_paint.shape == (2, 2, FINE, FINE)
     middle = slice(FINE // 2 - 10, FINE // 2 + 10)
     for falling in bank.fine[:, :3].float():
         before, after = (falling[:, middle, EDGE + k].median() for k in (-4, 3))
@@ -55,6 +57,7 @@ def test_views_of_the_networks_size_or_composed_ones_tell_no_finer_light(tmp_pat
         bank = PairStore.open(folder, config()).bank
         assert bank is not None
         assert bank.fine is None
+        assert bank.fine_paint is None
 
 
 def test_a_subsampled_map_is_not_moved(tmp_path: Path) -> None:
