@@ -11,14 +11,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from uvtex.imaging.full_size.photo_paint import bilinear, srgb
 from uvtex.imaging.full_size.photo_texels import (
     COARSE,
     WHOLE,
     PhotoTexels,
     ViewGeometry,
     bands,
-    bilinear,
-    srgb,
 )
 from uvtex.imaging.full_size.sharpness import detail_of, weights
 

@@ -7,7 +7,7 @@ What is wrong in the light from one pixel to the next goes with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -46,11 +46,11 @@ def paint_of(
         part = photo[first : start + BAND + REACH]
         rows, columns = np.mgrid[first : first + len(part), : part.shape[1]]
         at = place(rows, columns)
-        falling, reflected = np.split(_sampled(light, at), 2, axis=2)
+        falling, reflected = np.split(bilinear(light, at), 2, axis=2)
         falling = np.maximum(falling, DIMMEST)
         seen = part / np.float32(np.iinfo(photo.dtype).max)
         linear = (_linear(seen) - reflected) / falling
-        paint = _srgb(linear) + 12.92 * np.minimum(linear, 0)  # else noise would brighten black
+        paint = srgb(linear) + 12.92 * np.minimum(linear, 0)  # else noise would brighten black
         if level >= LEAST:
             noise = level * _slope(seen) / falling / _slope(paint.clip(0, 1))
             nearest = [x.round().astype(np.int64) for x in at]
@@ -62,21 +62,23 @@ def paint_of(
     return out
 
 
-def _sampled(light: np.ndarray, at: np.ndarray) -> np.ndarray:
-    channels = np.moveaxis(light, 2, 0)
+def srgb(linear: np.ndarray) -> np.ndarray:
+    """The sRGB values of linear light."""
+    values: np.ndarray = srgb_from_linear(torch.from_numpy(np.ascontiguousarray(linear))).numpy()
+    return values
+
+
+def bilinear(picture: np.ndarray, at: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """The values [..., C] of ``picture`` [H, W, C] at rows and columns, two arrays [...]."""
+    channels = np.moveaxis(picture, 2, 0)
     return np.stack(
-        [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in channels], axis=2
+        [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in channels], axis=-1
     )
 
 
 def _linear(values: np.ndarray) -> np.ndarray:
     light: np.ndarray = linear_from_srgb(torch.from_numpy(values)).numpy()
     return light
-
-
-def _srgb(linear: np.ndarray) -> np.ndarray:
-    values: np.ndarray = srgb_from_linear(torch.from_numpy(linear)).numpy()
-    return values
 
 
 def _slope(values: np.ndarray) -> np.ndarray:

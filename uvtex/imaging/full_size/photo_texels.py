@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
+from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.framing import Box
-from uvtex.imaging.full_size.photo_paint import paint_of
+from uvtex.imaging.full_size.photo_paint import bilinear, paint_of
 from uvtex.imaging.noise import noise_level
 from uvtex.imaging.view_mesh import full_flow
 
@@ -55,8 +55,8 @@ class ViewGeometry:
         whole = np.concatenate([self.falling, self.reflected, self.share[..., None]], axis=2)
         planes = torch.from_numpy(whole).permute(2, 0, 1)[None]
         small = F.adaptive_avg_pool2d(planes, len(whole) // factor)[0].permute(1, 2, 0).numpy()
-        light = small[..., :3], small[..., 3:6], small[..., 6]
-        return ViewGeometry(self.uv, *light, self.pose, self.trust)
+        falling, reflected, share = small[..., :3], small[..., 3:6], small[..., 6]
+        return replace(self, falling=falling, reflected=reflected, share=share)
 
 
 def bands(size: int) -> Iterator[slice]:
@@ -143,12 +143,6 @@ class PhotoTexels:
         return np.moveaxis((at[..., ::-1] + 1) * (len(self._light) / 2) - 0.5, -1, 0)
 
 
-def srgb(linear: np.ndarray) -> np.ndarray:
-    """The sRGB values of linear light."""
-    values: np.ndarray = srgb_from_linear(torch.from_numpy(np.ascontiguousarray(linear))).numpy()
-    return values
-
-
 def _part_at(
     photo: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[tuple[int, int], np.ndarray]:
@@ -221,14 +215,6 @@ def _inside(
         row = y.clip(0, height - 1).astype(np.int64)
         inside &= opaque[row, column] == 255
     return inside.astype(np.float32)
-
-
-def bilinear(picture: np.ndarray, at: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """The values [..., C] of ``picture`` [H, W, C] at rows and columns, two arrays [...]."""
-    channels = np.moveaxis(picture, 2, 0)
-    return np.stack(
-        [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in channels], axis=-1
-    )
 
 
 def _cubic(picture: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

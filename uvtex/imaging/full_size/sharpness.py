@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from uvtex.imaging.full_size.photo_texels import PhotoTexels, bands, srgb
+from uvtex.imaging.full_size.photo_paint import srgb
+from uvtex.imaging.full_size.photo_texels import PhotoTexels, bands
 
 EACH = 8
 """Every so many texels of a row are compared."""
