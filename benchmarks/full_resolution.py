@@ -109,7 +109,8 @@ def main(
     """
     textures, cameras = held_out(data, trained)
     if others is not None:
-        data, textures = others, sorted((others / "textures").glob("*.png"))
+        data = others
+        textures = sorted({data / record.texture for record in manifest.read(data).records})
     if max(counts) > len(cameras):
         raise DataError(
             f"{data}: has {len(cameras)} cameras with plates; give --photos {len(cameras)} or fewer"
