@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from tests.models.small_atlas import SIZE, config
 from tests.sets import make_set, make_showroom
 from uvtex.data import manifest
+from uvtex.data.storage import fine_cameras
 from uvtex.data.storage.map_files import read_maps
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import decode
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
+from uvtex.models.cameras import Cameras
 
 FINE = 4 * SIZE
 EDGE, SHADE = 70, 0.3
@@ -52,12 +55,32 @@ def test_views_larger_than_the_networks_tell_a_finer_light(tmp_path: Path) -> No
         assert abs(float(after) - SHADE) < 0.1
 
 
+def test_where_there_is_paint_the_light_is_finer_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_cameras, "LARGEST", FINE // 2)
+    bank = PairStore.open(_shaded(tmp_path), config()).bank
+    assert bank is not None
+    assert bank.fine is not None
+    assert bank.fine.shape == (2, 6, FINE // 2, FINE // 2)
+    cameras = Cameras(bank)
+    middle = slice(FINE // 2 - 10, FINE // 2 + 10)
+    for camera in range(2):
+        falling, reflected, share = cameras.light(camera)
+        assert falling.shape == reflected.shape == (3, FINE, FINE)
+        assert share.shape == (1, FINE, FINE)
+        before, after = (falling[:, middle, EDGE + k].median() for k in (-2, 1))
+        assert abs(float(before) - 1) < 0.1
+        assert abs(float(after) - SHADE) < 0.1
+
+
 def test_views_of_the_networks_size_or_composed_ones_tell_no_finer_light(tmp_path: Path) -> None:
     for folder in (make_set(tmp_path / "set"), make_showroom(tmp_path / "plates")):
         bank = PairStore.open(folder, config()).bank
         assert bank is not None
         assert bank.fine is None
         assert bank.fine_paint is None
+        assert bank.detail is None
 
 
 def test_a_subsampled_map_is_not_moved(tmp_path: Path) -> None:

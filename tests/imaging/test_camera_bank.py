@@ -26,7 +26,7 @@ from uvtex.imaging.compose import linear_from_srgb, sample
 from uvtex.models.correspondence import AtlasPredictor
 from uvtex.training.trainer import Trainer
 
-OPTIONAL = ("trust", "fine_paint", "fine")
+OPTIONAL = ("trust", "fine_paint", "fine", "detail")
 """Fields of a bank that are None for exact maps and views as small as the networks'."""
 
 
@@ -133,10 +133,23 @@ def test_lights_are_fitted_to_pictures_of_several_liveries() -> None:
     light = falling[camera] * albedo + reflected[camera]
     view = torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     found = light_fit.fit_lights(
-        [(camera[i:][:7], albedo[i:][:7], view[i:][:7]) for i in range(0, 40, 7)], 2, 6
+        [(camera[i:][:7], albedo[i:][:7], view[i:][:7]) for i in range(0, 40, 7)], 2
     )
     torch.testing.assert_close(found[0], falling, atol=0.01, rtol=0)
     torch.testing.assert_close(found[1], reflected, atol=0.01, rtol=0)
+
+
+def test_saturated_views_do_not_make_the_light_too_dim() -> None:
+    draw = torch.Generator().manual_seed(1)
+    albedo = torch.rand(40, 3, 6, 6, generator=draw)
+    light = (1.6 * albedo + 0.02).clamp(0, 1)
+    view = torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    samples = [(torch.zeros(40).long(), albedo, view)]
+    dim, _ = light_fit.fit_lights(samples, 1)
+    falling, reflected = light_fit.fit_lights(samples, 1, saturated=0.98)
+    assert dim.max() < 1.4
+    torch.testing.assert_close(falling, torch.full_like(falling, 1.6), atol=0.03, rtol=0)
+    torch.testing.assert_close(reflected, torch.full_like(reflected, 0.02), atol=0.01, rtol=0)
 
 
 def test_validation_liveries_do_not_change_the_camera_bank(data: Path, store: PairStore) -> None:

@@ -76,3 +76,15 @@ def test_pixels_beside_the_paint_change_no_paint() -> None:
     other[:, : SIDE // 2] = 65535
     one, two = (paint_of(x, NOISE, _light(), shows, _same) for x in (photo, other))
     assert np.array_equal(one[:, SIDE // 2 :], two[:, SIDE // 2 :])
+
+
+def test_saturated_paint_is_taken_for_the_middle_up_to_white() -> None:
+    light = np.full((SIDE, SIDE, 6), 0, np.float32)
+    light[..., :3] = 2.0  # paint of 0.5 and more is saturated
+    photo = np.full((SIDE, SIDE, 3), 65535, np.uint16)
+    photo[:, : SIDE // 2] = 0.9 * 65535  # bright, but not saturated
+    found = paint_of(photo, 0, light, EVERYWHERE, _same) / 65535
+    linear = linear_from_srgb(torch.from_numpy(found)).numpy()
+    assert linear[0, -1] == pytest.approx(0.75, abs=0.01)
+    bright = float(linear_from_srgb(torch.tensor(0.9)))
+    assert linear[0, 0] == pytest.approx(bright / 2, abs=0.01)

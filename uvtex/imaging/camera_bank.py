@@ -19,6 +19,8 @@ from torch import Tensor
 from uvtex.imaging.constant_texels import constant_texels
 
 NO_PAINT = -32768
+DETAIL = 2
+"""Factor by which the light is known more finely where there is paint than elsewhere."""
 DONORS = 8
 MOST_LIVERIES = 256
 """The largest number of liveries that donors are computed from."""
@@ -58,6 +60,7 @@ class CameraBank:
     trust: Tensor | None = None  # float32 [K, 1, S, S] in [0, 1]: confidence; None if all are sure
     fine_paint: Tensor | None = None  # int16 [K, 2, F, F]: UV of each of F > S pixels, if known
     fine: Tensor | None = None  # float16 [K, 6, F, F]: both lights at F pixels
+    detail: Tensor | None = None  # float16 [6, N]: both lights, finer still; see `detailed`
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
@@ -80,6 +83,16 @@ def decode(paint: Tensor) -> np.ndarray:
     uv[paint[0].cpu() == NO_PAINT] = torch.nan
     found: np.ndarray = uv.numpy()
     return found
+
+
+def repeated(planes: Tensor) -> Tensor:
+    """``planes`` [..., h, w] with each pixel DETAIL times along each side."""
+    return planes.repeat_interleave(DETAIL, dim=-2).repeat_interleave(DETAIL, dim=-1)
+
+
+def detailed(paint: Tensor) -> Tensor:
+    """Pixels whose light is in ``detail``, by a camera's ``fine_paint``: bool [D, D]."""
+    return repeated(paint[0] != NO_PAINT)
 
 
 def count_hits(paint: Tensor, size: int) -> Tensor:
@@ -214,13 +227,14 @@ def build_camera_bank(
     trust: Tensor | None = None,
     fine_paint: Tensor | None = None,
     fine: Tensor | None = None,
+    detail: Tensor | None = None,
 ) -> CameraBank:
     """Build a :class:`CameraBank` from the measured tensors and compute its other tensors."""
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
     lent = find_donors(liveries, lit_and_seen(flow, hits, falling))
     fixed = constant_texels([liveries])
     return CameraBank(
-        flow, seen, paint, falling, reflected, hits, *lent, fixed, trust, fine_paint, fine
+        flow, seen, paint, falling, reflected, hits, *lent, fixed, trust, fine_paint, fine, detail
     )
 
 

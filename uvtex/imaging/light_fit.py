@@ -20,41 +20,58 @@ STIFFNESS = 0.02
 The prior says that all light is ``falling`` and that ``reflected`` is 0. The prior decides where
 all liveries have the same paint.
 """
+FEWEST = 8
+"""Fewest views without saturation to which the light of a pixel is fitted; else all views count."""
 
 
 def fit_lights(
     samples: Iterable[tuple[Tensor, Tensor, Tensor]],
     cameras: int,
-    size: int,
     smooth: Callable[[Tensor], Tensor] | None = None,
+    saturated: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Fit ``falling`` and ``reflected``, [K, 3, S, S] each, by least squares. Neither is below 0.
+    """Fit ``falling`` and ``reflected``, [K, 3, h, w] each, by least squares. Neither is below 0.
 
     Args:
-        samples: batches of (camera int64 [B], albedo [B, 3, S, S] linear, view [B, 3, S, S] sRGB
+        samples: batches of (camera int64 [B], albedo [B, 3, h, w] linear, view [B, 3, h, w] sRGB
             in [0, 1]).
         smooth: gives the means of neighbouring pixels for those of each pixel: of the albedo, the
-            radiance, the squared albedo and their product, [K, 4, 3, S, S].
+            radiance, the squared albedo and their product, [K, 4, 3, h, w].
+        saturated: a brighter value of a view may stand for more light, and is left out. None: all
+            values count.
 
     Raises:
         ValueError: there are no samples.
     """
     sums: Tensor | None = None
-    count: Tensor | None = None
     for camera, albedo, view in samples:
         light = linear_from_srgb(view)
-        parts = torch.stack([albedo, light, albedo * albedo, albedo * light], dim=1).double()
-        if sums is None or count is None:
-            sums = parts.new_zeros(cameras, 4, 3, size, size)
-            count = parts.new_zeros(cameras)
-        sums.index_add_(0, camera, parts)
-        count.index_add_(0, camera, torch.ones_like(camera, dtype=torch.float64))
-    if sums is None or count is None:
+        one = torch.ones_like(light)
+        parts = torch.stack([one, albedo, light, albedo * albedo, albedo * light], dim=1).double()
+        both = [parts] if saturated is None else [parts, parts * (view <= saturated)[:, None]]
+        if sums is None:
+            sums = parts.new_zeros(cameras, len(both), *parts.shape[1:])
+        sums.index_add_(0, camera, torch.stack(both, dim=1))
+    if sums is None:
         raise ValueError("no samples")
-    number = count.clamp_min(1).view(-1, 1, 1, 1)
-    means = sums / number[:, None]
+    x, y, falling = _line(sums[:, 0], None, smooth)
+    if saturated is not None:
+        kept = torch.where(sums[:, 1, :1] < FEWEST, sums[:, 0], sums[:, 1])
+        x, y, falling = _line(kept, falling, smooth)
+    return falling.float(), (y - falling * x).clamp_min(0).float()
+
+
+def _line(
+    sums: Tensor, prior: Tensor | None, smooth: Callable[[Tensor], Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean albedo, mean radiance, and the slope of the line through them, [K, 3, h, w] each.
+
+    Args:
+        sums: [K, 5, 3, h, w], of 1 and of what ``smooth`` takes.
+        prior: the slope where all albedos are the same. None: all light is ``falling``.
+    """
+    means = sums[:, 1:] / sums[:, :1].clamp_min(1)
     x, y, xx, xy = (means if smooth is None else smooth(means)).unbind(dim=1)
     variance, slope = (xx - x * x).clamp_min(0), xy - x * y
-    guess = y / x.clamp_min(0.02)
-    falling = ((slope + STIFFNESS**2 * guess) / (variance + STIFFNESS**2)).clamp_min(0)
-    return falling.float(), (y - falling * x).clamp_min(0).float()
+    guess = y / x.clamp_min(0.02) if prior is None else prior
+    return x, y, ((slope + STIFFNESS**2 * guess) / (variance + STIFFNESS**2)).clamp_min(0)

@@ -76,18 +76,16 @@ def full_size(
     given = [*zip(photos, predictor.geometry(views), strict=True)]
     sharp: list[np.ndarray | None] = [None] * len(given)
     shares = [1.0] * len(given)
+    shown, sixteen = zip(*(_texels(*one, side) for one in given), strict=True)
     if len(given) > 1:
-        found, shares = weights([detail_of(_texels(*one, side)[0]) for one in given])
+        found, shares = weights([detail_of(texels) for texels in shown])
         sharp = [*found]
-    deep = False
-    for one, weight in zip(given, sharp, strict=True):
-        texels, sixteen = _texels(*one, side)
+    for texels, weight in zip(shown, sharp, strict=True):
         whole.add(texels, weight)
-        deep |= sixteen
     unknown = predictor.groundless(views).cpu().numpy()
     layers = whole.layers(unknown)
     return FullSize(
-        whole.finish(np.asarray(to_picture(texture)), deep),
+        whole.finish(np.asarray(to_picture(texture)), any(sixteen)),
         (whole.confidence * 255).round().astype(np.uint8),
         layers,
         float((whole.confidence > DOUBTFUL).mean()),

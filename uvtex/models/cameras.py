@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uvtex.imaging import camera_bank as banks
 from uvtex.imaging.camera_bank import Aim, CameraBank, aim, painted, project
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 
@@ -39,6 +40,7 @@ class Cameras(nn.Module):
     trust: Tensor | None
     fine_paint: Tensor | None
     fine: Tensor | None
+    detail: Tensor | None
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
     has_donor: Tensor  # bool [K, 1, S, S]
@@ -138,10 +140,23 @@ class Cameras(nn.Module):
         if self.fine is None:
             share = painted(self.paint[camera][None], self.falling.shape[-1])[0]
             return self.falling[camera], self.reflected[camera], share
-        falling, reflected = self.fine[camera].float().chunk(2)
+        light = self.fine[camera].float()
         share = painted(self.fine_map(camera)[None], self.fine.shape[-1])
         # A pixel with one sample may be half paint. It is not, if its neighbours are paint.
-        return falling, reflected, -F.max_pool2d(-share, 3, stride=1, padding=1)[0]
+        share = -F.max_pool2d(-share, 3, stride=1, padding=1)[0]
+        if self.detail is not None:
+            light = self._detailed(camera, light, self.detail)
+            share = banks.repeated(share)
+        falling, reflected = light.chunk(2)
+        return falling, reflected, share
+
+    def _detailed(self, camera: int, light: Tensor, detail: Tensor) -> Tensor:
+        """The light [6, D, D] with what is known of it finer than ``light`` [6, F, F] has it."""
+        *before, own = (banks.detailed(self.fine_map(k)) for k in range(camera + 1))
+        start = sum(int(there.sum()) for there in before)
+        finer = F.interpolate(light[None], own.shape, mode="bilinear")[0]
+        finer[:, own] = detail[:, start : start + int(own.sum())].float()
+        return finer
 
     def fine_map(self, camera: int) -> Tensor:
         """A camera's UV map as finely as it is known, int16 [2, h, h], from ``encode``."""

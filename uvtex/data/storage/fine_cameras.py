@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
@@ -25,13 +27,21 @@ from uvtex.imaging import light_fit, uv_maps
 from uvtex.imaging.compose import linear_from_srgb
 
 LARGEST = 512
-"""Largest side of a fine camera, in pixels. A camera takes 4 MB of a checkpoint."""
+"""Largest side of a fine camera, in pixels. A camera takes 4 MB of a checkpoint.
+
+Where there is paint the light is finer by `camera_bank.DETAIL`, if the views are: 3 MB more.
+"""
 LIVERIES = 40
 """Most training views of a camera that are read again."""
 BLUR = 0.5
 """Standard deviation of the blur of what the light is fitted to, in pixels of a fine camera.
 
 The fit of each pixel has an error of its own, from noise and from what the map rounds.
+"""
+SATURATED = 0.98
+"""Value of a view above which it may be saturated. Its light counts as too little then.
+
+It is below 1, since a pixel is the mean of the view's pixels, some of them saturated.
 """
 
 
@@ -40,6 +50,7 @@ class FineCameras(NamedTuple):
 
     paint: Tensor  # int16 [K, 2, F, F]: UV of each pixel, see uvtex.imaging.camera_bank.encode
     light: Tensor  # float16 [K, 6, F, F]: falling, then reflected
+    detail: Tensor | None  # float16 [6, N], see uvtex.imaging.camera_bank.CameraBank
 
 
 def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCameras | None:
@@ -56,30 +67,77 @@ def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCam
     names = files.views.split("\0")
     index = loaded.index[list(train)]
     first = pictures.describe(files.folder / names[int(index[0, COLUMNS.index("view")])])
-    side = min(first.width, first.height, LARGEST) // loaded.size * loaded.size
+    largest = min(first.width, first.height)
+    side = min(largest, LARGEST) // loaded.size * loaded.size
     if side < 2 * loaded.size:
         return None
-    texture = lru_cache(maxsize=2 * LIVERIES)(lambda k: _linear(files, files.textures[k], side))
-    paints, lights = [], []
+    paints, lights, details = [], [], []
     for camera in range(len(maps.flow)):
         rows = index[index[:, COLUMNS.index("map")] == camera]
         rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), LIVERIES)).long()]
+        shown = [(names[view], files.textures[paint]) for view, paint, *_ in rows.tolist()]
         uv, _ = uv_maps.read_doubtful_map(files.folder / str(files.maps[camera]), files.stiffness)
         paint = torch.from_numpy(banks.encode(resampled(uv, side)))
-        at = banks.aim(paint[None], side, side)
-
-        def samples(
-            rows: Tensor = rows, at: banks.Aim = at
-        ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-            for view, paint, *_ in rows.tolist():
-                shown = _picture(files, names[view], side)
-                yield torch.zeros(1, dtype=torch.int64), banks.project(texture(paint), at), shown
-
-        inner = ndimage.minimum_filter(at.share[0, 0].numpy(), 3)
-        both = light_fit.fit_lights(samples(), 1, side, partial(_blurred, inner=inner))
+        light = _light(files, shown, paint, (slice(None), slice(None)))
         paints.append(paint)
-        lights.append(torch.cat(both, dim=1)[0].clamp_max(60_000).half())
-    return FineCameras(torch.stack(paints).to(loaded.device), torch.stack(lights).to(loaded.device))
+        lights.append(light.half())
+        if largest >= banks.DETAIL * side:
+            details.append(_detail(files, shown, uv, banks.detailed(paint), light))
+    detail = torch.cat(details, dim=1).half().to(loaded.device) if details else None
+    paint, light = (torch.stack(part).to(loaded.device) for part in (paints, lights))
+    return FineCameras(paint, light, detail)
+
+
+def _detail(
+    files: PictureFiles,
+    shown: Sequence[tuple[str, str]],
+    uv: np.ndarray,
+    painted: Tensor,
+    coarse: Tensor,
+) -> Tensor:
+    """The light [6, N] of the pixels ``painted``, bool [D, D], row by row.
+
+    Args:
+        coarse: the light [6, F, F], for pixels that have no place in the finer map.
+    """
+    side = len(painted)
+    rows, columns = (
+        slice(int(at.min()), int(at.max()) + 1) if len(at) else slice(0, 1)
+        for at in torch.nonzero(painted, as_tuple=True)
+    )
+    paint = torch.from_numpy(banks.encode(resampled(uv, side)))
+    light = F.interpolate(coarse[None], (side, side), mode="bilinear")[0]
+    placed = (paint[0] != banks.NO_PAINT)[rows, columns]
+    fitted = _light(files, shown, paint, (rows, columns))
+    light[:, rows, columns] = torch.where(placed, fitted, light[:, rows, columns])
+    return light[:, painted]
+
+
+def _light(
+    files: PictureFiles,
+    shown: Sequence[tuple[str, str]],
+    paint: Tensor,
+    part: tuple[slice, slice],
+) -> Tensor:
+    """Falling and reflected light, [6, h, w], of a part of a camera's picture.
+
+    Args:
+        shown: the names of views of the camera, each with the texture's.
+        paint: int16 [2, F, F], of F pixels.
+    """
+    side, (rows, columns) = paint.shape[-1], part
+    at = banks.aim(paint[None], side, side)
+
+    def samples() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for view, texture in shown:
+            albedo = banks.project(linear_from_srgb(_picture(files, texture, side)), at)
+            shows = _picture(files, view, side)
+            yield torch.zeros(1).long(), albedo[..., rows, columns], shows[..., rows, columns]
+
+    inner = ndimage.minimum_filter(at.share[0, 0].numpy(), 3)[part]
+    smooth = partial(_blurred, inner=inner)
+    both = light_fit.fit_lights(samples(), 1, smooth, SATURATED)
+    return torch.cat(both, dim=1)[0].clamp_max(60_000)
 
 
 def _blurred(means: Tensor, inner: np.ndarray) -> Tensor:
@@ -92,9 +150,9 @@ def _blurred(means: Tensor, inner: np.ndarray) -> Tensor:
 
 def _picture(files: PictureFiles, name: str, side: int) -> Tensor:
     """A picture at ``side`` pixels: sRGB [1, 3, side, side] in [0, 1]."""
-    pixels = pictures.read_rgb(files.folder / name, side)
-    return torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
+    return torch.tensor(_read(files.folder / name, side)).permute(2, 0, 1)[None].float() / 255
 
 
-def _linear(files: PictureFiles, name: str, side: int) -> Tensor:
-    return linear_from_srgb(_picture(files, name, side))
+@lru_cache(maxsize=2 * LIVERIES)
+def _read(path: Path, side: int) -> np.ndarray:
+    return pictures.read_rgb(path, side)

@@ -69,7 +69,7 @@ def _lights(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> tuple[Tensor
             for x in (plates.falling, plates.reflected)
         )
         return falling, reflected
-    return light_fit.fit_lights(_shown(loaded, maps, train), len(maps.flow), loaded.size)
+    return light_fit.fit_lights(_shown(loaded, maps, train), len(maps.flow))
 
 
 def _shown(

@@ -2,26 +2,32 @@
 
 A photo has more pixels than the network sees. Its light is taken off, its noise is smoothed, and
 its paint is brought into the texture by the flow at full size. Photos share a texel by their
-confidence and their sharpness. What no photo shows is the network's texture, enlarged. Work is done
-in bands of rows, so that memory grows with the photo and the texture alone.
+confidence and their sharpness. What no photo shows is the network's texture, enlarged, but for a
+rim of padding. Then the texels are made to agree with the pixels that show them, see
+:mod:`uvtex.imaging.full_size.super_resolution`. Work is done in bands of rows and in tiles, so that
+memory grows with the photos and the texture alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from uvtex.imaging.full_size.photo_paint import bilinear, srgb
 from uvtex.imaging.full_size.photo_texels import (
     COARSE,
     WHOLE,
     PhotoTexels,
+    Pixels,
     ViewGeometry,
     bands,
 )
 from uvtex.imaging.full_size.sharpness import detail_of, weights
+from uvtex.imaging.full_size.super_resolution import around, resolved, tiles
 
 __all__ = [
+    "BESIDE",
     "DOUBTFUL",
     "MENDED",
     "SEEN",
@@ -38,6 +44,13 @@ SHARPEST = 8
 """Power of the confidence by which several photos share a texel: the surest nearly decides."""
 DOUBTFUL, FIRM = 0.05, 0.3
 """Confidence below which the network's texture is taken, and above which the photos are."""
+PADDED = 0.2
+"""Confidence below which a texel beside a surer one starts with its paint.
+
+Baked textures are padded so (dilation): what lies beside the rim of a panel is drawn with it.
+"""
+BESIDE = 8
+"""Distance to a surer texel, in texels, up to which that is done."""
 UNKNOWN, MENDED, SEEN = 0, 128, 255
 """Values of the layer that says where each texel comes from."""
 
@@ -55,6 +68,7 @@ class FullTexture:
         self._weight = np.zeros((size, size), np.float32)
         self.confidence = np.zeros((size, size), np.float32)
         """The largest confidence of a photo in each texel, in [0, 1]; 0 where none shows it."""
+        self._photos: list[tuple[PhotoTexels, np.ndarray | None]] = []
 
     def add(self, photo: PhotoTexels, sharp: np.ndarray | None = None) -> None:
         """Adds what a photo shows.
@@ -63,13 +77,13 @@ class FullTexture:
             sharp: float32 [n, n], the share of its pixels that count in blocks of the texture:
                 see :func:`uvtex.imaging.full_size.sharpness.weights`. None: 1.
         """
+        self._photos.append((photo, sharp))
         for rows in bands(self.size):
             row, column, paint, sure, fine = photo.of(rows)
             weight = sure
             if sharp is not None:
-                at = (np.stack([row + rows.start, column]) + 0.5) * len(sharp) / self.size - 0.5
-                share = bilinear(sharp[..., None], at)[:, 0]  # its pixels are as if fewer
-                weight = sure * share * (fine + COARSE) / (fine * share + COARSE)
+                share = self._sharpness(sharp, row + rows.start, column)
+                weight = sure * share * (fine + COARSE) / (fine * share + COARSE)  # as if fewer
             weight = weight**SHARPEST
             self._colour[rows][row, column] += paint * weight[:, None]
             self._weight[rows][row, column] += weight
@@ -87,14 +101,49 @@ class FullTexture:
         )
         top = 65535 if deep else 255
         out = np.empty((self.size, self.size, 3), np.uint16 if deep else np.uint8)
-        for rows in bands(self.size):
-            paint = self._colour[rows] / np.maximum(self._weight[rows], 1e-12)[..., None]
-            seen = srgb(paint)
-            share = (self.confidence[rows] - DOUBTFUL) / (FIRM - DOUBTFUL)
-            share = share.clip(0, 1)[..., None]
-            mixed = ground[rows] / np.float32(255) * (1 - share) + seen * share
-            out[rows] = (mixed * top).round().astype(out.dtype)
+        for rows, columns in tiles(self.size):
+            wide, tall = around(columns, self.size), around(rows, self.size)
+            mixed = self._tile(ground, tall, wide)
+            sure = self.confidence[tall, wide] > PADDED
+            if sure.any():
+                away, nearest = ndimage.distance_transform_edt(~sure, return_indices=True)
+                free = away <= BESIDE
+                mixed[free] = mixed[nearest[0][free], nearest[1][free]]
+                pixels = [self._pixels(*one, tall, wide) for one in self._photos]
+                mixed = resolved(mixed, free, pixels)
+            inner = mixed[rows.start - tall.start :, columns.start - wide.start :]
+            inner = inner[: rows.stop - rows.start, : columns.stop - columns.start]
+            out[rows, columns] = (inner * top).round().astype(out.dtype)
         return out
+
+    def _tile(self, ground: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """A tile by interpolation, sRGB: float32 [h, w, 3] in [0, 1].
+
+        Args:
+            ground: uint8 [size, size, 3], the network's texture.
+        """
+        weight = np.maximum(self._weight[rows, columns], 1e-12)[..., None]
+        seen = srgb(self._colour[rows, columns] / weight)
+        share = (self.confidence[rows, columns] - DOUBTFUL) / (FIRM - DOUBTFUL)
+        share = share.clip(0, 1)[..., None]
+        mixed: np.ndarray = ground[rows, columns] / np.float32(255) * (1 - share) + seen * share
+        return mixed
+
+    def _pixels(
+        self, photo: PhotoTexels, sharp: np.ndarray | None, rows: slice, columns: slice
+    ) -> Pixels:
+        """The pixels of a photo that show a tile, less sure where it is less sharp."""
+        found = photo.pixels(rows, columns)
+        if sharp is None:
+            return found
+        row, column = np.mgrid[rows, columns]
+        share = self._sharpness(sharp, row, column).ravel()
+        return found._replace(sure=found.sure * (found.shares @ share))
+
+    def _sharpness(self, sharp: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The sharpness of a photo at texels, [...]."""
+        at = (np.stack([row, column]) + 0.5) * len(sharp) / self.size - 0.5
+        return bilinear(sharp[..., None], at)[..., 0]
 
     def layers(self, unknown: np.ndarray) -> np.ndarray:
         """Where each texel comes from: uint8 [size, size] of SEEN, MENDED and UNKNOWN.

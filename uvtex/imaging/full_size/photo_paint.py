@@ -20,6 +20,8 @@ BAND = 256
 """Rows of a photo that are worked on at once."""
 DIMMEST = 0.01
 """Least light on white paint that paint is divided by."""
+SATURATED = 0.97
+"""Value of a photo, in parts of its range, from which on it may stand for more light."""
 MOST_NOISE = 0.5
 """Noise of the paint, as a part of its range, above which it is not told any more."""
 
@@ -50,6 +52,9 @@ def paint_of(
         falling = np.maximum(falling, DIMMEST)
         seen = part / np.float32(np.iinfo(photo.dtype).max)
         linear = (_linear(seen) - reflected) / falling
+        # What is saturated may be any paint from this one to white. It is taken for the middle.
+        over = ((seen - SATURATED) / (1 - SATURATED)).clip(0, 1)
+        linear += over * (1 - linear).clip(0) / 2
         paint = srgb(linear) + 12.92 * np.minimum(linear, 0)  # else noise would brighten black
         if level >= LEAST:
             noise = level * _slope(seen) / falling / _slope(paint.clip(0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.framing import Box
@@ -32,8 +33,12 @@ WHOLE = 0.95
 """Share of a pixel that must show paint for its light to be known."""
 AROUND = 16
 """Pixels of the photo around its texels that are worked on: more than smoothing reaches."""
-SPARSE = 4
+SPARSE = 16
 """Every so many texels tell the noise of the photo."""
+PARTS = 3
+"""Parts of a texel, along each side, that are counted to the pixels they lie in."""
+COVERED = 0.6
+"""Share of a pixel that texels of the texture must cover for its paint to be their mean."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,14 @@ class Texels(NamedTuple):
     fine: np.ndarray  # float32 [N], photo pixels to a texel's width
 
 
+class Pixels(NamedTuple):
+    """The n pixels of a photo that show a tile of N texels."""
+
+    shares: sparse.csr_array  # float32 [n, N], the share of each texel in each pixel; rows sum to 1
+    paint: np.ndarray  # float32 [n, 3] in [0, 1], sRGB
+    sure: np.ndarray  # float32 [n] in [0, 1], the mean confidence of the texels
+
+
 class PhotoTexels:
     """A photo, of which bands of a texture are sampled.
 
@@ -95,10 +108,13 @@ class PhotoTexels:
         self.size = size
         self._square, self._view, self._opaque = square, view, opaque
         self._shape = photo.shape
-        self._flow, self._scale = full_flow(view.uv, size)
-        pixels, self._shrink = _reduced(photo, self._scale, square.side)
-        flow, scale = self._flow[::SPARSE, ::SPARSE], self._scale[::SPARSE, ::SPARSE]
-        some = flow[scale > 0].astype(np.float64)
+        flow, scale = full_flow(view.uv, size)
+        self._texel = np.flatnonzero(scale).astype(np.int32)
+        """The texels that the camera sees, row by row."""
+        self._at = flow.reshape(-1, 2)[self._texel]
+        self._width = scale.ravel()[self._texel]
+        pixels, self._shrink = _reduced(photo, self._width, square.side)
+        some = self._at[::SPARSE].astype(np.float64)
         level = noise_level(pixels, *_rows_columns(some, square, view.pose, self._shrink))
         self._light = _light_of_paint(view)
         self._corner, part = _part_at(pixels, *_rows_columns(some, square, view.pose, self._shrink))
@@ -113,24 +129,73 @@ class PhotoTexels:
         Args:
             chosen: bool, of the band: these texels alone.
         """
-        view, square, shrink = self._view, self._square, self._shrink
-        seen = self._scale[rows] > 0
-        row, column = np.nonzero(seen if chosen is None else seen & chosen)
-        at = self._flow[rows][row, column].astype(np.float64)
+        some = self._in_rows(rows)
+        if chosen is not None:
+            some = some[chosen.ravel()[self._texel[some] - rows.start * self.size]]
+        row, column = np.divmod(self._texel[some].astype(np.int64), self.size)
+        x, y = self._in_paint(some)
+        sure, fine = self._sure(some)
+        return Texels(row - rows.start, column, _cubic(self._paint, self._table, x, y), sure, fine)
+
+    def pixels(self, rows: slice, columns: slice) -> Pixels:
+        """The pixels that show a tile, as means of its texels, counted row by row.
+
+        A texel is taken as a square in the photo. A pixel at the tile's border that shows other
+        texels too is left out, and so is one that shows the edge of a panel.
+        """
+        some = self._in_rows(rows)
+        row, column = np.divmod(self._texel[some], self.size)
+        inside = (column >= columns.start) & (column < columns.stop)
+        some, row, column = some[inside], row[inside] - rows.start, column[inside] - columns.start
+        texel = row * (columns.stop - columns.start) + column
+        x, y = self._in_paint(some)
+        sure, fine = self._sure(some)
+        width = fine * self._shrink
+        height, wide = self._paint.shape[:2]
+        steps = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+        places = []
+        for right, down in itertools.product(steps, steps):
+            across, below = (x + right * width).astype(int), (y + down * width).astype(int)
+            places.append(below.clip(0, height - 1) * wide + across.clip(0, wide - 1))
+        place, pixel = np.unique(np.concatenate(places), return_inverse=True)
+        shape = len(place), (rows.stop - rows.start) * (columns.stop - columns.start)
+        area = np.tile((width / PARTS) ** 2, PARTS**2).astype(np.float32)
+        shares = sparse.csr_array((area, (pixel, np.tile(texel, PARTS**2))), shape=shape)
+        covered = shares.sum(axis=1)
+        whole = np.flatnonzero(covered > COVERED)
+        shares = sparse.diags_array(1 / covered[whole]) @ shares[whole]
+        known = np.zeros(shape[1], np.float32)
+        known[texel] = sure
+        paint = self._paint.reshape(-1, 3)[place[whole]] / np.float32(65535)
+        return Pixels(shares, paint, shares @ known)
+
+    def _in_rows(self, rows: slice) -> np.ndarray:
+        """Which of the seen texels lie in a band of rows: int64 [N]."""
+        first, last = np.searchsorted(self._texel, [x * self.size for x in (rows.start, rows.stop)])
+        return np.arange(first, last)
+
+    def _in_paint(self, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where some of the seen texels lie in the paint: x and y in pixels, pixel edges whole."""
+        x, y = _in_photo(self._at[some].astype(np.float64), self._square, self._view.pose)
+        top, left = self._corner
+        return x * self._shrink - left, y * self._shrink - top
+
+    def _sure(self, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The confidence of some of the seen texels, and the photo pixels to their width."""
+        view, square = self._view, self._square
+        at = self._at[some].astype(np.float64)
         lit = bilinear(self._light, _in_pixels(at, len(self._light)))
         x, y = _in_photo(at, square, view.pose)
         inside = _inside(x, y, self._shape, self._opaque)
-        top, left = self._corner
-        paint = _cubic(self._paint, self._table, x * shrink - left, y * shrink - top)
         strength = lit[:, :3].mean(axis=1)
-        fine = self._scale[rows][row, column] * square.side / 2
+        fine = self._width[some] * square.side / 2
         deep = bilinear(self._depth[..., None], _in_pixels(at, len(self._depth)))[:, 0]
         inside *= ((deep - RIM / 2) / RIM).clip(0, 1)
         sure = inside * strength / (strength + DIM) * fine / (fine + COARSE)
         if view.trust is not None:
             place = _in_pixels(at, len(view.trust))
             sure *= bilinear(view.trust[..., None], place)[:, 0]
-        return Texels(row, column, paint, sure, fine)
+        return sure, fine
 
     def _in_light(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """The rows and columns in the light, float64 [2, ...], of pixels of the paint."""
@@ -155,10 +220,13 @@ def _part_at(
     return (slices[0].start, slices[1].start), photo[slices[0], slices[1]]
 
 
-def _reduced(photo: np.ndarray, scale: np.ndarray, side: float) -> tuple[np.ndarray, float]:
-    """The photo, halved while its pixels are finer than texels, and its size in parts of it."""
-    seen = scale[scale > 0]
-    fine = float(np.median(seen)) * side / 2 if len(seen) else 1.0
+def _reduced(photo: np.ndarray, width: np.ndarray, side: float) -> tuple[np.ndarray, float]:
+    """The photo, halved while its pixels are finer than texels, and its size in parts of it.
+
+    Args:
+        width: of the texels, in halves of the square's ``side``.
+    """
+    fine = float(np.median(width)) * side / 2 if len(width) else 1.0
     shrink = 1.0
     while fine * shrink >= 2 and min(photo.shape[:2]) >= 4:
         height, width = (n // 2 * 2 for n in photo.shape[:2])

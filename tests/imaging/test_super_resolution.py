@@ -1,0 +1,78 @@
+"""Texels that are smaller than the pixels of the photos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.imaging.test_full_size import TEXELS, _small, _texture, _view, _whole
+from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.full_size import FullTexture, PhotoTexels, super_resolution
+
+COARSE = 96
+"""Side of a photo whose pixels cover almost two texels each way."""
+
+
+def _photo(texture: np.ndarray, scale: float = 0.45) -> PhotoTexels:
+    photo, geometry = _view(texture, scale, COARSE)
+    return PhotoTexels(photo, _whole(photo), geometry, TEXELS)
+
+
+def _made(texture: np.ndarray, *photos: PhotoTexels) -> tuple[np.ndarray, np.ndarray]:
+    """The full texture of photos, and where they show it well."""
+    whole = FullTexture(TEXELS)
+    for photo in photos:
+        whole.add(photo)
+    return whole.finish(_small(texture)), whole.confidence > 0.1
+
+
+def test_a_pixel_is_the_mean_of_its_texels() -> None:
+    texture = _texture()
+    everything = slice(0, TEXELS), slice(0, TEXELS)
+    pixels = _photo(texture).pixels(*everything)
+    assert np.allclose(pixels.shares.sum(axis=1), 1, atol=1e-5)
+    paint = linear_from_srgb(torch.from_numpy(texture.reshape(-1, 3) / 255)).numpy()
+    shown = linear_from_srgb(torch.from_numpy(pixels.paint)).numpy()
+    inner = pixels.sure > 0.1
+    assert inner.mean() > 0.7
+    assert np.abs(pixels.shares @ paint - shown)[inner].mean() < 0.012
+    blind = np.abs(paint.mean(axis=0) - shown)[inner].mean()
+    assert blind > 0.2  # the colours of the blocks differ far more
+
+
+def test_edges_within_pixels_become_sharp(monkeypatch: pytest.MonkeyPatch) -> None:
+    texture = _texture()
+    made, well = _made(texture, _photo(texture))
+    monkeypatch.setattr(super_resolution, "STEPS", 0)
+    interpolated, _ = _made(texture, _photo(texture))
+    after, before = (
+        np.abs(found.astype(float) - texture)[well].mean() for found in (made, interpolated)
+    )
+    assert well.mean() > 0.6
+    assert after < 0.8 * before
+
+
+def test_two_photos_tell_more_than_one() -> None:
+    texture = _texture()
+    first, second = _photo(texture), _photo(texture, 0.43)
+    one, well = _made(texture, first)
+    both, _ = _made(texture, first, second)
+    after, before = (np.abs(found.astype(float) - texture)[well].mean() for found in (both, one))
+    assert after < 0.8 * before
+
+
+def test_tiles_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    texture = _texture()
+    whole, _ = _made(texture, _photo(texture))
+    monkeypatch.setattr(super_resolution, "TILE", 64)
+    tiled, _ = _made(texture, _photo(texture))
+    off = np.abs(whole.astype(float) - tiled)
+    assert off.mean() < 0.5
+    assert off.max() < 24
+
+
+def test_a_tile_that_no_photo_shows_stays() -> None:
+    start = np.random.default_rng(0).random((20, 20, 3)).astype(np.float32)
+    everywhere = np.ones((20, 20), bool)
+    assert super_resolution.resolved(start, everywhere, []) is start
