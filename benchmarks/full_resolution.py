@@ -14,7 +14,8 @@ ones. Each row is a number of photos.
 - enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos);
 - ideal: what interpolation of the photos' pixels gives, without light and noise. Each pixel is the
   mean of the true texture over it, and is sampled by the true UV map. Each texel is of the photo
-  that is nearest to the truth. Texels that no photo sees are those of `enlarged`.
+  that is nearest to the truth. Texels that no photo sees are those of `enlarged`. Super-resolution
+  can give more.
 
 Figures are SSIM with the true texture, averaged over the texels that the photos see by the set's
 own UV maps, then over the liveries, and the least and the largest gain of a livery. The last

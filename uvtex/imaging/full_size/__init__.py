@@ -42,6 +42,12 @@ __all__ = [
 
 SHARPEST = 8
 """Power of the confidence by which several photos share a texel: the surest nearly decides."""
+BLURRED = 4
+"""Power of the sharpness by which the pixels of a photo count among those of others.
+
+A blurred pixel shows more than its own texels. At power 1, one photo of three that was blurred by 4
+pixels took .04 of SSIM more.
+"""
 DOUBTFUL, FIRM = 0.05, 0.3
 """Confidence below which the network's texture is taken, and above which the photos are."""
 PADDED = 0.2
@@ -137,7 +143,7 @@ class FullTexture:
         if sharp is None:
             return found
         row, column = np.mgrid[rows, columns]
-        share = self._sharpness(sharp, row, column).ravel()
+        share = self._sharpness(sharp, row, column).ravel() ** BLURRED
         return found._replace(sure=found.sure * (found.shares @ share))
 
     def _sharpness(self, sharp: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
