@@ -8,9 +8,8 @@ more, by the same fit of the light.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from uvtex.data import pictures
-from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps, PictureFiles
+from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps
 from uvtex.data.storage.map_files import resampled
 from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import light_fit, uv_maps
@@ -43,6 +42,10 @@ SATURATED = 0.98
 
 It is below 1, since a pixel is the mean of the view's pixels, some of them saturated.
 """
+
+
+Read = Callable[[str, int], np.ndarray]
+"""Gives a picture of the set at a side in pixels: uint8 [side, side, 3], sRGB."""
 
 
 class FineCameras(NamedTuple):
@@ -71,6 +74,8 @@ def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCam
     side = min(largest, LARGEST) // loaded.size * loaded.size
     if side < 2 * loaded.size:
         return None
+    # One call's own: the files may be others at the next.
+    read = lru_cache(2 * LIVERIES)(lambda name, side: pictures.read_rgb(files.folder / name, side))
     paints, lights, details = [], [], []
     for camera in range(len(maps.flow)):
         rows = index[index[:, COLUMNS.index("map")] == camera]
@@ -78,18 +83,18 @@ def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCam
         shown = [(names[view], files.textures[paint]) for view, paint, *_ in rows.tolist()]
         uv, _ = uv_maps.read_doubtful_map(files.folder / str(files.maps[camera]), files.stiffness)
         paint = torch.from_numpy(banks.encode(resampled(uv, side)))
-        light = _light(files, shown, paint, (slice(None), slice(None)))
+        light = _light(read, shown, paint, (slice(None), slice(None)))
         paints.append(paint)
         lights.append(light.half())
         if largest >= banks.DETAIL * side:
-            details.append(_detail(files, shown, uv, banks.detailed(paint), light))
+            details.append(_detail(read, shown, uv, banks.detailed(paint), light))
     detail = torch.cat(details, dim=1).half().to(loaded.device) if details else None
     paint, light = (torch.stack(part).to(loaded.device) for part in (paints, lights))
     return FineCameras(paint, light, detail)
 
 
 def _detail(
-    files: PictureFiles,
+    read: Read,
     shown: Sequence[tuple[str, str]],
     uv: np.ndarray,
     painted: Tensor,
@@ -108,13 +113,13 @@ def _detail(
     paint = torch.from_numpy(banks.encode(resampled(uv, side)))
     light = F.interpolate(coarse[None], (side, side), mode="bilinear")[0]
     placed = (paint[0] != banks.NO_PAINT)[rows, columns]
-    fitted = _light(files, shown, paint, (rows, columns))
+    fitted = _light(read, shown, paint, (rows, columns))
     light[:, rows, columns] = torch.where(placed, fitted, light[:, rows, columns])
     return light[:, painted]
 
 
 def _light(
-    files: PictureFiles,
+    read: Read,
     shown: Sequence[tuple[str, str]],
     paint: Tensor,
     part: tuple[slice, slice],
@@ -130,8 +135,8 @@ def _light(
 
     def samples() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for view, texture in shown:
-            albedo = banks.project(linear_from_srgb(_picture(files, texture, side)), at)
-            shows = _picture(files, view, side)
+            albedo = banks.project(linear_from_srgb(_picture(read, texture, side)), at)
+            shows = _picture(read, view, side)
             yield torch.zeros(1).long(), albedo[..., rows, columns], shows[..., rows, columns]
 
     inner = ndimage.minimum_filter(at.share[0, 0].numpy(), 3)[part]
@@ -148,11 +153,6 @@ def _blurred(means: Tensor, inner: np.ndarray) -> Tensor:
     return torch.from_numpy(np.where(inner > 0, blurred, means.numpy()))
 
 
-def _picture(files: PictureFiles, name: str, side: int) -> Tensor:
+def _picture(read: Read, name: str, side: int) -> Tensor:
     """A picture at ``side`` pixels: sRGB [1, 3, side, side] in [0, 1]."""
-    return torch.tensor(_read(files.folder / name, side)).permute(2, 0, 1)[None].float() / 255
-
-
-@lru_cache(maxsize=2 * LIVERIES)
-def _read(path: Path, side: int) -> np.ndarray:
-    return pictures.read_rgb(path, side)
+    return torch.tensor(read(name, side)).permute(2, 0, 1)[None].float() / 255
