@@ -27,6 +27,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -124,8 +125,8 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         for count in counts:
             rows = [
-                figures_of(data, trained, path, cameras[:count], Path(scratch), picture)
-                for path in textures
+                figures_of(data, trained, path, cameras[:count], Path(scratch), drawn)
+                for path, drawn in zip_longest(textures, [picture])
             ]
             picture = None
             sampled, enlarged, ideal, seen, share = np.array(rows).T
