@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.full_resolution import ideal_texture, seen_by
+from benchmarks.full_resolution import ideal_texture, main, seen_by
+from tests.inference import car_checkpoint
+from tests.sets import make_set
 from uvtex.showroom.build import build
 from uvtex.showroom.settings import ShowroomSettings
 
@@ -42,3 +45,12 @@ def test_a_gradient_is_not_displaced(data: Path) -> None:
     off = (ideal(data, true.astype(np.uint8)) - true)[seen_by(data, "cam00", SIDE)]
     assert np.abs(np.median(off, axis=0)).max() <= 0.5
     assert np.median(np.abs(off)) <= 1
+
+
+def test_liveries_of_a_folder_that_is_no_set_are_told(tmp_path: Path) -> None:
+    checkpoint, none = car_checkpoint.make(tmp_path), tmp_path / "none"
+    given = [str(make_set(tmp_path / "set")), str(checkpoint), "--of", str(none)]
+    told = CliRunner().invoke(main, given)
+    assert told.exit_code == 1
+    assert f"{none}: no manifest.json there" in told.output
+    assert "SSIM" not in told.output

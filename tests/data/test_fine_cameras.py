@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from PIL import Image
 from tests.models.small_atlas import SIZE, config
 from tests.sets import make_set, make_showroom
 from uvtex.data import manifest
+from uvtex.data.found_maps import MAPS
 from uvtex.data.storage import fine_cameras
-from uvtex.data.storage.map_files import read_maps
+from uvtex.data.storage.map_files import read_maps, resampled
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import decode
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
+from uvtex.imaging.uv_maps import read_uv_map
 from uvtex.models.cameras import Cameras
 
 FINE = 4 * SIZE
@@ -46,8 +49,6 @@ def test_views_larger_than_the_networks_tell_a_finer_light(tmp_path: Path) -> No
     assert bank is not None
     assert bank.fine is not None
     assert bank.fine.shape == (2, 6, FINE, FINE)
-    assert bank.fine_paint is not None
-    assert bank.fine_paint.shape == (2, 2, FINE, FINE)
     middle = slice(FINE // 2 - 10, FINE // 2 + 10)
     for falling in bank.fine[:, :3].float():
         before, after = (falling[:, middle, EDGE + k].median() for k in (-4, 3))
@@ -55,23 +56,47 @@ def test_views_larger_than_the_networks_tell_a_finer_light(tmp_path: Path) -> No
         assert abs(float(after) - SHADE) < 0.1
 
 
-def test_where_there_is_paint_the_light_is_finer_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("finest", [FINE, FINE - 20])
+def test_where_there_is_paint_light_and_map_are_finer_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finest: int
 ) -> None:
     monkeypatch.setattr(fine_cameras, "LARGEST", FINE // 2)
+    monkeypatch.setattr(fine_cameras, "FINEST", finest)
     bank = PairStore.open(_shaded(tmp_path), config()).bank
     assert bank is not None
     assert bank.fine is not None
     assert bank.fine.shape == (2, 6, FINE // 2, FINE // 2)
     cameras = Cameras(bank)
-    middle = slice(FINE // 2 - 10, FINE // 2 + 10)
+    middle = slice(finest // 2 - 10, finest // 2 + 10)
+    edge = EDGE * finest / FINE
+    maps = [record.uv_map for record in manifest.read(tmp_path).records]
     for camera in range(2):
-        falling, reflected, share = cameras.light(camera)
-        assert falling.shape == reflected.shape == (3, FINE, FINE)
-        assert share.shape == (1, FINE, FINE)
-        before, after = (falling[:, middle, EDGE + k].median() for k in (-2, 1))
+        paint, falling, reflected, share = cameras.finest(camera)
+        assert falling.shape == reflected.shape == (3, finest, finest)
+        assert share.shape == (1, finest, finest)
+        before, after = (falling[:, middle, int(edge + k)].median() for k in (-2, 2))
         assert abs(float(before) - 1) < 0.1
         assert abs(float(after) - SHADE) < 0.1
+        uv = read_uv_map(tmp_path / str(maps[camera]))
+        found, true = decode(paint), resampled(uv, finest)
+        assert np.array_equal(np.isnan(found), np.isnan(true))
+        assert np.nanmax(np.abs(found - true)) < 1e-4
+
+
+def test_the_finest_map_is_that_of_the_stiffness_asked_for(tmp_path: Path) -> None:
+    folder = _shaded(tmp_path)
+    maps = [folder / str(record.uv_map) for record in manifest.read(folder).records]
+    for path in set(maps):
+        uv = read_uv_map(path)
+        np.savez(path, **{"uv": uv, "uv@8": uv * np.float32(0.5)})
+    first = resampled(read_uv_map(maps[0]), FINE)
+    told = {"used": [], "split": {}, "cameras": [], "stiffness": [1, 8]}
+    (folder / MAPS).write_text(json.dumps(told))
+    for stiffness, scale in ((1.0, 1.0), (8.0, 0.5)):
+        bank = PairStore.open(folder, config()).taught_by(stiffness).bank
+        assert bank is not None
+        found = decode(Cameras(bank).finest(0).paint)
+        assert np.nanmax(np.abs(found - scale * first)) < 1e-4
 
 
 def test_views_of_the_networks_size_or_composed_ones_tell_no_finer_light(tmp_path: Path) -> None:
@@ -80,7 +105,6 @@ def test_views_of_the_networks_size_or_composed_ones_tell_no_finer_light(tmp_pat
         assert bank is not None
         assert bank.fine is None
         assert bank.fine_paint is None
-        assert bank.detail is None
 
 
 def test_a_subsampled_map_is_not_moved(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from uvtex.imaging.compose import linear_from_srgb, sample
 from uvtex.models.correspondence import AtlasPredictor
 from uvtex.training.trainer import Trainer
 
-OPTIONAL = ("trust", "fine_paint", "fine", "detail")
+OPTIONAL = {"trust", "fine", "fine_painted", "fine_light", "fine_paint"}
 """Fields of a bank that are None for exact maps and views as small as the networks'."""
 
 

@@ -58,14 +58,21 @@ def _bank() -> CameraBank:
     small = F.adaptive_avg_pool2d(fine, SIZE)
     middle = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
     flow = torch.stack(torch.meshgrid(middle, middle, indexing="xy")).repeat(2, 1, 1, 1)
+    painted = torch.from_numpy(np.isfinite(view.uv[..., 0])).repeat(2, 1, 1)
+    paint = torch.from_numpy(encode(view.uv)).repeat(2, 1, 1, 1)
     seen = F.adaptive_avg_pool2d(torch.from_numpy(view.share)[None], SIZE) > 0.99
     liveries = torch.randint(0, 256, (4, 3, SIZE, SIZE), generator=torch.manual_seed(0))
     return build_camera_bank(
         flow,
         seen.repeat(2, 1, 1, 1),
-        torch.from_numpy(encode(view.uv)).repeat(2, 1, 1, 1),
+        paint,
         small[:, :3],
         small[:, 3:],
         liveries.to(torch.uint8),
-        fine=fine.half(),
+        fine=(fine.half(), painted, _of(fine.half(), painted), _of(paint, painted)),
     )
+
+
+def _of(planes: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """The values [C, N] of planes [K, C, D, D] at chosen pixels, bool [K, D, D]."""
+    return planes.movedim(1, 0)[:, chosen]

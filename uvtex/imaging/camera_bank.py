@@ -8,6 +8,7 @@ find them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,8 +20,6 @@ from torch import Tensor
 from uvtex.imaging.constant_texels import constant_texels
 
 NO_PAINT = -32768
-DETAIL = 2
-"""Factor by which the light is known more finely where there is paint than elsewhere."""
 DONORS = 8
 MOST_LIVERIES = 256
 """The largest number of liveries that donors are computed from."""
@@ -58,9 +57,16 @@ class CameraBank:
     doubt: Tensor  # float32 [K, 1, S, S]: mean difference to the donors; 1 without
     fixed: Tensor  # float32 [4, S, S]: constant texels, colour in [-1, 1] and 1; else 0
     trust: Tensor | None = None  # float32 [K, 1, S, S] in [0, 1]: confidence; None if all are sure
-    fine_paint: Tensor | None = None  # int16 [K, 2, F, F]: UV of each of F > S pixels, if known
+    # For textures of full size, all or none of them:
     fine: Tensor | None = None  # float16 [K, 6, F, F]: both lights at F pixels
-    detail: Tensor | None = None  # float16 [6, N]: both lights, finer still; see `detailed`
+    fine_painted: Tensor | None = None  # bool [K, D, D]: pixels that show paint, of D >= F
+    fine_light: Tensor | None = None  # float16 [6, N]: both lights of these N pixels
+    fine_paint: Tensor | None = None  # int16 [2, N]: UV of these, from `encode`
+
+    def __post_init__(self) -> None:
+        for name in ("fine_painted", "fine_light", "fine_paint"):
+            if (getattr(self, name) is None) != (self.fine is None):
+                raise TypeError(f"{name} and fine are not both known")
 
 
 def encode(uv: np.ndarray) -> np.ndarray:
@@ -83,16 +89,6 @@ def decode(paint: Tensor) -> np.ndarray:
     uv[paint[0].cpu() == NO_PAINT] = torch.nan
     found: np.ndarray = uv.numpy()
     return found
-
-
-def repeated(planes: Tensor) -> Tensor:
-    """``planes`` [..., h, w] with each pixel DETAIL times along each side."""
-    return planes.repeat_interleave(DETAIL, dim=-2).repeat_interleave(DETAIL, dim=-1)
-
-
-def detailed(paint: Tensor) -> Tensor:
-    """Pixels whose light is in ``detail``, by a camera's ``fine_paint``: bool [D, D]."""
-    return repeated(paint[0] != NO_PAINT)
 
 
 def count_hits(paint: Tensor, size: int) -> Tensor:
@@ -225,17 +221,17 @@ def build_camera_bank(
     reflected: Tensor,
     liveries: Tensor,  # uint8 [L, 3, S, S], training liveries
     trust: Tensor | None = None,
-    fine_paint: Tensor | None = None,
-    fine: Tensor | None = None,
-    detail: Tensor | None = None,
+    fine: Sequence[Tensor] = (),
 ) -> CameraBank:
-    """Build a :class:`CameraBank` from the measured tensors and compute its other tensors."""
+    """Build a :class:`CameraBank` from the measured tensors and compute its other tensors.
+
+    Args:
+        fine: the last four fields of the bank.
+    """
     hits = torch.stack([count_hits(camera, flow.shape[-1]) for camera in paint])
     lent = find_donors(liveries, lit_and_seen(flow, hits, falling))
     fixed = constant_texels([liveries])
-    return CameraBank(
-        flow, seen, paint, falling, reflected, hits, *lent, fixed, trust, fine_paint, fine, detail
-    )
+    return CameraBank(flow, seen, paint, falling, reflected, hits, *lent, fixed, trust, *fine)
 
 
 def lit_and_seen(flow: Tensor, hits: Tensor, falling: Tensor) -> Tensor:

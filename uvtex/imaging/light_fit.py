@@ -7,7 +7,7 @@ albedo. ``falling`` is the slope of that function and ``reflected`` is its inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -27,7 +27,6 @@ FEWEST = 8
 def fit_lights(
     samples: Iterable[tuple[Tensor, Tensor, Tensor]],
     cameras: int,
-    smooth: Callable[[Tensor], Tensor] | None = None,
     saturated: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Fit ``falling`` and ``reflected``, [K, 3, h, w] each, by least squares. Neither is below 0.
@@ -35,8 +34,6 @@ def fit_lights(
     Args:
         samples: batches of (camera int64 [B], albedo [B, 3, h, w] linear, view [B, 3, h, w] sRGB
             in [0, 1]).
-        smooth: gives the means of neighbouring pixels for those of each pixel: of the albedo, the
-            radiance, the squared albedo and their product, [K, 4, 3, h, w].
         saturated: a brighter value of a view may stand for more light, and is left out. None: all
             values count.
 
@@ -54,24 +51,21 @@ def fit_lights(
         sums.index_add_(0, camera, torch.stack(both, dim=1))
     if sums is None:
         raise ValueError("no samples")
-    x, y, falling = _line(sums[:, 0], None, smooth)
+    x, y, falling = _line(sums[:, 0], None)
     if saturated is not None:
         kept = torch.where(sums[:, 1, :1] < FEWEST, sums[:, 0], sums[:, 1])
-        x, y, falling = _line(kept, falling, smooth)
+        x, y, falling = _line(kept, falling)
     return falling.float(), (y - falling * x).clamp_min(0).float()
 
 
-def _line(
-    sums: Tensor, prior: Tensor | None, smooth: Callable[[Tensor], Tensor] | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _line(sums: Tensor, prior: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Mean albedo, mean radiance, and the slope of the line through them, [K, 3, h, w] each.
 
     Args:
-        sums: [K, 5, 3, h, w], of 1 and of what ``smooth`` takes.
+        sums: [K, 5, 3, h, w], of 1, the albedo, the radiance, the squared albedo and their product.
         prior: the slope where all albedos are the same. None: all light is ``falling``.
     """
-    means = sums[:, 1:] / sums[:, :1].clamp_min(1)
-    x, y, xx, xy = (means if smooth is None else smooth(means)).unbind(dim=1)
+    x, y, xx, xy = (sums[:, 1:] / sums[:, :1].clamp_min(1)).unbind(dim=1)
     variance, slope = (xx - x * x).clamp_min(0), xy - x * y
     guess = y / x.clamp_min(0.02) if prior is None else prior
     return x, y, ((slope + STIFFNESS**2 * guess) / (variance + STIFFNESS**2)).clamp_min(0)

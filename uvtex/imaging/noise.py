@@ -13,7 +13,7 @@ LEAST = 0.002
 """Noise, as a part of the range, below which a photo is left as it is. Rounding makes 0.001."""
 RADIUS = 2
 """Radius of the window, in pixels."""
-EDGES = (3.0, 2.0)
+EDGES = (2.0, 1.5)
 """Standard deviation in a window, in parts of the noise, that is half kept: in each of two passes.
 
 An edge has more. The second pass takes away what the first has left beside edges.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,15 @@ WHOLE = 0.9
 """Share of a pixel above which the pixel counts as showing constant texels alone."""
 
 
+class FineCamera(NamedTuple):
+    """A camera at D pixels, its UV map at h."""
+
+    paint: Tensor  # int16 [2, h, h], from `encode`
+    falling: Tensor  # float32 [3, D, D]
+    reflected: Tensor  # float32 [3, D, D]
+    share: Tensor  # float32 [1, D, D]: the share of each pixel that surely shows paint
+
+
 class Cameras(nn.Module):
     """The set's :class:`CameraBank`, and tensors derived from it."""
 
@@ -38,9 +48,10 @@ class Cameras(nn.Module):
     doubt: Tensor
     fixed: Tensor
     trust: Tensor | None
-    fine_paint: Tensor | None
     fine: Tensor | None
-    detail: Tensor | None
+    fine_painted: Tensor | None
+    fine_light: Tensor | None
+    fine_paint: Tensor | None
     weight: Tensor  # [K, 1, S, S] how reliably each pixel shows its paint
     reach: Tensor  # [K, 1, S, S] ``weight`` sampled at each texel
     has_donor: Tensor  # bool [K, 1, S, S]
@@ -132,35 +143,29 @@ class Cameras(nn.Module):
         radiance = self.falling[camera][:, None] * shown + self.reflected[camera][:, None]
         return srgb_from_linear(radiance) * 2 - 1
 
-    def light(self, camera: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The light of a camera as finely as it is known: falling and reflected, [3, F, F].
-
-        The third is the share of each pixel that surely shows paint, [1, F, F].
-        """
+    def finest(self, camera: int) -> FineCamera:
+        """What is known of a camera, as finely as it is known."""
         if self.fine is None:
-            share = painted(self.paint[camera][None], self.falling.shape[-1])[0]
-            return self.falling[camera], self.reflected[camera], share
-        light = self.fine[camera].float()
-        share = painted(self.fine_map(camera)[None], self.fine.shape[-1])
+            return FineCamera(
+                self.paint[camera],
+                self.falling[camera],
+                self.reflected[camera],
+                painted(self.paint[camera][None], self.falling.shape[-1])[0],
+            )
+        assert self.fine_painted is not None
+        assert self.fine_light is not None
+        assert self.fine_paint is not None
+        own = self.fine_painted[camera]
+        start = int(self.fine_painted[:camera].sum())
+        part = slice(start, start + int(own.sum()))
+        light = F.interpolate(self.fine[camera][None].float(), own.shape, mode="bilinear")[0]
+        light[:, own] = self.fine_light[:, part].float()
+        paint = self.fine_paint.new_full((2, *own.shape), banks.NO_PAINT)
+        paint[:, own] = self.fine_paint[:, part]
         # A pixel with one sample may be half paint. It is not, if its neighbours are paint.
-        share = -F.max_pool2d(-share, 3, stride=1, padding=1)[0]
-        if self.detail is not None:
-            light = self._detailed(camera, light, self.detail)
-            share = banks.repeated(share)
+        share = -F.max_pool2d(-own[None].float(), 3, stride=1, padding=1)
         falling, reflected = light.chunk(2)
-        return falling, reflected, share
-
-    def _detailed(self, camera: int, light: Tensor, detail: Tensor) -> Tensor:
-        """The light [6, D, D] with what is known of it finer than ``light`` [6, F, F] has it."""
-        *before, own = (banks.detailed(self.fine_map(k)) for k in range(camera + 1))
-        start = sum(int(there.sum()) for there in before)
-        finer = F.interpolate(light[None], own.shape, mode="bilinear")[0]
-        finer[:, own] = detail[:, start : start + int(own.sum())].float()
-        return finer
-
-    def fine_map(self, camera: int) -> Tensor:
-        """A camera's UV map as finely as it is known, int16 [2, h, h], from ``encode``."""
-        return (self.paint if self.fine_paint is None else self.fine_paint)[camera]
+        return FineCamera(paint, falling, reflected, share)
 
     def borrow(self, texture: Tensor, camera: Tensor) -> Tensor:
         """The mean colour of each texel's donors, weighted by their shares: [B, 3, S, S].

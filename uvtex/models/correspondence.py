@@ -156,11 +156,10 @@ class AtlasPredictor(Predictor):
 
     def _geometry(self, camera: int, pose: np.ndarray) -> ViewGeometry:
         cameras = self.cameras
-        lights = (x.permute(1, 2, 0).cpu().numpy() for x in cameras.light(camera))
-        falling, reflected, share = lights
-        uv = decode(cameras.fine_map(camera))
+        paint, *lights = cameras.finest(camera)
+        falling, reflected, share = (x.permute(1, 2, 0).cpu().numpy() for x in lights)
         trust = None if cameras.trust is None else cameras.trust[camera, 0].cpu().numpy()
-        return ViewGeometry(uv, falling, reflected, share[..., 0], pose, trust)
+        return ViewGeometry(decode(paint), falling, reflected, share[..., 0], pose, trust)
 
     def groundless(self, views: Tensor) -> Tensor:
         return evidence.groundless(self.cameras, self.estimate_camera(views).camera)

@@ -56,7 +56,7 @@ def camera_bank_of(loaded: LoadedSet, train: Sequence[int]) -> CameraBank | None
     placed = banks.painted(maps.paint, loaded.size) > 0
     trust = None if (maps.trust[placed] == 1).all() else maps.trust
     return banks.build_camera_bank(
-        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, trust, *(fine or ())
+        maps.flow, maps.seen, maps.paint, falling, reflected, liveries, trust, fine or ()
     )
 
 
