@@ -90,7 +90,7 @@ def aligned(views: CameraViews) -> tuple[CameraViews, Alignment]:
             f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were "
             f"moved by up to {off.max():.1f} of {max(together.shape[-2:])} pixels"
         )
-        views = replace(views, views=together, notes=[*views.notes, note])
+        views = replace(views, views=together, notes=[*views.notes, note], resampled=True)
         reference = edge_reference(together)
     height, width = views.views.shape[-2:]
     known = {

@@ -39,6 +39,8 @@ class CameraViews:
     """Standard deviation that lossy files, or a change of exposure, may have added to the views'
     brightness, in levels of 255: the root of the mean square over the views. 0 without either."""
     notes: list[str] = field(default_factory=list)
+    resampled: bool = False
+    """Whether any view was moved, or brought from another size to the size of most."""
 
     def without(self, number: int, why: str) -> CameraViews:
         """The views but one, with a note."""
@@ -104,6 +106,7 @@ def read_camera(
     if not opened:
         return None
     size = _common_size([picture for _, picture in opened])
+    resampled = False
     views, kept, paints, errors = [], [], [], []
     for record, picture in opened:
         if not _same_form(picture.shape[:2], size):
@@ -114,6 +117,7 @@ def read_camera(
             )
             continue
         if picture.shape[:2] != size:
+            resampled = True
             resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
             picture = np.asarray(resized)
         views.append(torch.from_numpy(picture.copy()).permute(2, 0, 1))
@@ -125,7 +129,7 @@ def read_camera(
         notes.append(f"{sum(grey)} of {len(views)} views are grey: they tell less")
     names = [record.livery for record in kept], [record.view for record in kept]
     coded = float(np.sqrt(np.mean(np.square(errors))))
-    return CameraViews(torch.stack(views), torch.stack(paints), *names, coded, notes)
+    return CameraViews(torch.stack(views), torch.stack(paints), *names, coded, notes, resampled)
 
 
 def _distinct(first: dict[str, Record], textures: TextureReader, notes: list[str]) -> list[Record]:

@@ -204,7 +204,7 @@ def _search(
     count, notes = len(read.liveries), read.notes
     if count < 2:
         return nothing(0.0, "one livery tells nothing")
-    changing = changing_pixels(read.views, read.brightness_error)
+    changing = changing_pixels(read.views, read.brightness_error, read.resampled)
     if not changing.any():
         return nothing(0.0, "no pixel changes between its liveries")
     found = estimated(stiffness[0])
@@ -215,7 +215,7 @@ def _search(
             break
         read = read.without(odd, "it does not fit its texture as the other views fit theirs")
         count, notes = len(read.liveries), read.notes
-        changing = changing_pixels(read.views, read.brightness_error)
+        changing = changing_pixels(read.views, read.brightness_error, read.resampled)
         found = estimated(stiffness[0])
         share, known, sure = _shares(found)
     if known < LEAST_KNOWN:
