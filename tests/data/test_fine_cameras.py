@@ -15,7 +15,7 @@ from tests.sets import make_set, make_showroom
 from uvtex.data import manifest
 from uvtex.data.found_maps import MAPS
 from uvtex.data.storage import fine_cameras
-from uvtex.data.storage.map_files import read_maps, resampled
+from uvtex.data.storage.map_files import read_maps, resampled, without_gaps
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import decode
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
@@ -125,3 +125,19 @@ def test_a_subsampled_map_is_not_moved(tmp_path: Path) -> None:
     assert off.max() < 1e-4
     assert np.isfinite(found[SIZE // 2 + 2 :]).all()
     assert np.isnan(found[: SIZE // 2]).all()
+
+
+def test_gaps_within_a_panel_are_closed_and_those_between_panels_stay() -> None:
+    at = (np.arange(90) + 0.5) / 90
+    u, v = np.meshgrid(0.1 + 0.2 * at, 0.9 - 0.2 * at)
+    u[:, 60:] += 0.4  # another panel
+    whole = np.stack([u, v], axis=2).astype(np.float32)
+    torn = whole.copy()
+    torn[10:13, 10:13] = torn[30:32, 40] = np.nan
+    torn[:, 59:61] = torn[70:80, 20:30] = np.nan
+    closed = without_gaps(torn)
+    assert np.abs(closed - whole)[:13, :59].max() < 1e-5
+    assert np.abs(closed - whole)[30:32, 40].max() < 1e-5
+    assert np.isnan(closed[:, 59:61, 0]).all()
+    assert np.isnan(closed[70:80, 20:30, 0]).all()
+    assert np.isnan(torn[11, 11, 0])

@@ -28,6 +28,8 @@ A finer UV map is subsampled.
 """
 CLOSE = 0.004
 """Largest distance, in parts of the texture, of samples that are surely of one panel."""
+WIDEST = 3
+"""Widest gap that is closed, in samples: those of one pixel of a found map."""
 
 
 def read_cameras(
@@ -148,6 +150,24 @@ def resampled(uv: np.ndarray, side: int) -> np.ndarray:
     near = np.abs(smooth - nearest).max(axis=2, keepdims=True) <= CLOSE
     made: np.ndarray = np.where(near, smooth, nearest)
     return made
+
+
+def without_gaps(uv: np.ndarray) -> np.ndarray:
+    """``uv`` [h, w, 2] with narrow gaps within a panel closed, by interpolation across them.
+
+    Where an edge of a livery crosses a pixel, a found map may take a part of the pixel for no
+    paint. To a network, which sees the mean of the pixel, that is the same.
+    """
+    out = uv.copy()
+    for axis in (0, 1):
+        for wide in range(2, WIDEST + 2):
+            for before in range(1, wide):
+                after = wide - before
+                one, other = np.roll(out, before, axis), np.roll(out, -after, axis)
+                near = np.abs(other - one).max(axis=2) <= CLOSE * wide
+                gap = near & np.isnan(out[..., 0])
+                out[gap] = ((one * after + other * before) / wide)[gap]
+    return out
 
 
 def _trust(uv: np.ndarray, confidence: np.ndarray, size: int) -> Tensor:
