@@ -29,11 +29,11 @@ def problems(tmp_path: Path, **changes: Any) -> list[str]:
     return [line.removeprefix(prefix) for line in lines]
 
 
-@pytest.mark.parametrize("name", ["quickstart", "poc05"])
+@pytest.mark.parametrize("name", ["quickstart", "poc05", "photos"])
 def test_shipped_study_is_valid_and_reads_back_equal(name: str) -> None:
     config = load(CONFIGS / f"{name}.yaml")
     assert parse(yaml.safe_load(dump_yaml(config)), "again") == config
-    assert config.search.queue[0] == "baseline"
+    assert next(iter(config.named_schedules)) == "baseline"
 
 
 def test_schedules_of_the_original_come_first() -> None:
