@@ -24,13 +24,14 @@ SPACE = {
     "views": {"low": 1, "high": 2},
     "refiner_depth": {"choices": [1, 2]},
 }
+FUSED = ("ssim_uv", "ssim_uv_visible", "coverage")
 
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of a camera, whose maps were found for two values of stiffness."""
+    """Photos of two cameras, whose maps were found for two values of stiffness."""
     folder = tmp_path_factory.mktemp("mapped")
-    photos = photo_set(folder / "photos", liveries=8)
+    photos = photo_set(folder / "photos", liveries=8, cameras=("front", "side"))
     find_maps(photos, folder / "set", 28, split=SplitChoice(0.2, 0.0, 0), stiffness=(1, 8))
     return folder / "set"
 
@@ -86,8 +87,14 @@ def test_stiffness_views_and_depth_are_searched_and_are_of_one_data_set(study_fi
     client = MlflowClient(f"sqlite:///{Path('mlruns/mlflow.db').resolve()}")
     experiment = client.get_experiment_by_name("photos")
     runs = client.search_runs([experiment.experiment_id])
-    logged = {float(r.data.params["map_stiffness"]) for r in runs if "views" in r.data.params}
-    assert logged == {1.0, 8.0}
+    trained = {
+        float(r.data.params["map_stiffness"]): r.data for r in runs if "views" in r.data.params
+    }
+    assert set(trained) == {1.0, 8.0}
+    of_two = {f"{of}/{name}_views2" for of in ("val", "best") for name in FUSED}
+    assert not of_two & set(trained[1.0].metrics)  # trained on single views
+    assert of_two <= set(trained[8.0].metrics)
+    assert 0 < trained[8.0].metrics["val/ssim_uv_views2"] < 1
 
 
 def test_a_study_is_told_at_once_which_maps_there_are(study_file: Path) -> None:
