@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from uvtex.errors import DataError
-from uvtex.imaging.uv_maps import REACH, invert, read_doubtful_map, read_uv_map, texels_hit
+from uvtex.imaging.uv_maps import (
+    REACH,
+    invert,
+    overlay,
+    read_doubtful_map,
+    read_uv_map,
+    texels_hit,
+)
 
 SIZE = 3
 
@@ -114,3 +121,29 @@ def test_the_flow_of_a_texel_seen_twice_leads_to_one_of_the_places(
     assert (column < left).all() if side == "left" else (column >= left + 8).all()
     distance = np.abs(uv[row, column] - map_of(np.arange(256).reshape(16, 16), 16))
     assert distance.max() < 1 / 16, "the flow leads to another texel"
+
+
+def test_an_overlay_is_redder_with_u_and_greener_with_v() -> None:
+    drawn = overlay(np.full((8, 8, 3), 90, np.uint8), map_of(np.arange(64).reshape(8, 8), 8), None)
+    assert (drawn.shape, drawn.dtype) == ((8, 8, 3), np.uint8)
+    red, green, blue = np.moveaxis(drawn.astype(int), 2, 0)
+    assert (np.diff(red, axis=1) > 0).all()
+    assert (np.diff(green, axis=0) < 0).all()  # v points up
+    assert (red == red[0]).all()
+    assert (green == green[:, :1]).all()
+    assert (blue == blue[0, 0]).all()
+
+
+def test_an_overlay_tells_paint_without_a_place_from_what_is_no_paint() -> None:
+    rgb = np.full((4, 6, 3), 200, np.uint8)
+    uv = np.full((2, 3, 2), 0.5, np.float32)  # of half the picture's size
+    uv[:, 1:] = np.nan
+    painted = np.zeros((4, 6), bool)
+    painted[:, :4] = True
+    drawn = overlay(rgb, uv, painted)
+    placed, lost, bare = drawn[:, :2], drawn[:, 2:4], drawn[:, 4:]
+    assert len(np.unique(placed.reshape(-1, 3), axis=0)) == 1
+    assert (lost == (220, 0, 180)).all()  # magenta
+    assert (bare < rgb[:, 4:]).all()
+    assert len(np.unique(bare)) == 1  # as grey as before
+    assert (overlay(rgb, uv, None)[:, 2:] == bare[0, 0]).all()
