@@ -38,12 +38,18 @@ def make(folder: Path) -> Path:
     return path
 
 
-def photos(folder: Path, moves: Sequence[tuple[float, ...]], livery: int = 0) -> list[Path]:
-    """Photos of one livery that lie as said, saved as files of 4 times the light's pixels."""
+def photos(
+    folder: Path, moves: Sequence[tuple[float, ...]], livery: int = 0, another: bool = False
+) -> list[Path]:
+    """Photos of one livery that lie as said, saved as files of 4 times the light's pixels.
+
+    ``another``: of another car, see :func:`tests.imaging.made_car.photo`.
+    """
     folder.mkdir(exist_ok=True)
     paths = []
     for k, move in enumerate(moves):
-        view = Image.fromarray(made_car.photo(np.random.default_rng(livery), *move, half=1.0))
+        rng = np.random.default_rng(livery)
+        view = Image.fromarray(made_car.photo(rng, *move, half=1.0, another=another))
         paths.append(folder / f"{k}.png")
         view.resize((384, 384), Image.Resampling.BICUBIC).save(paths[-1])
     return paths

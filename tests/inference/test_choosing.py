@@ -56,6 +56,27 @@ def test_one_photo_that_lies_right_is_enough(trained: Path) -> None:
     assert texture("o") == texture("clean")
 
 
+def test_a_photo_of_another_car_is_named_and_left_out(trained: Path) -> None:
+    """It has the livery's colours: only the shape of the car tells it."""
+    own = photos(*NEAR)
+    [other] = car_photos(Path("other"), NEAR[:1], another=True)
+    result = call(trained, *own, other, "--fuse", "--whole", "--out", "o")
+    assert result.exit_code == 0, result.output
+    assert "2 of 3 photos" in result.stdout
+    [line] = [line for line in result.stderr.splitlines() if str(other) in line]
+    assert "could not be registered" in line
+    assert "or shows another car" in line
+    call(trained, *own, "--fuse", "--whole", "--out", "clean")
+    assert texture("o") == texture("clean")
+
+
+def test_an_only_photo_of_another_car_is_told(trained: Path) -> None:
+    [other] = car_photos(Path("other"), NEAR[:1], another=True)
+    result = call(trained, other, "--fuse", "--whole", "--out", "o")
+    assert result.exit_code == 0, result.output
+    assert "or shows another car" in result.stderr
+
+
 def test_keep_all_uses_it_as_it_lies(trained: Path) -> None:
     far, one = photos(FAR, NEAR[0])
     settings = (trained, far, one, "--fuse", "--whole", "--out")

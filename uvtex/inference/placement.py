@@ -17,7 +17,7 @@ from uvtex.models import Predictor
 
 NOT_PLACED = (
     "could not be registered: within 8 % and 5 degrees there is no place where outline, glass and "
-    "tyres lie as in the training views"
+    "tyres lie as in the training views, so it lies further off or shows another car"
 )
 USED_AS_IT_LIES = "it is used as it lies, so its paint may be displaced in the texture"
 
