@@ -1,4 +1,4 @@
-"""Small shifts between the shots of a camera that was held by hand, or was put back.
+"""Small shifts and changes of scale between the shots of a camera that was held by hand.
 
 The orientation of edges is compared, not their strength (orientation correlation: Fitch et al.
 2002): the paint changes from view to view, and its edges average out in the reference. What remains
@@ -7,7 +7,7 @@ is what does not change: tyres, glass, the outline, the backdrop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,14 @@ from torch import Tensor
 FARTHEST = 0.08
 """Largest shift, as a share of the picture's longer side."""
 STILL = 0.2
-"""Shift up to which a view counts as still, in pixels. It is about the error of the method."""
+"""Displacement up to which a view counts as still, in pixels. It is about the error of the method.
+"""
+UNSCALED = 0.3
+"""Displacement of the border, in pixels, up to which a view counts as of the same scale."""
+QUARTER = 16
+"""Least side of a quarter of a picture, in pixels, by which the scale is measured."""
+ROUNDS = 4
+"""Measurements of a view, each of what the one before has left."""
 
 
 def edge_reference(views: Iterable[Tensor]) -> Tensor:
@@ -30,9 +37,52 @@ def edge_reference(views: Iterable[Tensor]) -> Tensor:
     return total / count
 
 
-def shift_between(reference: Tensor, view: Tensor) -> Tensor:
-    """How far ``view`` [3, h, w] lies right of and below ``reference``, float [2], in pixels."""
-    return peaks(edge_fits(reference[None], view[None, None]))[0][0, 0]
+def move_between(reference: Tensor, view: Tensor) -> Tensor:
+    """How ``view`` [3, h, w] lies off ``reference``: float [3].
+
+    The first two say how far it lies right and down, in pixels. The third is its scale, less 1,
+    about the middle of the picture.
+    """
+    total = torch.zeros(3)
+    for _ in range(ROUNDS):
+        there = moved(view, total)
+        shift = peaks(edge_fits(reference[None], there[None, None]))[0][0, 0]
+        left = torch.cat([shift, _growth_between(reference, there)[None]])
+        grown = 1 + total[2]
+        total = torch.cat([total[:2] + grown * left[:2], (grown * (1 + left[2]) - 1)[None]])
+        if float(displacement(left, view.shape)) <= STILL / 4:
+            break
+    return total
+
+
+def _growth_between(reference: Tensor, view: Tensor) -> Tensor:
+    """How much larger ``view`` shows what ``reference`` shows, in parts of its size: float [].
+
+    When a picture grows, its quarters move apart. They do so across and down alike; else it is 0.
+    The car lies nearer to the middle than the quarters do, so not all of it is found at once.
+    """
+    size = reference.shape
+    if min(size) < 2 * QUARTER:
+        return torch.zeros(())
+    shifts = torch.stack(
+        [
+            peaks(edge_fits(reference[None, rows, columns], view[None, None, :, rows, columns]))[0]
+            for rows in (slice(0, size[0] // 2), slice(size[0] // 2, None))
+            for columns in (slice(0, size[1] // 2), slice(size[1] // 2, None))
+        ]
+    ).view(2, 2, 2)
+    across = 2 * (shifts[:, 1, 0] - shifts[:, 0, 0]).mean() / size[1]
+    down = 2 * (shifts[1, :, 1] - shifts[0, :, 1]).mean() / size[0]
+    growth = (across + down) / 2
+    alike = (across - down).abs() <= growth.abs()
+    far = growth.abs() * max(size) / 2 > UNSCALED
+    return growth if bool(alike & far) else torch.zeros(())
+
+
+def displacement(move: Tensor, size: Sequence[int]) -> Tensor:
+    """The largest displacement of a pixel by moves [..., 3] of pictures of a size [..., h, w]."""
+    shift: Tensor = move[..., :2].norm(dim=-1)
+    return shift + move[..., 2].abs() * max(size[-2:]) / 2
 
 
 def edge_fits(reference: Tensor, views: Tensor) -> Tensor:
@@ -72,28 +122,36 @@ def peaks(fits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def register(views: Tensor) -> Tensor:
-    """The shift of each view from the middle of all, float [L, 2]; zeros where the camera stands.
+    """How each view lies off the middle of all, float [L, 3]; zeros where the camera stands.
+
+    It is told as by :func:`move_between`.
 
     Args:
         views: uint8 [L, 3, h, w], one of each livery.
     """
-    shifts = torch.zeros(len(views), 2)
+    moves = torch.zeros(len(views), 3)
     for _ in range(3):
-        reference = edge_reference(map(moved, views, shifts))
-        shifts = torch.stack([shift_between(reference, view) for view in views])
-        shifts = shifts - shifts.median(dim=0).values
-        if shifts.norm(dim=1).max() <= STILL:
-            return torch.zeros_like(shifts)
-    return torch.where(shifts.norm(dim=1, keepdim=True) <= STILL, 0.0, shifts)
+        reference = edge_reference(map(moved, views, moves))
+        moves = torch.stack([move_between(reference, view) for view in views])
+        moves = moves - moves.median(dim=0).values
+        if displacement(moves, views.shape).max() <= STILL:
+            return torch.zeros_like(moves)
+    still = displacement(moves, views.shape) <= STILL
+    return torch.where(still[:, None], 0.0, moves)
 
 
-def moved(view: Tensor, shift: Tensor) -> Tensor:
-    """``view`` [3, h, w], shifted back by ``shift`` pixels: float, in the view's units."""
-    if not shift.any():
+def moved(view: Tensor, move: Tensor) -> Tensor:
+    """``view`` [3, h, w], brought back from where it lies by ``move``: float, in its units.
+
+    Args:
+        move: float [3], as :func:`move_between` tells it.
+    """
+    if not move.any():
         return view.float()
     height, width = view.shape[-2:]
-    x = (torch.arange(width) + 0.5 + shift[0]) / width * 2 - 1
-    y = (torch.arange(height) + 0.5 + shift[1]) / height * 2 - 1
+    right, down, growth = move
+    x = ((torch.arange(width) + 0.5) / width * 2 - 1) * (1 + growth) + 2 * right / width
+    y = ((torch.arange(height) + 0.5) / height * 2 - 1) * (1 + growth) + 2 * down / height
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
     back = F.grid_sample(
         view[None].float(), grid, mode="bicubic", padding_mode="border", align_corners=False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,13 @@ from uvtex.errors import DataError
 from uvtex.imaging.map_estimation import registration
 from uvtex.imaging.map_estimation.changing import odd_views
 from uvtex.imaging.map_estimation.exposure import ERROR, Still, exposures, levelled
-from uvtex.imaging.map_estimation.registration import edge_reference, moved, register, shift_between
+from uvtex.imaging.map_estimation.registration import (
+    displacement,
+    edge_reference,
+    move_between,
+    moved,
+    register,
+)
 from uvtex.intake.map_finding.camera_views import CameraViews
 
 
@@ -30,11 +36,13 @@ class Offset(NamedTuple):
     """Shift to the right, as a share of the width."""
     down: float
     """Likewise, of the height."""
+    growth: float
+    """The scale about the middle of the picture, less 1."""
     exposure: tuple[float, float, float]
     """Logarithms of red, green and blue light over the usual ones."""
 
 
-STILL = Offset(0.0, 0.0, (0.0, 0.0, 0.0))
+STILL = Offset(0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
 """The offset of a view that needs no change."""
 
 
@@ -59,15 +67,16 @@ class Alignment:
             view = pictures.read_rgb(folder / record.view)
         except DataError:
             return STILL
-        right = down = 0.0
+        move = torch.zeros(3)
+        size = view.shape[:2]
         if self.reference is not None:
-            height, width = self.reference.shape
+            height, width = size = self.reference.shape
             picture = Image.fromarray(view).resize((width, height), Image.Resampling.BOX)
-            shift = shift_between(self.reference, _planes(np.asarray(picture)))
-            if shift.abs().max() > registration.STILL:
-                right, down = float(shift[0]) / width, float(shift[1]) / height
+            found = move_between(self.reference, _planes(np.asarray(picture)))
+            if displacement(found, size) > registration.STILL:
+                move = found
         exposure = torch.zeros(3) if self.still is None else self.still.exposure_of(_planes(view))
-        return _offset(right, down, exposure)
+        return _offset(move, size, exposure)
 
 
 def aligned(views: CameraViews) -> tuple[CameraViews, Alignment]:
@@ -76,26 +85,27 @@ def aligned(views: CameraViews) -> tuple[CameraViews, Alignment]:
     Views of another car or place are left out.
     """
     views, exposure, still = _levelled(views)
-    shifts = register(views.views)
-    if odd := odd_views(_moved(views.views, shifts)):
-        kept = [k for k in range(len(shifts)) if k not in odd]
+    moves = register(views.views)
+    if odd := odd_views(_moved(views.views, moves)):
+        kept = [k for k in range(len(moves)) if k not in odd]
         for number in reversed(odd):
             views = views.without(number, "it does not show what the others of this camera show")
-        exposure, shifts = exposure[kept], register(views.views)
+        exposure, moves = exposure[kept], register(views.views)
     reference = None
-    if shifts.any():
-        together = _moved(views.views, shifts)
-        off = shifts.norm(dim=1)
+    size = views.views.shape[-2:]
+    if moves.any():
+        together = _moved(views.views, moves)
+        off, growth = moves[:, :2].norm(dim=1), moves[:, 2].abs()
+        scaled = f" and resized by up to {float(growth.max()):.1%}" if growth.any() else ""
         note = (
-            f"the camera did not stand still: {int((off > 0).sum())} of {len(off)} views were "
-            f"moved by up to {off.max():.1f} of {max(together.shape[-2:])} pixels"
+            f"the camera did not stand still: {int(moves.any(dim=1).sum())} of {len(moves)} views "
+            f"were moved by up to {off.max():.1f} of {max(size)} pixels{scaled}"
         )
         views = replace(views, views=together, notes=[*views.notes, note], resampled=True)
         reference = edge_reference(together)
-    height, width = views.views.shape[-2:]
     known = {
-        name: _offset(float(x) / width, float(y) / height, gains)
-        for name, (x, y), gains in zip(views.files, shifts, exposure, strict=True)
+        name: _offset(move, size, gains)
+        for name, move, gains in zip(views.files, moves, exposure, strict=True)
     }
     return views, Alignment(reference, still, known)
 
@@ -117,9 +127,9 @@ def _levelled(views: CameraViews) -> tuple[CameraViews, Tensor, Still | None]:
     return same, found, still
 
 
-def _moved(views: Tensor, shifts: Tensor) -> Tensor:
-    """The views, uint8 [L, 3, h, w], moved by ``shifts``, float [L, 2], in pixels."""
-    together = [moved(*pair).round().to(torch.uint8) for pair in zip(views, shifts, strict=True)]
+def _moved(views: Tensor, moves: Tensor) -> Tensor:
+    """The views, uint8 [L, 3, h, w], brought back from where ``moves`` [L, 3] says they lie."""
+    together = [moved(*pair).round().to(torch.uint8) for pair in zip(views, moves, strict=True)]
     return torch.stack(together)
 
 
@@ -127,6 +137,8 @@ def _planes(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)
 
 
-def _offset(right: float, down: float, exposure: Tensor) -> Offset:
+def _offset(move: Tensor, size: Sequence[int], exposure: Tensor) -> Offset:
+    """The offset of a view of a size (h, w) that lies off by ``move``."""
+    right, down, growth = move.tolist()
     red, green, blue = exposure.tolist()
-    return Offset(right, down, (red, green, blue))
+    return Offset(right / size[1], down / size[0], growth, (red, green, blue))

@@ -113,12 +113,14 @@ def _write_aligned(source: Path, place: Path, offset: Offset) -> None:
     planes = torch.from_numpy(pictures.read_rgb(source).copy()).permute(2, 0, 1)
     same = levelled(planes, torch.tensor(offset.exposure))
     picture = Image.fromarray(same.permute(1, 2, 0).contiguous().numpy())
-    if offset.right or offset.down:
-        right, down = offset.right * picture.width, offset.down * picture.height
+    if offset.right or offset.down or offset.growth:
+        scale = 1 + offset.growth
+        right = (offset.right - offset.growth / 2) * picture.width
+        down = (offset.down - offset.growth / 2) * picture.height
         picture = picture.transform(
             picture.size,
             Image.Transform.AFFINE,
-            (1, 0, right, 0, 1, down),
+            (scale, 0, right, 0, scale, down),
             Image.Resampling.BICUBIC,
         )
     picture.save(place)
