@@ -15,7 +15,7 @@ from tests.sets import make_set, make_showroom
 from uvtex.data import manifest
 from uvtex.data.found_maps import MAPS
 from uvtex.data.storage import fine_cameras
-from uvtex.data.storage.map_files import read_maps, resampled, without_gaps
+from uvtex.data.storage.map_files import read_maps, resampled, smoothed, without_gaps
 from uvtex.data.store import PairStore
 from uvtex.imaging.camera_bank import decode
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
@@ -141,3 +141,17 @@ def test_gaps_within_a_panel_are_closed_and_those_between_panels_stay() -> None:
     assert np.isnan(closed[:, 59:61, 0]).all()
     assert np.isnan(closed[70:80, 20:30, 0]).all()
     assert np.isnan(torn[11, 11, 0])
+
+
+def test_a_map_is_smoothed_within_its_panels() -> None:
+    at = (np.arange(90) + 0.5) / 90
+    u, v = np.meshgrid(0.1 + 0.2 * at, 0.9 - 0.2 * at)
+    u[:, 60:] += 0.4  # another panel
+    plane = np.stack([u, v], axis=2).astype(np.float32)
+    plane[:5] = np.nan
+    assert np.nanmax(np.abs(smoothed(plane) - plane)) < 1e-6
+    rough = plane + np.random.default_rng(0).normal(0, 5e-4, plane.shape).astype(np.float32)
+    off = np.abs(smoothed(rough) - plane)
+    assert np.nanmean(off) < 0.4 * np.nanmean(np.abs(rough - plane))
+    assert np.nanmax(off[:, 55:65]) < 0.01
+    assert np.array_equal(np.isnan(off), np.isnan(plane))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from uvtex.data import pictures
 from uvtex.data.storage.loaded_set import COLUMNS, LoadedSet, Maps
-from uvtex.data.storage.map_files import resampled, without_gaps
+from uvtex.data.storage.map_files import resampled, smoothed, without_gaps
 from uvtex.imaging import camera_bank as banks
 from uvtex.imaging import light_fit, uv_maps
 from uvtex.imaging.compose import linear_from_srgb
@@ -79,7 +79,7 @@ def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCam
         path = files.folder / str(files.maps[camera])
         uv, confidence = uv_maps.read_doubtful_map(path, files.stiffness)
         if (confidence < 1).any():
-            uv = without_gaps(uv)
+            uv = smoothed(without_gaps(uv))
         finest = min(largest, FINEST)
         paint = torch.from_numpy(banks.encode(resampled(uv, finest)))
         own = paint[0] != banks.NO_PAINT

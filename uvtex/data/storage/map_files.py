@@ -28,6 +28,8 @@ A finer UV map is subsampled.
 """
 CLOSE = 0.004
 """Largest distance, in parts of the texture, of samples that are surely of one panel."""
+AROUND = 4
+"""Distance of the farthest samples that have a part in a smoothed one."""
 WIDEST = 3
 """Widest gap that is closed, in samples: those of one pixel of a found map."""
 
@@ -168,6 +170,26 @@ def without_gaps(uv: np.ndarray) -> np.ndarray:
                 gap = near & np.isnan(out[..., 0])
                 out[gap] = ((one * after + other * before) / wide)[gap]
     return out
+
+
+def smoothed(uv: np.ndarray) -> np.ndarray:
+    """``uv`` [h, w, 2] with each sample the mean of those around it that are of its panel.
+
+    The samples of a found map scatter. Two samples on opposite sides count, or neither does, so
+    that a plane stays as it is, also beside an edge.
+    """
+    total, count = uv.copy(), np.ones((*uv.shape[:2], 1), np.float32)
+    span = range(-AROUND, AROUND + 1)
+    for down, right in ((y, x) for y in span for x in span if (y, x) > (0, 0)):
+        far = np.hypot(down, right)
+        if far > AROUND:
+            continue
+        one, other = (np.roll(uv, (k * down, k * right), axis=(0, 1)) for k in (1, -1))
+        off = (np.abs(one - uv), np.abs(other - uv), far * np.abs((one + other) / 2 - uv))
+        near = np.max(off, axis=(0, 3)) <= CLOSE * far
+        total[near] += (one + other)[near]
+        count[near] += 2
+    return total / count
 
 
 def _trust(uv: np.ndarray, confidence: np.ndarray, size: int) -> Tensor:
