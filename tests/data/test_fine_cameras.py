@@ -127,6 +127,26 @@ def test_a_subsampled_map_is_not_moved(tmp_path: Path) -> None:
     assert np.isnan(found[: SIZE // 2]).all()
 
 
+@pytest.mark.parametrize(("sure", "most"), [(0.9, 0.6), (1.0, None)])
+def test_found_maps_are_smoothed_and_exact_ones_are_not(
+    tmp_path: Path, sure: float, most: float | None
+) -> None:
+    folder = _shaded(tmp_path)
+    path = folder / str(manifest.read(folder).records[0].uv_map)
+    true = 0.2 + 0.2 * read_uv_map(path)  # samples that lie as close as those of real maps
+    scatter = np.random.default_rng(0).normal(0, 5e-4, true.shape).astype(np.float32)
+    scattered = true + scatter
+    np.savez(path, uv=scattered, confidence=np.full(true.shape[:2], sure, np.float32))
+    bank = PairStore.open(folder, config()).bank
+    assert bank is not None
+    found = decode(Cameras(bank).finest(0).paint)
+    if most is None:
+        assert np.nanmax(np.abs(found - scattered)) < 1e-4
+    else:
+        off, before = (np.nanmean(np.abs(x - true)) for x in (found, scattered))
+        assert off < most * before
+
+
 def test_gaps_within_a_panel_are_closed_and_those_between_panels_stay() -> None:
     at = (np.arange(90) + 0.5) / 90
     u, v = np.meshgrid(0.1 + 0.2 * at, 0.9 - 0.2 * at)

@@ -79,7 +79,8 @@ def fine_cameras(loaded: LoadedSet, maps: Maps, train: Sequence[int]) -> FineCam
         path = files.folder / str(files.maps[camera])
         uv, confidence = uv_maps.read_doubtful_map(path, files.stiffness)
         if (confidence < 1).any():
-            uv = smoothed(without_gaps(uv))
+            placed = _box(torch.from_numpy(np.isfinite(uv[..., 0])))
+            uv[placed] = smoothed(without_gaps(uv[placed]))
         finest = min(largest, FINEST)
         paint = torch.from_numpy(banks.encode(resampled(uv, finest)))
         own = paint[0] != banks.NO_PAINT
