@@ -15,6 +15,7 @@ from tests.intake.made_photos import photo_set
 from uvtex.data import manifest
 from uvtex.imaging.map_estimation.registration import moved, register
 from uvtex.intake.map_finding.find import find_maps
+from uvtex.intake.map_finding.report import MapsReport
 
 CAR, WHOLE, EDGE = 56, 88, 8
 """Sides of the part with the car and of the picture, and pixels that a shift may uncover."""
@@ -62,29 +63,43 @@ def _moves() -> np.ndarray:
     return np.hstack([shifts, generator.uniform(-0.03, 0.03, (12, 1))])
 
 
-@pytest.mark.parametrize("how", ["shifts", "shifts, scale", "sizes"])
-def test_edges_of_the_backdrop_are_not_paint(tmp_path: Path, how: str) -> None:
-    moves, sides = _moves(), [WHOLE] * 12
-    if how == "sizes":
-        moves, sides = np.zeros((12, 3)), [(WHOLE, 112, 136)[k % 3] for k in range(12)]
-    elif how == "shifts":
-        moves[:, 2] = 0
-    report = find_maps(_shots(tmp_path / "set", moves, sides), tmp_path / "out")
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MapsReport]:
+    """The folder of a set of shifted and scaled shots, and of its maps; and what was told."""
+    folder = tmp_path_factory.mktemp("scaled")
+    return folder, find_maps(_shots(folder / "set", _moves(), [WHOLE] * 12), folder / "out")
+
+
+def _check_paint(folder: Path, report: MapsReport) -> None:
     assert report.cameras[0].liveries == 12
-    record = manifest.read(tmp_path / "out").records[0]
-    with Image.open(tmp_path / "out" / str(record.mask)) as file:
+    record = manifest.read(folder / "out").records[0]
+    with Image.open(folder / "out" / str(record.mask)) as file:
         painted = np.asarray(file.convert("L")) > 127
     truth = np.isfinite(true_map(CAR).numpy()[..., 0]).sum() / WHOLE**2
     assert 0.95 * truth < painted.mean() < 1.25 * truth
 
 
-def test_views_are_written_in_one_place_and_at_one_scale(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["shifts", "sizes"])
+def test_edges_of_the_backdrop_are_not_paint(tmp_path: Path, how: str) -> None:
     moves, sides = _moves(), [WHOLE] * 12
+    if how == "sizes":
+        moves, sides = np.zeros((12, 3)), [(WHOLE, 112, 136)[k % 3] for k in range(12)]
+    else:
+        moves[:, 2] = 0
     report = find_maps(_shots(tmp_path / "set", moves, sides), tmp_path / "out")
+    _check_paint(tmp_path, report)
+
+
+def test_nor_are_those_of_shots_at_other_scales(scaled: tuple[Path, MapsReport]) -> None:
+    _check_paint(*scaled)
+
+
+def test_views_are_written_in_one_place_and_at_one_scale(scaled: tuple[Path, MapsReport]) -> None:
+    folder, report = scaled
     assert any("resized by up to" in note for note in report.cameras[0].notes)
     off = []
-    for folder in ("set", "out"):
-        views = [tmp_path / folder / r.view for r in manifest.read(tmp_path / folder).records]
+    for name in ("set", "out"):
+        views = [folder / name / record.view for record in manifest.read(folder / name).records]
         floors = np.stack([np.asarray(Image.open(path))[-20:-5, 5:-5] for path in views])
         off.append(floors.astype(float).std(axis=0).mean())
     assert off[1] < 0.4 * off[0]
