@@ -14,7 +14,7 @@ from scipy import ndimage, sparse
 
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.framing import Box
-from uvtex.imaging.full_size.photo_paint import bilinear, paint_of
+from uvtex.imaging.full_size.photo_paint import bilinear, cubic, paint_of
 from uvtex.imaging.noise import noise_level
 from uvtex.imaging.view_mesh import full_flow
 
@@ -135,7 +135,7 @@ class PhotoTexels:
         row, column = np.divmod(self._texel[some].astype(np.int64), self.size)
         x, y = self._in_paint(some)
         sure, fine = self._sure(some)
-        return Texels(row - rows.start, column, _cubic(self._paint, self._table, x, y), sure, fine)
+        return Texels(row - rows.start, column, cubic(self._paint, self._table, x, y), sure, fine)
 
     def pixels(self, rows: slice, columns: slice) -> Pixels:
         """The pixels that show a tile, as means of its texels, counted row by row.
@@ -283,32 +283,3 @@ def _inside(
         row = y.clip(0, height - 1).astype(np.int64)
         inside &= opaque[row, column] == 255
     return inside.astype(np.float32)
-
-
-def _cubic(picture: np.ndarray, table: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The linear values [N, 3] of an sRGB picture at points in pixels, pixel edges whole.
-
-    It is interpolated by the cubic of Keys (1981) with a = -0.5.
-    """
-    height, width = picture.shape[:2]
-    column, row = np.floor(x - 0.5).astype(np.int64), np.floor(y - 0.5).astype(np.int64)
-    across, down = (
-        _keys((value - 0.5 - whole).astype(np.float32)) for value, whole in ((x, column), (y, row))
-    )
-    columns = [(column + k - 1).clip(0, width - 1) for k in range(4)]
-    total = np.zeros((len(x), 3), np.float32)
-    for j in range(4):
-        at = (row + j - 1).clip(0, height - 1)
-        line = sum(table[picture[at, columns[k]]] * across[k][:, None] for k in range(4))
-        total += line * down[j][:, None]
-    return total.clip(0, 1)
-
-
-def _keys(t: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The weights of four neighbours, for points that lie ``t`` in [0, 1) behind the second."""
-    return (
-        ((-0.5 * t + 1) * t - 0.5) * t,
-        (1.5 * t - 2.5) * t * t + 1,
-        ((-1.5 * t + 2) * t + 0.5) * t,
-        (0.5 * t - 0.5) * t * t,
-    )
