@@ -32,21 +32,29 @@ def _texture(seed: int = 0) -> np.ndarray:
 
 
 def _view(
-    texture: np.ndarray, scale: float = 0.45, size: int = PHOTO
+    texture: np.ndarray, scale: float = 0.45, size: int = PHOTO, thin: float = 1, turn: float = 0
 ) -> tuple[np.ndarray, ViewGeometry]:
-    """A photo of ``texture`` in uneven light, and what is known of it at SIDE pixels."""
+    """A photo of ``texture`` in uneven light, and what is known of it at SIDE pixels.
+
+    Args:
+        thin: part of the texture's height that is shown, in parts of its width.
+        turn: of the texture in the photo, in radians.
+    """
+    cos, sin = np.cos(turn), np.sin(turn)
 
     def uv(side: int) -> np.ndarray:
         at = (np.arange(side) + 0.5) / side * 2 - 1
         x, y = np.meshgrid(at, at)
-        return np.stack([0.5 + scale * x, 0.5 - scale * y], axis=2).astype(np.float32)
+        u, v = scale * (cos * x - sin * y), scale * thin * (sin * x + cos * y)
+        return np.stack([0.5 + u, 0.5 - v], axis=2).astype(np.float32)
 
     def light(side: int) -> tuple[np.ndarray, np.ndarray]:
         ramp = np.linspace(0.3, 0.8, side, dtype=np.float32)[None, :, None]
         falling = np.broadcast_to(ramp, (side, side, 3)).copy()
         return falling, np.full((side, side, 3), 0.05, np.float32)
 
-    paint = torch.from_numpy(texture).permute(2, 0, 1)[None].float() / 255
+    sharp = np.kron(texture, np.ones((4, 4, 1), np.uint8))  # else the paint is interpolated
+    paint = torch.from_numpy(sharp).permute(2, 0, 1)[None].float() / 255
     falling, reflected = (torch.from_numpy(x) for x in light(size))
     shown = compose(paint, torch.from_numpy(uv(3 * size)), falling, reflected)[0]
     photo = (shown * 255).round().byte().permute(1, 2, 0).numpy()
@@ -76,6 +84,14 @@ def test_what_the_photo_shows_is_sharper_than_the_enlarged_texture() -> None:
     error, rival = (np.abs(x.astype(float) - texture)[seen].mean() for x in (made, enlarged))
     assert seen.mean() > 0.7
     assert error < 0.3 * rival
+
+
+def test_texels_away_from_what_the_photo_shows_are_the_enlarged_texture() -> None:
+    texture = _texture()
+    photo, geometry = _view(texture, scale=0.25)
+    whole = FullTexture(TEXELS)
+    whole.add(PhotoTexels(photo, _whole(photo), geometry, TEXELS))
+    made, enlarged = (x.finish(_small(texture)) for x in (whole, FullTexture(TEXELS)))
     away = ndimage.distance_transform_edt(whole.confidence == 0) > BESIDE
     assert away.any()
     assert np.array_equal(made[away], enlarged[away])

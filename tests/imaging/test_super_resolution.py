@@ -8,14 +8,16 @@ import torch
 
 from tests.imaging.test_full_size import TEXELS, _small, _texture, _view, _whole
 from uvtex.imaging.compose import linear_from_srgb
-from uvtex.imaging.full_size import FullTexture, PhotoTexels, super_resolution
+from uvtex.imaging.full_size import FullTexture, PhotoTexels, super_resolution, texel_areas
 
 COARSE = 96
 """Side of a photo whose pixels cover almost two texels each way."""
 
 
-def _photo(texture: np.ndarray, scale: float = 0.45) -> PhotoTexels:
-    photo, geometry = _view(texture, scale, COARSE)
+def _photo(
+    texture: np.ndarray, scale: float = 0.45, thin: float = 1, turn: float = 0
+) -> PhotoTexels:
+    photo, geometry = _view(texture, scale, COARSE, thin, turn)
     return PhotoTexels(photo, _whole(photo), geometry, TEXELS)
 
 
@@ -32,13 +34,31 @@ def test_a_pixel_is_the_mean_of_its_texels() -> None:
     everything = slice(0, TEXELS), slice(0, TEXELS)
     pixels = _photo(texture).pixels(*everything)
     assert np.allclose(pixels.shares.sum(axis=1), 1, atol=1e-5)
+    inner = pixels.sure > 0.1
+    assert inner.mean() > 0.7
+    assert _misfit(texture, _photo(texture)) < 0.012
+    paint = linear_from_srgb(torch.from_numpy(texture.reshape(-1, 3) / 255)).numpy()
+    shown = linear_from_srgb(torch.from_numpy(pixels.paint)).numpy()
+    blind = np.abs(paint.mean(axis=0) - shown)[inner].mean()
+    assert blind > 0.2  # the colours of the blocks differ far more
+
+
+def _misfit(texture: np.ndarray, photo: PhotoTexels) -> float:
+    """How far the pixels of a photo are from the means of their texels, in linear light."""
+    pixels = photo.pixels(slice(0, TEXELS), slice(0, TEXELS))
     paint = linear_from_srgb(torch.from_numpy(texture.reshape(-1, 3) / 255)).numpy()
     shown = linear_from_srgb(torch.from_numpy(pixels.paint)).numpy()
     inner = pixels.sure > 0.1
-    assert inner.mean() > 0.7
-    assert np.abs(pixels.shares @ paint - shown)[inner].mean() < 0.012
-    blind = np.abs(paint.mean(axis=0) - shown)[inner].mean()
-    assert blind > 0.2  # the colours of the blocks differ far more
+    return float(np.abs(pixels.shares @ paint - shown)[inner].mean())
+
+
+def test_a_pixel_at_a_slant_is_the_mean_of_its_texels(monkeypatch: pytest.MonkeyPatch) -> None:
+    texture = _texture()
+    found = _misfit(texture, _photo(texture, 0.35, thin=0.25, turn=0.5))
+    monkeypatch.setattr(texel_areas, "LONGEST", 0.0)  # no neighbour tells: squares
+    squares = _misfit(texture, _photo(texture, 0.35, thin=0.25, turn=0.5))
+    assert found < 0.006
+    assert found < 0.5 * squares
 
 
 def test_edges_within_pixels_become_sharp(monkeypatch: pytest.MonkeyPatch) -> None:

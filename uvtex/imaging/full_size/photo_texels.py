@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from scipy import ndimage, sparse
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size.photo_paint import bilinear, cubic, paint_of
+from uvtex.imaging.full_size.texel_areas import shares_of
 from uvtex.imaging.noise import noise_level
 from uvtex.imaging.view_mesh import full_flow
 
@@ -35,8 +35,6 @@ AROUND = 16
 """Pixels of the photo around its texels that are worked on: more than smoothing reaches."""
 SPARSE = 16
 """Every so many texels tell the noise of the photo."""
-PARTS = 3
-"""Parts of a texel, along each side, that are counted to the pixels they lie in."""
 COVERED = 0.6
 """Share of a pixel that texels of the texture must cover for its paint to be their mean."""
 
@@ -140,34 +138,26 @@ class PhotoTexels:
     def pixels(self, rows: slice, columns: slice) -> Pixels:
         """The pixels that show a tile, as means of its texels, counted row by row.
 
-        A texel is taken as a square in the photo. A pixel at the tile's border that shows other
-        texels too is left out, and so is one that shows the edge of a panel.
+        A texel is taken as a parallelogram in the photo, by its neighbours. A pixel at the tile's
+        border that shows other texels too is left out, and so is one that shows the edge of a
+        panel.
         """
         some = self._in_rows(rows)
         row, column = np.divmod(self._texel[some], self.size)
         inside = (column >= columns.start) & (column < columns.stop)
         some, row, column = some[inside], row[inside] - rows.start, column[inside] - columns.start
-        texel = row * (columns.stop - columns.start) + column
-        x, y = self._in_paint(some)
+        middle = np.stack(self._in_paint(some), axis=1)
         sure, fine = self._sure(some)
         width = fine * self._shrink
-        height, wide = self._paint.shape[:2]
-        steps = (np.arange(PARTS) + 0.5) / PARTS - 0.5
-        places = []
-        for right, down in itertools.product(steps, steps):
-            across, below = (x + right * width).astype(int), (y + down * width).astype(int)
-            places.append(below.clip(0, height - 1) * wide + across.clip(0, wide - 1))
-        place, pixel = np.unique(np.concatenate(places), return_inverse=True)
-        shape = len(place), (rows.stop - rows.start) * (columns.stop - columns.start)
-        area = np.tile((width / PARTS) ** 2, PARTS**2).astype(np.float32)
-        shares = sparse.csr_array((area, (pixel, np.tile(texel, PARTS**2))), shape=shape)
+        tile = rows.stop - rows.start, columns.stop - columns.start
+        place, shares = shares_of(middle, row, column, width, tile, self._paint.shape[:2])
         covered = shares.sum(axis=1)
         whole = np.flatnonzero(covered > COVERED)
         shares = sparse.diags_array(1 / covered[whole]) @ shares[whole]
-        known = np.zeros(shape[1], np.float32)
-        known[texel] = sure
+        known = np.zeros(tile, np.float32)
+        known[row, column] = sure
         paint = self._paint.reshape(-1, 3)[place[whole]] / np.float32(65535)
-        return Pixels(shares, paint, shares @ known)
+        return Pixels(shares, paint, shares @ known.ravel())
 
     def _in_rows(self, rows: slice) -> np.ndarray:
         """Which of the seen texels lie in a band of rows: int64 [N]."""

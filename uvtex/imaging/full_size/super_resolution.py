@@ -18,11 +18,11 @@ from uvtex.imaging.full_size.photo_texels import Pixels
 
 TILE = 512
 """Side of the part of a texture that is worked on at once, in texels."""
-MARGIN = 16
+MARGIN = 32
 """Texels around a tile that are worked on with it, more than a pixel covers."""
 PLAIN = 0.03
 """Weight of the total variation, beside a squared error of the pixels of confidence 1."""
-SMALL = 0.005
+SMALL = 0.001
 """Change from texel to texel below which the variation is squared, so that it has a gradient."""
 POWER = 0.7
 """Power of the confidence by which pixels count."""
