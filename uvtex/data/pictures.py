@@ -2,8 +2,8 @@
 
 A file may have 16 bits a channel, a palette, a colour profile, CMYK colours, alpha or a rotation
 flag. The result is always 8-bit and upright. Views and textures are colours: they become sRGB
-(:mod:`uvtex.data.colour`). Masks and alpha are data: their numbers stay as they are. A picture that
-cannot be scaled to 8 bits without a guess is refused. It is never clipped.
+(:mod:`uvtex.data.colour.conversion`). Masks and alpha are data: their numbers stay as they are. A
+picture that cannot be scaled to 8 bits without a guess is refused. It is never clipped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from uvtex.data import deep_colour, picture_formats
-from uvtex.data.colour import colours_of, to_srgb
+from uvtex.data import picture_formats
+from uvtex.data.colour import deep
+from uvtex.data.colour.conversion import colours_of, to_srgb
 from uvtex.errors import DataError
 
 ORIENTATION = 0x0112
@@ -84,7 +85,7 @@ def read_sixteen(path: Path) -> np.ndarray | None:
         DataError: see :func:`read_rgb`.
     """
     with opened(path) as file:
-        low = deep_colour.low_bytes(file)  # first: colours_of() decodes all of a PNG
+        low = deep.low_bytes(file)  # first: colours_of() decodes all of a PNG
         if low is None or colours_of(file).transform is not None:
             return None
         high = np.asarray(_upright(file).convert("RGB")).astype(np.uint16)
@@ -204,10 +205,10 @@ def _orientation(file: ImageFile.ImageFile) -> int:
 def _in_srgb(file: ImageFile.ImageFile) -> Image.Image:
     """The upright picture of an opened file, as sRGB with 8 bits a channel."""
     colours = colours_of(file)
-    low = None if colours.transform is None else deep_colour.low_bytes(file)
+    low = None if colours.transform is None else deep.low_bytes(file)
     picture = _upright(file)
     if low is not None:
-        return deep_colour.convert(picture, low, lambda rgb: to_srgb(rgb, colours))
+        return deep.convert(picture, low, lambda rgb: to_srgb(rgb, colours))
     if colours.deep is not None and picture.mode in SIXTEEN_BITS:
         return to_srgb(Image.fromarray(_sixteen_bits(picture)), colours)
     return to_srgb(_eight_bits(picture), colours)

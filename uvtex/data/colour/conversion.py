@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
-from uvtex.data.icc import ADOBE_RGB, CODED_PRIMARIES, CODED_TRANSFERS, SRGB, Primaries, rgb_profile
+from uvtex.data.colour.icc import (
+    ADOBE_RGB,
+    CODED_PRIMARIES,
+    CODED_TRANSFERS,
+    SRGB,
+    Primaries,
+    rgb_profile,
+)
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC

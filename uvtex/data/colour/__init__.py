@@ -1,0 +1,1 @@
+"""The colours of pictures, and their conversion to sRGB."""
