@@ -135,3 +135,11 @@ def test_the_header_is_read_without_the_tensors(tmp_path: Path) -> None:
     FILE.write_bytes(b"")
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
         read_header(FILE)
+
+
+def test_cameras_of_another_version_are_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    with pytest.raises(CheckpointError) as refused:
+        checkpoint.bank(path, {"predictor.cameras.detail": torch.zeros(1)})
+    assert str(refused.value).startswith(f"{path}: another version of uvtex wrote")
+    assert "__init__" not in str(refused.value)

@@ -100,9 +100,10 @@ def bank(path: Path, tensors: dict[str, Tensor]) -> CameraBank | None:
     cameras = subset(tensors, "predictor.cameras")
     try:
         return CameraBank(**cameras) if cameras else None
-    except TypeError as error:
+    except TypeError:
         raise CheckpointError(
-            f"{path}: its camera bank has the format of another uvtex: {error}; train anew"
+            f"{path}: another version of uvtex wrote what it knows of its cameras, and this one "
+            "cannot read that; train it anew, or use the version that it was made with"
         ) from None
 
 

@@ -50,7 +50,7 @@ pixels took .04 of SSIM more.
 """
 DOUBTFUL, FIRM = 0.05, 0.3
 """Confidence below which the network's texture is taken, and above which the photos are."""
-PADDED = 0.2
+PADDED = 0.3
 """Confidence below which a texel beside a surer one starts with its paint.
 
 Baked textures are padded so (dilation): what lies beside the rim of a panel is drawn with it.

@@ -24,7 +24,7 @@ DIM = 0.04
 """Light on white paint at which a texel is half as sure as in full light."""
 COARSE = 0.35
 """Photo pixels to a texel's width at which the texel is half as sure as a finely seen one."""
-RIM = 2.0
+RIM = 1.5
 """Distance to the edge of the paint, in points of the UV map, from which on a texel is fully sure.
 
 A photo's pixel at the edge also shows what is beside the paint.

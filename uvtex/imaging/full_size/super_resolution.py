@@ -24,7 +24,7 @@ PLAIN = 0.03
 """Weight of the total variation, beside a squared error of the pixels of confidence 1."""
 SMALL = 0.001
 """Change from texel to texel below which the variation is squared, so that it has a gradient."""
-POWER = 0.7
+POWER = 0.5
 """Power of the confidence by which pixels count."""
 STEPS = 60
 FIRST_STEP = 0.02
