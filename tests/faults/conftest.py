@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.faults.harness.forks import call
 from tests.faults.harness.lab import Lab, Supplies
@@ -18,11 +20,23 @@ Undisturbed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def supplies(tmp_path_factory: pytest.TempPathFactory) -> Supplies:
-    folder = tmp_path_factory.mktemp("faults")
-    data = make_set(folder / "set", liveries=6, cameras=2, size=32)
-    call(export_once, folder / "model")
-    return Supplies(data, folder / "model")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that the processes of pytest-xdist share: what one made, no other makes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "faults"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def supplies(shared: Path) -> Supplies:
+    data, model, made = shared / "set", shared / "model", shared / "made"
+    with FileLock(shared / "supplies.lock"):
+        if not made.exists():
+            make_set(data, liveries=6, cameras=2, size=32)
+            call(export_once, model)
+            made.touch()
+    return Supplies(data, model)
 
 
 def export_once(folder: Path) -> None:
@@ -56,19 +70,22 @@ def lab(make_lab: MakeLab) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(supplies: Supplies, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def undisturbed(supplies: Supplies, shared: Path) -> Undisturbed:
     """What a study leaves that nothing disturbs, by the settings that it changes."""
-    found: dict[str, dict[str, Any]] = {}
 
     def of(order: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         key = json.dumps([order, changes], sort_keys=True, default=str)
-        if key not in found:
-            lab = Lab(tmp_path_factory.mktemp("undisturbed"), supplies, changes, order or {})
-            try:
-                lab.run()
-                found[key] = lab.final()
-            finally:
-                lab.close()
-        return found[key]
+        name = hashlib.sha256(key.encode()).hexdigest()[:12]
+        file = shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not file.exists():
+                lab = Lab(shared / name, supplies, changes, order or {})
+                try:
+                    lab.run()
+                    file.write_text(json.dumps(lab.final()))
+                finally:
+                    lab.close()
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
 
     return of

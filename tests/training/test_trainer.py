@@ -70,11 +70,11 @@ def test_the_trainer_learns(tmp_path: Path) -> None:
 
     data = make_set(tmp_path / "set", liveries=2, cameras=2)
     config = settings(
-        epochs=150,
-        width=0.5,
+        epochs=100,
+        width=0.25,
         batch_size=2,
         val_split=0.5,
-        lr=2e-3,
+        lr=4e-3,
         schedule={"cycle": 0.1, "uv": 0.1, "direct": 1.0, "cross": 0.0},
     )
     store = PairStore.open(data, config)
