@@ -43,14 +43,14 @@ def _halves() -> np.ndarray:
 
 
 def test_the_light_is_taken_off() -> None:
-    found = paint_of(_photo(_halves(), 0), 0, _light(), EVERYWHERE, _same) / 65535
+    found = paint_of(_photo(_halves(), 0), 0, _light(), EVERYWHERE, _same).srgb / 65535
     assert np.abs(found - _halves()).max() < 0.002
 
 
 def test_noise_goes_in_dim_light_too_and_the_edge_stays() -> None:
     true, photo = _halves(), _photo(_halves(), NOISE)
-    raw = paint_of(photo, 0, _light(), EVERYWHERE, _same) / 65535
-    found = paint_of(photo, NOISE, _light(), EVERYWHERE, _same) / 65535
+    raw = paint_of(photo, 0, _light(), EVERYWHERE, _same).srgb / 65535
+    found = paint_of(photo, NOISE, _light(), EVERYWHERE, _same).srgb / 65535
     flat = np.r_[: SIDE // 2 - 8, SIDE // 2 + 8 : SIDE]
     for columns in (slice(0, SIDE // 4), slice(-SIDE // 4, None)):
         before, after = (np.abs(x - true)[flat, columns].mean() for x in (raw, found))
@@ -62,9 +62,9 @@ def test_noise_goes_in_dim_light_too_and_the_edge_stays() -> None:
 
 def test_bands_join(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = _photo(_halves(), NOISE)
-    whole = paint_of(photo, NOISE, _light(), EVERYWHERE, _same)
+    whole = paint_of(photo, NOISE, _light(), EVERYWHERE, _same).srgb
     monkeypatch.setattr(photo_paint, "BAND", 32)
-    parts = paint_of(photo, NOISE, _light(), EVERYWHERE, _same)
+    parts = paint_of(photo, NOISE, _light(), EVERYWHERE, _same).srgb
     assert np.abs(whole.astype(int) - parts).max() <= 2
 
 
@@ -74,17 +74,19 @@ def test_pixels_beside_the_paint_change_no_paint() -> None:
     photo = _photo(_halves(), NOISE)
     other = photo.copy()
     other[:, : SIDE // 2] = 65535
-    one, two = (paint_of(x, NOISE, _light(), shows, _same) for x in (photo, other))
+    one, two = (paint_of(x, NOISE, _light(), shows, _same).srgb for x in (photo, other))
     assert np.array_equal(one[:, SIDE // 2 :], two[:, SIDE // 2 :])
 
 
-def test_saturated_paint_is_taken_for_the_middle_up_to_white() -> None:
+def test_saturated_paint_is_the_least_that_it_may_be() -> None:
     light = np.full((SIDE, SIDE, 6), 0, np.float32)
     light[..., :3] = 2.0  # paint of 0.5 and more is saturated
     photo = np.full((SIDE, SIDE, 3), 65535, np.uint16)
     photo[:, : SIDE // 2] = 0.9 * 65535  # bright, but not saturated
-    found = paint_of(photo, 0, light, EVERYWHERE, _same) / 65535
-    linear = linear_from_srgb(torch.from_numpy(found)).numpy()
-    assert linear[0, -1] == pytest.approx(0.75, abs=0.01)
+    photo[:, -1, 1] = 0
+    found = paint_of(photo, 0, light, EVERYWHERE, _same)
+    linear = linear_from_srgb(torch.from_numpy(found.srgb / 65535)).numpy()
+    assert linear[0, -2] == pytest.approx(0.5, abs=0.01)
     bright = float(linear_from_srgb(torch.tensor(0.9)))
     assert linear[0, 0] == pytest.approx(bright / 2, abs=0.01)
+    assert [int(bits) for bits in found.saturated[0, [0, -2, -1]]] == [0, 7, 5]

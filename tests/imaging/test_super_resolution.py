@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from tests.imaging.test_full_size import TEXELS, _small, _texture, _view, _whole
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.full_size import FullTexture, PhotoTexels, super_resolution, texel_areas
+from uvtex.imaging.full_size.photo_texels import Pixels
 
 COARSE = 96
 """Side of a photo whose pixels cover almost two texels each way."""
@@ -79,6 +81,23 @@ def test_two_photos_tell_more_than_one() -> None:
     both, _ = _made(texture, first, second)
     after, before = (np.abs(found.astype(float) - texture)[well].mean() for found in (both, one))
     assert after < 0.8 * before
+
+
+def test_saturated_pixels_take_the_paint_around_them_if_it_is_bright_enough() -> None:
+    side, spot = 40, np.s_[16:24, 16:24]
+    photo = np.full((side, side, 3), (0.5, 0.6, 0.9), np.float32)
+    photo[spot] = 0.4, 0.7, 0.8  # the light there leaves room up to white
+    least = np.zeros((side, side, 3), bool)
+    least[spot] = True
+    shares = sparse.eye_array(side * side, dtype=np.float32, format="csr")
+    sure = np.ones(side * side, np.float32)
+    pixels = Pixels(shares, photo.reshape(-1, 3), least.reshape(-1, 3), sure)
+    made = super_resolution.resolved(photo, np.ones((side, side), bool), [pixels])
+    assert np.abs(made[spot] - (0.5, 0.7, 0.9)).max() < 0.02
+    measured = super_resolution.resolved(
+        photo, np.ones((side, side), bool), [pixels._replace(least=np.zeros_like(pixels.least))]
+    )
+    assert np.abs(measured[spot] - photo[spot]).max() < 0.02
 
 
 def test_tiles_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:

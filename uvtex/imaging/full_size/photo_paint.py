@@ -8,6 +8,7 @@ What is wrong in the light from one pixel to the next goes with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +23,17 @@ DIMMEST = 0.01
 """Least light on white paint that paint is divided by."""
 SATURATED = 0.97
 """Value of a photo, in parts of its range, from which on it may stand for more light."""
+CHANNELS = np.array([1, 2, 4], np.uint8)
+"""The bits of red, green and blue."""
 MOST_NOISE = 0.5
 """Noise of the paint, as a part of its range, above which it is not told any more."""
+
+
+class Paint(NamedTuple):
+    """The paint that each pixel of a photo shows."""
+
+    srgb: np.ndarray  # uint16 [H, W, 3]
+    saturated: np.ndarray  # uint8 [H, W], bits of CHANNELS: here the paint is the least it may be
 
 
 def paint_of(
@@ -32,8 +42,8 @@ def paint_of(
     light: np.ndarray,
     shows: np.ndarray,
     place: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """The paint of each pixel, sRGB, without noise: uint16 [H, W, 3].
+) -> Paint:
+    """The paint of each pixel, without noise.
 
     Args:
         photo: uint8 or uint16 [H, W, 3], sRGB.
@@ -43,6 +53,7 @@ def paint_of(
         place: gives the rows and columns [2, ...] in these, of rows and columns of the photo.
     """
     out = np.empty(photo.shape, np.uint16)
+    saturated = np.empty(photo.shape[:2], np.uint8)
     for start in range(0, len(photo), BAND):
         first = max(start - REACH, 0)
         part = photo[first : start + BAND + REACH]
@@ -52,9 +63,6 @@ def paint_of(
         falling = np.maximum(falling, DIMMEST)
         seen = part / np.float32(np.iinfo(photo.dtype).max)
         linear = (_linear(seen) - reflected) / falling
-        # What is saturated may be any paint from this one to white. It is taken for the middle.
-        over = ((seen - SATURATED) / (1 - SATURATED)).clip(0, 1)
-        linear += over * (1 - linear).clip(0) / 2
         paint = srgb(linear) + 12.92 * np.minimum(linear, 0)  # else noise would brighten black
         if level >= LEAST:
             noise = level * _slope(seen) / falling / _slope(paint.clip(0, 1))
@@ -63,8 +71,10 @@ def paint_of(
             row, column = (x.clip(0, len(shows) - 1) for x in nearest)
             counts = inside & shows[row, column]
             paint = without_noise(paint, noise.clip(1e-4, MOST_NOISE), counts)
+        inner = seen[start - first :][:BAND]
+        saturated[start : start + BAND] = (inner >= SATURATED) @ CHANNELS
         out[start : start + BAND] = (paint[start - first :][:BAND].clip(0, 1) * 65535).round()
-    return out
+    return Paint(out, saturated)
 
 
 def srgb(linear: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import ndimage, sparse
 
 from uvtex.imaging.compose import linear_from_srgb
 from uvtex.imaging.framing import Box
-from uvtex.imaging.full_size.photo_paint import bilinear, cubic, paint_of
+from uvtex.imaging.full_size.photo_paint import CHANNELS, bilinear, cubic, paint_of
 from uvtex.imaging.full_size.texel_areas import shares_of
 from uvtex.imaging.noise import noise_level
 from uvtex.imaging.view_mesh import full_flow
@@ -82,6 +82,7 @@ class Pixels(NamedTuple):
 
     shares: sparse.csr_array  # float32 [n, N], the share of each texel in each pixel; rows sum to 1
     paint: np.ndarray  # float32 [n, 3] in [0, 1], sRGB
+    least: np.ndarray  # bool [n, 3]: the pixel is saturated, so the paint is the least it may be
     sure: np.ndarray  # float32 [n] in [0, 1], the mean confidence of the texels
 
 
@@ -133,7 +134,9 @@ class PhotoTexels:
         row, column = np.divmod(self._texel[some].astype(np.int64), self.size)
         x, y = self._in_paint(some)
         sure, fine = self._sure(some)
-        return Texels(row - rows.start, column, cubic(self._paint, self._table, x, y), sure, fine)
+        return Texels(
+            row - rows.start, column, cubic(self._paint.srgb, self._table, x, y), sure, fine
+        )
 
     def pixels(self, rows: slice, columns: slice) -> Pixels:
         """The pixels that show a tile, as means of its texels, counted row by row.
@@ -150,14 +153,15 @@ class PhotoTexels:
         sure, fine = self._sure(some)
         width = fine * self._shrink
         tile = rows.stop - rows.start, columns.stop - columns.start
-        place, shares = shares_of(middle, row, column, width, tile, self._paint.shape[:2])
+        place, shares = shares_of(middle, row, column, width, tile, self._paint.saturated.shape)
         covered = shares.sum(axis=1)
         whole = np.flatnonzero(covered > COVERED)
         shares = sparse.diags_array(1 / covered[whole]) @ shares[whole]
         known = np.zeros(tile, np.float32)
         known[row, column] = sure
-        paint = self._paint.reshape(-1, 3)[place[whole]] / np.float32(65535)
-        return Pixels(shares, paint, shares @ known.ravel())
+        paint = self._paint.srgb.reshape(-1, 3)[place[whole]] / np.float32(65535)
+        least = (self._paint.saturated.ravel()[place[whole], None] & CHANNELS) > 0
+        return Pixels(shares, paint, least, shares @ known.ravel())
 
     def _in_rows(self, rows: slice) -> np.ndarray:
         """Which of the seen texels lie in a band of rows: int64 [N]."""

@@ -4,6 +4,9 @@ A pixel shows the mean of the texels that it covers. To interpolate the pixels i
 texture by a pixel. Here the texture is sought whose means are the pixels of all photos (Irani and
 Peleg 1991; for textures: Goldluecke and Cremers 2009). Many textures are. Of these it is one with a
 small total variation (Rudin, Osher and Fatemi 1992): liveries are plain areas with sharp edges.
+
+A saturated pixel only says how bright its texels are at least (a censored observation; Tobin 1958).
+Such texels take the paint of those around them, as far as that is bright enough.
 """
 
 from __future__ import annotations
@@ -59,9 +62,7 @@ def resolved(start: np.ndarray, free: np.ndarray, photos: Sequence[Pixels]) -> n
         photos: the pixels of each photo that show the tile.
     """
     given = [
-        (one.shares, one.shares.T.tocsr(), one.paint, one.sure[:, None] ** POWER)
-        for one in photos
-        if len(one.sure)
+        (one, one.shares.T.tocsr(), one.sure[:, None] ** POWER) for one in photos if len(one.sure)
     ]
     if not given or not free.any():
         return start
@@ -71,8 +72,9 @@ def resolved(start: np.ndarray, free: np.ndarray, photos: Sequence[Pixels]) -> n
     for step in range(STEPS):
         light = _looked_up(linear, texture).reshape(-1, 3)
         error = np.zeros_like(light)
-        for shares, back, paint, weight in given:
-            error += back @ (weight * (_looked_up(srgb, shares @ light) - paint))
+        for one, back, weight in given:
+            off = _looked_up(srgb, one.shares @ light) - one.paint
+            error += back @ (weight * np.where(one.least, off.clip(max=0), off))
         gradient = moves * (2 * error.reshape(texture.shape) + PLAIN * _variation(texture))
         mean += (1 - MOMENTS[0]) * (gradient - mean)
         square += (1 - MOMENTS[1]) * (gradient * gradient - square)
