@@ -55,7 +55,7 @@ PADDED = 0.3
 
 Baked textures are padded so (dilation): what lies beside the rim of a panel is drawn with it.
 """
-BESIDE = 24
+BESIDE = 40
 """Distance to a surer texel, in texels, up to which that is done."""
 UNKNOWN, MENDED, SEEN = 0, 128, 255
 """Values of the layer that says where each texel comes from."""

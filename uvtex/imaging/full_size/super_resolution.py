@@ -5,6 +5,9 @@ texture by a pixel. Here the texture is sought whose means are the pixels of all
 Peleg 1991; for textures: Goldluecke and Cremers 2009). Many textures are. Of these it is one with a
 small total variation (Rudin, Osher and Fatemi 1992): liveries are plain areas with sharp edges.
 
+Where the UV map is a little off, a pixel is told to show the wrong side of an edge. So large errors
+count less (the loss of Cauchy's distribution; Holland and Welsch 1977).
+
 A saturated pixel only says how bright its texels are at least (a censored observation; Tobin 1958).
 Such texels take the paint of those around them, as far as that is bright enough.
 """
@@ -21,15 +24,20 @@ from uvtex.imaging.full_size.photo_texels import Pixels
 
 TILE = 512
 """Side of the part of a texture that is worked on at once, in texels."""
-MARGIN = 32
+MARGIN = 48
 """Texels around a tile that are worked on with it, more than a pixel covers."""
-PLAIN = 0.03
+PLAIN = 0.02
 """Weight of the total variation, beside a squared error of the pixels of confidence 1."""
+DOUBTED = 0.15
+"""Error of a pixel's sRGB value, in [0, 1], at which it counts half.
+
+An edge of the livery that lies elsewhere by the UV map than in the photo makes such errors.
+"""
 SMALL = 0.001
 """Change from texel to texel below which the variation is squared, so that it has a gradient."""
 POWER = 0.5
 """Power of the confidence by which pixels count."""
-STEPS = 60
+STEPS = 80
 FIRST_STEP = 0.02
 """Largest change of a texel in the first of the steps. It falls to 0 with the last, linearly."""
 MOMENTS = 0.9, 0.99
@@ -74,7 +82,8 @@ def resolved(start: np.ndarray, free: np.ndarray, photos: Sequence[Pixels]) -> n
         error = np.zeros_like(light)
         for one, back, weight in given:
             off = _looked_up(srgb, one.shares @ light) - one.paint
-            error += back @ (weight * np.where(one.least, off.clip(max=0), off))
+            off = np.where(one.least, off.clip(max=0), off)
+            error += back @ (weight * off / (1 + (off / DOUBTED) ** 2))
         gradient = moves * (2 * error.reshape(texture.shape) + PLAIN * _variation(texture))
         mean += (1 - MOMENTS[0]) * (gradient - mean)
         square += (1 - MOMENTS[1]) * (gradient * gradient - square)
@@ -86,7 +95,18 @@ def resolved(start: np.ndarray, free: np.ndarray, photos: Sequence[Pixels]) -> n
 
 
 def _variation(texture: np.ndarray) -> np.ndarray:
-    """The gradient of the total variation of a picture [h, w, 3], its channels together."""
+    """The gradient of the total variation of a picture [h, w, 3], its channels together.
+
+    The differences to the right and down lean to one diagonal. So it is the mean with those to the
+    left and up.
+    """
+    back = _one_sided(texture[::-1, ::-1])[::-1, ::-1]
+    gradient: np.ndarray = (_one_sided(texture) + back) / 2
+    return gradient
+
+
+def _one_sided(texture: np.ndarray) -> np.ndarray:
+    """The same by the differences to the right and down alone."""
     right, down = np.zeros_like(texture), np.zeros_like(texture)
     right[:, :-1], down[:-1] = np.diff(texture, axis=1), np.diff(texture, axis=0)
     length = (right * right + down * down).sum(axis=2, keepdims=True)
