@@ -12,10 +12,8 @@ ones. Each row is a number of photos.
 
 - sampled: the texture of `uvtex infer --fuse --whole --texture-size T`, T the true texture's size;
 - enlarged: the texture of `uvtex infer --fuse --whole`, enlarged to T (Lanczos);
-- ideal: what interpolation of the photos' pixels gives, without light and noise. Each pixel is the
-  mean of the true texture over it, and is sampled by the true UV map. Each texel is of the photo
-  that is nearest to the truth. Texels that no photo sees are those of `enlarged`. Super-resolution
-  can give more.
+- ideal: what `sampled` would be if nothing were wrong in the photos. Each pixel is the mean of the
+  true texture over it, in even light, without noise, and the UV map is the true one.
 
 Figures are SSIM with the true texture, averaged over the texels that the photos see by the set's
 own UV maps, then over the liveries, and the least and the largest gain of a livery. The last
@@ -33,7 +31,6 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -43,7 +40,8 @@ from uvtex.data import manifest, splits
 from uvtex.data.pictures import read_rgb
 from uvtex.errors import DataError
 from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
-from uvtex.imaging.full_size import SEEN
+from uvtex.imaging.framing import Box
+from uvtex.imaging.full_size import SEEN, FullTexture, PhotoTexels, ViewGeometry
 from uvtex.imaging.view_mesh import full_flow
 from uvtex.inference.fuse import fuse
 from uvtex.inference.textures import resampled
@@ -51,6 +49,8 @@ from uvtex.metrics import similarity
 from uvtex.runs import checkpoint
 from uvtex.showroom.rendering.plate_files import read_plate
 
+LIT = 0.8
+"""Light on white paint in ideal photos: so none is saturated."""
 PART = 320
 """Side of the part of a texture that is drawn, in texels."""
 
@@ -181,7 +181,8 @@ def figures_of(
     [small] = fuse(str(trained), photos, out / "network", **settings)
     sampled = read_rgb(full.files["texture"])
     with Image.open(small.files["texture"]) as file:
-        enlarged = np.asarray(resampled(file.convert("RGB"), side))
+        network = file.convert("RGB")
+    enlarged = np.asarray(resampled(network, side))
     with Image.open(full.files["layers"]) as layers:
         from_photos = np.asarray(layers) == SEEN
     if picture is not None:
@@ -189,40 +190,35 @@ def figures_of(
     return (
         ssim_within(sampled, true, mask),
         ssim_within(enlarged, true, mask),
-        ssim_within(ideal_texture(data, cameras, true, enlarged), true, mask),
+        ssim_within(ideal_texture(data, cameras, true, np.asarray(network)), true, mask),
         float(mask.mean()),
         float(from_photos.mean()),
     )
 
 
 def ideal_texture(
-    data: Path, cameras: list[str], true: np.ndarray, elsewhere: np.ndarray
+    data: Path, cameras: list[str], true: np.ndarray, network: np.ndarray
 ) -> np.ndarray:
     """The texture of the column `ideal`: uint8 [side, side, 3].
 
     Args:
         true: the true texture, uint8 [side, side, 3].
-        elsewhere: likewise, for texels that no camera sees.
+        network: the network's texture, uint8 [S, S, 3], for texels that no camera sees.
     """
-    best, nearest = elsewhere.copy(), np.full(true.shape[:2], np.inf)
+    whole = FullTexture(len(true))
     texture = torch.tensor(true).permute(2, 0, 1)[None].float() / 255
+    paint = torch.cat([linear_from_srgb(texture), torch.ones_like(texture[:, :1])], dim=1)
     for camera in cameras:
         plate = read_plate(data, camera)
-        size = plate.mask.shape
-        uv = torch.from_numpy(plate.uv)
-        paint = torch.cat([linear_from_srgb(texture), torch.ones_like(texture[:, :1])], dim=1)
-        pixels = sample(paint, uv, size)
-        flow = torch.from_numpy(flow_of(data, camera, len(true)))
-        at = flow.nan_to_num(0)[None]
-        shown = F.grid_sample(
-            pixels, at, mode="bicubic", padding_mode="border", align_corners=False
-        )
-        shown = shown[:, :3] / shown[:, 3:].clamp_min(0.1)  # beside the paint there is none
-        found = (srgb_from_linear(shown)[0].permute(1, 2, 0) * 255).round().byte().numpy()
-        off = np.abs(found.astype(np.float32) - true).sum(axis=2)
-        better = np.isfinite(flow[..., 0].numpy()) & (off < nearest)
-        best[better], nearest[better] = found[better], off[better]
-    return best
+        shown = sample(paint, torch.from_numpy(plate.uv), plate.mask.shape)
+        covered = shown[:, 3:]
+        seen = srgb_from_linear(LIT * shown[:, :3] / covered.clamp_min(0.1))
+        photo = (seen[0].permute(1, 2, 0).numpy() * 65535).round().astype(np.uint16)
+        light = np.full(photo.shape, LIT, np.float32)
+        view = ViewGeometry(plate.uv, light, 0 * light, covered[0, 0].numpy(), np.eye(2, 3))
+        square = Box(0, 0, photo.shape[1], photo.shape[0])
+        whole.add(PhotoTexels(photo, square, view, len(true)))
+    return whole.finish(network)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The texture that interpolation of photos without light and noise gives."""
+"""The texture that photos of even light, without noise, give."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ def ideal(data: Path, true: np.ndarray) -> np.ndarray:
     return ideal_texture(data, ["cam00"], true, np.full_like(true, 7))
 
 
-def test_a_plain_livery_is_whole_where_it_is_seen_and_another_texture_elsewhere(
-    data: Path,
-) -> None:
+def test_a_plain_livery_is_whole_where_it_is_seen(data: Path) -> None:
     plain = np.tile(np.uint8([200, 40, 90]), (SIDE, SIDE, 1))
-    found, seen = ideal(data, plain), seen_by(data, "cam00", SIDE)
+    seen = seen_by(data, "cam00", SIDE)
+    off = np.abs(ideal(data, plain).astype(int) - plain)[seen]
     assert 0.2 < seen.mean() < 0.8
-    assert (np.abs(found[seen].astype(int) - plain[seen]) <= 1).all()
-    assert (found[~seen] == 7).all()
+    assert (off <= 1).mean() > 0.9  # the network's texture has a part in the least sure ones
+    assert off.max() < 30
 
 
 def test_a_gradient_is_not_displaced(data: Path) -> None:

@@ -36,14 +36,14 @@ def shares_of(
         texel of the tile covers, float32 [n, rows * columns].
     """
     sides = _sides(middle, row, column, width, tile)
-    steps = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+    steps = ((np.arange(PARTS) + 0.5) / PARTS - 0.5).astype(np.float32)
     area = np.repeat((width / PARTS) ** 2, PARTS).astype(np.float32)
-    texel = np.repeat(row * tile[1] + column, PARTS)
+    texel = np.repeat((row * tile[1] + column).astype(np.int32), PARTS)
     texels, pixels = tile[0] * tile[1], photo[0] * photo[1]
     found = sparse.csr_array((texels, pixels), dtype=np.float32)
     for down in steps:  # a row of parts at a time, for the memory
-        part = middle[:, None] + steps[:, None] * sides[:, None, 0] + down * sides[:, None, 1]
-        across, below = np.moveaxis(part.astype(int), 2, 0)
+        part = middle[:, None] + (steps[:, None] * sides[:, None, 0] + down * sides[:, None, 1])
+        across, below = np.moveaxis(part.astype(np.int32), 2, 0)
         place = below.clip(0, photo[0] - 1) * photo[1] + across.clip(0, photo[1] - 1)
         line = sparse.coo_array((area, (texel, place.ravel())), shape=(texels, pixels))
         found = found + line.tocsr()
