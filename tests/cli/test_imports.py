@@ -37,7 +37,8 @@ def test_help_imports_nothing_heavy(module: str) -> None:
 
 
 def test_what_a_study_shows_and_is_asked_needs_no_optuna() -> None:
-    printed("import sweep.driving.mending, sweep.driving.session, sweep.report.summary", READING)
+    modules = "sweep.driving.mending, sweep.driving.session, sweep.report.summary"
+    assert printed(f"import {modules}; print('imported')", READING) == "imported\n"
 
 
 def test_the_status_of_a_study_that_has_ended_probes_builds_no_networks(tmp_path: Path) -> None:
@@ -53,4 +54,5 @@ def test_the_status_of_a_study_that_has_ended_probes_builds_no_networks(tmp_path
 
 def test_uvtex_imports_neither_optuna_nor_mlflow(tiny_set: Path) -> None:
     arguments = ["train", str(tiny_set), *TRAIN]
-    printed(f"from uvtex.cli import main; main({arguments!r})", {"mlflow", "optuna"})
+    told = printed(f"from uvtex.cli import main; main({arguments!r})", {"mlflow", "optuna"})
+    assert "checkpoint" in told

@@ -83,35 +83,33 @@ def test_two_photos_tell_more_than_one() -> None:
     assert after < 0.8 * before
 
 
+def _pixel_for_pixel(paint: np.ndarray, least: np.ndarray | None = None) -> Pixels:
+    """A photo that shows each texel in a pixel of its own; ``least`` of these are saturated."""
+    count = paint.shape[0] * paint.shape[1]
+    saturated = np.zeros_like(paint, bool) if least is None else least
+    shares = sparse.eye_array(count, dtype=np.float32, format="csr")
+    sure = np.ones(count, np.float32)
+    return Pixels(shares, paint.reshape(-1, 3), saturated.reshape(-1, 3), sure)
+
+
 def test_saturated_pixels_take_the_paint_around_them_if_it_is_bright_enough() -> None:
-    side, spot = 40, np.s_[16:24, 16:24]
-    photo = np.full((side, side, 3), (0.5, 0.6, 0.9), np.float32)
+    everywhere, spot = np.ones((40, 40), bool), np.s_[16:24, 16:24]
+    photo = np.full((40, 40, 3), (0.5, 0.6, 0.9), np.float32)
     photo[spot] = 0.4, 0.7, 0.8  # the light there leaves room up to white
-    least = np.zeros((side, side, 3), bool)
+    least = np.zeros((40, 40, 3), bool)
     least[spot] = True
-    shares = sparse.eye_array(side * side, dtype=np.float32, format="csr")
-    sure = np.ones(side * side, np.float32)
-    pixels = Pixels(shares, photo.reshape(-1, 3), least.reshape(-1, 3), sure)
-    made = super_resolution.resolved(photo, np.ones((side, side), bool), [pixels])
+    made = super_resolution.resolved(photo, everywhere, [_pixel_for_pixel(photo, least)])
     assert np.abs(made[spot] - (0.5, 0.7, 0.9)).max() < 0.02
-    measured = super_resolution.resolved(
-        photo, np.ones((side, side), bool), [pixels._replace(least=np.zeros_like(pixels.least))]
-    )
+    measured = super_resolution.resolved(photo, everywhere, [_pixel_for_pixel(photo)])
     assert np.abs(measured[spot] - photo[spot]).max() < 0.02
 
 
 def test_a_photo_that_contradicts_two_others_hardly_counts() -> None:
-    side = 40
-    paint = np.full((side, side, 3), (0.3, 0.6, 0.9), np.float32)
+    paint = np.full((40, 40, 3), (0.3, 0.6, 0.9), np.float32)
     wrong = paint.copy()
     wrong[:, 20:26] = 0.9, 0.1, 0.2  # an edge that lies elsewhere by its UV map
-    shares = sparse.eye_array(side * side, dtype=np.float32, format="csr")
-    sure = np.ones(side * side, np.float32)
-    photos = [
-        Pixels(shares, one.reshape(-1, 3), np.zeros((side * side, 3), bool), sure)
-        for one in (paint, wrong, paint)
-    ]
-    made = super_resolution.resolved(paint, np.ones((side, side), bool), photos)
+    photos = [_pixel_for_pixel(one) for one in (paint, wrong, paint)]
+    made = super_resolution.resolved(paint, np.ones((40, 40), bool), photos)
     assert np.abs(made - paint).max() < 0.05  # the mean of the three is 0.23 off
 
 
