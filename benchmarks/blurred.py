@@ -3,12 +3,14 @@
     python -m benchmarks.blurred PHOTOS CHECKPOINT --photos 4 --photos 8 --liveries 4
 
 The set and the checkpoint are those of :mod:`benchmarks.full_resolution`, with at least as many
-cameras as photos. One photo by chance, or half of them, is blurred
-by a Gaussian of so many of its pixels. `half a photo` blurs the right half of one photo.
+cameras as photos. The cameras are drawn by chance for each livery. One photo by chance, or half of
+them, is blurred by a Gaussian of so many of its pixels. `half a photo` blurs the right half of one
+photo.
 
 Figures are SSIM with the true texture over the texels that the photos see, without and with the
-weight; the change of a livery, its mean, least and largest, and the half width of its 95 % interval
-(Student's t over the liveries); and SSIM(UV) of the network's own texture.
+weight; and SSIM(UV) of the network's own texture, likewise. Beside each stand the change of a
+livery, its mean, least and largest, and the half width of its 95 % interval (Student's t over the
+liveries). With `--network-only` no large texture is made.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from unittest.mock import patch
 
 import click
 import numpy as np
+import torch
 from PIL import Image
 from scipy import ndimage, stats
 
@@ -31,8 +34,8 @@ from uvtex.inference.textures import resampled
 
 WAYS = (
     ("none", 0.0),
-    *(("one", sigma) for sigma in (1.0, 2.0, 4.0)),
-    *(("half of them", sigma) for sigma in (1.0, 2.0, 4.0)),
+    *(("one", sigma) for sigma in (1.0, 2.0, 4.0, 8.0, 16.0)),
+    *(("half of them", sigma) for sigma in (2.0, 4.0, 8.0, 16.0)),
     ("half a photo", 4.0),
 )
 """Which photos are blurred, and the blur's standard deviation in pixels."""
@@ -40,8 +43,16 @@ WAYS = (
 
 @click.command(cls=CleanErrorCommand)
 @of_held_out_photos
-@click.option("--seed", type=int, default=0, help="Seed of the choice of blurred photos.")
-def main(data: Path, trained: Path, counts: tuple[int, ...], liveries: int, seed: int) -> None:
+@click.option("--network-only", is_flag=True, help="Make no large textures.")
+@click.option("--seed", type=int, default=0, help="Seed of the choice of cameras and photos.")
+def main(
+    data: Path,
+    trained: Path,
+    counts: tuple[int, ...],
+    liveries: int,
+    network_only: bool,
+    seed: int,
+) -> None:
     """Print a Markdown table of SSIM by number of photos and blur.
 
     \b
@@ -49,31 +60,37 @@ def main(data: Path, trained: Path, counts: tuple[int, ...], liveries: int, seed
       python -m benchmarks.blurred PHOTOS best.safetensors --photos 2 --photos 4
     """
     textures, cameras = held_out(data, trained)
-    print("| photos | blurred | sigma | without | with | change | network |")
-    print("| --- |" + " --- |" * 6, flush=True)
+    kinds = ("network",) if network_only else ("network", "sampled")
+    heads = [f"{kind}: {head}" for kind in kinds for head in ("without", "with", "change")]
+    print("| photos | blurred | sigma | " + " | ".join(heads) + " |")
+    print("| --- |" + " --- |" * (2 + len(heads)), flush=True)
     for count in counts:
-        chosen = cameras[:count]
         for which, sigma in WAYS:
             if (which, count) == ("half of them", 2):
                 continue  # one of two
             rng = np.random.default_rng(seed)
             found = []
             for texture in textures[:liveries]:
+                chosen = [cameras[i] for i in rng.permutation(len(cameras))[:count]]
                 order = rng.permutation(count)
                 odd = order[: {"none": 0, "half of them": count // 2}.get(which, 1)]
                 views = [read_rgb(data / "views" / camera / texture.name) for camera in chosen]
                 for i in odd:
                     views[i] = blurred(views[i], sigma, whole=which != "half a photo")
-                found.append(measured(data, trained, texture, chosen, views))
-            without, weighted, network = np.array(found).T
-            gain = weighted - without
-            wide = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
-            print(
-                f"| {count} | {which} | {sigma:g} | {without.mean():.3f} | {weighted.mean():.3f} "
-                f"| {gain.mean():+.4f} ({gain.min():+.4f} to {gain.max():+.4f}), ± {wide:.4f} "
-                f"| {network.mean():.4f} |",
-                flush=True,
-            )
+                found.append(measured(data, trained, texture, chosen, views, network_only))
+            cells = [_cells(np.array(pairs)) for pairs in zip(*found, strict=True)]
+            print(f"| {count} | {which} | {sigma:g} | {' | '.join(cells)} |", flush=True)
+
+
+def _cells(pairs: np.ndarray) -> str:
+    """Of the figures of each livery without and with the weight, [N, 2]."""
+    without, weighted = pairs.T
+    gain = weighted - without
+    wide = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
+    return (
+        f"{without.mean():.3f} | {weighted.mean():.3f} "
+        f"| {gain.mean():+.4f} ({gain.min():+.4f} to {gain.max():+.4f}), ± {wide:.4f}"
+    )
 
 
 def blurred(photo: np.ndarray, sigma: float, whole: bool) -> np.ndarray:
@@ -86,9 +103,14 @@ def blurred(photo: np.ndarray, sigma: float, whole: bool) -> np.ndarray:
 
 
 def measured(
-    data: Path, trained: Path, texture: Path, cameras: list[str], views: list[np.ndarray]
-) -> tuple[float, float, float]:
-    """SSIM without and with the weight, and that of the network's own texture."""
+    data: Path,
+    trained: Path,
+    texture: Path,
+    cameras: list[str],
+    views: list[np.ndarray],
+    network_only: bool,
+) -> list[tuple[float, float]]:
+    """SSIM without and with the weight: of the network's own texture, and of the large one."""
     true = read_rgb(texture)
     with tempfile.TemporaryDirectory() as scratch:
         out, photos = Path(scratch), []
@@ -96,20 +118,26 @@ def measured(
             photos.append(out / camera / texture.name)
             photos[-1].parent.mkdir()
             photos[-1].write_bytes(png(view))
-        settings = {"device": "cpu", "whole": True, "keep_all": True}
-        large = {**settings, "texture_size": len(true)}
-        [made] = fuse(str(trained), photos, out / "with", **large)
-        with patch("uvtex.inference.full_size.weights", _alike):
-            [plain] = fuse(str(trained), photos, out / "without", **large)
-        [small] = fuse(str(trained), photos, out / "network", **settings)
+
+        def made(name: str, side: int | None) -> list[np.ndarray]:
+            settings = {"device": "cpu", "whole": True, "keep_all": True, "texture_size": side}
+            with (
+                patch("uvtex.inference.full_size.weights", _alike),
+                patch("uvtex.inference.fuse.worth", lambda photos: torch.ones(len(photos))),
+            ):
+                [plain] = fuse(str(trained), photos, out / f"{name}-without", **settings)
+            [weighted] = fuse(str(trained), photos, out / name, **settings)
+            return [read_rgb(result.files["texture"]) for result in (plain, weighted)]
+
+        small = made("network", None)
+        large = [] if network_only else made("sampled", len(true))
         mask = np.any([seen_by(data, camera, len(true)) for camera in cameras], axis=0)
-        without, weighted, network = (read_rgb(r.files["texture"]) for r in (plain, made, small))
-    reduced = np.asarray(resampled(Image.fromarray(true), len(network)))
-    return (
-        ssim_within(without, true, mask),
-        ssim_within(weighted, true, mask),
-        ssim_within(network, reduced, np.ones(network.shape[:2], bool)),
-    )
+    side = len(small[0])
+    reduced = np.asarray(resampled(Image.fromarray(true), side))
+    everywhere = np.ones((side, side), bool)
+    found = [[ssim_within(one, reduced, everywhere) for one in small]]
+    found += [[ssim_within(one, true, mask) for one in large]] if large else []
+    return [(without, weighted) for without, weighted in found]
 
 
 def _alike(details: list[np.ndarray]) -> tuple[list[None], list[float]]:

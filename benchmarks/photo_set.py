@@ -18,6 +18,9 @@ A checkpoint of SET then sees photos with a backdrop and a light that it has not
 - lined: asphalt with painted lines, below a bright sky.
 
 The path tracer's noise is that of another seed, so the floor's noise is not that of SET.
+
+With `--aside` the cameras there stand so many metres from where those of SET stand, in a direction
+by chance. They look at the same point. So the car is seen with another parallax.
 """
 
 from __future__ import annotations
@@ -64,6 +67,12 @@ FLOOR = 12.0
 @click.option("--seed", type=int, default=0, help="Seed of the noise.")
 @click.option("--studio", type=click.Choice(["own", "pale", "dark", "paved", "lined"]))
 @click.option("--size", type=click.IntRange(min=16), help="Side of a view traced in --studio.")
+@click.option(
+    "--aside",
+    type=FiniteRange(min=0),
+    default=0.0,
+    help="Metres by which cameras in --studio move.",
+)
 def main(
     data: Path,
     out: Path,
@@ -72,6 +81,7 @@ def main(
     seed: int,
     studio: str | None,
     size: int | None,
+    aside: float,
 ) -> None:
     """Make OUT, a set with the cameras and the liveries of SET.
 
@@ -85,7 +95,7 @@ def main(
     rng = np.random.default_rng(seed)
     textures = sorted((out / "textures").glob("*.png"))
     if studio is not None:
-        _trace_elsewhere(data, out, studio, size)
+        _trace_elsewhere(data, out, studio, size, aside)
     for camera in cameras:
         plate = smoothed(read_plate(data if studio is None else out, camera), smooth)
         light = {"falling": plate.falling, "reflected": plate.reflected}
@@ -98,7 +108,7 @@ def main(
             write_atomic(path, png(view.clip(0, 255).round().astype(np.uint8)))
 
 
-def _trace_elsewhere(data: Path, out: Path, studio: str, size: int | None) -> None:
+def _trace_elsewhere(data: Path, out: Path, studio: str, size: int | None, aside: float) -> None:
     """Writes the plates of the cameras of ``data`` in another studio into ``out``."""
     settings = ShowroomSettings(**load_yaml(data / "showroom.yaml"))
     if settings.car is not None or settings.poses is not None:
@@ -110,8 +120,12 @@ def _trace_elsewhere(data: Path, out: Path, studio: str, size: int | None) -> No
         scene = own(base, subject)
         return scene if studio == "own" else _elsewhere(scene, studio)
 
+    rng = np.random.default_rng(settings.seed)
     with patch.object(plates, "_studio", other):
-        for number, camera in enumerate(cameras_of(settings.cameras, settings.seed)):
+        for number, placed in enumerate(cameras_of(settings.cameras, settings.seed)):
+            step = rng.normal(size=3)
+            x, y, z = placed.origin + aside * step / np.linalg.norm(step)
+            camera = replace(placed, origin=(x, y, z))
             plate = plates.trace(
                 camera, size or settings.size, settings.samples, settings.supersample, seed + number
             )

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from uvtex.imaging.agreement import compare_at_once, standing
 from uvtex.imaging.placing import MARGIN, Known, can_place, for_placing, known_of, place
-from uvtex.inference.choosing import CONTRADICTS, NOT_COMPARED, UNCHECKED
+from uvtex.inference.choosing import CONTRADICTS, LITTLE, NOT_COMPARED, UNCHECKED
 from uvtex.inference.photos import SHRINK_TO
-from uvtex.inference.placement import NOT_PLACED, USED_AS_IT_LIES
+from uvtex.inference.placement import BLURRED, NOT_PLACED, USED_AS_IT_LIES
 from uvtex.models import Predictor
+from uvtex.models.evidence import by_sharpness
 
 SAME = 0.5
 """Greatest difference between two views of the same picture, in levels of 255."""
@@ -25,16 +26,18 @@ class Said(IntEnum):
     NOTHING = 0
     NOT_COMPARED = 1
     UNCHECKED = 2
-    AS_IT_LIES = 3
-    UNDECIDED = 4
-    CONTRADICTS = 5
-    NOT_PLACED = 6
-    COPY = 7
+    BLURRED = 3
+    AS_IT_LIES = 4
+    UNDECIDED = 5
+    CONTRADICTS = 6
+    NOT_PLACED = 7
+    COPY = 8
 
 
 WARNINGS = {
     Said.NOT_COMPARED: NOT_COMPARED,
     Said.UNCHECKED: UNCHECKED,
+    Said.BLURRED: BLURRED,
     Said.AS_IT_LIES: f"{NOT_PLACED}; {USED_AS_IT_LIES}",
     Said.UNDECIDED: (
         "contradicts another photo, as if it showed another livery, and no group of photos that "
@@ -56,7 +59,8 @@ class PicturesToTexture(nn.Module):
     Each of the N liveries has V pictures, which are fused. The preparation is that of ``uvtex infer
     --whole``: pad to a square with the median colour of the border, register to the camera where
     its light is known finely enough, then resize with antialiasing. Pictures are left out as by
-    :func:`uvtex.inference.choosing.choose`. Where that raises, all of them are used.
+    :func:`uvtex.inference.choosing.choose`. Where that raises, all of them are used. They count by
+    their sharpness.
 
     The second output, uint8 [N, V], has a :class:`Said` for each picture.
     """
@@ -75,15 +79,18 @@ class PicturesToTexture(nn.Module):
         shown = pictures.flatten(0, 1).permute(0, 3, 1, 2).float()
         view = _whole(shown, self.size)
         known = torch.ones_like(view[:, 0, 0, 0], dtype=torch.bool)
+        blur = torch.zeros_like(view[:, 0, 0, 0])
         if self.places:
-            view, known = self._placed(shown, view)
+            view, known, blur = self._placed(shown, view)
         views = (view / 127.5 - 1).reshape(-1, count, 3, self.size, self.size)
         said = self._said(views, known.reshape(-1, count))
         counted = said < min(LEFT_OUT)
+        worth = by_sharpness(blur.reshape(-1, count) * (self.size / 2), counted)
+        said = said.maximum(torch.where(counted & (worth < LITTLE), Said.BLURRED, 0))
         first = counted.int().argmax(dim=1)[:, None, None, None, None]
         only = views.gather(1, first.expand(-1, 1, 3, self.size, self.size)).squeeze(1)
         alone = self.predictor.predict(only)[0].float()
-        together = self.predictor.fuse(views, counted)[0].float()
+        together = self.predictor.fuse(views, worth)[0].float()
         # Both are computed. A graph has no condition on the number of pictures: the exporter takes
         # a size for more than one.
         several = counted.sum(dim=1) > 1
@@ -113,10 +120,10 @@ class PicturesToTexture(nn.Module):
         said = said.maximum(torch.where(found.undecided, Said.UNDECIDED, 0))
         return said.maximum(torch.where(found.odd, Said.CONTRADICTS, 0))
 
-    def _placed(self, shown: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+    def _placed(self, shown: Tensor, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them.
 
-        And whether their places are known, bool [B].
+        And whether their places are known, bool [B], and their blur, in half sides [B].
         """
         estimate = self.predictor.estimate_camera(views / 127.5 - 1)
         assert estimate is not None
@@ -128,11 +135,11 @@ class PicturesToTexture(nn.Module):
         inside = _square(torch.ones_like(shown[:, :1]), 0.0)
         grid = F.affine_grid(wide, [shown.shape[0], 1, side, side], align_corners=False)
         valid = F.grid_sample(inside, grid, mode="nearest", align_corners=False)[:, 0] > 0.5
-        moves, known_place = place(around, valid, cameras)
+        moves, known_place, blur = place(around, valid, cameras)
         right, down, grows, turn = moves.float().unbind(dim=1)
         again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
         moved = (moves != 0).any(dim=1)[:, None, None, None]
-        return torch.where(moved, again, views), known_place
+        return torch.where(moved, again, views), known_place, blur.float()
 
 
 def _copies(views: Tensor) -> Tensor:

@@ -73,17 +73,21 @@ def photo(
     side: int = SIDE,
     elsewhere: bool = False,
     another: bool = False,
+    keystone: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
     """A photo of the car with stripes, moved by pixels of the light: the picture that is placed.
 
     It is turned clockwise about the middle before that. It shows points from -half to half. Light
     has ``side`` pixels. ``elsewhere`` there is another wall, and a floor with tiles.
-    ``another`` car is shorter, with its wheels nearer and its cabin further back.
+    ``another`` car is shorter, with its wheels nearer and its cabin further back. With ``keystone``
+    k the photo shows at ``p / (1 + k p)`` what its camera shows at p, before it is moved.
     """
     x, y = _points(round(side * half), half)
     x, y = ((a - 2 * move / side) / scale for a, move in ((x, right), (y, down)))
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     x, y = cos * x + sin * y, cos * y - sin * x
+    away = 1 - keystone[0] * x - keystone[1] * y
+    x, y = x / away, y / away
     grey, paint = _car(x, y, elsewhere, another)
     colours = rng.uniform(0, 1, (5, 3))
     stripe = colours[(np.floor(3 * x + 2 * y + rng.uniform(0, 5)) % 5).astype(int)]

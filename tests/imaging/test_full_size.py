@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from uvtex.imaging.bend import PAIRS, bend_of
 from uvtex.imaging.compose import compose
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size import (
@@ -189,6 +190,29 @@ def test_of_two_photos_the_finer_one_decides() -> None:
         for made in (both, alone)
     ]
     assert errors[0] == pytest.approx(errors[1], rel=0.25)
+
+
+def test_a_bent_photo_is_sampled_where_it_shows_the_texture() -> None:
+    texture = _texture()
+    photo, geometry = _view(texture)
+    bend = bend_of(0.01 * np.random.default_rng(0).normal(size=(2, len(PAIRS))), (0.0, 0.0), 0.6)
+    at = (np.arange(PHOTO) + 0.5) / PHOTO * 2 - 1
+    row, column = ((bend.back(np.stack(np.meshgrid(at, at), axis=2)) + 1) * PHOTO / 2 - 0.5).T
+    bent = np.stack(
+        [
+            ndimage.map_coordinates(plane.astype(float), [column.T, row.T], mode="nearest")
+            for plane in np.moveaxis(photo, 2, 0)
+        ],
+        axis=2,
+    )
+    shown = bent.clip(0, 255).round().astype(np.uint8)
+    errors = []
+    for known in (geometry, dataclasses.replace(geometry, bend=bend)):
+        whole = FullTexture(TEXELS)
+        whole.add(PhotoTexels(shown, _whole(shown), known, TEXELS))
+        made = whole.finish(_small(texture)).astype(float)
+        errors.append(np.abs(made - texture)[30:-30, 30:-30].mean())
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_reduced_light_is_the_mean() -> None:

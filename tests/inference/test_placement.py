@@ -13,10 +13,11 @@ from torch import Tensor
 
 from tests.imaging import made_car
 from tests.imaging.made_car import SIDE
+from uvtex.data.pictures import read_rgb
 from uvtex.imaging.full_size import ViewGeometry
-from uvtex.imaging.placing import AS_IT_LIES, MARGIN
+from uvtex.imaging.placing import AS_IT_LIES, MARGIN, UNKNOWN
 from uvtex.inference.photos import Photo, cut, prepare
-from uvtex.inference.placement import not_placed, placed, placement_record
+from uvtex.inference.placement import not_placed, placed, placement_record, straightened
 from uvtex.models import Predictor
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
@@ -107,3 +108,38 @@ def test_coarse_light_and_poses_are_not_asked(camera: ViewGeometry) -> None:
         assert made is photo
         assert placement_record(made) is None
         assert not not_placed(made)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 3.0])
+def test_a_photo_in_perspective_has_a_bent_geometry(degrees: float) -> None:
+    fine, tilt = made_car.camera(256), (-0.03, 0.04)
+    photo = _saved(
+        made_car.photo(np.random.default_rng(0), 0, 0, 1, degrees, side=256, keystone=tilt)
+    )
+    made = placed(OneCamera(fine), photo)
+    assert made.placement is not None
+    bend = straightened(made, read_rgb(made.path), fine).bend
+    assert bend is not None
+    row, column = np.nonzero(np.isfinite(fine.uv[..., 0]))
+    at = (np.stack([column, row], axis=1) + 0.5) / len(fine.uv) * 2 - 1
+    true = _turned(at / (1 + at @ tilt)[:, None], np.radians(degrees))
+    half = photo.square.side / 2
+    middle = np.subtract(made.square.middle, photo.square.middle) / half
+    without, straight = (
+        middle + made.square.side / 2 / half * _turned(points, made.placement.turn) - true
+        for points in (at, bend.moved(at))
+    )
+    off, before = (np.sqrt((x**2).sum(axis=1).mean()) * 128 for x in (straight, without))
+    assert off < before / 2
+
+
+def _turned(at: np.ndarray, angle: float) -> np.ndarray:
+    """Points [N, 2] turned from right to down."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return at @ np.array([[cos, sin], [-sin, cos]])
+
+
+def test_a_photo_without_a_place_is_not_straightened(camera: ViewGeometry) -> None:
+    photo = _saved(made_car.photo(np.random.default_rng(0)))
+    for lies in (None, UNKNOWN):
+        assert straightened(replace(photo, placement=lies), read_rgb(photo.path), camera) is camera

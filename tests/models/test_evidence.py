@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tests.models.small_atlas import SIZE, config
@@ -125,6 +126,31 @@ def test_a_view_whose_map_is_unsure_counts_less(
         )
         errors.append(float((made[0, :3] - livery[1][0]).abs().mean()))
     assert errors[1] < 0.9 * errors[0]
+
+
+def test_a_blurred_view_counts_less(cameras: Cameras, livery: tuple[Tensor, Tensor]) -> None:
+    views, texture = livery
+    views = views[:, :2].clone()
+    views[:, 1] = F.avg_pool2d(F.pad(views[0, 1:], (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    weight = evidence.by_sharpness(torch.tensor([[0.0, 1.4]]))
+    assert weight[0].tolist() == pytest.approx([1, 1 / (1 + (1.4 / evidence.BLURRED) ** 2)])
+    errors = [
+        float(
+            (evidence.of_views(cameras, views, torch.arange(2)[None], counted)[0, :3] - texture[0])
+            .abs()
+            .mean()
+        )
+        for counted in (None, weight)
+    ]
+    assert errors[1] < 0.95 * errors[0]
+
+
+def test_the_sharpest_view_that_counts_counts_fully() -> None:
+    blur = torch.tensor([[0.4, 0.0, 0.2], [0.3, 0.3, 0.3]])
+    counted = torch.tensor([[True, False, True], [True, True, True]])
+    weight = evidence.by_sharpness(blur, counted)
+    assert weight[0].tolist() == pytest.approx([(1 + 1) / (1 + 4), 0, 1])
+    assert weight[1].tolist() == [1, 1, 1]
 
 
 def test_a_texel_that_any_view_sees_is_seen(

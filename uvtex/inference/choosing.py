@@ -13,11 +13,14 @@ from uvtex.inference.infer import as_views
 from uvtex.inference.photos import Photo
 from uvtex.inference.placement import NOT_PLACED, USED_AS_IT_LIES, not_placed
 from uvtex.models import Predictor
+from uvtex.models.evidence import by_sharpness
 
 CONTRADICTS = "contradicts the other photos, as if it showed another livery"
 UNCHECKED = (
     "shows too few texels that another photo shows: whether it is the same livery was not checked"
 )
+LITTLE = 0.5
+"""What a photo counts, of 1, below which a user is told."""
 NOT_COMPARED = (
     "this preset does not know which texels a photo sees: whether the photos show one livery was "
     "not checked, and the texture is the mean of one texture for each photo"
@@ -37,6 +40,15 @@ class Choice:
         """Leaves out photos: number -> the photo, and why."""
         self.left_out |= dict(reasons.values())
         self.kept = [number for number in self.kept if number not in reasons]
+
+
+def worth(photos: Sequence[Photo]) -> torch.Tensor:
+    """How much photos of one texture count by their sharpness, [V] in (0, 1], the sharpest one 1.
+
+    A photo that was not registered counts as a sharp one.
+    """
+    blurs = [0.0 if p.placement is None else p.placement.blur * len(p.view) / 2 for p in photos]
+    return by_sharpness(torch.tensor(blurs))
 
 
 def choose(

@@ -25,6 +25,7 @@ from uvtex.imaging.full_size import (
 from uvtex.imaging.placing import Placement
 from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
+from uvtex.inference.placement import straightened
 from uvtex.models import Predictor
 
 
@@ -98,7 +99,8 @@ def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexel
     sixteen = pictures.read_sixteen(photo.path)
     pixels = pictures.read_rgb(photo.path) if sixteen is None else sixteen
     opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
-    turned = _turned(geometry, photo.placement)
+    rgb = pixels if sixteen is None else (pixels >> 8).astype(np.uint8)
+    turned = _turned(straightened(photo, rgb, geometry), photo.placement)
     return PhotoTexels(pixels, photo.square, turned, side, opaque), sixteen is not None
 
 

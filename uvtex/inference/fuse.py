@@ -15,7 +15,7 @@ from uvtex.device import resolve_device
 from uvtex.errors import ConfigError
 from uvtex.evaluation.grids import encode_png, to_picture
 from uvtex.files import make_folder, write_atomic
-from uvtex.inference.choosing import Choice, choose
+from uvtex.inference.choosing import LITTLE, Choice, choose, worth
 from uvtex.inference.full_size import samples_photos
 from uvtex.inference.infer import (
     as_views,
@@ -26,7 +26,7 @@ from uvtex.inference.infer import (
 from uvtex.inference.liveries import Livery, liveries_of
 from uvtex.inference.outputs import FULL, distinct_names, fused_files, refuse_overwriting
 from uvtex.inference.photos import Photo
-from uvtex.inference.placement import placement_record
+from uvtex.inference.placement import BLURRED, placement_record
 from uvtex.inference.textures import check_alpha, texture_files, write_results
 from uvtex.models import Predictor, Renderer
 from uvtex.runs import checkpoint
@@ -154,15 +154,15 @@ def _fuse_one(
 ) -> Fused:
     """Predicts the texture of one livery, and writes its pictures and its record."""
     predictor, renderer = networks
-    views = as_views([job.photos[i] for i in choice.kept], device)
+    used = [job.photos[i] for i in choice.kept]
+    views, counted = as_views(used, device), worth(used)
     with torch.no_grad():
-        texture, camera = predictor.fuse(views[None])
+        texture, camera = predictor.fuse(views[None], counted[None].to(device))
         back = renderer(texture.expand(len(views), -1, -1, -1), camera)
         shown = predictor.texels_of(views)
     coverage = None if shown is None else float((shown[1] > 0).any(dim=0).float().mean())
     native = texture.shape[-1]
     side = texture_size or native
-    used = [job.photos[i] for i in choice.kept]
     made, notes = texture_files(predictor, used, views, texture[0], side, alpha)
     for i, photo in enumerate(job.photos):
         made[f"view {job.names[i]}"] = encode_png(Image.fromarray(photo.view))
@@ -174,6 +174,7 @@ def _fuse_one(
         *(f"{photo.path}: {warning}" for photo in job.photos for warning in photo.warnings),
         *(f"{path}: {why}; left out" for path, why in choice.left_out.items()),
         *choice.warnings,
+        *(f"{p.path}: {BLURRED}" for p, n in zip(used, counted, strict=True) if n < LITTLE),
         *notes,
     ]
     result = Fused(
@@ -182,7 +183,7 @@ def _fuse_one(
         choice.left_out,
         coverage,
         files,
-        tuple(warnings),
+        tuple(dict.fromkeys(warnings)),
         source,
         native,
         side,

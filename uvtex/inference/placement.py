@@ -11,7 +11,9 @@ import torch
 
 from uvtex.data import pictures
 from uvtex.imaging.framing import Box
+from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import MARGIN, can_place, for_placing, known_of, place, placement
+from uvtex.imaging.placing.bending import bent
 from uvtex.inference.photos import Photo, cut
 from uvtex.models import Predictor
 
@@ -19,6 +21,7 @@ NOT_PLACED = (
     "could not be registered: within 8 % and 5 degrees there is no place where outline, glass and "
     "tyres lie as in the training views, so it lies further off or shows another car"
 )
+BLURRED = "is blurred beside the other photos, so it counts less"
 USED_AS_IT_LIES = "it is used as it lies, so its paint may be displaced in the texture"
 
 
@@ -45,8 +48,8 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     picture, _ = cut(rgb, around, side)
     shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     valid = torch.from_numpy(_in_photo(photo, around, side))[None]
-    moves, known = place(shown, valid, known_of([geometry]))
-    found = placement(moves[0], bool(known[0]))
+    moves, known, blur = place(shown, valid, known_of([geometry]))
+    found = placement(moves[0], bool(known[0]), float(blur[0]))
     photo = replace(photo, placement=found)
     if not found.moved:
         return photo
@@ -58,6 +61,25 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     return replace(photo, square=square, view=view_there, border_colour=colour)
 
 
+def straightened(photo: Photo, rgb: np.ndarray, geometry: ViewGeometry) -> ViewGeometry:
+    """The geometry of a photo's camera, bent as the photo is beside it.
+
+    It stays as it is where the photo's place is not known, or the light is known coarsely only.
+
+    Args:
+        rgb: uint8 [H, W, 3], the pixels of the photo, upright.
+    """
+    lies = photo.placement
+    if lies is None or not lies.known:
+        return geometry
+    around, turn = _around(photo.square), lies.turn
+
+    def shown(side: int) -> tuple[np.ndarray, np.ndarray]:
+        return cut(rgb, around, side, turn)[0], _in_photo(photo, around, side, turn)
+
+    return replace(geometry, bend=bent(shown, geometry))
+
+
 def not_placed(photo: Photo) -> bool:
     """Whether the photo's place was sought and not found."""
     return photo.placement is not None and not photo.placement.known
@@ -67,7 +89,7 @@ def placement_record(photo: Photo) -> dict[str, Any] | None:
     """How the photo lay to its camera, as plain values. None: not asked.
 
     ``right`` and ``down`` are shares of the view's side, for the middle of the view. ``turn`` is in
-    degrees, clockwise.
+    degrees, clockwise. ``blur`` is a standard deviation, as a share of the view's side.
     """
     found = photo.placement
     if found is None:
@@ -79,6 +101,7 @@ def placement_record(photo: Photo) -> dict[str, Any] | None:
         "down": down,
         "scale": round(found.scale, 5),
         "turn": round(math.degrees(found.turn), 4),
+        "blur": round(found.blur / 2, 5),
     }
 
 
@@ -88,15 +111,20 @@ def _around(square: Box) -> Box:
     return Box(x - half, y - half, x + half, y + half)
 
 
-def _in_photo(photo: Photo, square: Box, side: int) -> np.ndarray:
-    """Which pixels of a cut of ``side`` pixels the photo has, and shows: bool [side, side]."""
+def _in_photo(photo: Photo, square: Box, side: int, turn: float = 0.0) -> np.ndarray:
+    """Which pixels of a cut of ``side`` pixels the photo has, and shows: bool [side, side].
+
+    The arguments are those of :func:`uvtex.inference.photos.cut`.
+    """
     width, height = photo.upright
-    middle = (np.arange(side) + 0.5) * square.side / side
-    x, y = square.left + middle, square.top + middle
-    across, down = (x >= 0) & (x < width), (y >= 0) & (y < height)
-    inside = down[:, None] & across
+    along = ((np.arange(side) + 0.5) / side - 0.5) * square.side
+    right, below = np.meshgrid(along, along)
+    cos, sin = math.cos(turn), math.sin(turn)
+    middle_x, middle_y = square.middle
+    x, y = middle_x + cos * right - sin * below, middle_y + sin * right + cos * below
+    inside: np.ndarray = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     alpha = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
     if alpha is not None:
         rows, columns = y.clip(0, height - 1).astype(int), x.clip(0, width - 1).astype(int)
-        inside &= alpha[rows][:, columns] == 255
+        inside &= alpha[rows, columns] == 255
     return inside

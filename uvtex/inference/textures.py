@@ -16,6 +16,7 @@ from uvtex.imaging.full_size.sharpness import SHARP
 from uvtex.inference.encoding import encode_dds, encode_pixels, with_alpha
 from uvtex.inference.full_size import full_size, samples_photos
 from uvtex.inference.photos import Photo
+from uvtex.inference.placement import BLURRED
 from uvtex.models import Predictor
 from uvtex.runs import checkpoint
 
@@ -47,7 +48,7 @@ def texture_files(
         f"others are enlarged from the network's {native} px"
     )
     blurred = [
-        f"{photo.path}: is blurred beside the other photos, so it counts less in the texture"
+        f"{photo.path}: {BLURRED}"
         for photo, share in zip(photos, full.sharpness, strict=True)
         if share < SHARP
     ]

@@ -46,8 +46,8 @@ class Predictor(nn.Module):
 
         Args:
             views: [B, V, 3, S, S]. A view may occur twice.
-            counted: bool [B, V], the views that have a part in the texture, at least one of each
-                livery. The others change nothing in it. None: all.
+            counted: [B, V], how much the views count, 0 to 1, at least one of each livery more
+                than 0. Those of 0 change nothing in the texture. None: all count 1.
 
         Returns:
             The textures [B, 3, S, S], and the cameras of the B * V views, those of a livery in a

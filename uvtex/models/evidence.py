@@ -30,6 +30,8 @@ where both are exact, and doubles the error where the light was fitted to few li
 """
 GROUNDLESS = 0.1
 """The doubt from which on a texel's donors say nothing of its colour."""
+BLURRED = 0.2
+"""Blur of a view, in pixels, at which it counts half as much as a sharp one."""
 CLOSENESS = 0.05
 """The doubt at which a view's donors count 1/e as much as donors without doubt."""
 
@@ -77,15 +79,16 @@ def of_views(
     Args:
         straight: views [B, V, 3, S, S] in [-1, 1], float32, each as its camera took it, unmoved.
         camera: int64 [B, V].
-        counted: bool [B, V], the views that have a part in it, at least one of each livery; None:
-            all.
+        counted: [B, V], how much the views count, 0 to 1, at least one of each livery more than 0:
+            those of 0 have no part in it. None: all count 1.
     """
     count = camera.shape[1]
     flat, each = straight.flatten(0, 1), camera.flatten()
-    counts = torch.ones_like(camera, dtype=torch.bool) if counted is None else counted
-    counts = counts[:, :, None, None, None]
+    worth = torch.ones_like(camera, dtype=torch.float32) if counted is None else counted.float()
+    worth = worth[:, :, None, None, None]
+    counts = worth > 0
     paint = cameras.albedo(flat, each)
-    weight = grouped(texel_weight(cameras, each), count) * counts
+    weight = grouped(texel_weight(cameras, each), count) * worth
     total = weight.sum(dim=1).clamp_min(1e-6)
 
     def together(per_view: Tensor) -> Tensor:
@@ -95,7 +98,7 @@ def of_views(
     first = together(cameras.gather(paint, each)).clamp(0, 1)
     fixed = (grouped(cameras.fixed_in(flat, each), count) | ~counts).all(dim=1)
     start = torch.where(fixed, cameras.fixed_paint[:3], first)
-    sharp = _solved(cameras, start, paint, each, counts).clamp(0, 1)
+    sharp = _solved(cameras, start, paint, each, worth).clamp(0, 1)
     sharp = torch.where(fixed, cameras.fixed_paint[:3], sharp)
     best = torch.where(counts, weight, -1.0).argmax(dim=1, keepdim=True)
 
@@ -119,6 +122,19 @@ def of_views(
     doubt = torch.where(has_donor, (cameras.doubt[camera] * lends).sum(dim=1), 1.0) * ~fixed
     about = [seen, trusted, doubt, density, seen * density]
     return torch.cat([*known, *about, from_best(cameras.footprint[each])], dim=1)
+
+
+def by_sharpness(blur: Tensor, counted: Tensor | None = None) -> Tensor:
+    """How much views of one texture count, [..., V] in [0, 1], the sharpest one 1.
+
+    Args:
+        blur: [..., V], the standard deviation of each view's blur, in its pixels.
+        counted: bool [..., V], the views that have a part in the texture. None: all.
+    """
+    share = 1 / (1 + (blur / BLURRED).square())
+    if counted is not None:
+        share = share * counted
+    return share / share.amax(dim=-1, keepdim=True)
 
 
 def shown(cameras: Cameras, straight: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,15 +189,15 @@ def _lending(cameras: Cameras, camera: Tensor, counts: Tensor) -> Tensor:
     return near / near.sum(dim=1, keepdim=True).clamp_min(1e-30)
 
 
-def _solved(cameras: Cameras, start: Tensor, paint: Tensor, each: Tensor, counts: Tensor) -> Tensor:
+def _solved(cameras: Cameras, start: Tensor, paint: Tensor, each: Tensor, worth: Tensor) -> Tensor:
     """The texture [B, 3, S, S] that explains ``paint`` [B * V, 3, S, S] best, linear.
 
     It minimises the squared misses of all pixels, each weighted by its light, plus STIFFNESS times
     the squared distance to ``start``.
     """
-    count = counts.shape[1]
+    count = worth.shape[1]
     at = cameras.aim(each)
-    light = cameras.weight[each] * counts.flatten(0, 1)
+    light = cameras.weight[each] * worth.flatten(0, 1)
     texels = start.shape[-1]
 
     def normal(texture: Tensor) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFilter
 
 from sweep.tracking import export
 from sweep.tracking.program import PicturesToTexture, Said
@@ -18,7 +20,7 @@ from tests.sweep.tracking.model_server import answer, serving
 from uvtex.data.pictures import read_rgb
 from uvtex.inference.choosing import CONTRADICTS
 from uvtex.inference.fuse import fuse
-from uvtex.inference.placement import NOT_PLACED
+from uvtex.inference.placement import BLURRED, NOT_PLACED
 from uvtex.runs import checkpoint
 
 MOVES = ((3.0, -2.0, 1.02, 0.0), (-4.0, 1.0, 0.98, 1.5))
@@ -48,6 +50,22 @@ def test_misplaced_photos_give_the_texture_of_infer(trained: Path, tmp_path: Pat
         program.places = False
         as_they_lie = program(pictures)[0][0].numpy()
     assert _away(registered, expected) < _away(as_they_lie, expected) / 5
+
+
+def test_a_blurred_photo_counts_less_and_is_told_by_both(trained: Path, tmp_path: Path) -> None:
+    photos = car_photos(tmp_path, MOVES)
+    with Image.open(photos[1]) as file:
+        file.filter(ImageFilter.GaussianBlur(6)).save(photos[1])  # 1.5 pixels of the light
+    [made] = fuse(str(trained), photos, tmp_path / "out", device="cpu", whole=True)
+    assert [note for note in made.warnings if BLURRED in note] == [f"{photos[1]}: {BLURRED}"]
+    pictures = torch.from_numpy(np.stack([read_rgb(path) for path in photos])[None])
+    with torch.no_grad():
+        program, said = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)(pictures)
+    assert said.tolist() == [[Said.NOTHING, Said.BLURRED]]
+    expected = read_rgb(made.files["texture"])
+    with patch("uvtex.inference.fuse.worth", lambda photos: torch.ones(len(photos))):
+        [alike] = fuse(str(trained), photos, tmp_path / "alike", device="cpu", whole=True)
+    assert _away(program[0].numpy(), expected) < _away(read_rgb(alike.files["texture"]), expected)
 
 
 @pytest.mark.slow

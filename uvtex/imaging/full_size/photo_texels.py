@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage, sparse
 
-from uvtex.imaging.compose import linear_from_srgb
+from uvtex.imaging.bend import Bend
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size.photo_paint import CHANNELS, bilinear, cubic, paint_of
 from uvtex.imaging.full_size.texel_areas import shares_of
@@ -49,17 +50,34 @@ class ViewGeometry:
     share: np.ndarray  # float32 [S, S], share of each pixel that shows paint
     pose: np.ndarray  # float64 [2, 3], from the camera's picture to the view, on [-1, 1]
     trust: np.ndarray | None = None  # float32 [S, S] in [0, 1], confidence in `uv`; None: exact
+    bend: Bend | None = None  # of the camera's picture, before its pose; None: it is not bent
 
     def reduced(self, most: int) -> ViewGeometry:
-        """The view with its light and its share reduced until they have at most ``most`` pixels."""
+        """The view with its light and its share reduced until they have at most ``most`` pixels.
+
+        The reflected light is averaged in sRGB, as photos are: else edges lie elsewhere.
+        """
         factor = -(-len(self.reflected) // most)
         if factor == 1:
             return self
-        whole = np.concatenate([self.falling, self.reflected, self.share[..., None]], axis=2)
+        shown = srgb_from_linear(torch.from_numpy(self.reflected)).numpy()
+        whole = np.concatenate([self.falling, shown, self.share[..., None]], axis=2)
         planes = torch.from_numpy(whole).permute(2, 0, 1)[None]
-        small = F.adaptive_avg_pool2d(planes, len(whole) // factor)[0].permute(1, 2, 0).numpy()
-        falling, reflected, share = small[..., :3], small[..., 3:6], small[..., 6]
+        small = F.adaptive_avg_pool2d(planes, len(whole) // factor)[0].permute(1, 2, 0)
+        reflected = linear_from_srgb(small[..., 3:6]).numpy()
+        falling, share = small[..., :3].numpy(), small[..., 6].numpy()
         return replace(self, falling=falling, reflected=reflected, share=share)
+
+    def posed(self, at: np.ndarray) -> np.ndarray:
+        """Where the view shows points [..., 2] of the camera's picture, both on [-1, 1]."""
+        bent = at if self.bend is None else self.bend.moved(at)
+        found: np.ndarray = bent @ self.pose[:, :2].T + self.pose[:, 2]
+        return found
+
+    def unposed(self, at: np.ndarray) -> np.ndarray:
+        """The points [..., 2] of the camera's picture that the view shows at ``at``."""
+        bent: np.ndarray = (at - self.pose[:, 2]) @ np.linalg.inv(self.pose[:, :2]).T
+        return bent if self.bend is None else self.bend.back(bent)
 
 
 def bands(size: int) -> Iterator[slice]:
@@ -114,9 +132,9 @@ class PhotoTexels:
         self._width = scale.ravel()[self._texel]
         pixels, self._shrink = _reduced(photo, self._width, square.side)
         some = self._at[::SPARSE].astype(np.float64)
-        level = noise_level(pixels, *_rows_columns(some, square, view.pose, self._shrink))
+        level = noise_level(pixels, *_rows_columns(some, square, view, self._shrink))
         self._light = _light_of_paint(view)
-        self._corner, part = _part_at(pixels, *_rows_columns(some, square, view.pose, self._shrink))
+        self._corner, part = _part_at(pixels, *_rows_columns(some, square, view, self._shrink))
         self._paint = paint_of(part, level, self._light, view.share >= WHOLE, self._in_light)
         self._table = linear_from_srgb(torch.arange(65536) / 65535).numpy()
         painted = np.isfinite(view.uv[..., 0])
@@ -170,7 +188,7 @@ class PhotoTexels:
 
     def _in_paint(self, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where some of the seen texels lie in the paint: x and y in pixels, pixel edges whole."""
-        x, y = _in_photo(self._at[some].astype(np.float64), self._square, self._view.pose)
+        x, y = _in_photo(self._at[some].astype(np.float64), self._square, self._view)
         top, left = self._corner
         return x * self._shrink - left, y * self._shrink - top
 
@@ -179,7 +197,7 @@ class PhotoTexels:
         view, square = self._view, self._square
         at = self._at[some].astype(np.float64)
         lit = bilinear(self._light, _in_pixels(at, len(self._light)))
-        x, y = _in_photo(at, square, view.pose)
+        x, y = _in_photo(at, square, view)
         inside = _inside(x, y, self._shape, self._opaque)
         strength = lit[:, :3].mean(axis=1)
         fine = self._width[some] * square.side / 2
@@ -197,8 +215,7 @@ class PhotoTexels:
         top, left = self._corner
         x = (columns + left + 0.5) / self._shrink - square.left
         y = (rows + top + 0.5) / self._shrink - square.top
-        moved = np.stack([x, y], axis=-1) / (square.side / 2) - 1
-        at = (moved - view.pose[:, 2]) @ np.linalg.inv(view.pose[:, :2]).T
+        at = view.unposed(np.stack([x, y], axis=-1) / (square.side / 2) - 1)
         return np.moveaxis((at[..., ::-1] + 1) * (len(self._light) / 2) - 0.5, -1, 0)
 
 
@@ -251,18 +268,17 @@ def _in_pixels(at: np.ndarray, side: int) -> np.ndarray:
     return ((at + 1) * (side / 2) - 0.5).T[::-1]
 
 
-def _in_photo(at: np.ndarray, square: Box, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_photo(at: np.ndarray, square: Box, view: ViewGeometry) -> tuple[np.ndarray, np.ndarray]:
     """Points [N, 2] of the camera's picture, in pixels of the photo: x and y, pixel edges whole."""
-    moved = at @ pose[:, :2].T + pose[:, 2]
-    x, y = ((moved + 1) / 2 * square.side).T
+    x, y = ((view.posed(at) + 1) / 2 * square.side).T
     return square.left + x, square.top + y
 
 
 def _rows_columns(
-    at: np.ndarray, square: Box, pose: np.ndarray, shrink: float
+    at: np.ndarray, square: Box, view: ViewGeometry, shrink: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns, int64 [N] each, of points [N, 2] in the photo shrunk by ``shrink``."""
-    x, y = _in_photo(at, square, pose)
+    x, y = _in_photo(at, square, view)
     return (y * shrink).astype(np.int64), (x * shrink).astype(np.int64)
 
 

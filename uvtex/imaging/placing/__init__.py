@@ -75,11 +75,16 @@ class Placement:
 
     If not, the photo lies beyond the bounds, or shows other things.
     """
+    blur: float = 0.0
+    """How much more than the training views the photo is blurred: a standard deviation.
+
+    In half sides of the view. 0 too where the place is not known.
+    """
 
     @property
     def moved(self) -> bool:
         """Whether the photo is to be used elsewhere than it lies."""
-        return self != UNKNOWN and self != AS_IT_LIES
+        return (self.shift, self.scale, self.turn) != ((0.0, 0.0), 1.0, 0.0)
 
 
 AS_IT_LIES = Placement((0.0, 0.0), 1.0, 0.0, known=True)
@@ -96,7 +101,7 @@ def can_place(view: ViewGeometry) -> bool:
     return len(view.reflected) >= SMALLEST and np.array_equal(view.pose, np.eye(2, 3))
 
 
-def place(pictures: Tensor, valid: Tensor, cameras: Known) -> tuple[Tensor, Tensor]:
+def place(pictures: Tensor, valid: Tensor, cameras: Known) -> tuple[Tensor, Tensor, Tensor]:
     """How photos lie to their cameras.
 
     Args:
@@ -106,24 +111,29 @@ def place(pictures: Tensor, valid: Tensor, cameras: Known) -> tuple[Tensor, Tens
 
     Returns:
         Right, down, log of the scale, and turn, float64 [B, 4], in the units of :class:`Placement`,
-        zeros where a photo is used as it lies; and whether the place is known, bool [B].
+        zeros where a photo is used as it lies; whether the place is known, bool [B]; and how much
+        more than the training views the photos are blurred, float64 [B]: a standard deviation in
+        half sides of the view, 0 where the place is not known.
     """
     fit = Fit(pictures, valid, cameras)
     found, enough = fit.refined(by_edges(pictures, cameras))
     farthest = torch.tensor([2 * FARTHEST, 2 * FARTHEST, FARTHEST, max(TURNS) * 1.1])
     near = (found.abs() <= farthest.to(found)).all(dim=1)
-    fits = near & enough & (fit.explained(found) >= EXPLAINED)
-    moved = _paint_moves(found, cameras.paint) * (cameras.falling.shape[-1] / 2)
+    share, blur = fit.explained(found)
+    fits = near & enough & (share >= EXPLAINED)
+    pixels = cameras.falling.shape[-1] / 2  # to half a side
+    moved = _paint_moves(found, cameras.paint) * pixels
     better = fit.better(torch.where(fits[:, None], found, 0.0)) >= SIGNIFICANT
     known = fits & (better | (moved <= APART))
     used = known & better & (moved > STILL)
-    return torch.where(used[:, None], found, 0.0), known
+    place = torch.where(used[:, None], found, 0.0)
+    return place, known, torch.where(known, blur / pixels, 0.0)
 
 
-def placement(move: Tensor, known: bool) -> Placement:
-    """One photo's place, of what :func:`place` gives, [4]."""
+def placement(move: Tensor, known: bool, blur: float = 0.0) -> Placement:
+    """One photo's place, of what :func:`place` gives, ``move`` [4]."""
     right, down, grows, turn = move.tolist()
-    return Placement((right, down), math.exp(grows), turn, known)
+    return Placement((right, down), math.exp(grows), turn, known, blur)
 
 
 def _paint_moves(move: Tensor, paint: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ block counts by how well it fits, so blocks that show other things than the came
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,12 +35,23 @@ PLAIN = 0.01
 """Standard deviation of a block's pixels, of 1, up to which it is plain."""
 BLOCKS = 16
 """Blocks along a side of the view: pixels of different blocks count as independent."""
+BLURS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Standard deviations of a photo's blur that are tried, in pixels of the light."""
+SHARP = 0.5
+"""Blur up to which a photo counts as sharp, in pixels: other filters of resizing look like it."""
 SMALLEST_BLOCK = 8
 """Least side of a block that has a tone of its own, in pixels: a tone explains fewer by chance."""
 
 
 class Fit:
-    """Gauss-Newton steps on the pixels without paint."""
+    """Gauss-Newton steps on the pixels without paint.
+
+    A move [B, n] is shift, scale and turn: right, down, log of the scale, turn. Subclasses have
+    others.
+    """
+
+    stiffness = 0.0
+    """Weight of the squares of the moves, beside the pixels."""
 
     def __init__(self, pictures: Tensor, valid: Tensor, cameras: Known) -> None:
         shown = _blurred(pictures / 255)
@@ -51,9 +64,9 @@ class Fit:
         side = cameras.falling.shape[-1]
         row, column = cameras.pixel // side, cameras.pixel % side
         self._at = (torch.stack([column, row], dim=2).double() + 0.5) / side * 2 - 1
-        known = _blurred(srgb_from_linear(cameras.reflected)).flatten(2)
-        index = cameras.pixel[:, None].expand(-1, 3, -1)
-        self._known = known.gather(2, index).transpose(1, 2).double()
+        self._reflected = srgb_from_linear(cameras.reflected)
+        self._pixel = cameras.pixel
+        self._known = self._known_with(0.0)
         self._counts = cameras.counts
         blocks = min(BLOCKS, side // SMALLEST_BLOCK)
         self._enough = ENOUGH_COARSE if side < COARSE else ENOUGH
@@ -61,25 +74,26 @@ class Fit:
             row * parts // side * BLOCKS + column * parts // side for parts in (blocks, BLOCKS)
         )
 
-    def refined(self, start: Tensor) -> tuple[Tensor, Tensor]:
-        """The moves [B, 4] where the pixels fit best near ``start``.
+    def refined(self, start: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
+        """The moves [B, n] where the pixels fit best near ``start``.
 
         And whether enough of the pixels are in the photo at each step, bool [B].
         """
         place, enough = start, self._counts.any(dim=1)
         weight = self._counts[..., None].to(start).expand(-1, -1, 3)
-        for _ in range(STEPS):
+        for _ in range(steps):
             values, inside = self._at_place(place)
-            rest = self._without_tone(values, weight * inside[..., None])
+            rest = self._without_tone(values, weight * inside[..., None], self._known)
             miss, slopes = rest[..., 0], rest[..., 1:]
             enough = enough & (inside.sum(dim=1) >= FEWEST)
             weight = _weight(miss, self._deviation(miss, inside)) * inside[..., None]
             heavy = slopes * weight[..., None]
             normal = torch.einsum("bnci,bncj->bij", heavy, slopes)
-            right = torch.einsum("bnci,bnc->bi", heavy, miss)
-            unit = torch.eye(4, dtype=miss.dtype, device=miss.device)
+            right = torch.einsum("bnci,bnc->bi", heavy, miss) + self.stiffness * place
+            unit = torch.eye(place.shape[1], dtype=miss.dtype, device=miss.device)
             trace = normal.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
-            place = place - torch.linalg.solve(normal + (1e-7 * trace + 1e-12) * unit, right)
+            least = self.stiffness + 1e-7 * trace + 1e-12
+            place = place - torch.linalg.solve(normal + least * unit, right)
         return place, enough
 
     def better(self, place: Tensor) -> Tensor:
@@ -98,12 +112,27 @@ class Fit:
         deviation = (off.square().sum(dim=1) * blocks / (blocks - 1)).sqrt()
         return gain.sum(dim=1) / deviation.clamp_min(1e-12)
 
-    def explained(self, place: Tensor) -> Tensor:
-        """The share [B] of the variance in the median block that is explained at ``place``.
+    def explained(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of the variance in the median block that is explained at ``place``, [B].
 
-        Blocks count that have enough pixels and are not plain. 0 if there is none.
+        And how much more than what is known the photos are blurred, one of BLURS or 0, [B]: the
+        standard deviation with which what is known explains most. Blocks count that have enough
+        pixels and are not plain. Both are 0 if there is none.
         """
-        miss, inside, shown = self._toned(place)
+        rest = [self._unexplained(place, self._known_with(width)) for width in BLURS]
+        means = torch.stack([share.clamp(max=1).nanmean(dim=1) for share in rest], dim=1)
+        best = means.nan_to_num(1.0).argmin(dim=1)
+        medians = torch.stack([share.nanmedian(dim=1).values for share in rest], dim=1)
+        share = 1 - medians.gather(1, best[:, None])[:, 0]
+        widths = place.new_tensor([width if width > SHARP else 0.0 for width in BLURS])
+        return share.nan_to_num(0.0), widths[best]
+
+    def _unexplained(self, place: Tensor, known: Tensor) -> Tensor:
+        """The share of each block's variance that ``known`` leaves, [B, blocks].
+
+        NaN for blocks that have too few pixels or are plain.
+        """
+        miss, inside, shown = self._toned(place, known)
         count = self._summed(inside.to(miss))
         least = count.clamp_min(1)[..., None]
         mean = self._summed(shown * inside[..., None]) / least
@@ -112,39 +141,54 @@ class Fit:
             (self._summed(x.square() * inside[..., None]) / least).sum(dim=2) for x in (off, miss)
         )
         counts = (count >= self._enough) & (whole > 3 * PLAIN**2)
-        share = torch.where(counts, 1 - rest / whole.clamp_min(1e-12), torch.nan)
-        return share.nanmedian(dim=1).values.nan_to_num(0.0)
+        return torch.where(counts, rest / whole.clamp_min(1e-12), torch.nan)
 
     def _losses(self, place: Tensor, sigma: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tukey's loss of each pixel [B, N], and the standard deviations, ``sigma`` if given."""
-        miss, inside, _ = self._toned(place)
+        miss, inside, _ = self._toned(place, self._known)
         sigma = self._deviation(miss, inside) if sigma is None else sigma
         near = (1 - (miss / sigma / TUKEY).square()).clamp(0, 1)
         return ((1 - near**3) * inside[..., None]).sum(dim=2), sigma
 
-    def _toned(self, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _known_with(self, width: float) -> Tensor:
+        """What is known of the pixels, [B, N, 3], blurred by so many pixels more."""
+        blurred = _blurred(self._reflected, math.hypot(BLUR, width)).flatten(2)
+        index = self._pixel[:, None].expand(-1, 3, -1)
+        return blurred.gather(2, index).transpose(1, 2).double()
+
+    def _toned(self, place: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Differences [B, N, 3] with the best tones, and the photos' pixels [B, N] and colours."""
         values, inside = self._at_place(place)
         weight = inside[..., None].to(values).expand(-1, -1, 3)
         for _ in range(TONE_STEPS):
-            miss = self._without_tone(values[..., :1], weight)[..., 0]
+            miss = self._without_tone(values[..., :1], weight, known)[..., 0]
             weight = _weight(miss, self._deviation(miss, inside)) * inside[..., None]
         return miss, inside, values[..., 0]
 
     def _at_place(self, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Colours and their slopes by the place, [B, N, 3, 5], and the photos' pixels [B, N]."""
-        away = turned(self._at, place[:, 3:]) * place[:, 2, None, None].exp()
-        at = place[:, None, :2] + away
+        """Colours and their slopes by the place [B, N, 3, 1 + n], and which pixels count [B, N]."""
+        at, across, down = self._moved(place)
         layers = sampled(self._layers, at[:, None])[:, :, 0].transpose(1, 2).double()
-        shown, across, down = layers[..., :3], layers[..., 3:6], layers[..., 6:9]
-        x, y = away[..., :1], away[..., 1:]
-        grows, turns = across * x + down * y, down * x - across * y
+        shown, rise, fall = layers[..., :9, None].tensor_split(3, dim=2)
+        slopes = rise * across[:, :, None] + fall * down[:, :, None]
         inside = (layers[..., 9] > 0.99) & self._counts
-        return torch.stack([shown, across, down, grows, turns], dim=3), inside
+        return torch.cat([shown, slopes], dim=3), inside
 
-    def _without_tone(self, values: Tensor, weight: Tensor) -> Tensor:
-        """``values`` [B, N, 3, n], less what is known in the contrast and brightness of a block."""
-        heavy, known = weight[..., None], self._known[..., None]
+    def _moved(self, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the pixels lie at a place [B, N, 2], and how that changes by it, right and down.
+
+        The changes are [B, N, n].
+        """
+        away = turned(self._at, place[:, 3:]) * place[:, 2, None, None].exp()
+        x, y = away.unbind(dim=2)
+        one, none = torch.ones_like(x), torch.zeros_like(x)
+        across = torch.stack([one, none, x, -y], dim=2)
+        down = torch.stack([none, one, y, x], dim=2)
+        return place[:, None, :2] + away, across, down
+
+    def _without_tone(self, values: Tensor, weight: Tensor, known: Tensor) -> Tensor:
+        """``values`` [B, N, 3, n], less ``known`` in the contrast and brightness of a block."""
+        heavy, known = weight[..., None], known[..., None]
         shares = [heavy, heavy * known, heavy * known**2, heavy * values, heavy * known * values]
         sums = self._summed(torch.cat(shares, dim=3))
         count, means = sums[..., :1].clamp_min(1e-12), sums[..., 1:]
@@ -181,10 +225,10 @@ def _weight(miss: Tensor, sigma: Tensor) -> Tensor:
     return (1 - (miss / sigma / TUKEY).square()).clamp_min(0).square() / sigma.square()
 
 
-def _blurred(picture: Tensor) -> Tensor:
-    """Pictures [B, C, h, w], blurred by a Gaussian of BLUR pixels."""
-    reach = round(4 * BLUR)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / BLUR).square())
+def _blurred(picture: Tensor, width: float = BLUR) -> Tensor:
+    """Pictures [B, C, h, w], blurred by a Gaussian of ``width`` pixels."""
+    reach = round(4 * width)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width).square())
     kernel = (kernel / kernel.sum()).to(picture)
     flat = picture.flatten(0, 1)[:, None]
     flat = F.pad(flat, (reach, reach, reach, reach), mode="replicate")

@@ -1,0 +1,98 @@
+"""How a photo is bent beside its camera's picture, once shift, scale and turn are known.
+
+A photo from a step aside, or with another lens, shows panels some pixels off. Its edges between the
+painted pixels tell where, by the same steps as for shift, scale and turn
+(:mod:`uvtex.imaging.placing.fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uvtex.imaging.bend import Bend, bend_of, terms_at
+from uvtex.imaging.full_size import ViewGeometry
+from uvtex.imaging.placing.fit import Fit
+from uvtex.imaging.placing.known import MARGIN, Known, known_of
+
+LEVELS = ((512, 20), (1024, 6))
+"""Largest side of the light that is compared, in pixels, and the number of steps: coarse to fine.
+
+At 512 pixels bends of 6 of 1024 are found. At 1024 the error is half as large.
+"""
+LEAST = 128
+"""Least side of the light. Coarser light leaves errors as large as the bends of photos."""
+LARGEST = 0.04
+"""Largest displacement of a painted pixel, in half sides of the view."""
+SIGNIFICANT = 3.0
+"""Standard errors by which a bent photo must fit better than one that is not."""
+SHOWS = 0.5
+"""Least displacement of a bend, root mean square over the paint, in pixels of the light.
+
+Photos that were not bent gave 0.1 to 0.4.
+"""
+Frame = tuple[tuple[float, float], float]
+"""The middle and the spread of a :class:`Bend`."""
+Cut = Callable[[int], tuple[np.ndarray, np.ndarray]]
+"""Gives the view and what is around it, MARGIN times its side, with so many pixels a side.
+
+uint8 [M, M, 3], sRGB, and which pixels the photo has, bool [M, M].
+"""
+
+
+class BendFit(Fit):
+    """The same steps for the terms of a bend: those to the right [B, terms], then those down."""
+
+    stiffness = 3e6
+    """As if each term were known to be 0 within 0.002 half sides, by ten independent pixels."""
+
+    def __init__(self, pictures: Tensor, valid: Tensor, cameras: Known, frame: Frame) -> None:
+        super().__init__(pictures, valid, cameras)
+        self._terms = torch.from_numpy(np.stack([terms_at(at.numpy(), *frame) for at in self._at]))
+
+    def none(self) -> Tensor:
+        """No bend, [B, n]."""
+        return self._terms.new_zeros(len(self._terms), 2 * self._terms.shape[2])
+
+    def _moved(self, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        right, down = (self._terms @ x[..., None] for x in place.chunk(2, dim=1))
+        none = torch.zeros_like(self._terms)
+        across, along = (torch.cat(x, dim=2) for x in ([self._terms, none], [none, self._terms]))
+        return self._at + torch.cat([right, down], dim=2), across, along
+
+
+def bent(cut: Cut, view: ViewGeometry) -> Bend | None:
+    """How a photo is bent beside its camera's picture; None: not so that it shows."""
+    frame, found, side = None, None, 0
+    for most, steps in LEVELS:
+        light = view.reduced(most)
+        finer = len(light.reflected)
+        if finer < LEAST or finer == side:
+            break
+        side = finer
+        known = known_of([light])
+        frame = frame or _frame(known.paint[0])
+        picture, valid = cut(round(side * MARGIN))
+        shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+        fit = BendFit(shown, torch.from_numpy(valid)[None], known, frame)
+        found, enough = fit.refined(fit.none() if found is None else found, steps)
+        if not enough.all():
+            return None
+    if found is None or frame is None or fit.better(found) < SIGNIFICANT:
+        return None
+    bend = bend_of(found.reshape(2, -1).numpy(), *frame)
+    points = len(view.uv)
+    row, column = np.nonzero(np.isfinite(view.uv[..., 0]))
+    at = (np.stack([column, row], axis=1) + 0.5) / points * 2 - 1
+    away = np.linalg.norm(bend.moved(at) - at, axis=1)
+    shows = np.sqrt((away**2).mean()) * side / 2 >= SHOWS
+    return bend if shows and away.max() <= LARGEST else None
+
+
+def _frame(paint: Tensor) -> Frame:
+    """The middle and the spread of a camera's painted pixels, in half sides of the view."""
+    x, y, squares = paint.tolist()
+    return (x, y), max(float(np.sqrt(squares - x * x - y * y)), 1e-6)
