@@ -20,11 +20,14 @@ from uvtex.runs import checkpoint
 from uvtex.runs.header import Header
 
 
-def make(folder: Path) -> Path:
-    """A checkpoint that takes every view for one of the second camera."""
+def make(folder: Path, side: int = made_car.SIDE) -> Path:
+    """A checkpoint that takes every view for one of the second camera.
+
+    ``side``: of its light, in pixels.
+    """
     settings: TrainConfig = config()
     torch.manual_seed(0)
-    predictor, renderer = build(settings, _bank())
+    predictor, renderer = build(settings, _bank(side))
     assert isinstance(predictor, AtlasPredictor)
     with torch.no_grad():
         predictor.pose.camera.bias += torch.tensor([-100.0, 100.0])
@@ -55,9 +58,9 @@ def photos(
     return paths
 
 
-def _bank() -> CameraBank:
+def _bank(side: int) -> CameraBank:
     """Two cameras: the second sees the made car, the first another light of it."""
-    view = made_car.camera()
+    view = made_car.camera(side)
     fine = torch.from_numpy(np.concatenate([view.falling, view.reflected], axis=2))
     fine = fine.permute(2, 0, 1)
     fine = torch.stack([fine.flip(2), fine])

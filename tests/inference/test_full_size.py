@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from tests.imaging import made_car
 from tests.inference import car_checkpoint
 from tests.inference.made_photos import call, inferred
 from tests.inference.made_photos import photo as made_photo
@@ -117,6 +118,27 @@ def test_a_turned_photo_is_sampled_where_it_shows_the_car(tmp_path: Path) -> Non
     assert seen.mean() > 0.1
     off = np.abs(textures[0] - textures[1])[seen].mean()
     assert off < np.abs(textures[0] - np.roll(textures[0], 3, axis=0))[seen].mean()
+
+
+@pytest.mark.parametrize("keystone", [(0.0, 0.0), (-0.03, 0.04)])
+def test_a_photo_in_perspective_is_straightened_and_told(
+    tmp_path: Path, keystone: tuple[float, float]
+) -> None:
+    trained = car_checkpoint.make(tmp_path, side=256)
+    textures = []
+    for name, tilt in (("right", (0.0, 0.0)), ("bent", keystone)):
+        rng = np.random.default_rng(0)
+        Image.fromarray(made_car.photo(rng, half=1.0, side=256, keystone=tilt)).save(f"{name}.png")
+        (record,) = inferred(trained, f"{name}.png", "--texture-size", 192, "--whole")
+        with Image.open(f"o/{name}_uv.png") as file:
+            textures.append(np.asarray(file.convert("RGB"), float))
+        with Image.open(f"o/{name}_layers.png") as file:
+            seen = np.asarray(file) == 255
+        told = [note for note in record["warnings"] if note.endswith(": straightened")]
+        assert len(told) == (tilt != (0.0, 0.0))
+    assert seen.mean() > 0.1
+    off = np.abs(textures[0] - textures[1])[seen].mean()
+    assert off < np.abs(textures[0] - np.roll(textures[0], 1, axis=0))[seen].mean()
 
 
 def test_sixteen_bits_stay_sixteen(atlas: Path, livery: np.ndarray) -> None:

@@ -23,6 +23,7 @@ from uvtex.imaging.full_size import (
     weights,
 )
 from uvtex.imaging.placing import Placement
+from uvtex.imaging.placing.bending import displacements
 from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
 from uvtex.inference.placement import straightened
@@ -40,6 +41,8 @@ class FullSize:
     """Share of the texels that were sampled from a photo."""
     sharpness: tuple[float, ...]
     """Of each photo, in parts of the sharpest's: see :mod:`uvtex.imaging.full_size.sharpness`."""
+    bends: tuple[float, ...]
+    """How far each photo was straightened, in its pixels, at most; 0 where it was not."""
 
     def files(self, alpha: bool = False) -> dict[str, bytes]:
         """Kind of result -> the PNG file: ``texture``, ``confidence`` and ``layers``.
@@ -77,7 +80,7 @@ def full_size(
     given = [*zip(photos, predictor.geometry(views), strict=True)]
     sharp: list[np.ndarray | None] = [None] * len(given)
     shares = [1.0] * len(given)
-    shown, sixteen = zip(*(_texels(*one, side) for one in given), strict=True)
+    shown, sixteen, bends = zip(*(_texels(*one, side) for one in given), strict=True)
     if len(given) > 1:
         found, shares = weights([detail_of(texels) for texels in shown])
         sharp = [*found]
@@ -91,17 +94,22 @@ def full_size(
         layers,
         float((whole.confidence > DOUBTFUL).mean()),
         tuple(shares),
+        tuple(bends),
     )
 
 
-def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexels, bool]:
-    """What a photo shows of a texture, and whether its file has 16 bits a channel."""
+def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexels, bool, float]:
+    """What a photo shows of a texture, whether its file has 16 bits a channel, and its bend."""
     sixteen = pictures.read_sixteen(photo.path)
     pixels = pictures.read_rgb(photo.path) if sixteen is None else sixteen
     opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
     rgb = pixels if sixteen is None else (pixels >> 8).astype(np.uint8)
-    turned = _turned(straightened(photo, rgb, geometry), photo.placement)
-    return PhotoTexels(pixels, photo.square, turned, side, opaque), sixteen is not None
+    straight = straightened(photo, rgb, geometry)
+    bend = 0.0
+    if straight.bend is not None:
+        bend = float(displacements(straight.bend, straight).max()) * photo.square.side / 2
+    texels = PhotoTexels(pixels, photo.square, _turned(straight, photo.placement), side, opaque)
+    return texels, sixteen is not None, bend
 
 
 def _turned(geometry: ViewGeometry, found: Placement | None) -> ViewGeometry:

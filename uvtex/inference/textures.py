@@ -52,7 +52,13 @@ def texture_files(
         for photo, share in zip(photos, full.sharpness, strict=True)
         if share < SHARP
     ]
-    return full.files(alpha), [*blurred, note]
+    bent = [
+        f"{photo.path}: shows parts of the car up to {pixels:.1f} pixels off, as from a step aside "
+        "or through another lens: straightened"
+        for photo, pixels in zip(photos, full.bends, strict=True)
+        if pixels > 0
+    ]
+    return full.files(alpha), [*blurred, *bent, note]
 
 
 def check_alpha(alpha: bool, loaded: checkpoint.Checkpoint) -> None:

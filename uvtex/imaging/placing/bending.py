@@ -84,12 +84,18 @@ def bent(cut: Cut, view: ViewGeometry) -> Bend | None:
     if found is None or frame is None or fit.better(found) < SIGNIFICANT:
         return None
     bend = bend_of(found.reshape(2, -1).numpy(), *frame)
+    away = displacements(bend, view)
+    shows = np.sqrt((away**2).mean()) * side / 2 >= SHOWS
+    return bend if shows and away.max() <= LARGEST else None
+
+
+def displacements(bend: Bend, view: ViewGeometry) -> np.ndarray:
+    """How far the bend moves each painted point of a view's UV map, in half sides: float64 [N]."""
     points = len(view.uv)
     row, column = np.nonzero(np.isfinite(view.uv[..., 0]))
     at = (np.stack([column, row], axis=1) + 0.5) / points * 2 - 1
-    away = np.linalg.norm(bend.moved(at) - at, axis=1)
-    shows = np.sqrt((away**2).mean()) * side / 2 >= SHOWS
-    return bend if shows and away.max() <= LARGEST else None
+    found: np.ndarray = np.linalg.norm(bend.moved(at) - at, axis=1)
+    return found
 
 
 def _frame(paint: Tensor) -> Frame:
