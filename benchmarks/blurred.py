@@ -16,6 +16,7 @@ liveries). With `--network-only` no large texture is made.
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -39,6 +40,18 @@ WAYS = (
     ("half a photo", 4.0),
 )
 """Which photos are blurred, and the blur's standard deviation in pixels."""
+
+
+def _alike(details: list[np.ndarray]) -> tuple[list[None], list[float]]:
+    """No weights: as if all photos were as sharp."""
+    return [None] * len(details), [1.0] * len(details)
+
+
+WITHOUT = {
+    "uvtex.inference.full_size.weights": _alike,
+    "uvtex.inference.fuse.worth": lambda photos: torch.ones(len(photos)),
+}
+"""What stands for the weight."""
 
 
 @click.command(cls=CleanErrorCommand)
@@ -77,12 +90,12 @@ def main(
                 views = [read_rgb(data / "views" / camera / texture.name) for camera in chosen]
                 for i in odd:
                     views[i] = blurred(views[i], sigma, whole=which != "half a photo")
-                found.append(measured(data, trained, texture, chosen, views, network_only))
-            cells = [_cells(np.array(pairs)) for pairs in zip(*found, strict=True)]
+                found.append(measured(data, trained, texture, chosen, views, WITHOUT, network_only))
+            cells = [cells_of(np.array(pairs)) for pairs in zip(*found, strict=True)]
             print(f"| {count} | {which} | {sigma:g} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(pairs: np.ndarray) -> str:
+def cells_of(pairs: np.ndarray) -> str:
     """Of the figures of each livery without and with the weight, [N, 2]."""
     without, weighted = pairs.T
     gain = weighted - without
@@ -108,9 +121,14 @@ def measured(
     texture: Path,
     cameras: list[str],
     views: list[np.ndarray],
+    without: dict[str, object],
     network_only: bool,
 ) -> list[tuple[float, float]]:
-    """SSIM without and with the weight: of the network's own texture, and of the large one."""
+    """SSIM without and with something: of the network's own texture, and of the large one.
+
+    Args:
+        without: what stands for it, by the name that is patched.
+    """
     true = read_rgb(texture)
     with tempfile.TemporaryDirectory() as scratch:
         out, photos = Path(scratch), []
@@ -121,10 +139,9 @@ def measured(
 
         def made(name: str, side: int | None) -> list[np.ndarray]:
             settings = {"device": "cpu", "whole": True, "keep_all": True, "texture_size": side}
-            with (
-                patch("uvtex.inference.full_size.weights", _alike),
-                patch("uvtex.inference.fuse.worth", lambda photos: torch.ones(len(photos))),
-            ):
+            with ExitStack() as changed:
+                for target, instead in without.items():
+                    changed.enter_context(patch(target, instead))
                 [plain] = fuse(str(trained), photos, out / f"{name}-without", **settings)
             [weighted] = fuse(str(trained), photos, out / name, **settings)
             return [read_rgb(result.files["texture"]) for result in (plain, weighted)]
@@ -137,12 +154,7 @@ def measured(
     everywhere = np.ones((side, side), bool)
     found = [[ssim_within(one, reduced, everywhere) for one in small]]
     found += [[ssim_within(one, true, mask) for one in large]] if large else []
-    return [(without, weighted) for without, weighted in found]
-
-
-def _alike(details: list[np.ndarray]) -> tuple[list[None], list[float]]:
-    """No weights: as if all photos were as sharp."""
-    return [None] * len(details), [1.0] * len(details)
+    return [(plain, made) for plain, made in found]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.agreement import compare_at_once, standing
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.placing import MARGIN, Known, can_place, for_placing, known_of, place
 from uvtex.inference.choosing import CONTRADICTS, LITTLE, NOT_COMPARED, UNCHECKED
 from uvtex.inference.photos import SHRINK_TO
@@ -123,7 +124,8 @@ class PicturesToTexture(nn.Module):
     def _placed(self, shown: Tensor, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The views [B, 3, S, S] of pictures [B, 3, H, W], cut where their cameras show them.
 
-        And whether their places are known, bool [B], and their blur, in half sides [B].
+        They are as bright as the training views. And whether their places are known, bool [B], and
+        their blur, in half sides [B].
         """
         estimate = self.predictor.estimate_camera(views / 127.5 - 1)
         assert estimate is not None
@@ -135,11 +137,15 @@ class PicturesToTexture(nn.Module):
         inside = _square(torch.ones_like(shown[:, :1]), 0.0)
         grid = F.affine_grid(wide, [shown.shape[0], 1, side, side], align_corners=False)
         valid = F.grid_sample(inside, grid, mode="nearest", align_corners=False)[:, 0] > 0.5
-        moves, known_place, blur = place(around, valid, cameras)
+        moves, known_place, blur, gain = place(around, valid, cameras)
         right, down, grows, turn = moves.float().unbind(dim=1)
         again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
         moved = (moves != 0).any(dim=1)[:, None, None, None]
-        return torch.where(moved, again, views), known_place, blur.float()
+        shown_there = torch.where(moved, again, views)
+        linear = linear_from_srgb(shown_there / 255) / gain.float()[:, :, None, None]
+        evened = (srgb_from_linear(linear.clamp(0, 1)) * 255).round()
+        other = (gain != 1).any(dim=1)[:, None, None, None]
+        return torch.where(other, evened, shown_there), known_place, blur.float()
 
 
 def _copies(views: Tensor) -> Tensor:

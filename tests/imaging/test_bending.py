@@ -105,7 +105,6 @@ def test_the_blur_of_a_photo_is_known(camera: ViewGeometry, pixels: float) -> No
     blurred = ndimage.gaussian_filter(picture, (pixels, pixels, 0))
     shown = torch.from_numpy(blurred).permute(2, 0, 1)[None].float()
     valid = torch.ones(1, *blurred.shape[:2], dtype=torch.bool)
-    moves, known, blur = place(shown, valid, known_of([camera]))
-    found = placement(moves[0], bool(known[0]), float(blur[0]))
+    found = placement(place(shown, valid, known_of([camera])))
     assert found.known
     assert found.blur * SIDE / 2 == pytest.approx(pixels, abs=0.5)

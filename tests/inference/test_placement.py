@@ -14,10 +14,17 @@ from torch import Tensor
 from tests.imaging import made_car
 from tests.imaging.made_car import SIDE
 from uvtex.data.pictures import read_rgb
+from uvtex.imaging.compose import srgb_from_linear
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import AS_IT_LIES, MARGIN, UNKNOWN
 from uvtex.inference.photos import Photo, cut, prepare
-from uvtex.inference.placement import not_placed, placed, placement_record, straightened
+from uvtex.inference.placement import (
+    exposed,
+    not_placed,
+    placed,
+    placement_record,
+    straightened,
+)
 from uvtex.models import Predictor
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
@@ -137,6 +144,37 @@ def _turned(at: np.ndarray, angle: float) -> np.ndarray:
     """Points [N, 2] turned from right to down."""
     cos, sin = np.cos(angle), np.sin(angle)
     return at @ np.array([[cos, sin], [-sin, cos]])
+
+
+@pytest.mark.parametrize("gain", [(0.7, 0.7, 0.7), (1.25, 1.25, 1.25), (1.2, 1.0, 0.85)])
+def test_a_photo_of_another_exposure_is_evened_out(
+    camera: ViewGeometry, gain: tuple[float, float, float]
+) -> None:
+    right = _of_the_camera(camera, (1.0, 1.0, 1.0))
+    expected = placed(OneCamera(camera), _saved(right))
+    assert expected.placement == AS_IT_LIES
+    photo = _saved(_of_the_camera(camera, gain))
+    made = placed(OneCamera(camera), photo)
+    assert made.placement is not None
+    assert made.placement.gain == pytest.approx(gain, rel=0.03)
+    (note,) = set(made.warnings) - set(photo.warnings)
+    assert "times as bright as the training views" in note
+    off, before = (np.abs(one.view.astype(int) - expected.view).mean() for one in (made, photo))
+    assert off < before / 4
+    lit = exposed(made, camera)
+    assert lit.falling == pytest.approx(camera.falling * np.array(made.placement.gain))
+    assert exposed(expected, camera) is camera
+
+
+def _of_the_camera(camera: ViewGeometry, gain: tuple[float, float, float]) -> np.ndarray:
+    """A photo of the car in grey paint as the camera would take it, of so much light."""
+    linear = (camera.reflected + 0.2 * camera.falling) * np.array(gain)
+    shown = srgb_from_linear(torch.from_numpy(linear).clamp(0, 1)).numpy()
+    noisy = 255 * shown + np.random.default_rng(0).normal(0, 1, shown.shape)
+    rim = round(SIDE * (MARGIN - 1) / 2)
+    wide = np.pad(noisy, ((rim, rim), (rim, rim), (0, 0)), mode="edge")
+    clipped: np.ndarray = wide.clip(0, 255).round().astype(np.uint8)
+    return clipped
 
 
 def test_a_photo_without_a_place_is_not_straightened(camera: ViewGeometry) -> None:

@@ -26,7 +26,7 @@ from uvtex.imaging.placing import Placement
 from uvtex.imaging.placing.bending import displacements
 from uvtex.inference.encoding import encode_pixels, with_alpha
 from uvtex.inference.photos import Photo
-from uvtex.inference.placement import straightened
+from uvtex.inference.placement import exposed, straightened
 from uvtex.models import Predictor
 
 
@@ -104,7 +104,7 @@ def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexel
     pixels = pictures.read_rgb(photo.path) if sixteen is None else sixteen
     opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
     rgb = pixels if sixteen is None else (pixels >> 8).astype(np.uint8)
-    straight = straightened(photo, rgb, geometry)
+    straight = exposed(photo, straightened(photo, rgb, geometry))
     bend = 0.0
     if straight.bend is not None:
         bend = float(displacements(straight.bend, straight).max()) * photo.square.side / 2

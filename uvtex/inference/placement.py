@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from uvtex.data import pictures
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import MARGIN, can_place, for_placing, known_of, place, placement
@@ -21,6 +22,8 @@ NOT_PLACED = (
     "could not be registered: within 8 % and 5 degrees there is no place where outline, glass and "
     "tyres lie as in the training views, so it lies further off or shows another car"
 )
+EVENED = (1.0, 1.0, 1.0)
+"""The gain of a photo that is as bright as the training views."""
 BLURRED = "is blurred beside the other photos, so it counts less"
 USED_AS_IT_LIES = "it is used as it lies, so its paint may be displaced in the texture"
 
@@ -48,17 +51,31 @@ def placed(predictor: Predictor, photo: Photo) -> Photo:
     picture, _ = cut(rgb, around, side)
     shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     valid = torch.from_numpy(_in_photo(photo, around, side))[None]
-    moves, known, blur = place(shown, valid, known_of([geometry]))
-    found = placement(moves[0], bool(known[0]), float(blur[0]))
+    found = placement(place(shown, valid, known_of([geometry])))
     photo = replace(photo, placement=found)
+    if found.gain != EVENED:
+        told = ", ".join(f"{gain:.2f}" for gain in found.gain)
+        note = f"{told} times as bright as the training views (red, green, blue): evened out"
+        photo = replace(photo, warnings=(*photo.warnings, note))
     if not found.moved:
-        return photo
+        return replace(photo, view=_evened(photo.view, found.gain))
     half = photo.square.side / 2
     x, y = (m + half * s for m, s in zip(photo.square.middle, found.shift, strict=True))
     half *= found.scale
     square = Box(x - half, y - half, x + half, y + half)
     view_there, colour = cut(rgb, square, len(photo.view), found.turn)
+    view_there = _evened(view_there, found.gain)
     return replace(photo, square=square, view=view_there, border_colour=colour)
+
+
+def _evened(view: np.ndarray, gain: tuple[float, float, float]) -> np.ndarray:
+    """A view uint8 [S, S, 3] as bright as the training views."""
+    if gain == EVENED:
+        return view
+    linear = linear_from_srgb(torch.from_numpy(view).double() / 255)
+    shown = srgb_from_linear((linear / torch.tensor(gain)).clamp(0, 1))
+    evened: np.ndarray = (shown * 255).round().to(torch.uint8).numpy()
+    return evened
 
 
 def straightened(photo: Photo, rgb: np.ndarray, geometry: ViewGeometry) -> ViewGeometry:
@@ -80,6 +97,14 @@ def straightened(photo: Photo, rgb: np.ndarray, geometry: ViewGeometry) -> ViewG
     return replace(geometry, bend=bent(shown, geometry))
 
 
+def exposed(photo: Photo, geometry: ViewGeometry) -> ViewGeometry:
+    """The geometry of a photo's camera, with the light as bright as in the photo."""
+    if photo.placement is None or photo.placement.gain == EVENED:
+        return geometry
+    gain = np.array(photo.placement.gain, np.float32)
+    return replace(geometry, falling=geometry.falling * gain, reflected=geometry.reflected * gain)
+
+
 def not_placed(photo: Photo) -> bool:
     """Whether the photo's place was sought and not found."""
     return photo.placement is not None and not photo.placement.known
@@ -89,7 +114,8 @@ def placement_record(photo: Photo) -> dict[str, Any] | None:
     """How the photo lay to its camera, as plain values. None: not asked.
 
     ``right`` and ``down`` are shares of the view's side, for the middle of the view. ``turn`` is in
-    degrees, clockwise. ``blur`` is a standard deviation, as a share of the view's side.
+    degrees, clockwise. ``blur`` is a standard deviation, as a share of the view's side. ``gain`` is
+    how many times as bright the photo is as the training views: red, green, blue.
     """
     found = photo.placement
     if found is None:
@@ -102,6 +128,7 @@ def placement_record(photo: Photo) -> dict[str, Any] | None:
         "scale": round(found.scale, 5),
         "turn": round(math.degrees(found.turn), 4),
         "blur": round(found.blur / 2, 5),
+        "gain": [round(gain, 3) for gain in found.gain],
     }
 
 

@@ -13,13 +13,16 @@ from PIL import Image, ImageFilter
 
 from sweep.tracking import export
 from sweep.tracking.program import PicturesToTexture, Said
+from tests.imaging import made_car
 from tests.inference.car_checkpoint import make
 from tests.inference.car_checkpoint import photos as car_photos
 from tests.models.small_atlas import SIZE
 from tests.sweep.tracking.model_server import answer, serving
 from uvtex.data.pictures import read_rgb
+from uvtex.imaging.compose import srgb_from_linear
 from uvtex.inference.choosing import CONTRADICTS
 from uvtex.inference.fuse import fuse
+from uvtex.inference.infer import infer
 from uvtex.inference.placement import BLURRED, NOT_PLACED
 from uvtex.runs import checkpoint
 
@@ -66,6 +69,25 @@ def test_a_blurred_photo_counts_less_and_is_told_by_both(trained: Path, tmp_path
     with patch("uvtex.inference.fuse.worth", lambda photos: torch.ones(len(photos))):
         [alike] = fuse(str(trained), photos, tmp_path / "alike", device="cpu", whole=True)
     assert _away(program[0].numpy(), expected) < _away(read_rgb(alike.files["texture"]), expected)
+
+
+def test_a_photo_of_another_exposure_is_evened_out_as_by_infer(
+    trained: Path, tmp_path: Path
+) -> None:
+    view = made_car.camera()
+    linear = 1.25 * (view.reflected + 0.2 * view.falling)
+    shown = (255 * srgb_from_linear(torch.from_numpy(linear).clamp(0, 1))).round().byte().numpy()
+    Image.fromarray(shown).save(tmp_path / "bright.png")
+    [made] = infer(str(trained), [tmp_path / "bright.png"], tmp_path / "out", "cpu", whole=True)
+    assert made.photo.placement is not None
+    assert made.photo.placement.gain[0] == pytest.approx(1.25, rel=0.03)
+    program = PicturesToTexture(checkpoint.load(trained).predictor, SIZE)
+    with torch.no_grad():
+        evened = program(torch.from_numpy(shown)[None, None])[0][0].numpy()
+    assert _away(evened, read_rgb(made.files["texture"])) < 2
+    with patch("uvtex.imaging.placing.BRIGHTER", np.inf), torch.no_grad():
+        program = program(torch.from_numpy(shown)[None, None])[0][0].numpy()
+    assert _away(program, evened) > 4
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uvtex.imaging.compose import srgb_from_linear
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.placing.known import COARSE, FEWEST, MARGIN, Known, sampled, turned
 
 BLUR = 1.0
@@ -39,6 +39,12 @@ BLURS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Standard deviations of a photo's blur that are tried, in pixels of the light."""
 SHARP = 0.5
 """Blur up to which a photo counts as sharp, in pixels: other filters of resizing look like it."""
+SATURATED = 0.97
+"""Colour from which on a pixel does not tell how bright a photo is, of 1."""
+BLACK = 0.01
+"""Linear light up to which a block does not."""
+LEAST_BLOCKS = 8
+"""Number of blocks that tell it."""
 SMALLEST_BLOCK = 8
 """Least side of a block that has a tone of its own, in pixels: a tone explains fewer by chance."""
 
@@ -126,6 +132,35 @@ class Fit:
         share = 1 - medians.gather(1, best[:, None])[:, 0]
         widths = place.new_tensor([width if width > SHARP else 0.0 for width in BLURS])
         return share.nan_to_num(0.0), widths[best]
+
+    def exposure(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """How bright the photos are beside what is known, and the error of that, [B, 3] both.
+
+        Both are natural logarithms, of linear light: the median over blocks of how their sums
+        compare, and the standard deviation of a block, by its median. Blocks count that have enough
+        pixels, none of them saturated, and are not black. The error is infinite if there are few.
+        """
+        values, inside = self._at_place(place)
+        shown = values[..., 0]
+        counts = inside & (shown < SATURATED).all(dim=2)
+        both = torch.stack([shown, self._known], dim=3).clamp(0, 1)
+        sums = self._parted(linear_from_srgb(both) * counts[..., None, None])
+        count = self._parted(counts.to(shown))[..., None]
+        seen, known = sums.unbind(dim=3)
+        whole = self._parted(inside.to(shown))[..., None]
+        fits = (count >= self._enough) & (count > 0.9 * whole) & (known > BLACK * count)
+        ratio = torch.where(fits, (seen / known.clamp_min(1e-9)).clamp_min(1e-9).log(), torch.nan)
+        middle = ratio.nanmedian(dim=1).values
+        off = (ratio - middle[:, None]).abs().nanmedian(dim=1).values * 1.4826
+        enough = fits.sum(dim=1) >= LEAST_BLOCKS
+        return middle.nan_to_num(0.0), torch.where(enough, off, torch.inf).nan_to_num(torch.inf)
+
+    def _parted(self, values: Tensor) -> Tensor:
+        """The sums over each part's pixels, [B, parts, ...], of values [B, N, ...]."""
+        more = values.shape[2:]
+        index = self._part.reshape(*self._part.shape, *(1 for _ in more)).expand(-1, -1, *more)
+        sums = values.new_zeros(values.shape[0], BLOCKS**2, *more)
+        return sums.scatter_add(1, index, values)
 
     def _unexplained(self, place: Tensor, known: Tensor) -> Tensor:
         """The share of each block's variance that ``known`` leaves, [B, blocks].
