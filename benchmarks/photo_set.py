@@ -89,6 +89,8 @@ def main(
     Example:
       python -m benchmarks.photo_set SET ELSEWHERE --studio paved --size 512
     """
+    if aside and studio is None:
+        raise click.UsageError("--aside needs --studio: the cameras' pictures are traced anew")
     cameras = sorted({r.camera for r in manifest.read(data).records if r.camera and r.plate})
     shutil.copytree(data, out, ignore=shutil.ignore_patterns("views", "plates"))
     (out / "plates").mkdir()

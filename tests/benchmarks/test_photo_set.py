@@ -37,3 +37,14 @@ def test_another_studio_shows_the_same_car_before_another_backdrop(
     views = [read_rgb(folder / record.view).astype(int) for folder in (data, out)]
     away = np.abs(views[0] - views[1]).mean(axis=2)
     assert np.median(away[here.mask == 0]) > 20
+
+
+def test_a_camera_a_step_aside_shows_the_car_a_little_elsewhere(data: Path, tmp_path: Path) -> None:
+    given = [str(data), str(tmp_path / "out"), "--aside", "0.3"]
+    refused = CliRunner().invoke(photo_set.main, given)
+    assert (refused.exit_code, "--aside needs --studio" in refused.output) == (2, True)
+    told = CliRunner().invoke(photo_set.main, [*given, "--studio", "own"])
+    assert told.exit_code == 0, told.output
+    here, there = (np.isfinite(read_plate(x, "cam00").uv[..., 0]) for x in (data, tmp_path / "out"))
+    both = (here & there).sum() / (here | there).sum()
+    assert 0.7 < both < 1
