@@ -8,10 +8,10 @@ import torch
 from scipy import ndimage
 
 from tests.imaging import made_car
-from uvtex.imaging.bend import PAIRS, Bend, bend_of, terms_at
+from uvtex.imaging.bend import PAIRS, bend_of
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing import MARGIN, known_of, place, placement
-from uvtex.imaging.placing.bending import LEAST, Cut, bent
+from uvtex.imaging.placing.bending import LEAST, BendFit, Cut, bent, frame_of
 
 SIDE = 256
 """Pixels of the light along a side."""
@@ -91,17 +91,33 @@ def test_a_bend_is_undone() -> None:
     assert np.abs(bend.moved(bend.back(at)) - at).max() < away / 1000
 
 
-def test_a_bend_is_the_sum_of_its_terms() -> None:
-    rng = np.random.default_rng(1)
-    values, frame = rng.normal(size=(2, len(PAIRS))), ((0.2, 0.1), 0.5)
-    at = rng.uniform(-1, 1, (50, 2))
-    moved = Bend.moved(bend_of(values, *frame), at)
-    assert moved - at == pytest.approx(terms_at(at, *frame) @ values.T)
+def test_a_fit_moves_pixels_as_its_bend_does(camera: ViewGeometry) -> None:
+    known = known_of([camera])
+    picture = torch.zeros(1, 3, round(SIDE * MARGIN), round(SIDE * MARGIN))
+    values = torch.from_numpy(0.001 * np.random.default_rng(1).normal(size=(1, 2 * len(PAIRS))))
+    (middle,), (spread,) = (x.tolist() for x in frame_of(known))
+    bend = bend_of(values.reshape(2, -1).numpy(), middle, spread)
+    at = (np.stack([known.pixel[0] % SIDE, known.pixel[0] // SIDE], axis=1) + 0.5) / SIDE * 2 - 1
+    for move in (None, torch.tensor([[0.01, -0.02, 0.03, 0.05]]).double()):
+        fit = BendFit(picture, torch.ones_like(picture[:, 0], dtype=torch.bool), known, move)
+        found, across, down = fit._moved(values)
+        right, below, grows, turn = (0.0,) * 4 if move is None else move[0].tolist()
+        x, y = bend.moved(at).T
+        cos, sin = np.exp(grows) * np.cos(turn), np.exp(grows) * np.sin(turn)
+        expected = np.stack([right + cos * x - sin * y, below + sin * x + cos * y], axis=1)
+        assert found[0].numpy() == pytest.approx(expected)
+        step = torch.zeros_like(values)
+        step[0, 13] = 1e-4
+        slope = torch.stack([across, down], dim=2)[..., 13]
+        assert ((fit._moved(values + step)[0] - found) / 1e-4 - slope).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("keystone", [(0.0, 0.0), (-0.03, 0.04)])
 @pytest.mark.parametrize("pixels", [0.0, 1.0, 2.0])
-def test_the_blur_of_a_photo_is_known(camera: ViewGeometry, pixels: float) -> None:
-    picture = made_car.photo(np.random.default_rng(0), side=SIDE)
+def test_the_blur_of_a_photo_is_known(
+    camera: ViewGeometry, pixels: float, keystone: tuple[float, float]
+) -> None:
+    picture = made_car.photo(np.random.default_rng(0), side=SIDE, keystone=keystone)
     blurred = ndimage.gaussian_filter(picture, (pixels, pixels, 0))
     shown = torch.from_numpy(blurred).permute(2, 0, 1)[None].float()
     valid = torch.ones(1, *blurred.shape[:2], dtype=torch.bool)

@@ -7,6 +7,7 @@ series of Hermite polynomials of third degree at most, for each direction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,17 +44,10 @@ class Bend:
         return found
 
 
-def terms_at(at: np.ndarray, middle: tuple[float, float], spread: float) -> np.ndarray:
-    """The value of each term of :data:`PAIRS` at points [N, 2]: float64 [N, terms]."""
-    x, y = ((at - middle) / spread).T
-    every = hermite_e.hermevander2d(x, y, [DEGREE, DEGREE])
-    found: np.ndarray = every[:, [i * (DEGREE + 1) + j for i, j in PAIRS]]
-    return found
-
-
-def bend_of(values: np.ndarray, middle: tuple[float, float], spread: float) -> Bend:
+def bend_of(values: np.ndarray, middle: Sequence[float], spread: float) -> Bend:
     """The bend with the values [2, terms] of the terms of :data:`PAIRS`."""
     terms = np.zeros((2, DEGREE + 1, DEGREE + 1))
     for (i, j), pair in zip(PAIRS, values.T, strict=True):
         terms[:, i, j] = pair
-    return Bend(middle, spread, terms)
+    right, down = middle
+    return Bend((right, down), spread, terms)

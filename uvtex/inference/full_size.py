@@ -77,10 +77,14 @@ def full_size(
         DataError: a photo can no longer be read.
     """
     whole = FullTexture(side)
-    given = [*zip(photos, predictor.geometry(views), strict=True)]
+    # All photos are compared before any is held: both take memory.
+    given = [
+        (photo, exposed(photo, straightened(photo, geometry)))
+        for photo, geometry in zip(photos, predictor.geometry(views), strict=True)
+    ]
     sharp: list[np.ndarray | None] = [None] * len(given)
     shares = [1.0] * len(given)
-    shown, sixteen, bends = zip(*(_texels(*one, side) for one in given), strict=True)
+    shown, sixteen = zip(*(_texels(*one, side) for one in given), strict=True)
     if len(given) > 1:
         found, shares = weights([detail_of(texels) for texels in shown])
         sharp = [*found]
@@ -94,22 +98,24 @@ def full_size(
         layers,
         float((whole.confidence > DOUBTFUL).mean()),
         tuple(shares),
-        tuple(bends),
+        tuple(_bend(*one) for one in given),
     )
 
 
-def _texels(photo: Photo, geometry: ViewGeometry, side: int) -> tuple[PhotoTexels, bool, float]:
-    """What a photo shows of a texture, whether its file has 16 bits a channel, and its bend."""
+def _texels(photo: Photo, view: ViewGeometry, side: int) -> tuple[PhotoTexels, bool]:
+    """What a photo shows of a texture, and whether its file has 16 bits a channel."""
     sixteen = pictures.read_sixteen(photo.path)
     pixels = pictures.read_rgb(photo.path) if sixteen is None else sixteen
     opaque = pictures.read_alpha(photo.path) if "alpha" in photo.facts.oddities else None
-    rgb = pixels if sixteen is None else (pixels >> 8).astype(np.uint8)
-    straight = exposed(photo, straightened(photo, rgb, geometry))
-    bend = 0.0
-    if straight.bend is not None:
-        bend = float(displacements(straight.bend, straight).max()) * photo.square.side / 2
-    texels = PhotoTexels(pixels, photo.square, _turned(straight, photo.placement), side, opaque)
-    return texels, sixteen is not None, bend
+    turned = _turned(view, photo.placement)
+    return PhotoTexels(pixels, photo.square, turned, side, opaque), sixteen is not None
+
+
+def _bend(photo: Photo, view: ViewGeometry) -> float:
+    """How far a photo was straightened, in its pixels, at most."""
+    if view.bend is None:
+        return 0.0
+    return float(displacements(view.bend, view).max()) * photo.square.side / 2
 
 
 def _turned(geometry: ViewGeometry, found: Placement | None) -> ViewGeometry:

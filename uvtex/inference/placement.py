@@ -78,18 +78,19 @@ def _evened(view: np.ndarray, gain: tuple[float, float, float]) -> np.ndarray:
     return evened
 
 
-def straightened(photo: Photo, rgb: np.ndarray, geometry: ViewGeometry) -> ViewGeometry:
+def straightened(photo: Photo, geometry: ViewGeometry) -> ViewGeometry:
     """The geometry of a photo's camera, bent as the photo is beside it.
 
     It stays as it is where the photo's place is not known, or the light is known coarsely only.
 
-    Args:
-        rgb: uint8 [H, W, 3], the pixels of the photo, upright.
+    Raises:
+        DataError: the photo can no longer be read.
     """
     lies = photo.placement
     if lies is None or not lies.known:
         return geometry
     around, turn = _around(photo.square), lies.turn
+    rgb = pictures.read_rgb(photo.path)
 
     def shown(side: int) -> tuple[np.ndarray, np.ndarray]:
         return cut(rgb, around, side, turn)[0], _in_photo(photo, around, side, turn)

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
+from uvtex.imaging.placing.bending import BendFit
 from uvtex.imaging.placing.edges import TURNS, by_edges
 from uvtex.imaging.placing.fit import Fit
 from uvtex.imaging.placing.known import MARGIN, SMALLEST, Known, known_of
@@ -69,6 +70,8 @@ BRIGHTER = 0.05
 """Least difference in brightness that is an exposure of its own, as a log. Noise gave 0.024."""
 DARKEST = 1.0
 """Largest such difference. Beyond it too much is black or saturated."""
+BEND_STEPS = 6
+"""Number of steps for a bend, before blur and exposure are told."""
 SIGNIFICANT = 3.0
 """Standard errors by which a place must fit better than the photo's own."""
 
@@ -139,7 +142,7 @@ def place(pictures: Tensor, valid: Tensor, cameras: Known) -> Places:
     found, enough = fit.refined(by_edges(pictures, cameras))
     farthest = torch.tensor([2 * FARTHEST, 2 * FARTHEST, FARTHEST, max(TURNS) * 1.1])
     near = (found.abs() <= farthest.to(found)).all(dim=1)
-    share, blur = fit.explained(found)
+    share, _ = fit.explained(found)
     fits = near & enough & (share >= EXPLAINED)
     pixels = cameras.falling.shape[-1] / 2  # to half a side
     moved = _paint_moves(found, cameras.paint) * pixels
@@ -147,12 +150,16 @@ def place(pictures: Tensor, valid: Tensor, cameras: Known) -> Places:
     known = fits & (better | (moved <= APART))
     used = known & better & (moved > STILL)
     moves = torch.where(used[:, None], found, 0.0)
-    return Places(moves, known, torch.where(known, blur / pixels, 0.0), _gain(fit, moves, known))
+    # Parts of a bent photo lie beside what is known, as if it were blurred or unevenly lit.
+    bent = BendFit(pictures, valid, cameras, moves)
+    bend, _ = bent.refined(bent.none(), BEND_STEPS)
+    _, blur = bent.explained(bend)
+    return Places(moves, known, torch.where(known, blur / pixels, 0.0), _gain(bent, bend, known))
 
 
-def _gain(fit: Fit, moves: Tensor, known: Tensor) -> Tensor:
+def _gain(fit: BendFit, bend: Tensor, known: Tensor) -> Tensor:
     """How many times as bright the photos are, [B, 3]: 1 where that is not sure."""
-    brighter, uneven = fit.exposure(moves)
+    brighter, uneven = fit.exposure(bend)
     size = brighter.abs().amax(dim=1)
     told = known & (uneven.amax(dim=1) <= EVEN) & (size >= BRIGHTER) & (size <= DARKEST)
     return torch.where(told[:, None], brighter.exp(), 1.0)

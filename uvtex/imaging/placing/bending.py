@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uvtex.imaging.bend import Bend, bend_of, terms_at
+from uvtex.imaging.bend import PAIRS, Bend, bend_of
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.placing.fit import Fit
-from uvtex.imaging.placing.known import MARGIN, Known, known_of
+from uvtex.imaging.placing.known import MARGIN, Known, known_of, turned
 
 LEVELS = ((512, 20), (1024, 6))
 """Largest side of the light that is compared, in pixels, and the number of steps: coarse to fine.
@@ -34,8 +34,8 @@ SHOWS = 0.5
 
 Photos that were not bent gave 0.1 to 0.4.
 """
-Frame = tuple[tuple[float, float], float]
-"""The middle and the spread of a :class:`Bend`."""
+Frame = tuple[Tensor, Tensor]
+"""The middle [B, 2] and the spread [B] of the bends of B photos: see :class:`Bend`."""
 Cut = Callable[[int], tuple[np.ndarray, np.ndarray]]
 """Gives the view and what is around it, MARGIN times its side, with so many pixels a side.
 
@@ -44,24 +44,46 @@ uint8 [M, M, 3], sRGB, and which pixels the photo has, bool [M, M].
 
 
 class BendFit(Fit):
-    """The same steps for the terms of a bend: those to the right [B, terms], then those down."""
+    """The same steps for the terms of a bend: those to the right [B, terms], then those down.
+
+    Args:
+        place: [B, 4], the photos' shift, scale and turn; None: they lie right.
+        frame: of the bend; None: that of the cameras.
+    """
 
     stiffness = 3e6
     """As if each term were known to be 0 within 0.002 half sides, by ten independent pixels."""
 
-    def __init__(self, pictures: Tensor, valid: Tensor, cameras: Known, frame: Frame) -> None:
+    def __init__(
+        self,
+        pictures: Tensor,
+        valid: Tensor,
+        cameras: Known,
+        place: Tensor | None = None,
+        frame: Frame | None = None,
+    ) -> None:
         super().__init__(pictures, valid, cameras)
-        self._terms = torch.from_numpy(np.stack([terms_at(at.numpy(), *frame) for at in self._at]))
+        self._place = place
+        middle, spread = frame or frame_of(cameras)
+        x, y = ((self._at - middle[:, None]) / spread[:, None, None]).unbind(dim=2)
+        right, down = ([torch.ones_like(z), z, z**2 - 1, z**3 - 3 * z] for z in (x, y))
+        self._terms = torch.stack([right[i] * down[j] for i, j in PAIRS], dim=2)
 
     def none(self) -> Tensor:
         """No bend, [B, n]."""
-        return self._terms.new_zeros(len(self._terms), 2 * self._terms.shape[2])
+        return self._terms.new_zeros(self._terms.shape[0], 2 * len(PAIRS))
 
     def _moved(self, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         right, down = (self._terms @ x[..., None] for x in place.chunk(2, dim=1))
         none = torch.zeros_like(self._terms)
         across, along = (torch.cat(x, dim=2) for x in ([self._terms, none], [none, self._terms]))
-        return self._at + torch.cat([right, down], dim=2), across, along
+        at = self._at + torch.cat([right, down], dim=2)
+        if self._place is None:
+            return at, across, along
+        scale, angle = self._place[:, 2, None, None].exp(), self._place[:, 3:]
+        slopes = turned(torch.stack([across, along], dim=3), angle[..., None])
+        across, along = scale * slopes[..., 0], scale * slopes[..., 1]
+        return self._place[:, None, :2] + scale * turned(at, angle), across, along
 
 
 def bent(cut: Cut, view: ViewGeometry) -> Bend | None:
@@ -74,16 +96,17 @@ def bent(cut: Cut, view: ViewGeometry) -> Bend | None:
             break
         side = finer
         known = known_of([light])
-        frame = frame or _frame(known.paint[0])
+        frame = frame or frame_of(known)
         picture, valid = cut(round(side * MARGIN))
         shown = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
-        fit = BendFit(shown, torch.from_numpy(valid)[None], known, frame)
+        fit = BendFit(shown, torch.from_numpy(valid)[None], known, frame=frame)
         found, enough = fit.refined(fit.none() if found is None else found, steps)
         if not enough.all():
             return None
     if found is None or frame is None or fit.better(found) < SIGNIFICANT:
         return None
-    bend = bend_of(found.reshape(2, -1).numpy(), *frame)
+    (middle,), (spread,) = (x.tolist() for x in frame)
+    bend = bend_of(found.reshape(2, -1).numpy(), middle, spread)
     away = displacements(bend, view)
     shows = np.sqrt((away**2).mean()) * side / 2 >= SHOWS
     return bend if shows and away.max() <= LARGEST else None
@@ -98,7 +121,7 @@ def displacements(bend: Bend, view: ViewGeometry) -> np.ndarray:
     return found
 
 
-def _frame(paint: Tensor) -> Frame:
-    """The middle and the spread of a camera's painted pixels, in half sides of the view."""
-    x, y, squares = paint.tolist()
-    return (x, y), max(float(np.sqrt(squares - x * x - y * y)), 1e-6)
+def frame_of(cameras: Known) -> Frame:
+    """The middle and the spread of the painted pixels of cameras, in half sides of the view."""
+    middle, squares = cameras.paint[:, :2], cameras.paint[:, 2]
+    return middle, (squares - middle.square().sum(dim=1)).clamp_min(1e-12).sqrt()
