@@ -9,7 +9,8 @@ photo is multiplied before `uvtex infer --fuse --whole` sees it:
 - each: that of each photo by the factor or its inverse, by chance;
 - warm: red by the factor, blue by its inverse.
 
-What is then above white is lost. Figures are those of :mod:`benchmarks.blurred`.
+What is then above white is lost. What was white before a factor below 1 is grey and does not look
+saturated, unlike in a photo of a shorter exposure: such rows are too low. Figures are those of :mod:`benchmarks.blurred`.
 """
 
 from __future__ import annotations

@@ -158,7 +158,11 @@ class Cameras(nn.Module):
         own = self.fine_painted[camera]
         start = int(self.fine_painted[:camera].sum())
         part = slice(start, start + int(own.sum()))
-        light = F.interpolate(self.fine[camera][None].float(), own.shape, mode="bilinear")[0]
+        falling, reflected = self.fine[camera][None].float().chunk(2, dim=1)
+        # Glass and wheels are compared with photos, which are enlarged and reduced in sRGB.
+        shown = F.interpolate(srgb_from_linear(reflected), own.shape, mode="bilinear")
+        wide = F.interpolate(falling, own.shape, mode="bilinear")
+        light = torch.cat([wide, linear_from_srgb(shown)], dim=1)[0]
         light[:, own] = self.fine_light[:, part].float()
         paint = self.fine_paint.new_full((2, *own.shape), banks.NO_PAINT)
         paint[:, own] = self.fine_paint[:, part]

@@ -63,11 +63,11 @@ APART = 3
 EVEN = 0.04
 """Largest difference between blocks in how much brighter they are than what is known, as a log.
 
-Larger ones are other light, not another exposure: photos in the training light gave 0.014 to 0.026,
+Larger ones are other light, not another exposure: photos in the training light gave 0.003 to 0.009,
 photos in other light 0.076 and more.
 """
-BRIGHTER = 0.05
-"""Least difference in brightness that is an exposure of its own, as a log. Noise gave 0.024."""
+BRIGHTER = 0.03
+"""Least difference in brightness that is an exposure of its own, as a log. Noise gave 0.014."""
 DARKEST = 1.0
 """Largest such difference. Beyond it too much is black or saturated."""
 BEND_STEPS = 6

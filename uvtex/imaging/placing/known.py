@@ -58,7 +58,7 @@ def known_of(views: Sequence[ViewGeometry]) -> Known:
         away = ndimage.distance_transform_edt(~paint)
         clear = CLOSE if side < COARSE else CLEAR
         near = (away > clear) & (away <= NEAR * side) & paint.any()
-        between = near & _hull(paint)
+        between = _in_hull(near, paint)
         pixels.append(np.flatnonzero(between if between.sum() >= FEWEST else near))
         # A fit of the light to pictures knows nothing of falling light where there is no paint.
         fallings.append(np.where(paint[..., None], view.falling, 0))
@@ -86,15 +86,17 @@ def _paint_share(uv: np.ndarray, side: int) -> np.ndarray:
     return share
 
 
-def _hull(paint: np.ndarray) -> np.ndarray:
-    """Which pixels lie in the convex hull of those of ``paint``, bool [h, w] both."""
+def _in_hull(near: np.ndarray, paint: np.ndarray) -> np.ndarray:
+    """The pixels of ``near`` that lie in the convex hull of those of ``paint``, bool [h, w] all."""
     try:
         planes = ConvexHull(np.argwhere(paint)).equations
     except (QhullError, ValueError):  # no paint, or all on a line
-        return paint
-    every = np.indices(paint.shape).reshape(2, -1)
-    inside: np.ndarray = (planes[:, :2] @ every + planes[:, 2:] <= 1e-9).all(axis=0)
-    return inside.reshape(paint.shape)
+        nothing: np.ndarray = near & paint
+        return nothing
+    at = np.argwhere(near)
+    inside: np.ndarray = near.copy()
+    inside[near] = (at @ planes[:, :2].T + planes[:, 2] <= 1e-9).all(axis=1)
+    return inside
 
 
 def turned(at: Tensor, angle: Tensor) -> Tensor:
