@@ -10,7 +10,8 @@ photo is multiplied before `uvtex infer --fuse --whole` sees it:
 - warm: red by the factor, blue by its inverse.
 
 What is then above white is lost. What was white before a factor below 1 is grey and does not look
-saturated, unlike in a photo of a shorter exposure: such rows are too low. Figures are those of :mod:`benchmarks.blurred`.
+saturated, unlike in a photo of a shorter exposure: such rows are too low. Figures are those of
+:mod:`benchmarks.blurred`.
 """
 
 from __future__ import annotations
