@@ -28,10 +28,15 @@ import click
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.full_resolution import held_out, of_held_out_photos, seen_by, ssim_within
+from benchmarks.full_resolution import (
+    held_out,
+    of_held_out_photos,
+    seen_by,
+    ssim_within,
+    written,
+)
 from uvtex.console import CleanErrorCommand
 from uvtex.data.pictures import read_rgb
-from uvtex.files import png
 from uvtex.imaging.bend import Bend
 from uvtex.imaging.placing import bending
 from uvtex.inference.fuse import fuse
@@ -101,6 +106,8 @@ def bent(photo: np.ndarray, field: Field) -> np.ndarray:
     side = len(photo)
     middle = (np.arange(side) + 0.5) / side * 2 - 1
     shown = np.stack(np.meshgrid(middle, middle), axis=2)
+    if np.array_equal(field(shown), shown):
+        return photo
     at = shown
     for _ in range(6):
         at = shown - (field(at) - at)
@@ -124,14 +131,10 @@ def measured(
         return found[-1]
 
     with tempfile.TemporaryDirectory() as scratch:
-        out, photos = Path(scratch), []
-        for camera, field in zip(cameras, fields, strict=True):
-            view = read_rgb(data / "views" / camera / texture.name)
-            photos.append(out / camera / texture.name)
-            photos[-1].parent.mkdir()
-            still = np.zeros((1, 2)) + 0.5
-            moves = not np.array_equal(field(still), still)
-            photos[-1].write_bytes(png(bent(view, field) if moves else view))
+        out = Path(scratch)
+        views = [read_rgb(data / "views" / camera / texture.name) for camera in cameras]
+        shown = [bent(view, field) for view, field in zip(views, fields, strict=True)]
+        photos = written(out, texture.name, cameras, shown)
         made = []
         for name, way in (("before", lambda *_: None), ("after", noted)):
             with patch("uvtex.inference.placement.bent", way):

@@ -16,6 +16,7 @@ liveries). With `--network-only` no large texture is made.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
@@ -26,10 +27,15 @@ import torch
 from PIL import Image
 from scipy import ndimage, stats
 
-from benchmarks.full_resolution import held_out, of_held_out_photos, seen_by, ssim_within
+from benchmarks.full_resolution import (
+    held_out,
+    of_held_out_photos,
+    seen_by,
+    ssim_within,
+    written,
+)
 from uvtex.console import CleanErrorCommand
 from uvtex.data.pictures import read_rgb
-from uvtex.files import png
 from uvtex.inference.fuse import fuse
 from uvtex.inference.textures import resampled
 
@@ -52,11 +58,12 @@ WITHOUT = {
     "uvtex.inference.fuse.worth": lambda photos: torch.ones(len(photos)),
 }
 """What stands for the weight."""
+NETWORK_ONLY = click.option("--network-only", is_flag=True, help="Make no large textures.")
 
 
 @click.command(cls=CleanErrorCommand)
 @of_held_out_photos
-@click.option("--network-only", is_flag=True, help="Make no large textures.")
+@NETWORK_ONLY
 @click.option("--seed", type=int, default=0, help="Seed of the choice of cameras and photos.")
 def main(
     data: Path,
@@ -73,10 +80,7 @@ def main(
       python -m benchmarks.blurred PHOTOS best.safetensors --photos 2 --photos 4
     """
     textures, cameras = held_out(data, trained)
-    kinds = ("network",) if network_only else ("network", "sampled")
-    heads = [f"{kind}: {head}" for kind in kinds for head in ("without", "with", "change")]
-    print("| photos | blurred | sigma | " + " | ".join(heads) + " |")
-    print("| --- |" + " --- |" * (2 + len(heads)), flush=True)
+    print_heads("blurred", "sigma", network_only)
     for count in counts:
         for which, sigma in WAYS:
             if (which, count) == ("half of them", 2):
@@ -91,12 +95,27 @@ def main(
                 for i in odd:
                     views[i] = blurred(views[i], sigma, whole=which != "half a photo")
                 found.append(measured(data, trained, texture, chosen, views, WITHOUT, network_only))
-            cells = [cells_of(np.array(pairs)) for pairs in zip(*found, strict=True)]
-            print(f"| {count} | {which} | {sigma:g} | {' | '.join(cells)} |", flush=True)
+            print_row(count, which, sigma, found)
 
 
-def cells_of(pairs: np.ndarray) -> str:
-    """Of the figures of each livery without and with the weight, [N, 2]."""
+def print_heads(which: str, size: str, network_only: bool) -> None:
+    """Prints the heads of a table, ``which`` photos are changed and by which ``size``."""
+    kinds = ("network",) if network_only else ("network", "sampled")
+    heads = [f"{kind}: {head}" for kind in kinds for head in ("without", "with", "change")]
+    print(f"| photos | {which} | {size} | " + " | ".join(heads) + " |")
+    print("| --- |" + " --- |" * (2 + len(heads)), flush=True)
+
+
+def print_row(
+    count: int, which: str, size: float, found: Sequence[Sequence[tuple[float, float]]]
+) -> None:
+    """Prints the row of what :func:`measured` found for each livery."""
+    cells = [_cells(np.array(pairs)) for pairs in zip(*found, strict=True)]
+    print(f"| {count} | {which} | {size:g} | {' | '.join(cells)} |", flush=True)
+
+
+def _cells(pairs: np.ndarray) -> str:
+    """Of the figures of each livery without and with what is measured, [N, 2]."""
     without, weighted = pairs.T
     gain = weighted - without
     wide = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
@@ -131,11 +150,8 @@ def measured(
     """
     true = read_rgb(texture)
     with tempfile.TemporaryDirectory() as scratch:
-        out, photos = Path(scratch), []
-        for camera, view in zip(cameras, views, strict=True):
-            photos.append(out / camera / texture.name)
-            photos[-1].parent.mkdir()
-            photos[-1].write_bytes(png(view))
+        out = Path(scratch)
+        photos = written(out, texture.name, cameras, views)
 
         def made(name: str, side: int | None) -> list[np.ndarray]:
             settings = {"device": "cpu", "whole": True, "keep_all": True, "texture_size": side}

@@ -22,7 +22,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.blurred import cells_of, measured
+from benchmarks.blurred import NETWORK_ONLY, measured, print_heads, print_row
 from benchmarks.full_resolution import held_out, of_held_out_photos
 from uvtex.console import CleanErrorCommand
 from uvtex.data.pictures import read_rgb
@@ -41,7 +41,7 @@ WITHOUT = {"uvtex.imaging.placing.BRIGHTER": np.inf}
 
 @click.command(cls=CleanErrorCommand)
 @of_held_out_photos
-@click.option("--network-only", is_flag=True, help="Make no large textures.")
+@NETWORK_ONLY
 @click.option("--seed", type=int, default=0, help="Seed of the photos that are darker.")
 def main(
     data: Path,
@@ -58,10 +58,7 @@ def main(
       python -m benchmarks.exposed PHOTOS best.safetensors --photos 3 --liveries 4
     """
     textures, cameras = held_out(data, trained)
-    kinds = ("network",) if network_only else ("network", "sampled")
-    heads = [f"{kind}: {head}" for kind in kinds for head in ("without", "with", "change")]
-    print("| photos | light | factor | " + " | ".join(heads) + " |")
-    print("| --- |" + " --- |" * (2 + len(heads)), flush=True)
+    print_heads("light", "factor", network_only)
     for count in counts:
         for which, factor in WAYS:
             rng = np.random.default_rng(seed)
@@ -76,8 +73,7 @@ def main(
                 found.append(
                     measured(data, trained, texture, cameras[:count], views, WITHOUT, network_only)
                 )
-            cells = [cells_of(np.array(pairs)) for pairs in zip(*found, strict=True)]
-            print(f"| {count} | {which} | {factor:g} | {' | '.join(cells)} |", flush=True)
+            print_row(count, which, factor, found)
 
 
 def exposed(photo: np.ndarray, gain: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ columns are the share of those texels, and the share of the texels that were sam
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -39,6 +39,7 @@ from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data import manifest, splits
 from uvtex.data.pictures import read_rgb
 from uvtex.errors import DataError
+from uvtex.files import png
 from uvtex.imaging.compose import linear_from_srgb, sample, srgb_from_linear
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size import SEEN, FullTexture, PhotoTexels, ViewGeometry
@@ -156,6 +157,17 @@ def held_out(data: Path, trained: Path) -> tuple[list[Path], list[str]]:
     textures = sorted({data / records[i].texture for i in sides.val})
     cameras = sorted({record.camera for record in records if record.camera and record.plate})
     return textures, cameras
+
+
+def written(
+    folder: Path, name: str, cameras: Sequence[str], views: Sequence[np.ndarray]
+) -> list[Path]:
+    """The views uint8 [H, W, 3] of cameras as files of one name, in a folder for each camera."""
+    paths = [folder / camera / name for camera in cameras]
+    for path, view in zip(paths, views, strict=True):
+        path.parent.mkdir()
+        path.write_bytes(png(view))
+    return paths
 
 
 def figures_of(

@@ -43,6 +43,7 @@ from benchmarks.full_resolution import (
     of_held_out_photos,
     seen_by,
     ssim_within,
+    written,
 )
 from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data.pictures import read_rgb
@@ -213,12 +214,12 @@ def measured(
     """
     true = read_rgb(texture)
     with tempfile.TemporaryDirectory() as scratch:
-        out, photos = Path(scratch), []
-        for camera, move in zip(cameras, moves, strict=True):
-            view = read_rgb(data / "views" / camera / texture.name)
-            photos.append(out / camera / texture.name)
-            photos[-1].parent.mkdir()
-            photos[-1].write_bytes(png(misplaced(view, *move)))
+        out = Path(scratch)
+        views = [
+            misplaced(read_rgb(data / "views" / camera / texture.name), *move)
+            for camera, move in zip(cameras, moves, strict=True)
+        ]
+        photos = written(out, texture.name, cameras, views)
         settings = {"device": "cpu", "whole": True, "keep_all": True, "texture_size": len(true)}
         with patch("uvtex.inference.infer.placed", lambda _, photo: photo):
             [still] = fuse(str(trained), photos, out / "still", **settings)

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvtex.imaging.agreement import compare_at_once, standing
-from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
-from uvtex.imaging.placing import MARGIN, Known, can_place, for_placing, known_of, place
+from uvtex.imaging.placing import MARGIN, Known, can_place, evened, for_placing, known_of, place
 from uvtex.inference.choosing import CONTRADICTS, LITTLE, NOT_COMPARED, UNCHECKED
 from uvtex.inference.photos import SHRINK_TO
 from uvtex.inference.placement import BLURRED, NOT_PLACED, USED_AS_IT_LIES
@@ -141,11 +140,7 @@ class PicturesToTexture(nn.Module):
         right, down, grows, turn = moves.float().unbind(dim=1)
         again = _cut(shown, _frame(right, down, grows.exp(), turn), self.size)
         moved = (moves != 0).any(dim=1)[:, None, None, None]
-        shown_there = torch.where(moved, again, views)
-        linear = linear_from_srgb(shown_there / 255) / gain.float()[:, :, None, None]
-        evened = (srgb_from_linear(linear.clamp(0, 1)) * 255).round()
-        other = (gain != 1).any(dim=1)[:, None, None, None]
-        return torch.where(other, evened, shown_there), known_place, blur.float()
+        return evened(torch.where(moved, again, views), gain), known_place, blur.float()
 
 
 def _copies(views: Tensor) -> Tensor:

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from uvtex.data import pictures
-from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.framing import Box
 from uvtex.imaging.full_size import ViewGeometry
-from uvtex.imaging.placing import MARGIN, can_place, for_placing, known_of, place, placement
+from uvtex.imaging.placing import MARGIN, can_place, evened, for_placing, known_of, place, placement
 from uvtex.imaging.placing.bending import bent
 from uvtex.inference.photos import Photo, cut
 from uvtex.models import Predictor
@@ -72,10 +71,9 @@ def _evened(view: np.ndarray, gain: tuple[float, float, float]) -> np.ndarray:
     """A view uint8 [S, S, 3] as bright as the training views."""
     if gain == EVENED:
         return view
-    linear = linear_from_srgb(torch.from_numpy(view).double() / 255)
-    shown = srgb_from_linear((linear / torch.tensor(gain)).clamp(0, 1))
-    evened: np.ndarray = (shown * 255).round().to(torch.uint8).numpy()
-    return evened
+    planes = torch.from_numpy(view).permute(2, 0, 1)[None].float()
+    made: np.ndarray = evened(planes, torch.tensor([gain]))[0].permute(1, 2, 0).byte().numpy()
+    return made
 
 
 def straightened(photo: Photo, geometry: ViewGeometry) -> ViewGeometry:

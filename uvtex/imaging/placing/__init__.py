@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.full_size import ViewGeometry
 from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
 from uvtex.imaging.placing.bending import BendFit
@@ -44,6 +45,7 @@ __all__ = [
     "Placement",
     "Places",
     "can_place",
+    "evened",
     "for_placing",
     "known_of",
     "place",
@@ -64,11 +66,11 @@ EVEN = 0.04
 """Largest difference between blocks in how much brighter they are than what is known, as a log.
 
 Larger ones are other light, not another exposure: photos in the training light gave 0.003 to 0.009,
-photos in other light 0.076 and more.
+photos in other light 0.07 and more.
 """
 BRIGHTER = 0.03
 """Least difference in brightness that is an exposure of its own, as a log. Noise gave 0.014."""
-DARKEST = 1.0
+MOST = 1.0
 """Largest such difference. Beyond it too much is black or saturated."""
 BEND_STEPS = 6
 """Number of steps for a bend, before blur and exposure are told."""
@@ -161,8 +163,19 @@ def _gain(fit: BendFit, bend: Tensor, known: Tensor) -> Tensor:
     """How many times as bright the photos are, [B, 3]: 1 where that is not sure."""
     brighter, uneven = fit.exposure(bend)
     size = brighter.abs().amax(dim=1)
-    told = known & (uneven.amax(dim=1) <= EVEN) & (size >= BRIGHTER) & (size <= DARKEST)
+    told = known & (uneven.amax(dim=1) <= EVEN) & (size >= BRIGHTER) & (size <= MOST)
     return torch.where(told[:, None], brighter.exp(), 1.0)
+
+
+def evened(views: Tensor, gain: Tensor) -> Tensor:
+    """Views [B, 3, S, S] in 0 to 255, sRGB, as bright as the training views: whole numbers.
+
+    Args:
+        gain: [B, 3], how many times as bright the photos are. Views of gain 1 stay as they are.
+    """
+    linear = linear_from_srgb(views / 255) / gain.to(views)[:, :, None, None]
+    made = (srgb_from_linear(linear) * 255).round()
+    return torch.where((gain != 1).any(dim=1)[:, None, None, None], made, views)
 
 
 def placement(places: Places, photo: int = 0) -> Placement:

@@ -109,10 +109,7 @@ class Fit:
         """
         one, sigma = self._losses(place, None)
         own, _ = self._losses(torch.zeros_like(place), sigma)
-        gain, size = (
-            x.new_zeros(x.shape[0], BLOCKS**2).scatter_add(1, self._part, x)
-            for x in (own - one, self._counts.to(one))
-        )
+        gain, size = (self._summed(x, self._part) for x in (own - one, self._counts.to(one)))
         blocks = (size > 0).sum(dim=1).clamp_min(2)
         off = gain - size * (gain.sum(dim=1) / size.sum(dim=1).clamp_min(1))[:, None]
         deviation = (off.square().sum(dim=1) * blocks / (blocks - 1)).sqrt()
@@ -144,23 +141,16 @@ class Fit:
         shown = values[..., 0]
         counts = inside & (shown < SATURATED).all(dim=2)
         both = torch.stack([shown, self._known], dim=3).clamp(0, 1)
-        sums = self._parted(linear_from_srgb(both) * counts[..., None, None])
-        count = self._parted(counts.to(shown))[..., None]
+        sums = self._summed(linear_from_srgb(both) * counts[..., None, None], self._part)
+        count = self._summed(counts.to(shown), self._part)[..., None]
         seen, known = sums.unbind(dim=3)
-        whole = self._parted(inside.to(shown))[..., None]
+        whole = self._summed(inside.to(shown), self._part)[..., None]
         fits = (count >= self._enough) & (count > 0.9 * whole) & (known > BLACK * count)
         ratio = torch.where(fits, (seen / known.clamp_min(1e-9)).clamp_min(1e-9).log(), torch.nan)
         middle = ratio.nanmedian(dim=1).values
         off = (ratio - middle[:, None]).abs().nanmedian(dim=1).values * 1.4826
         enough = fits.sum(dim=1) >= LEAST_BLOCKS
         return middle.nan_to_num(0.0), torch.where(enough, off, torch.inf).nan_to_num(torch.inf)
-
-    def _parted(self, values: Tensor) -> Tensor:
-        """The sums over each part's pixels, [B, parts, ...], of values [B, N, ...]."""
-        more = values.shape[2:]
-        index = self._part.reshape(*self._part.shape, *(1 for _ in more)).expand(-1, -1, *more)
-        sums = values.new_zeros(values.shape[0], BLOCKS**2, *more)
-        return sums.scatter_add(1, index, values)
 
     def _unexplained(self, place: Tensor, known: Tensor) -> Tensor:
         """The share of each block's variance that ``known`` leaves, [B, blocks].
@@ -240,19 +230,24 @@ class Fit:
         mean = self._summed(miss.abs() * inside[..., None]) / count
         return self._spread(1.2533 * mean).clamp_min(LEAST_NOISE)
 
-    def _summed(self, values: Tensor) -> Tensor:
-        """The sums over each block's pixels, [B, blocks, ...], of values [B, N, ...]."""
+    def _summed(self, values: Tensor, parts: Tensor | None = None) -> Tensor:
+        """The sums over each block's pixels, [B, blocks, ...], of values [B, N, ...].
+
+        ``parts`` [B, N] are other blocks than those that have tones of their own.
+        """
+        index = _like(self._block if parts is None else parts, values)
         sums = values.new_zeros(values.shape[0], BLOCKS**2, *values.shape[2:])
-        return sums.scatter_add(1, self._block_of(values), values)
+        return sums.scatter_add(1, index, values)
 
     def _spread(self, values: Tensor) -> Tensor:
         """The values [B, N, ...] of the pixels' blocks, of values [B, blocks, ...]."""
-        return values.gather(1, self._block_of(values))
+        return values.gather(1, _like(self._block, values))
 
-    def _block_of(self, values: Tensor) -> Tensor:
-        """The blocks of the pixels, as an index of [B, N, ...] like ``values``."""
-        more = values.shape[2:]
-        return self._block.reshape(*self._block.shape, *(1 for _ in more)).expand(-1, -1, *more)
+
+def _like(blocks: Tensor, values: Tensor) -> Tensor:
+    """The blocks of the pixels [B, N], as an index of [B, N, ...] like ``values``."""
+    more = values.shape[2:]
+    return blocks.reshape(*blocks.shape, *(1 for _ in more)).expand(-1, -1, *more)
 
 
 def _weight(miss: Tensor, sigma: Tensor) -> Tensor:
