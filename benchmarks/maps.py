@@ -175,7 +175,7 @@ def _cases(
         seconds = time.process_time() - start
         samples = true_samples(read_uv_map(folder / str(members[0].uv_map)), len(found.uv))
         there = np.isfinite(found.uv[..., 0].numpy())
-        painted = _paintable(samples, folder, records)
+        painted = paintable(samples, folder, sorted({record.texture for record in records}))
         off = errors(samples, found.uv.numpy())[there]
         recall = float((there & painted).sum() / painted.sum())
         name = shot.name(folder.name)
@@ -183,14 +183,17 @@ def _cases(
         yield Case(name, len(found.uv), count, off, found.support.features(), recall, seconds)
 
 
-def _paintable(samples: np.ndarray, folder: Path, records: Sequence[manifest.Record]) -> np.ndarray:
+def paintable(samples: np.ndarray, folder: Path, textures: Sequence[str]) -> np.ndarray:
     """The pixels with a sample whose texel changes between liveries: bool [size, size].
 
     Glass and interior of a real car are in the atlas, and no livery paints them.
+
+    Args:
+        samples: of :func:`true_samples`.
+        textures: files in ``folder``, of which the first 24 are used.
     """
-    names = sorted({record.texture for record in records})[:24]
-    textures = np.stack([pictures.read_rgb(folder / name) for name in names]).astype(np.float32)
-    changes = textures.std(axis=0).max(axis=2) > PAINTED
+    paints = np.stack([pictures.read_rgb(folder / name) for name in textures[:24]])
+    changes = paints.astype(np.float32).std(axis=0).max(axis=2) > PAINTED
     there = np.isfinite(samples).all(axis=3)
     u, v = np.moveaxis(np.where(there[..., None], samples, 0.5), 3, 0)
     side = len(changes)

@@ -12,8 +12,8 @@ from scipy import ndimage
 from tests.imaging import made_car
 from tests.imaging.made_car import SIDE
 from uvtex.imaging.full_size import ViewGeometry
-from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
 from uvtex.imaging.placing import AS_IT_LIES, MARGIN, Placement, known_of, place, placement
+from uvtex.imaging.registration.edges import FARTHEST, STILL
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,12 @@
 """`uvtex data maps`: a set of photos becomes a set with UV maps."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image
 
 from tests.imaging.map_estimation.made_camera import SIDE, true_map
 from tests.intake.made_photos import photo_set, repaint
@@ -188,44 +186,6 @@ def test_views_without_a_camera_are_grouped(tmp_path: Path) -> None:
         groups.setdefault(str(record.camera), []).append(Path(record.view).stem.split("-")[1])
     assert all(len(set(group)) == 1 for group in groups.values())
     assert sorted(map(len, groups.values()))[-2:] > [10, 10]
-
-
-def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
-    """Some pictures are moved by whole pixels; in the written set all lie in one place again.
-
-    The records keep their order, also where a view becomes a PNG file.
-    """
-    folder = photo_set(tmp_path / "set")
-    off = {1: (1, 0), 4: (0, -2), 7: (2, 1)}
-    for livery, (down, right) in off.items():
-        path = folder / f"views/{livery}-0.png"
-        moved = np.roll(np.asarray(Image.open(path)), (down, right), axis=(0, 1))
-        Image.fromarray(moved).save(path)
-    records = list(manifest.read(folder).records)
-    path.rename(path.with_suffix(".bmp"))  # a picture's name need not tell its format
-    records[7] = records[7].model_copy(update={"view": "views/7-0.bmp"})
-    shutil.copy(folder / "views/6-0.png", path)  # a view of another livery with such a name
-    records[6] = records[6].model_copy(update={"view": "views/7-0.png"})
-    manifest.write(folder, records)
-    report = find_maps(folder, tmp_path / "out")
-    (camera,) = report.cameras
-    assert any("did not stand still" in note for note in camera.notes)
-    assert camera.known > 0.6
-    written = manifest.read(tmp_path / "out").records
-    assert [record.livery for record in written] == [record.livery for record in records]
-    assert len({record.view for record in written}) == len(records)
-    still = photo_set(tmp_path / "still")
-    inner = (slice(4, -4), slice(4, -4))
-    for livery in off:
-        back, moved, true = (
-            np.asarray(Image.open(path)).astype(float)[inner]
-            for path in (
-                tmp_path / "out" / written[livery].view,
-                folder / records[livery].view,
-                still / f"views/{livery}-0.png",
-            )
-        )
-        assert abs(back - true).mean() < 0.5 * abs(moved - true).mean()
 
 
 def test_the_better_a_set_is_known_the_fewer_liveries_it_lacks() -> None:

@@ -162,7 +162,7 @@ def test_what_is_not_known_is_not_written(tmp_path: Path) -> None:
 
 
 def test_an_unsure_place_is_used_by_its_confidence(tmp_path: Path) -> None:
-    folder = photo_set(tmp_path / "set", liveries=8)
+    folder = photo_set(tmp_path / "set", liveries=6)
     split = {"val_split": 0.25, "test_split": 0.0}
     find_maps(folder, tmp_path / "out", split=SplitChoice(*split.values(), 0))
     values = {"preset": "atlas", "image_size": 32, "device": "cpu", **split}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from scipy import ndimage
 from tests.imaging.map_estimation.made_camera import true_map
 from tests.intake.made_photos import photo_set
 from uvtex.data import manifest
-from uvtex.imaging.map_estimation.registration import moved, register
+from uvtex.imaging.registration.shots import register
+from uvtex.imaging.registration.similarity import displacement, inverse, picture_back
 from uvtex.intake.map_finding.find import find_maps
 from uvtex.intake.map_finding.report import MapsReport
 
@@ -38,29 +41,31 @@ def _shots(folder: Path, moves: np.ndarray, sides: list[int]) -> Path:
     """A set whose views stand before the backdrop, moved and resized.
 
     Args:
-        moves: float [L, 3], to the right and down in pixels, and the scale less 1.
+        moves: float [L, 4], as :mod:`uvtex.imaging.registration.similarity` tells them.
     """
     photo_set(folder, liveries=len(sides), side=CAR)
     away = (WHOLE - CAR) // 2 + EDGE
-    for livery, ((right, down, growth), side) in enumerate(zip(moves, sides, strict=True)):
+    for livery, (move, side) in enumerate(zip(moves, sides, strict=True)):
         path = folder / f"views/{livery}-0.png"
         picture = Image.fromarray(_backdrop())
         picture.paste(Image.open(path), (away, away))
-        scale, middle = 1 / (1 + growth), picture.width / 2
-        stays = middle * (1 - scale)
-        lies = (scale, 0, stays - scale * right, 0, scale, stays - scale * down)
-        shot = picture.transform(
-            picture.size, Image.Transform.AFFINE, lies, Image.Resampling.BICUBIC
-        )
-        shot = shot.crop((EDGE, EDGE, EDGE + WHOLE, EDGE + WHOLE))
-        shot.resize((side, side), Image.Resampling.LANCZOS).save(path)
+        away_from_it = _away(np.asarray(picture), move)
+        Image.fromarray(away_from_it).resize((side, side), Image.Resampling.LANCZOS).save(path)
     return folder
 
 
 def _moves() -> np.ndarray:
     generator = np.random.default_rng(1)
-    shifts = generator.normal(0, 1.2, (12, 2)).clip(-3, 3)
-    return np.hstack([shifts, generator.uniform(-0.03, 0.03, (12, 1))])
+    shifts = generator.normal(0, 2.4 / WHOLE, (12, 2)).clip(-6 / WHOLE, 6 / WHOLE)
+    turns = np.radians(generator.uniform(-2, 2, (12, 1)))
+    return np.hstack([shifts, generator.uniform(-0.03, 0.03, (12, 1)), turns])
+
+
+def _away(scene: np.ndarray, move: np.ndarray) -> np.ndarray:
+    """A view of a scene uint8 [h, w, 3] with EDGE pixels more, that lies off by ``move``."""
+    unit = torch.tensor([WHOLE / len(scene)] * 2 + [1.0] * 2, dtype=torch.float64)
+    moved = picture_back(scene, inverse(torch.from_numpy(move) * unit))
+    return moved[EDGE:-EDGE, EDGE:-EDGE]
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +88,9 @@ def _check_paint(folder: Path, report: MapsReport) -> None:
 def test_edges_of_the_backdrop_are_not_paint(tmp_path: Path, how: str) -> None:
     moves, sides = _moves(), [WHOLE] * 12
     if how == "sizes":
-        moves, sides = np.zeros((12, 3)), [(WHOLE, 112, 136)[k % 3] for k in range(12)]
+        moves, sides = np.zeros((12, 4)), [(WHOLE, 112, 136)[k % 3] for k in range(12)]
     else:
-        moves[:, 2] = 0
+        moves[:, 2:] = 0
     report = find_maps(_shots(tmp_path / "set", moves, sides), tmp_path / "out")
     _check_paint(tmp_path, report)
 
@@ -96,7 +101,9 @@ def test_nor_are_those_of_shots_at_other_scales(scaled: tuple[Path, MapsReport])
 
 def test_views_are_written_in_one_place_and_at_one_scale(scaled: tuple[Path, MapsReport]) -> None:
     folder, report = scaled
-    assert any("resized by up to" in note for note in report.cameras[0].notes)
+    notes = " ".join(report.cameras[0].notes)
+    assert "resized by up to" in notes
+    assert "turned by up to" in notes
     off = []
     for name in ("set", "out"):
         views = [folder / name / record.view for record in manifest.read(folder / name).records]
@@ -105,26 +112,88 @@ def test_views_are_written_in_one_place_and_at_one_scale(scaled: tuple[Path, Map
     assert off[1] < 0.4 * off[0]
 
 
+def test_shots_that_lie_off_are_brought_together(tmp_path: Path) -> None:
+    """In the written set all lie in one place again, and the others stay as they were.
+
+    The records keep their order, also where a view becomes a PNG file.
+    """
+    moves = np.zeros((12, 4))
+    moves[1, 1], moves[4, 0], moves[7] = 2 / WHOLE, -4 / WHOLE, (2 / WHOLE, 4 / WHOLE, 0.02, 0.03)
+    folder = _shots(tmp_path / "set", moves, [WHOLE] * 12)
+    records = list(manifest.read(folder).records)
+    path = folder / "views/7-0.png"
+    path.rename(path.with_suffix(".bmp"))  # a picture's name need not tell its format
+    records[7] = records[7].model_copy(update={"view": "views/7-0.bmp"})
+    shutil.copy(folder / "views/6-0.png", path)  # a view of another livery with such a name
+    records[6] = records[6].model_copy(update={"view": "views/7-0.png"})
+    manifest.write(folder, records)
+    (camera,) = find_maps(folder, tmp_path / "out").cameras
+    assert any("3 of 12 views were moved" in note for note in camera.notes)
+    assert camera.known > 0.6
+    written = manifest.read(tmp_path / "out").records
+    assert [record.livery for record in written] == [record.livery for record in records]
+    assert len({record.view for record in written}) == len(records)
+    still = _shots(tmp_path / "still", np.zeros((12, 4)), [WHOLE] * 12)
+    inner = (slice(8, -8), slice(8, -8))
+    for livery in range(12):
+        back, moved, true = (
+            np.asarray(Image.open(path)).astype(float)[inner]
+            for path in (
+                tmp_path / "out" / written[livery].view,
+                folder / records[livery].view,
+                still / f"views/{livery}-0.png",
+            )
+        )
+        assert abs(back - true).mean() <= 0.2 * abs(moved - true).mean()
+
+
 def test_moves_are_measured() -> None:
     moves = _moves()
     moves -= np.median(moves, axis=0)
     moves[:6] = 0
-    scene = torch.from_numpy(_backdrop(wall=0)).permute(2, 0, 1)
-    found = register(torch.stack([_away(scene, move) for move in torch.tensor(moves).float()]))
-    off = found.numpy() - moves
-    assert np.abs(off[:, :2]).max() < 0.2
-    assert np.abs(off[:, 2]).max() * WHOLE / 2 < 0.3
+    found, scene = register(_views(moves))
+    off = displacement(found - torch.from_numpy(moves)) * WHOLE / 2
+    assert float(off.max()) < 0.1
     assert not found[:6].any()
+    late = torch.tensor([0.03, -0.02, 0.01, 0.02], dtype=torch.float64)
+    (view,) = _views(late.numpy()[None])
+    assert float(displacement(scene.move_of(view) - late)) * WHOLE / 2 < 0.2
+    assert not scene.move_of(_views(np.zeros((1, 4)))[0]).any()
+
+
+def test_three_shots_are_enough() -> None:
+    moves = 2 * _moves()[:3]
+    found, _ = register(_views(moves))
+    off = found - torch.from_numpy(moves)
+    assert float(displacement(off - off[0]).max()) * WHOLE / 2 < 0.3
 
 
 def test_a_still_camera_is_not_moved(tmp_path: Path) -> None:
-    folder = _shots(tmp_path / "set", np.zeros((12, 3)), [WHOLE] * 12)
-    views = [np.asarray(Image.open(folder / r.view)) for r in manifest.read(folder).records]
-    assert not register(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).any()
+    folder = _shots(tmp_path / "set", np.zeros((12, 4)), [WHOLE] * 12)
+    assert not register(_set_views(folder))[0].any()
 
 
-def _away(scene: torch.Tensor, move: torch.Tensor) -> torch.Tensor:
-    """A view that lies off by ``move``."""
-    scale = 1 / (1 + move[2])
-    back = torch.stack([-move[0] * scale, -move[1] * scale, scale - 1])
-    return moved(scene, back)[:, EDGE:-EDGE, EDGE:-EDGE]
+@pytest.mark.parametrize("quality", [None, 90, 75])
+def test_nor_is_one_whose_pictures_show_paint_alone(tmp_path: Path, quality: int | None) -> None:
+    folder = photo_set(tmp_path / "set", liveries=10, side=CAR)
+    assert not register(_set_views(folder, quality))[0].any()
+
+
+def _views(moves: np.ndarray) -> torch.Tensor:
+    """Views of the backdrop, uint8 [L, 3, h, w]."""
+    scene = _backdrop(wall=0)
+    views = np.stack([_away(scene, move) for move in moves])
+    return torch.from_numpy(views).permute(0, 3, 1, 2)
+
+
+def _set_views(folder: Path, quality: int | None = None) -> torch.Tensor:
+    """The views of a set, uint8 [L, 3, h, w], as JPEG files of this quality."""
+    views = []
+    for record in manifest.read(folder).records:
+        picture = Image.open(folder / record.view).convert("RGB")
+        if quality is not None:
+            file = io.BytesIO()
+            picture.save(file, "JPEG", quality=quality)
+            picture = Image.open(file)
+        views.append(np.asarray(picture))
+    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)

@@ -92,9 +92,10 @@ def maps_(
 ) -> None:
     """Find the UV maps of the cameras of DATA, and write DATA with them into the new folder OUT.
 
-    The cameras must stand still: the pictures of one camera differ in the livery alone. No mesh is
-    needed. Each pixel is compared with the texels over all training liveries. Validation and test
-    liveries are not used, so train with the same --val-split, --test-split and --split-seed.
+    The cameras must stand still: the pictures of one camera differ in the livery alone. Small
+    shifts, turns, and changes of scale or exposure are found and taken out. No mesh is needed. Each
+    pixel is compared with the texels over all training liveries. Validation and test liveries are
+    not used, so train with the same --val-split, --test-split and --split-seed.
 
     A map says where it does not know. Views of cameras of which nothing is known are left out.
     Eight liveries are enough for most pixels, sixteen for nearly all. OUT/maps.json has all

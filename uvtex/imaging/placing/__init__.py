@@ -3,7 +3,7 @@
 A camera's light maps hold glass, tyres and outline as every photo of the camera shows them. First
 the orientation of edges is compared at several scales and turns, with the paint in several greys,
 so that only edges remain that any paint leaves
-(:mod:`uvtex.imaging.map_estimation.registration`). Then shift, scale and turn are refined by
+(:mod:`uvtex.imaging.registration.edges`). Then shift, scale and turn are refined by
 Gauss-Newton steps on the pixels between the painted ones (Lucas and Kanade 1981), with Tukey's
 weights. Backdrop and floor are not among them: they differ from place to place. Brightness and
 contrast of each channel are free in each block of pixels, as they are for a whole picture in the
@@ -31,11 +31,11 @@ from torch import Tensor
 
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.full_size import ViewGeometry
-from uvtex.imaging.map_estimation.registration import FARTHEST, STILL
 from uvtex.imaging.placing.bending import BendFit
 from uvtex.imaging.placing.edges import TURNS, by_edges
 from uvtex.imaging.placing.fit import Fit
 from uvtex.imaging.placing.known import MARGIN, SMALLEST, Known, known_of
+from uvtex.imaging.registration.edges import FARTHEST, STILL
 
 __all__ = [
     "AS_IT_LIES",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from uvtex.imaging.compose import srgb_from_linear
-from uvtex.imaging.map_estimation.registration import FARTHEST, edge_fits, edge_reference, peaks
 from uvtex.imaging.placing.known import Known, sampled, turned
+from uvtex.imaging.registration.edges import FARTHEST, edge_fits, edge_reference, peaks
 
 SCALES = np.exp(np.linspace(-FARTHEST, FARTHEST, 17)).tolist()
 """The scales at which edges are compared."""

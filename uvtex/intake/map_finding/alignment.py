@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from uvtex.data import pictures
 from uvtex.data.manifest import Record
 from uvtex.errors import DataError
-from uvtex.imaging.map_estimation import registration
 from uvtex.imaging.map_estimation.changing import odd_views
 from uvtex.imaging.map_estimation.exposure import ERROR, Still, exposures, levelled
-from uvtex.imaging.map_estimation.registration import (
-    displacement,
-    edge_reference,
-    move_between,
-    moved,
-    register,
-)
-from uvtex.intake.map_finding.camera_views import CameraViews
+from uvtex.imaging.registration.shots import Scene, register
+from uvtex.imaging.registration.similarity import brought_back, picture_back
+from uvtex.intake.map_finding.camera_views import CameraViews, resized
 
 
 class Offset(NamedTuple):
     """How a view differs from what the map is of."""
 
-    right: float
-    """Shift to the right, as a share of the width."""
-    down: float
-    """Likewise, of the height."""
-    growth: float
-    """The scale about the middle of the picture, less 1."""
-    exposure: tuple[float, float, float]
+    move: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """How it lies off, as :mod:`uvtex.imaging.registration.similarity` tells it."""
+    exposure: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Logarithms of red, green and blue light over the usual ones."""
-
-
-STILL = Offset(0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
-"""The offset of a view that needs no change."""
 
 
 @dataclass(frozen=True)
 class Alignment:
     """How the views of a camera lie off its map."""
 
-    reference: Tensor | None
-    """complex [h, w]: the edges that all training views have. None where the camera stood still."""
+    scene: Scene | None
+    """What all training views show. None where the camera stood still."""
     still: Still | None
     """What does not change between the liveries. None where the exposure is the same."""
     known: Mapping[str, Offset]
@@ -61,53 +46,65 @@ class Alignment:
         """The offset of a view. That of a view from which the map was not found is measured."""
         if record.view in self.known:
             return self.known[record.view]
-        if self.reference is None and self.still is None:
-            return STILL
+        if self.scene is None and self.still is None:
+            return Offset()
         try:
-            view = pictures.read_rgb(folder / record.view)
+            view = _planes(pictures.read_rgb(folder / record.view))
         except DataError:
-            return STILL
-        move = torch.zeros(3)
-        size = view.shape[:2]
-        if self.reference is not None:
-            height, width = size = self.reference.shape
-            picture = Image.fromarray(view).resize((width, height), Image.Resampling.BOX)
-            found = move_between(self.reference, _planes(np.asarray(picture)))
-            if displacement(found, size) > registration.STILL:
-                move = found
-        exposure = torch.zeros(3) if self.still is None else self.still.exposure_of(_planes(view))
-        return _offset(move, size, exposure)
+            return Offset()
+        move, exposure = torch.zeros(4), torch.zeros(3)
+        if self.scene is not None:
+            move = self.scene.move_of(view)
+        if self.still is not None:
+            exposure = self.still.exposure_of(view)
+        return _offset(move, exposure)
 
 
-def aligned(views: CameraViews) -> tuple[CameraViews, Alignment]:
-    """``views``, brought to one place and one exposure by what does not change, and how.
+def aligned(views: CameraViews, folder: Path) -> tuple[CameraViews, Alignment]:
+    """``views`` of the set in ``folder``, brought to one place and one exposure, and how.
 
-    Views of another car or place are left out.
+    They are brought there by what does not change. Views of another car or place are left out.
+
+    Raises:
+        DataError: a file of a view can no longer be read.
     """
     views, exposure, still = _levelled(views)
-    moves = register(views.views)
-    if odd := odd_views(_moved(views.views, moves)):
+    moves, scene = register(views.views)
+    together = torch.stack([_back(*pair) for pair in zip(views.views, moves, strict=True)])
+    if odd := odd_views(together):
         kept = [k for k in range(len(moves)) if k not in odd]
         for number in reversed(odd):
             views = views.without(number, "it does not show what the others of this camera show")
-        exposure, moves = exposure[kept], register(views.views)
-    reference = None
-    size = views.views.shape[-2:]
-    if moves.any():
-        together = _moved(views.views, moves)
-        off, growth = moves[:, :2].norm(dim=1), moves[:, 2].abs()
-        scaled = f" and resized by up to {float(growth.max()):.1%}" if growth.any() else ""
-        note = (
-            f"the camera did not stand still: {int(moves.any(dim=1).sum())} of {len(moves)} views "
-            f"were moved by up to {off.max():.1f} of {max(size)} pixels{scaled}"
-        )
-        views = replace(views, views=together, notes=[*views.notes, note], resampled=True)
-        reference = edge_reference(together)
+        exposure = exposure[kept]
+        moves, scene = register(views.views)
+    moved = moves.any(dim=1)
+    if moved.any():
+        views = _together(views, folder, moves, exposure)
     known = {
-        name: _offset(move, size, gains)
-        for name, move, gains in zip(views.files, moves, exposure, strict=True)
+        name: _offset(*offset) for name, *offset in zip(views.files, moves, exposure, strict=True)
     }
-    return views, Alignment(reference, still, known)
+    return views, Alignment(scene if moved.any() else None, still, known)
+
+
+def _together(views: CameraViews, folder: Path, moves: Tensor, exposure: Tensor) -> CameraViews:
+    """The views, brought back from where ``moves`` [L, 4] says they lie."""
+    size = views.views.shape[-2], views.views.shape[-1]
+    parts = []
+    for view, file, move, gains in zip(views.views, views.files, moves, exposure, strict=True):
+        if move.any():
+            # At the file's own size, so that interpolation does not blur by a pixel of the map.
+            back = picture_back(pictures.read_rgb(folder / file), move)
+            view = levelled(_planes(resized(back, size)), gains)
+        parts.append(view)
+    off, growth = moves[:, :2].norm(dim=1) * max(size) / 2, moves[:, 2].expm1().abs()
+    turn = moves[:, 3].abs().rad2deg()
+    scaled = f", resized by up to {float(growth.max()):.1%}" if growth.any() else ""
+    turned = f", turned by up to {float(turn.max()):.1f} degrees" if turn.any() else ""
+    note = (
+        f"the camera did not stand still: {int(moves.any(dim=1).sum())} of {len(moves)} views "
+        f"were moved by up to {off.max():.1f} of {max(size)} pixels{scaled}{turned}"
+    )
+    return replace(views, views=torch.stack(parts), notes=[*views.notes, note], resampled=True)
 
 
 def _levelled(views: CameraViews) -> tuple[CameraViews, Tensor, Still | None]:
@@ -127,18 +124,16 @@ def _levelled(views: CameraViews) -> tuple[CameraViews, Tensor, Still | None]:
     return same, found, still
 
 
-def _moved(views: Tensor, moves: Tensor) -> Tensor:
-    """The views, uint8 [L, 3, h, w], brought back from where ``moves`` [L, 3] says they lie."""
-    together = [moved(*pair).round().to(torch.uint8) for pair in zip(views, moves, strict=True)]
-    return torch.stack(together)
+def _back(view: Tensor, move: Tensor) -> Tensor:
+    """A view, uint8 [3, h, w], brought back from where ``move`` [4] says it lies: likewise."""
+    return brought_back(view[None].float(), move[None])[0].round().to(torch.uint8)
 
 
 def _planes(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)
 
 
-def _offset(move: Tensor, size: Sequence[int], exposure: Tensor) -> Offset:
-    """The offset of a view of a size (h, w) that lies off by ``move``."""
-    right, down, growth = move.tolist()
+def _offset(move: Tensor, exposure: Tensor) -> Offset:
+    right, down, grows, turn = move.tolist()
     red, green, blue = exposure.tolist()
-    return Offset(right / size[1], down / size[0], growth, (red, green, blue))
+    return Offset((right, down, grows, turn), (red, green, blue))

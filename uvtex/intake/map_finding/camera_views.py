@@ -40,7 +40,7 @@ class CameraViews:
     brightness, in levels of 255: the root of the mean square over the views. 0 without either."""
     notes: list[str] = field(default_factory=list)
     resampled: bool = False
-    """Whether any view was moved, or brought from another size to the size of most."""
+    """Whether any view was moved, or the files are of several sizes."""
 
     def without(self, number: int, why: str) -> CameraViews:
         """The views but one, with a note."""
@@ -106,8 +106,7 @@ def read_camera(
     if not opened:
         return None
     size = _common_size([picture for _, picture in opened])
-    resampled = False
-    views, kept, paints, errors = [], [], [], []
+    views, kept, paints, errors, sides = [], [], [], [], set()
     for record, picture in opened:
         if not _same_form(picture.shape[:2], size):
             notes.append(
@@ -117,18 +116,20 @@ def read_camera(
             )
             continue
         if picture.shape[:2] != size:
-            resampled = True
-            resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
-            picture = np.asarray(resized)
+            picture = resized(picture, size)
         views.append(torch.from_numpy(picture.copy()).permute(2, 0, 1))
         kept.append(record)
-        errors.append(_brightness_error(folder / record.view, max(size)))
+        facts = pictures.describe(folder / record.view)
+        sides.add((facts.width, facts.height))
+        reduction = max(facts.width, facts.height) / max(size)
+        errors.append(brightness_error(folder / record.view, reduction))
         paints.append(textures.read(record.texture))
     grey = [_is_grey(view) for view in views]
     if any(grey):
         notes.append(f"{sum(grey)} of {len(views)} views are grey: they tell less")
     names = [record.livery for record in kept], [record.view for record in kept]
     coded = float(np.sqrt(np.mean(np.square(errors))))
+    resampled = len(sides) > 1
     return CameraViews(torch.stack(views), torch.stack(paints), *names, coded, notes, resampled)
 
 
@@ -164,14 +165,21 @@ def _reduced(path: Path, longest: int) -> np.ndarray:
     scale = longest / max(rgb.shape[:2])
     if scale >= 1:
         return rgb
-    size = tuple(max(1, round(side * scale)) for side in rgb.shape[1::-1])
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+    width, height = (max(1, round(side * scale)) for side in rgb.shape[1::-1])
+    return resized(rgb, (height, width))
 
 
-def _brightness_error(path: Path, longest: int) -> float:
-    """:func:`brightness_error` after the reduction of the picture's longer side to ``longest``."""
-    facts = pictures.describe(path)
-    return brightness_error(path, max(facts.width, facts.height) / longest)
+def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture uint8 [H, W, 3] at a size (h, w).
+
+    The means of whole pixels are taken where they divide the picture. Else they would lie up to
+    half a pixel of the picture beside their middle.
+    """
+    whole = picture.shape[0] % size[0] == 0 and picture.shape[1] % size[1] == 0
+    smaller = picture.shape[0] >= size[0]
+    how = Image.Resampling.HAMMING if smaller else Image.Resampling.LANCZOS
+    how = Image.Resampling.BOX if whole else how
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], how))
 
 
 def _common_size(views: Sequence[np.ndarray]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from uvtex.imaging.map_estimation.changing import changing_pixels
 from uvtex.imaging.map_estimation.estimate import MapEstimate, estimate_map
 from uvtex.imaging.map_estimation.levels import reduced
 from uvtex.imaging.uv_maps import KNOWN
-from uvtex.intake.map_finding.alignment import STILL, Alignment, aligned
+from uvtex.intake.map_finding.alignment import Alignment, Offset, aligned
 from uvtex.intake.map_finding.camera_views import CameraViews, TextureReader, read_camera
 from uvtex.intake.map_finding.cameras import cameras_of
 from uvtex.intake.map_finding.report import SURE, FoundMap, MapsReport, liveries_missing
@@ -105,7 +105,7 @@ def find_maps(
             training = [record for record in members if record.livery in chosen]
             views = read_camera(folder, training, side, textures) if training else None
             tell = partial(_tell, progress, place)
-            search = _search(camera, len(members), views, stiffness, tell)
+            search = _search(folder, camera, len(members), views, stiffness, tell)
             if search.estimate is None:
                 report.left_out += len(members)
                 report.cameras.append(search.told)
@@ -113,7 +113,7 @@ def find_maps(
                 files = write_map(target, f"{number:03d}", search.estimate, search.others)
                 report.cameras.append(replace(search.told, uv_map=files.uv_map))
                 for record in members:
-                    offset = search.alignment.of(folder, record) if search.alignment else STILL
+                    offset = search.alignment.of(folder, record) if search.alignment else Offset()
                     new = write_record(folder, target, record, files, offset)
                     written.append((order[record.view], new))
             progress("cameras", number + 1, len(cameras))
@@ -177,6 +177,7 @@ def _texture_side(folder: Path, records: Sequence[Record], side: int) -> int:
 
 
 def _search(
+    folder: Path,
     camera: str,
     views: int,
     read: CameraViews | None,
@@ -200,7 +201,7 @@ def _search(
     count, notes = 0, []
     if read is None:
         return nothing(0.0, "it has no training view that can be read")
-    read, alignment = aligned(read)
+    read, alignment = aligned(read, folder)
     count, notes = len(read.liveries), read.notes
     if count < 2:
         return nothing(0.0, "one livery tells nothing")

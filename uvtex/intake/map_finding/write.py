@@ -18,8 +18,9 @@ from uvtex.data.manifest import Record
 from uvtex.files import npz, png, write_atomic
 from uvtex.imaging.map_estimation.estimate import MapEstimate
 from uvtex.imaging.map_estimation.exposure import levelled
+from uvtex.imaging.registration.similarity import picture_back
 from uvtex.imaging.uv_maps import USED, array_names
-from uvtex.intake.map_finding.alignment import STILL, Offset
+from uvtex.intake.map_finding.alignment import Offset
 
 
 class MapFiles(NamedTuple):
@@ -78,7 +79,7 @@ def write_record(
     Its view is copied, or brought to the map's place and exposure.
     """
     view = _place(folder, target, record.view)
-    if offset != STILL:
+    if offset != Offset():
         if not view.lower().endswith(".png"):
             view += ".png"  # a.jpg may stand beside a.png
         _write_aligned(folder / record.view, target / view, offset)
@@ -110,17 +111,9 @@ def _copy(source: Path, place: Path) -> None:
 
 
 def _write_aligned(source: Path, place: Path, offset: Offset) -> None:
-    planes = torch.from_numpy(pictures.read_rgb(source).copy()).permute(2, 0, 1)
+    picture = pictures.read_rgb(source)
+    if any(offset.move):
+        picture = picture_back(picture, torch.tensor(offset.move))
+    planes = torch.from_numpy(picture.copy()).permute(2, 0, 1)
     same = levelled(planes, torch.tensor(offset.exposure))
-    picture = Image.fromarray(same.permute(1, 2, 0).contiguous().numpy())
-    if offset.right or offset.down or offset.growth:
-        scale = 1 + offset.growth
-        right = (offset.right - offset.growth / 2) * picture.width
-        down = (offset.down - offset.growth / 2) * picture.height
-        picture = picture.transform(
-            picture.size,
-            Image.Transform.AFFINE,
-            (scale, 0, right, 0, scale, down),
-            Image.Resampling.BICUBIC,
-        )
-    picture.save(place)
+    Image.fromarray(same.permute(1, 2, 0).contiguous().numpy()).save(place)

@@ -1,4 +1,4 @@
-"""Small shifts and changes of scale between the shots of a camera that was held by hand.
+"""Small shifts and changes of scale between pictures of one scene, by its edges.
 
 The orientation of edges is compared, not their strength (orientation correlation: Fitch et al.
 2002): the paint changes from view to view, and its edges average out in the reference. What remains
@@ -7,11 +7,13 @@ is what does not change: tyres, glass, the outline, the backdrop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from uvtex.imaging.registration.similarity import brought_back, displacement, joined
 
 FARTHEST = 0.08
 """Largest shift, as a share of the picture's longer side."""
@@ -38,21 +40,21 @@ def edge_reference(views: Iterable[Tensor]) -> Tensor:
 
 
 def move_between(reference: Tensor, view: Tensor) -> Tensor:
-    """How ``view`` [3, h, w] lies off ``reference``: float [3].
+    """How ``view`` float [3, h, w] lies off ``reference`` [h, w], without a turn: a move [4].
 
-    The first two say how far it lies right and down, in pixels. The third is its scale, less 1,
-    about the middle of the picture.
+    Moves: see :mod:`uvtex.imaging.registration.similarity`.
     """
-    total = torch.zeros(3)
+    unit = max(view.shape[-2:]) / 2
+    move = torch.zeros(4, dtype=torch.float64)
     for _ in range(ROUNDS):
-        there = moved(view, total)
-        shift = peaks(edge_fits(reference[None], there[None, None]))[0][0, 0]
-        left = torch.cat([shift, _growth_between(reference, there)[None]])
-        grown = 1 + total[2]
-        total = torch.cat([total[:2] + grown * left[:2], (grown * (1 + left[2]) - 1)[None]])
-        if float(displacement(left, view.shape)) <= STILL / 4:
+        there = brought_back(view[None], move[None])[0]
+        shift = peaks(edge_fits(reference[None], there[None, None]))[0][0, 0].double() / unit
+        growth = _growth_between(reference, there).double().log1p()
+        left = torch.cat([shift, torch.stack([growth, torch.zeros_like(growth)])])
+        move = joined(move, left)
+        if float(displacement(left)) * unit <= STILL / 4:
             break
-    return total
+    return move
 
 
 def _growth_between(reference: Tensor, view: Tensor) -> Tensor:
@@ -77,12 +79,6 @@ def _growth_between(reference: Tensor, view: Tensor) -> Tensor:
     alike = (across - down).abs() <= growth.abs()
     far = growth.abs() * max(size) / 2 > UNSCALED
     return growth if bool(alike & far) else torch.zeros(())
-
-
-def displacement(move: Tensor, size: Sequence[int]) -> Tensor:
-    """The largest displacement of a pixel by moves [..., 3] of pictures of a size [..., h, w]."""
-    shift: Tensor = move[..., :2].norm(dim=-1)
-    return shift + move[..., 2].abs() * max(size[-2:]) / 2
 
 
 def edge_fits(reference: Tensor, views: Tensor) -> Tensor:
@@ -119,44 +115,6 @@ def peaks(fits: Tensor) -> tuple[Tensor, Tensor]:
     right = column - count // 2 + _between(near, place, 1, column, count)
     down = row - count // 2 + _between(near, place, count, row, count)
     return torch.stack([right, down], dim=2), best
-
-
-def register(views: Tensor) -> Tensor:
-    """How each view lies off the middle of all, float [L, 3]; zeros where the camera stands.
-
-    It is told as by :func:`move_between`.
-
-    Args:
-        views: uint8 [L, 3, h, w], one of each livery.
-    """
-    moves = torch.zeros(len(views), 3)
-    for _ in range(3):
-        reference = edge_reference(map(moved, views, moves))
-        moves = torch.stack([move_between(reference, view) for view in views])
-        moves = moves - moves.median(dim=0).values
-        if displacement(moves, views.shape).max() <= STILL:
-            return torch.zeros_like(moves)
-    still = displacement(moves, views.shape) <= STILL
-    return torch.where(still[:, None], 0.0, moves)
-
-
-def moved(view: Tensor, move: Tensor) -> Tensor:
-    """``view`` [3, h, w], brought back from where it lies by ``move``: float, in its units.
-
-    Args:
-        move: float [3], as :func:`move_between` tells it.
-    """
-    if not move.any():
-        return view.float()
-    height, width = view.shape[-2:]
-    right, down, growth = move
-    x = ((torch.arange(width) + 0.5) / width * 2 - 1) * (1 + growth) + 2 * right / width
-    y = ((torch.arange(height) + 0.5) / height * 2 - 1) * (1 + growth) + 2 * down / height
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
-    back = F.grid_sample(
-        view[None].float(), grid, mode="bicubic", padding_mode="border", align_corners=False
-    )
-    return back[0].clamp(0, 255)
 
 
 def _orientation(views: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""How pictures of one scene lie to each other."""
