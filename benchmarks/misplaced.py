@@ -34,7 +34,6 @@ import click
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from benchmarks.full_resolution import (
@@ -49,6 +48,7 @@ from uvtex.console import PATH, CleanErrorCommand
 from uvtex.data.pictures import read_rgb
 from uvtex.files import png
 from uvtex.imaging.full_size import ViewGeometry
+from uvtex.imaging.registration.similarity import inverse, picture_back
 from uvtex.inference.fuse import fuse
 from uvtex.inference.infer import as_views
 from uvtex.inference.photos import Photo, prepare
@@ -253,17 +253,8 @@ def misplaced(
 
     The arguments are those of :data:`Move`.
     """
-    side = len(photo)
-    rim = side // 8
-    padded = Image.fromarray(np.pad(photo, ((rim, rim), (rim, rim), (0, 0)), mode="edge"))
-    back = np.linalg.inv(_form(scale, degrees))
-    middle = side / 2 + side * np.array([right, down])
-    (a, b), (d, e) = back
-    c, f = side / 2 + rim - back @ middle
-    moved = padded.transform(
-        (side, side), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BICUBIC
-    )
-    return np.asarray(moved)
+    lies = [2 * right, 2 * down, np.log(scale), np.radians(degrees)]
+    return picture_back(photo, inverse(torch.tensor(lies, dtype=torch.float64)))
 
 
 def _form(scale: float, degrees: float) -> np.ndarray:

@@ -198,7 +198,7 @@ def _cut(shown: Tensor, frame: Tensor, side: int) -> Tensor:
     sheet = _reduced(shown, side) - ground
     fine = SHRINK_TO * side
     grid = F.affine_grid(frame, [shown.shape[0], 1, fine, fine], align_corners=False)
-    there = F.grid_sample(sheet, grid, mode="bicubic", align_corners=False) + ground
+    there = F.grid_sample(sheet, grid, align_corners=False) + ground
     return _resized(there, side)
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.inference.made_photos import GROUND, KNOWN, inferred, photo, red
 from uvtex.config import resolve
-from uvtex.imaging.framing import Range, framed, framing_of, padded
-from uvtex.inference.photos import prepare
+from uvtex.imaging.framing import Box, Range, framed, framing_of, padded
+from uvtex.inference.photos import cut, prepare
 from uvtex.runs.header import read_header
 
 pytestmark = pytest.mark.usefixtures("in_tmp_path")
@@ -131,3 +131,22 @@ def test_the_bit_depth_of_a_photo_changes_nothing(model: Path) -> None:
 def test_a_very_long_strip_is_padded_without_much_memory(model: Path) -> None:
     record = inferred(model, photo("p.png", 20000, 16, (9000, 4, 11000, 12)), "--whole")[0]
     assert record["padding"]["share"] > 0.99
+
+
+@pytest.mark.parametrize("side", [1000, 1021, 1229])
+@pytest.mark.parametrize("turn", [0.0, 0.05])
+def test_a_cut_shows_each_part_at_its_place(side: int, turn: float) -> None:
+    """Also where a photo is reduced to a size that does not divide its own."""
+    size, spots = 64, [(0.25, 0.3), (0.5, 0.5), (0.85, 0.8)]
+    square = Box(0.25, 0.25, side - 0.5, side - 0.5)
+    rows, columns = np.mgrid[:side, :side] + 0.5
+    for across, down in spots:
+        far = np.hypot(columns - across * side, rows - down * side)
+        spot = 250 * np.exp(-((far / side * size / 2) ** 2))
+        picture = spot.round().astype(np.uint8)[..., None].repeat(3, axis=2)
+        view, _ = cut(picture, square, size, turn)
+        light = view[..., 0].astype(float)
+        middle = (np.indices(light.shape) * light).sum(axis=(1, 2)) / light.sum() + 0.5
+        away = (np.array([across, down]) * side - square.middle) / square.side
+        back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) @ away
+        assert np.abs(middle[::-1] - (back + 0.5) * size).max() < 0.02

@@ -135,19 +135,21 @@ def cut(
     if shrink < 1:
         sides = [max(1, round(side * shrink)) for side in picture.size]
         picture = picture.resize((sides[0], sides[1]), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    small = square.scaled(shrink)
-    side = max(1, round(small.side))
+    side = max(1, round(square.side * shrink))
     # Whole pixels would move the car by up to an eighth of a pixel of the view.
-    step = small.side / side
+    step = square.side / side
     along, across = step * math.cos(turn), step * math.sin(turn)
-    (x, y), back = small.middle, side / 2
-    left = small.left if turn == 0 else x - (along - across) * back
-    top = small.top if turn == 0 else y - (across + along) * back
+    (x, y), back = square.middle, side / 2
+    left = square.left if turn == 0 else x - (along - across) * back
+    top = square.top if turn == 0 else y - (across + along) * back
+    # Its sides are whole, so they are not shrunk alike.
+    wide, high = (picture.size[k] / rgb.shape[1 - k] for k in (0, 1))
     sheet = picture.transform(
         (side, side),
         Image.Transform.AFFINE,
-        (along, -across, left, across, along, top),
-        Image.Resampling.BICUBIC,
+        (along * wide, -across * wide, left * wide, across * high, along * high, top * high),
+        # Its bicubic filter would move parts of the picture by up to 0.09 pixels.
+        Image.Resampling.BILINEAR,
         fillcolor=(red, green, blue),
     )
     view = sheet.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
