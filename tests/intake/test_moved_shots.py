@@ -15,8 +15,11 @@ from scipy import ndimage
 from tests.imaging.map_estimation.made_camera import true_map
 from tests.intake.made_photos import photo_set
 from uvtex.data import manifest
+from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.registration.shots import register
 from uvtex.imaging.registration.similarity import displacement, inverse, picture_back
+from uvtex.intake.map_finding.alignment import aligned
+from uvtex.intake.map_finding.camera_views import TextureReader, read_camera
 from uvtex.intake.map_finding.find import find_maps
 from uvtex.intake.map_finding.report import MapsReport
 
@@ -159,6 +162,26 @@ def test_moves_are_measured() -> None:
     (view,) = _views(late.numpy()[None])
     assert float(displacement(scene.move_of(view) - late)) * WHOLE / 2 < 0.2
     assert not scene.move_of(_views(np.zeros((1, 4)))[0]).any()
+
+
+def test_a_view_without_a_part_in_the_map_is_brought_there_too(tmp_path: Path) -> None:
+    """It lies off, and was taken with another exposure, as some of the others were."""
+    moves, factors = _moves(), np.linspace(0.8, 1.25, 12)
+    moves -= np.median(moves[:11], axis=0)
+    folder = _shots(tmp_path / "set", moves, [WHOLE] * 12)
+    records = manifest.read(folder).records
+    for record, factor in zip(records, factors, strict=True):
+        view = torch.from_numpy(np.asarray(Image.open(folder / record.view)).copy())
+        light = linear_from_srgb(view / 255) * factor
+        shot = (srgb_from_linear(light) * 255).round().byte().numpy()
+        Image.fromarray(shot).save(folder / record.view)
+    read = read_camera(folder, records[:11], WHOLE, TextureReader(folder, 32))
+    assert read is not None
+    _, alignment = aligned(read, folder)
+    found = alignment.of(folder, records[11])
+    off = torch.tensor(found.move, dtype=torch.float64) - torch.from_numpy(moves[11])
+    assert float(displacement(off)) * WHOLE / 2 < 0.5
+    assert np.allclose(found.exposure, np.log(factors[11] / np.median(factors[:11])), atol=0.03)
 
 
 def test_three_shots_are_enough() -> None:

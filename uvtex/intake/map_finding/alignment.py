@@ -53,10 +53,10 @@ class Alignment:
         except DataError:
             return Offset()
         move, exposure = torch.zeros(4), torch.zeros(3)
-        if self.scene is not None:
-            move = self.scene.move_of(view)
         if self.still is not None:
             exposure = self.still.exposure_of(view)
+        if self.scene is not None:
+            move = self.scene.move_of(levelled(view, exposure) if exposure.any() else view)
         return _offset(move, exposure)
 
 
@@ -98,8 +98,8 @@ def _together(views: CameraViews, folder: Path, moves: Tensor, exposure: Tensor)
         parts.append(view)
     off, growth = moves[:, :2].norm(dim=1) * max(size) / 2, moves[:, 2].expm1().abs()
     turn = moves[:, 3].abs().rad2deg()
-    scaled = f", resized by up to {float(growth.max()):.1%}" if growth.any() else ""
-    turned = f", turned by up to {float(turn.max()):.1f} degrees" if turn.any() else ""
+    scaled = f", resized by up to {float(growth.max()):.1%}" if growth.max() > 0.001 else ""
+    turned = f", turned by up to {float(turn.max()):.1f} degrees" if turn.max() > 0.1 else ""
     note = (
         f"the camera did not stand still: {int(moves.any(dim=1).sum())} of {len(moves)} views "
         f"were moved by up to {off.max():.1f} of {max(size)} pixels{scaled}{turned}"
