@@ -82,6 +82,7 @@ def kinds(count: int) -> list[tuple[str, Tensor, Sequence[float]]]:
     same = [1.0]
     return [
         ("still", 0 * every, same),
+        ("still, 1.5 times the map's side", 0 * every, [1.5]),
         ("shifts, standard deviation 1.9 % of the side", every * shift.sum(dim=0), same),
         ("three sizes: 1, 1.25, 1.5", 0 * every, (1.0, 1.25, 1.5)),
         ("scale, up to 3 %", every * scale[0], same),
