@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvtex.imaging.blur import blurred
 from uvtex.imaging.compose import linear_from_srgb, srgb_from_linear
 from uvtex.imaging.placing.known import COARSE, FEWEST, MARGIN, Known, sampled, turned
 
@@ -60,7 +61,7 @@ class Fit:
     """Weight of the squares of the moves, beside the pixels."""
 
     def __init__(self, pictures: Tensor, valid: Tensor, cameras: Known) -> None:
-        shown = _blurred(pictures / 255)
+        shown = blurred(pictures / 255, BLUR)
         step = pictures.shape[-1] / MARGIN / 4  # pixels to half a unit of the view
         wide = F.pad(shown, (1, 1, 1, 1), mode="replicate")
         across = (wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]) * step
@@ -177,9 +178,9 @@ class Fit:
 
     def _known_with(self, width: float) -> Tensor:
         """What is known of the pixels, [B, N, 3], blurred by so many pixels more."""
-        blurred = _blurred(self._reflected, math.hypot(BLUR, width)).flatten(2)
+        softer = blurred(self._reflected, math.hypot(BLUR, width)).flatten(2)
         index = self._pixel[:, None].expand(-1, 3, -1)
-        return blurred.gather(2, index).transpose(1, 2).double()
+        return softer.gather(2, index).transpose(1, 2).double()
 
     def _toned(self, place: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Differences [B, N, 3] with the best tones, and the photos' pixels [B, N] and colours."""
@@ -253,14 +254,3 @@ def _like(blocks: Tensor, values: Tensor) -> Tensor:
 def _weight(miss: Tensor, sigma: Tensor) -> Tensor:
     """Tukey's weights of differences [B, N, 3], over the variances."""
     return (1 - (miss / sigma / TUKEY).square()).clamp_min(0).square() / sigma.square()
-
-
-def _blurred(picture: Tensor, width: float = BLUR) -> Tensor:
-    """Pictures [B, C, h, w], blurred by a Gaussian of ``width`` pixels."""
-    reach = round(4 * width)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width).square())
-    kernel = (kernel / kernel.sum()).to(picture)
-    flat = picture.flatten(0, 1)[:, None]
-    flat = F.pad(flat, (reach, reach, reach, reach), mode="replicate")
-    flat = F.conv2d(F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None])
-    return flat.reshape(picture.shape)

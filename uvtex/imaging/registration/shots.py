@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvtex.imaging.blur import blurred
 from uvtex.imaging.registration import edges
 from uvtex.imaging.registration.similarity import brought_back, displacement, frame, joined
 
@@ -34,6 +35,8 @@ USUAL = 1.4826
 """Standard deviation of a normal distribution, in median distances from its median."""
 STILL = 0.1
 """Displacement up to which a shot counts as still, in pixels of the map."""
+FARTHEST = 0.2, 0.2, 0.12, 0.12
+"""Largest move that is sought: a tenth of the longer side, 12 % of scale, 7 degrees."""
 SURE = 8.0
 """The same in errors of the moves. Still shots before a plain wall had moves of up to 7."""
 SQUARES = 8
@@ -105,13 +108,13 @@ class Scene:
 
     def move_of(self, shot: Tensor) -> Tensor:
         """How a shot uint8 [3, H, W] that had no part in it lies off: [4]."""
-        same = _resized(shot[None], self.reference.shape)
-        move = edges.move_between(self.reference, same[0])[None]
+        small = _resized(shot[None], self.reference.shape)
+        move = edges.move_between(self.reference, small[0])[None]
         for middle in self.middles:
-            soft = _blurred(_resized(shot[None], middle.picture.shape[-2:]))
+            soft = blurred(_resized(small, middle.picture.shape[-2:]), BLUR)
             for _ in range(ROUNDS * STEPS):
                 move = middle.step(soft, move)
-        return torch.where(displacement(move) > self.least, move, 0.0)[0]
+        return _told(move, self.least)[0]
 
 
 def register(shots: Tensor) -> tuple[Tensor, Scene]:
@@ -126,7 +129,7 @@ def register(shots: Tensor) -> tuple[Tensor, Scene]:
     moves = _towards_one(small)
     middles = []
     for side in sorted({min(side, max(small.shape[-2:])) for side in SIDES}):
-        soft = _blurred(_reduced(small, side))
+        soft = blurred(_reduced(small, side), BLUR)
         for _ in range(ROUNDS):
             middle = _middle(torch.stack([*_back(soft, moves)]))
             for _ in range(STEPS):
@@ -136,8 +139,14 @@ def register(shots: Tensor) -> tuple[Tensor, Scene]:
     least = max(STILL * 2 / max(shots.shape[-2:]), SURE * _error(middles[-1], soft, moves))
     if middles[0].still_edges() < ENOUGH:
         least = torch.inf
-    moves = torch.where((displacement(moves) > least)[:, None], moves, 0.0)
+    moves = _told(moves, least)
     return moves, Scene(edges.edge_reference(_back(small, moves)), middles, least)
+
+
+def _told(moves: Tensor, least: float) -> Tensor:
+    """Moves [L, 4], but 0 for what counts as still, and for what is farther off than is sought."""
+    near = (moves.abs() <= moves.new_tensor(FARTHEST)).all(dim=1)
+    return torch.where((near & (displacement(moves) > least))[:, None], moves, 0.0)
 
 
 def _error(middle: _Middle, shots: Tensor, moves: Tensor) -> float:
@@ -159,7 +168,7 @@ def _towards_one(shots: Tensor) -> Tensor:
     best = int(fits.median(dim=1).values.argmax())
     reference = edges.edge_reference([shots[best]])
     moves = torch.stack([edges.move_between(reference, shot) for shot in shots])
-    soft = _blurred(small)
+    soft = blurred(small, BLUR)
     for _ in range(ROUNDS * STEPS):
         moves = torch.stack([_step_to(soft[best], *pair) for pair in zip(soft, moves, strict=True)])
     return _centred(moves)
@@ -210,12 +219,3 @@ def _resized(shots: Tensor, size: Sequence[int]) -> Tensor:
         F.interpolate(shot[None].float(), size, mode="bilinear", antialias=True) for shot in shots
     ]
     return torch.cat(parts)
-
-
-def _blurred(shots: Tensor) -> Tensor:
-    reach = round(3 * BLUR)
-    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / BLUR).square())
-    line = line / line.sum()
-    flat = F.pad(shots.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-    flat = F.conv2d(F.conv2d(flat, line[None, None, None]), line[None, None, :, None])
-    return flat.reshape(shots.shape)

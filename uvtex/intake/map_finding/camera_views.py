@@ -175,10 +175,12 @@ def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     The means of whole pixels are taken where they divide the picture. Else they would lie up to
     half a pixel of the picture beside their middle.
     """
-    whole = picture.shape[0] % size[0] == 0 and picture.shape[1] % size[1] == 0
-    smaller = picture.shape[0] >= size[0]
-    how = Image.Resampling.HAMMING if smaller else Image.Resampling.LANCZOS
-    how = Image.Resampling.BOX if whole else how
+    if picture.shape[0] % size[0] == 0 and picture.shape[1] % size[1] == 0:
+        how = Image.Resampling.BOX
+    elif picture.shape[0] >= size[0]:
+        how = Image.Resampling.HAMMING
+    else:
+        how = Image.Resampling.LANCZOS
     return np.asarray(Image.fromarray(picture).resize(size[::-1], how))
 
 
